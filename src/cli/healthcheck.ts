@@ -1,0 +1,38 @@
+import type { Config } from '../config.ts'
+import type { Command } from './command.ts'
+
+export const healthcheck: Command = {
+  name: 'healthcheck',
+  summary: 'ask the server that runs here whether it is alive (for HEALTHCHECK); exit 0 or 1',
+  usage: '[--ready]',
+  flags: { ready: 'ask whether it is ready, its database included' },
+  run: async ({ config, stderr }, flags) => {
+    const url = `${localAddress(config)}${config.basePath}/${flags.has('ready') ? 'ready' : 'health'}`
+    const fault = await askHealth(url)
+    if (fault === undefined) return 0
+    stderr(`audittrail: ${url} ${fault}.\n`)
+    return 1
+  },
+}
+
+const timeoutMilliseconds = 3000
+
+/** Undefined when all is well. */
+async function askHealth(url: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(url, {
+      signal: AbortSignal.timeout(timeoutMilliseconds),
+      redirect: 'manual',
+      proxy: '',
+    })
+    return response.ok ? undefined : `answered ${response.status}`
+  } catch {
+    return 'does not answer: is the server running, and are HOST, PORT and BASE_PATH the same here?'
+  }
+}
+
+function localAddress({ host, port }: Config): string {
+  if (host === '0.0.0.0') return `http://127.0.0.1:${port}`
+  if (host === '::') return `http://[::1]:${port}`
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

@@ -1,0 +1,104 @@
+/**
+ * What a DATABASE_URL says, in the spellings of libpq, SQLAlchemy (asyncpg, psycopg2) and Drizzle.
+ * Source: PostgreSQL documentation, "Connection URIs" and "SSL Support".
+ */
+export interface DatabaseAddress {
+  readonly host: string
+  readonly port: number
+  /** The directory of a unix socket, in place of host and port. */
+  readonly socketDirectory?: string
+  readonly database: string
+  readonly username: string
+  readonly password: string
+  readonly sslmode: SslMode
+  /** A file of CA certificates in PEM; undefined means the well-known ones. */
+  readonly sslrootcert?: string
+}
+
+export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
+export type SslMode = (typeof sslModes)[number]
+
+const schemes = ['postgresql:', 'postgres:', 'postgresql+asyncpg:', 'postgresql+psycopg2:', 'postgresql+psycopg:']
+const loopback = ['localhost', '127.0.0.1', '::1']
+
+/**
+ * Reads a URL such as `postgresql://user:password@host:5432/database?sslmode=verify-full`.
+ * Throws an Error whose message says what is wrong and never holds any part of the URL: it may carry a password.
+ */
+export function parseDatabaseUrl(text: string): DatabaseAddress {
+  const url = parseUrl(text)
+  const query = readQuery(url)
+  const queryHost = query.get('host')
+  const socketDirectory = queryHost?.startsWith('/') ? queryHost : undefined
+  const host = url.hostname.replace(/^\[|\]$/g, '') || queryHost || 'localhost'
+  const username = decode(url.username, 'user name') || query.get('user') || 'postgres'
+  const database = decode(url.pathname.slice(1), 'database name') || query.get('dbname') || username
+  const sslrootcert = query.get('sslrootcert')
+  return {
+    host,
+    port: Number(url.port || query.get('port') || 5432),
+    ...(socketDirectory === undefined ? {} : { socketDirectory }),
+    database,
+    username,
+    password: decode(url.password, 'password') || query.get('password') || '',
+    sslmode: readSslMode(query, socketDirectory !== undefined || loopback.includes(host)),
+    ...(sslrootcert === undefined || sslrootcert === 'system' ? {} : { sslrootcert }),
+  }
+}
+
+function parseUrl(text: string): URL {
+  const scheme = schemes.find((candidate) => text.startsWith(`${candidate}//`))
+  if (!scheme) throw new Error('a URL that begins with postgresql://')
+  // A scheme that URL knows as hierarchical, so that host, port and user are taken apart in every spelling.
+  // URL wants a host; libpq takes none, and then means the local server.
+  const rest = text.slice(scheme.length + 2)
+  const withHost = /^([^/?#]*@)?(?=[/?#]|$)/.test(rest) ? rest.replace(/^([^/?#]*@)?/, '$1localhost') : rest
+  if (!URL.canParse(`postgresql://${withHost}`)) {
+    throw new Error(
+      'a URL of the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE (in user name and password, write @ : / ? # % as %40 %3A %2F %3F %23 %25)',
+    )
+  }
+  const url = new URL(`postgresql://${withHost}`)
+  if (url.hostname.includes(',')) throw new Error('a URL with one host: name the cluster by one address')
+  if (url.hash) throw new Error('a URL without #: in a password, write it as %23')
+  return url
+}
+
+const knownParameters = ['host', 'port', 'user', 'dbname', 'password', 'sslmode', 'ssl', 'sslrootcert']
+/** Parameters of libpq and of other drivers that change nothing for us. */
+const ignoredParameters = [
+  'application_name',
+  'connect_timeout',
+  'prepared_statement_cache_size',
+  'target_session_attrs',
+]
+
+function readQuery(url: URL): Map<string, string> {
+  const query = new Map<string, string>()
+  for (const [name, value] of url.searchParams) {
+    if (ignoredParameters.includes(name)) continue
+    if (!knownParameters.includes(name))
+      throw new Error(`a URL whose parameters are among ${knownParameters.join(', ')}`)
+    query.set(name, value)
+  }
+  return query
+}
+
+function readSslMode(query: Map<string, string>, isLocal: boolean): SslMode {
+  // asyncpg writes `ssl`, libpq `sslmode`. As in libpq, the default is `prefer`; on this very host it would only cost time.
+  const text = query.get('sslmode') ?? query.get('ssl')
+  if (text === undefined) return isLocal ? 'disable' : 'prefer'
+  if (text === 'true') return 'require'
+  if (text === 'false') return 'disable'
+  const mode = sslModes.find((candidate) => candidate === text)
+  if (!mode) throw new Error(`a URL whose sslmode is one of ${sslModes.join(', ')}`)
+  return mode
+}
+
+function decode(text: string, part: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new Error(`a URL whose ${part} is percent-encoded (write % as %25)`)
+  }
+}

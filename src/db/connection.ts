@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs'
+import type { Duplex } from 'node:stream'
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+import postgres from 'postgres'
+import type { DatabaseAddress } from '../databaseUrl.ts'
+import { AppError } from '../error.ts'
+
+export type Client = postgres.Sql
+export type Orm = PostgresJsDatabase
+
+/** Where the database is: a server somewhere, or the one in this process, reached through a stream of its own. */
+export type DatabaseTarget =
+  | { readonly kind: 'server'; readonly address: DatabaseAddress; readonly poolSize: number }
+  | { readonly kind: 'embedded'; readonly socket: () => Promise<Duplex> }
+
+/** Seconds to wait for a connection before the database counts as unreachable. */
+const connectTimeout = 5
+
+/** A lazy pool: nothing is connected before the first statement. `max` narrows it for work that needs one session. */
+export function connect(target: DatabaseTarget, max?: number): { client: Client; orm: Orm } {
+  const client = postgres({
+    ...(target.kind === 'server' ? serverOptions(target.address) : embeddedOptions(target.socket)),
+    max: target.kind === 'server' ? (max ?? target.poolSize) : 1,
+    connect_timeout: connectTimeout,
+    // Its query for array types would cost a round trip on each connection; Drizzle reads arrays by itself.
+    fetch_types: false,
+    onnotice: () => {},
+    connection: { application_name: 'audittrail' },
+    // Its types know neither hosts as arrays nor `socket`.
+  } as unknown as postgres.Options<Record<string, never>>)
+  return { client, orm: drizzle(client) }
+}
+
+function serverOptions(address: DatabaseAddress) {
+  return {
+    // As arrays, since postgres.js takes a text apart at its colons, which an IPv6 address has too.
+    host: [address.host],
+    port: [address.port],
+    ...(address.socketDirectory ? { path: `${address.socketDirectory}/.s.PGSQL.${address.port}` } : {}),
+    database: address.database,
+    user: address.username,
+    pass: address.password,
+    ssl: tlsOptions(address),
+  }
+}
+
+function embeddedOptions(socket: () => Promise<Duplex>) {
+  return {
+    host: ['embedded'],
+    port: [0],
+    database: 'postgres',
+    user: 'postgres',
+    ssl: false,
+    socket,
+    max_lifetime: null,
+  }
+}
+
+/** libpq's meanings, which differ from those of postgres.js: `require` with a root certificate verifies the chain. */
+function tlsOptions({ sslmode, sslrootcert }: DatabaseAddress): boolean | 'prefer' | 'require' | object {
+  const ca = sslrootcert === undefined ? {} : { ca: readRootCertificate(sslrootcert) }
+  if (sslmode === 'disable') return false
+  if (sslmode === 'verify-full') return { rejectUnauthorized: true, ...ca }
+  if (sslmode === 'verify-ca' || (sslmode === 'require' && sslrootcert !== undefined)) {
+    return { rejectUnauthorized: true, checkServerIdentity: () => undefined, ...ca }
+  }
+  return sslmode === 'require' ? 'require' : 'prefer'
+}
+
+function readRootCertificate(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    throw new AppError(
+      'refused',
+      'The file that sslrootcert in DATABASE_URL names cannot be read: correct the path or its permissions.',
+    )
+  }
+}

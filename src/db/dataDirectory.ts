@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { AppError } from '../error.ts'
+import { lockFile } from './fileLock.ts'
+
+/** Makes DATA_DIR, readable by its owner alone. Throws `refused` where it cannot be had. */
+export function makeDataDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw refusedBySystem(`DATA_DIR ${JSON.stringify(path)} cannot be made`, error)
+  }
+}
+
+/**
+ * Holds DATA_DIR for this process by a lock of the operating system, which ends with the process however it ends.
+ * (A PID file would not do: in a container every process is PID 1.) Answers how to let go; throws `refused` with the
+ * holder's name while another process has it.
+ */
+export function holdDataDirectory(path: string): () => void {
+  const file = join(path, 'lock')
+  let descriptor: number
+  try {
+    descriptor = openSync(file, 'a+', 0o600)
+  } catch (error) {
+    throw refusedBySystem(`DATA_DIR ${JSON.stringify(path)} cannot be written`, error)
+  }
+  if (!lockFile(descriptor, file)) {
+    const holder = readFileSync(file, 'utf8').trim()
+    closeSync(descriptor)
+    throw new AppError(
+      'refused',
+      `DATA_DIR ${JSON.stringify(path)} is held by another AuditTrail${holder && ` (${holder})`}: stop that one, or set DATA_DIR to another directory.`,
+    )
+  }
+  ftruncateSync(descriptor)
+  writeSync(descriptor, `process ${process.pid} on ${hostname()}\n`)
+  return () => closeSync(descriptor)
+}
+
+/**
+ * The key in DATA_DIR/secret.key, made on first use. Of several processes that start at once one makes it and all
+ * read it: the file appears whole or not at all.
+ */
+export function readOrMakeSecretKey(path: string): string {
+  const file = join(path, 'secret.key')
+  try {
+    return readSecretKey(file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw refusedBySystem(`${JSON.stringify(file)} cannot be read`, error)
+  }
+  try {
+    makeSecretKey(file)
+  } catch (error) {
+    throw refusedBySystem(`SECRET_KEY is not set, and ${JSON.stringify(file)} cannot be made to keep one`, error)
+  }
+  return readSecretKey(file)
+}
+
+function readSecretKey(file: string): string {
+  const key = readFileSync(file, 'utf8').trim()
+  if (Buffer.byteLength(key) < 32) {
+    throw new AppError(
+      'refused',
+      `${JSON.stringify(file)} holds less than 32 bytes: restore it, or delete it and everybody signs in anew.`,
+    )
+  }
+  chmodSync(file, 0o600)
+  return key
+}
+
+function makeSecretKey(file: string): void {
+  const draft = `${file}.${randomBytes(6).toString('hex')}`
+  const descriptor = openSync(draft, 'wx', 0o600)
+  try {
+    writeSync(descriptor, `${randomBytes(32).toString('hex')}\n`)
+    fsyncSync(descriptor)
+    // Unlike a rename, a link does not replace what another process has made meanwhile.
+    linkSync(draft, file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    closeSync(descriptor)
+    rmSync(draft, { force: true })
+  }
+}
+
+function refusedBySystem(what: string, error: unknown): AppError {
+  if (error instanceof AppError) return error
+  const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+  return new AppError('refused', `${what} (${code}): check the path and its permissions, or name another place.`, {
+    cause: error,
+  })
+}

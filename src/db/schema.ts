@@ -1,0 +1,49 @@
+import { sql } from 'drizzle-orm'
+import { boolean, index, integer, pgTable, text, timestamp, uniqueIndex, uuid, varchar } from 'drizzle-orm/pg-core'
+
+/** Every column beyond the first three has a default: INSERT INTO users(username, hashed_password, full_name) always works. */
+export const users = pgTable(
+  'users',
+  {
+    id: uuid().primaryKey().defaultRandom(),
+    /** As written; looked up without case through the index below. */
+    username: varchar({ length: 50 }).notNull().unique(),
+    hashed_password: varchar({ length: 255 }).notNull(),
+    full_name: varchar({ length: 100 }).notNull(),
+    is_active: boolean().notNull().default(true),
+    /** `admin` is the product's own; all others belong to the application. */
+    roles: text().array().notNull().default(sql`'{}'`),
+    /** The password was set by another: it signs in, and opens nothing until it is changed. */
+    must_change_password: boolean().notNull().default(false),
+    created_at: timestamp({ withTimezone: true }).notNull().defaultNow(),
+  },
+  // `Bob` and `bob` are one account, or one could pass for the other.
+  (table) => [uniqueIndex('users_username_lower_unique').on(sql`lower(${table.username})`)],
+)
+
+/** A login is a session, and a token is honoured only while its session lives. */
+export const sessions = pgTable(
+  'audittrail_sessions',
+  {
+    id: uuid().primaryKey(),
+    user_id: uuid()
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    created_at: timestamp({ withTimezone: true }).notNull(),
+    last_used_at: timestamp({ withTimezone: true }).notNull(),
+    expires_at: timestamp({ withTimezone: true }).notNull(),
+    /** The client's address at login, as text: what a proxy reports need not be an address that `inet` takes. */
+    address: text(),
+    user_agent: text(),
+  },
+  (table) => [
+    index('audittrail_sessions_user_id').on(table.user_id),
+    index('audittrail_sessions_expires_at').on(table.expires_at),
+  ],
+)
+
+/** One row once the first start has decided about the administrator, so that a deleted one never comes back by itself. */
+export const instance = pgTable('audittrail_instance', {
+  id: integer().primaryKey(),
+  seeded_at: timestamp({ withTimezone: true }).notNull().defaultNow(),
+})

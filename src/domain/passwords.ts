@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto'
+
+/** Cost of one argon2id hash (RFC 9106): memory in KiB, passes. The parallelism of Bun.password is 1. */
+export interface HashCost {
+  readonly memoryKib: number
+  readonly timeCost: number
+}
+
+/** Hashes dearer than this are not verified: whoever can write one into the database could stop the service with it. */
+const dearest = { work: 524_288 * 8, parallelism: 16, bcryptCost: 15 }
+
+/** bcrypt reads 72 bytes and no more; what is longer Bun hashes first, which other programs do not. */
+const bcryptBytes = 72
+
+/** An argon2id hash in PHC string format. */
+export function hashPassword(password: string, { memoryKib, timeCost }: HashCost): Promise<string> {
+  return Bun.password.hash(normalized(password), { algorithm: 'argon2id', memoryCost: memoryKib, timeCost })
+}
+
+/**
+ * True when the password belongs to the hash. Without a hash to hold it against (`undefined`: no such user) it works as
+ * long on a decoy and answers false, so that time does not tell who exists.
+ */
+export async function verifyPassword(password: string, hash: string | undefined, cost: HashCost): Promise<boolean> {
+  if (hash === undefined || !isBearable(hash)) {
+    await Bun.password.verify(normalized(password), decoyHash(cost))
+    return false
+  }
+  return Bun.password.verify(hash.startsWith('$2') ? cutForBcrypt(password) : normalized(password), hash)
+}
+
+/** RFC 8265 §4.2.2: one spelling of each character, or é typed on two keyboards would be two passwords. */
+function normalized(password: string): string {
+  return password.normalize('NFC')
+}
+
+function cutForBcrypt(password: string): Buffer {
+  return Buffer.from(normalized(password)).subarray(0, bcryptBytes)
+}
+
+/** A hash that no password has: the right cost, a random salt and a random digest. */
+function decoyHash({ memoryKib, timeCost }: HashCost): string {
+  const field = (bytes: number) => randomBytes(bytes).toString('base64').replace(/=+$/, '')
+  return `$argon2id$v=19$m=${memoryKib},t=${timeCost},p=1$${field(32)}$${field(32)}`
+}
+
+/** Known to Bun.password, and no dearer than we allow. */
+function isBearable(hash: string): boolean {
+  const argon2 = /^\$argon2(?:id|i|d)\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,4})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/.exec(
+    hash,
+  )
+  if (argon2) {
+    const [memoryKib = 0, timeCost = 0, parallelism = 0] = argon2.slice(1).map(Number)
+    return memoryKib * timeCost <= dearest.work && parallelism <= dearest.parallelism
+  }
+  const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(hash)
+  return bcrypt !== null && Number(bcrypt[1]) <= dearest.bcryptCost
+}

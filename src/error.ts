@@ -1,0 +1,33 @@
+/** Every way in which the product says no. `http/problem` turns a word into a status, `cli` into an exit code. */
+export type ErrorCode =
+  | 'invalid_request'
+  | 'unsupported_grant_type'
+  | 'invalid_credentials'
+  | 'not_authenticated'
+  | 'invalid_token'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'payload_too_large'
+  | 'unsupported_media_type'
+  | 'invalid_fields'
+  | 'unavailable'
+  | 'refused'
+  | 'internal'
+
+export interface FieldError {
+  readonly field: string
+  readonly message: string
+}
+
+/** The one error of the product. `message` is for people; it never holds a value from a request, SQL, a path or a secret. */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly fields: readonly FieldError[]
+
+  constructor(code: ErrorCode, message: string, options: { fields?: readonly FieldError[]; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'AppError'
+    this.code = code
+    this.fields = options.fields ?? []
+  }
+}

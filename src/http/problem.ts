@@ -1,0 +1,86 @@
+import type { AppError, ErrorCode, FieldError } from '../error.ts'
+
+/** The one table from words to statuses: a new word without a status does not compile. */
+const statuses = {
+  invalid_request: 400,
+  unsupported_grant_type: 400,
+  invalid_credentials: 401,
+  not_authenticated: 401,
+  invalid_token: 401,
+  not_found: 404,
+  method_not_allowed: 405,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  invalid_fields: 422,
+  internal: 500,
+  refused: 503,
+  unavailable: 503,
+} as const satisfies Record<ErrorCode, number>
+
+/** Statuses whose text must not tell what went on inside. */
+const fixedDetails: Partial<Record<ErrorCode, string>> = {
+  internal: 'Something went wrong here. The log has more under this request id.',
+  refused: 'The database cannot be asked at the moment. Try again shortly.',
+  unavailable: 'The database cannot be asked at the moment. Try again shortly.',
+}
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+}
+
+/** RFC 6749 §5.2. A failure of the server has no word there, and gets none. */
+const oauthErrors: Partial<Record<ErrorCode, string>> = {
+  invalid_request: 'invalid_request',
+  unsupported_grant_type: 'unsupported_grant_type',
+  invalid_credentials: 'invalid_grant',
+  invalid_fields: 'invalid_request',
+  method_not_allowed: 'invalid_request',
+  payload_too_large: 'invalid_request',
+  unsupported_media_type: 'invalid_request',
+}
+
+const retryAfterSeconds = '2'
+
+/** RFC 9457. `error` is there on the OAuth endpoints alone. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly request_id: string
+  readonly errors?: readonly FieldError[]
+  readonly error?: string
+}
+
+export interface ProblemContext {
+  readonly requestId: string
+  /** True on the endpoints that OAuth clients call, which read `application/json` and `error`. */
+  readonly isOauth: boolean
+}
+
+/** The answer to a refused request. Nothing of the request and nothing of our insides goes into it. */
+export function problemResponse(error: AppError, { requestId, isOauth }: ProblemContext): Response {
+  const status = statuses[error.code]
+  const oauthError = isOauth ? oauthErrors[error.code] : undefined
+  const problem: Problem = {
+    type: `urn:audittrail:problem:${error.code}`,
+    title: titles[status] ?? 'Error',
+    status,
+    detail: fixedDetails[error.code] ?? error.message,
+    request_id: requestId,
+    ...(error.fields.length > 0 ? { errors: error.fields } : {}),
+    ...(oauthError ? { error: oauthError } : {}),
+  }
+  const headers: Record<string, string> = { 'content-type': isOauth ? 'application/json' : 'application/problem+json' }
+  if (status === 401) headers['www-authenticate'] = 'Bearer'
+  if (status === 503) headers['retry-after'] = retryAfterSeconds
+  return new Response(JSON.stringify(problem), { status, headers })
+}

@@ -1,0 +1,74 @@
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+export const logFormats = ['json', 'pretty'] as const
+export type LogFormat = (typeof logFormats)[number]
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>
+
+/**
+ * One line per event. `event` is a stable dotted word (`login.failed`), `fields` are its facts; no secret, token or
+ * password is ever among them.
+ */
+export interface Log {
+  debug(event: string, fields?: LogFields): void
+  info(event: string, fields?: LogFields): void
+  warn(event: string, fields?: LogFields): void
+  error(event: string, fields?: LogFields): void
+}
+
+export interface LogOptions {
+  readonly level: LogLevel
+  readonly format: LogFormat
+  readonly now: () => number
+  /** Takes one whole line, newline included. */
+  readonly write: (line: string) => void
+}
+
+export function createLog({ level, format, now, write }: LogOptions): Log {
+  const line = format === 'json' ? jsonLine : prettyLine
+  const at = (own: LogLevel) =>
+    logLevels.indexOf(own) < logLevels.indexOf(level)
+      ? () => {}
+      : (event: string, fields: LogFields = {}) => write(line(now(), own, event, fields))
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+function jsonLine(now: number, level: LogLevel, event: string, fields: LogFields): string {
+  return `${printable(JSON.stringify({ time: new Date(now).toISOString(), level, event, ...fields }))}\n`
+}
+
+function prettyLine(now: number, level: LogLevel, event: string, fields: LogFields): string {
+  let line = `${new Date(now).toISOString().slice(11, 23)} ${level.padEnd(5)} ${event}`
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) line += ` ${name}=${prettyValue(value)}`
+  }
+  return `${printable(line)}\n`
+}
+
+function prettyValue(value: NonNullable<LogFields[string]> | null): string {
+  const text = Array.isArray(value) ? value.join(',') : String(value)
+  return /^[\w.:/@+%,-]+$/.test(text) ? text : JSON.stringify(text)
+}
+
+/** JSON escapes C0 alone; a terminal also obeys DEL and C1, and some readers end a line at U+2028. */
+function printable(line: string): string {
+  return line.replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/**
+ * A writer that gathers the lines of one turn of the event loop into one write, since a system call per request would
+ * cost more than the request. `flush` is for the last moment before exit.
+ */
+export function batchedWriter(writeOut: (text: string) => void): { write: (line: string) => void; flush: () => void } {
+  let pending = ''
+  const flush = () => {
+    const text = pending
+    pending = ''
+    if (text) writeOut(text)
+  }
+  const write = (line: string) => {
+    if (!pending) setImmediate(flush)
+    pending += line
+  }
+  return { write, flush }
+}
