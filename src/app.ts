@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import type { DatabaseTarget } from './db/connection.ts'
+import { connect, type DatabaseTarget } from './db/connection.ts'
 import { openDatabase } from './db/database.ts'
 import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey } from './db/dataDirectory.ts'
 import { openEmbedded } from './db/embedded.ts'
@@ -27,7 +27,7 @@ export interface Surroundings {
 /** Takes the data directory where the database is embedded, and opens the database. Throws `refused` where it cannot. */
 export function openApp(config: Config, { log, clock, onDatabaseLost }: Surroundings): App {
   const { target, release } = openTarget(config, onDatabaseLost)
-  const database = openDatabase(target)
+  const database = openDatabase(connect(target))
   const deps: Deps = {
     database,
     clock,

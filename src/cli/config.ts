@@ -1,4 +1,5 @@
-import { type Config, type Setting, type SettingName, settings } from '../config.ts'
+import type { Config, SettingName } from '../config.ts'
+import { type Setting, settings } from '../settings.ts'
 import type { Command, Surroundings } from './command.ts'
 
 export const config: Command = {

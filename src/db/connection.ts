@@ -13,11 +13,17 @@ export type DatabaseTarget =
   | { readonly kind: 'server'; readonly address: DatabaseAddress; readonly poolSize: number }
   | { readonly kind: 'embedded'; readonly socket: () => Promise<Duplex> }
 
+export interface Connection {
+  readonly target: DatabaseTarget
+  readonly client: Client
+  readonly orm: Orm
+}
+
 /** Seconds to wait for a connection before the database counts as unreachable. */
 const connectTimeout = 5
 
 /** A lazy pool: nothing is connected before the first statement. `max` narrows it for work that needs one session. */
-export function connect(target: DatabaseTarget, max?: number): { client: Client; orm: Orm } {
+export function connect(target: DatabaseTarget, max?: number): Connection {
   const client = postgres({
     ...(target.kind === 'server' ? serverOptions(target.address) : embeddedOptions(target.socket)),
     max: target.kind === 'server' ? (max ?? target.poolSize) : 1,
@@ -28,7 +34,7 @@ export function connect(target: DatabaseTarget, max?: number): { client: Client;
     connection: { application_name: 'audittrail' },
     // Its types know neither hosts as arrays nor `socket`.
   } as unknown as postgres.Options<Record<string, never>>)
-  return { client, orm: drizzle(client) }
+  return { target, client, orm: drizzle(client) }
 }
 
 function serverOptions(address: DatabaseAddress) {

@@ -1,4 +1,4 @@
-import { type Client, connect, type DatabaseTarget } from './connection.ts'
+import { type Client, type Connection, connect } from './connection.ts'
 import { guarded } from './failure.ts'
 import { type InstanceStatements, instanceStatements } from './instance.ts'
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrate.ts'
@@ -20,8 +20,8 @@ export interface Database {
 /** Seconds that running statements get when the pool is closed. */
 const closeTimeout = 5
 
-export function openDatabase(target: DatabaseTarget): Database {
-  const { client, orm } = connect(target)
+export function openDatabase(connection: Connection): Database {
+  const { client, orm } = connection
   return {
     users: userStatements(orm),
     sessions: sessionStatements(orm),
@@ -31,22 +31,18 @@ export function openDatabase(target: DatabaseTarget): Database {
         await client`SELECT 1`
       }),
     migrationStatus: () => guarded(() => migrationStatus(client)),
-    migrate: () => guarded(() => withOneSession(target, client, migrate)),
+    migrate: () => guarded(() => withOneSession(connection, migrate)),
     close: () => client.end({ timeout: closeTimeout }),
   }
 }
 
 /** On a server migrations get a connection of their own; the embedded database has but one. */
-async function withOneSession<T>(
-  target: DatabaseTarget,
-  pool: Client,
-  work: (client: Client) => Promise<T>,
-): Promise<T> {
-  if (target.kind === 'embedded') return work(pool)
-  const { client } = connect(target, 1)
+async function withOneSession<T>({ target, client }: Connection, work: (client: Client) => Promise<T>): Promise<T> {
+  if (target.kind === 'embedded') return work(client)
+  const own = connect(target, 1).client
   try {
-    return await work(client)
+    return await work(own)
   } finally {
-    await client.end({ timeout: closeTimeout })
+    await own.end({ timeout: closeTimeout })
   }
 }

@@ -1,0 +1,171 @@
+import { isIP } from 'node:net'
+import { parseDatabaseUrl } from './databaseUrl.ts'
+import { logFormats, logLevels } from './log.ts'
+
+/** One setting. `parse` throws an Error whose message says what the setting takes ("a whole number from 0 to 65535"). */
+export interface Setting<T> {
+  readonly env: string
+  readonly doc: string
+  /** As it would be written in the environment; undefined: unset, and the value is undefined. */
+  readonly default: string | undefined
+  readonly parse: (text: string) => T
+  /** Never shown; may also be given as a file, in the variable of the same name with `_FILE` behind it. */
+  readonly secret?: true
+  /** An empty value means empty. Elsewhere it means unset, which is what compose files write for "not given". */
+  readonly emptyMeans?: 'empty'
+}
+
+const required = <T>(setting: Setting<T> & { default: string }): Setting<T> => setting
+const optional = <T>(setting: Omit<Setting<T>, 'default'>): Setting<T | undefined> => ({
+  ...setting,
+  default: undefined,
+})
+
+/** The one table of settings: help, `.env.example`, the reference page and the parsing all come from it. */
+export const settings = {
+  databaseUrl: optional({
+    env: 'DATABASE_URL',
+    doc: 'PostgreSQL to use, postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…; unset: the embedded database in DATA_DIR',
+    parse: parseDatabaseUrl,
+    secret: true,
+  }),
+  databasePoolSize: required({
+    env: 'DATABASE_POOL_SIZE',
+    doc: 'connections to PostgreSQL, 10 at most; few are faster than many',
+    default: '4',
+    parse: wholeNumber(1, 10),
+  }),
+  dataDir: required({
+    env: 'DATA_DIR',
+    doc: 'directory of the embedded database and of the secret key that is made when SECRET_KEY is unset',
+    default: './data',
+    parse: String,
+  }),
+  host: required({ env: 'HOST', doc: 'address to listen on', default: '0.0.0.0', parse: parseHost }),
+  port: required({
+    env: 'PORT',
+    doc: 'port to listen on; 0 takes any free one',
+    default: '8000',
+    parse: wholeNumber(0, 65535),
+  }),
+  basePath: required({
+    env: 'BASE_PATH',
+    doc: 'path that all routes begin with, as a client sees it; empty where a proxy strips it',
+    default: '/api',
+    parse: parseBasePath,
+    emptyMeans: 'empty',
+  }),
+  secretKey: optional({
+    env: 'SECRET_KEY',
+    doc: 'key that signs the tokens, at least 32 bytes (openssl rand -hex 32); unset: made once and kept in DATA_DIR/secret.key',
+    parse: parseSecretKey,
+    secret: true,
+  }),
+  issuer: required({
+    env: 'ISSUER',
+    doc: 'the iss of tokens; better your public URL',
+    default: 'audittrail',
+    parse: parseClaim,
+  }),
+  audience: required({ env: 'AUDIENCE', doc: 'the aud of tokens', default: 'audittrail', parse: parseClaim }),
+  accessTokenExpireMinutes: required({
+    env: 'ACCESS_TOKEN_EXPIRE_MINUTES',
+    doc: 'minutes that an access token is good for',
+    default: '30',
+    parse: wholeNumber(1, 1440),
+  }),
+  adminUsername: required({
+    env: 'ADMIN_USERNAME',
+    doc: 'name of the administrator whom the first start makes; without effect afterwards',
+    default: 'admin',
+    parse: parseUsername,
+  }),
+  adminPassword: optional({
+    env: 'ADMIN_PASSWORD',
+    doc: 'password of that administrator; unset: changeme, which must be changed before it opens anything',
+    parse: parseAdminPassword,
+    secret: true,
+  }),
+  adminFullName: required({
+    env: 'ADMIN_FULL_NAME',
+    doc: 'full name of that administrator',
+    default: 'Default Admin',
+    parse: parseFullName,
+  }),
+  passwordMemoryKib: required({
+    env: 'PASSWORD_MEMORY_KIB',
+    doc: 'memory of one argon2id hash, in KiB',
+    default: '65536',
+    parse: wholeNumber(8192, 524288),
+  }),
+  passwordTimeCost: required({
+    env: 'PASSWORD_TIME_COST',
+    doc: 'passes of one argon2id hash',
+    default: '2',
+    parse: wholeNumber(1, 8),
+  }),
+  logLevel: required({ env: 'LOG_LEVEL', doc: logLevels.join(', '), default: 'info', parse: oneOf(logLevels) }),
+  logFormat: required({
+    env: 'LOG_FORMAT',
+    doc: 'json (a line per event) or pretty (for people, with a banner at start)',
+    default: 'json',
+    parse: oneOf(logFormats),
+  }),
+} as const satisfies Record<string, Setting<unknown>>
+
+function wholeNumber(from: number, to: number): (text: string) => number {
+  return (text) => {
+    if (!/^\d{1,9}$/.test(text) || Number(text) < from || Number(text) > to) {
+      throw new Error(`a whole number from ${from} to ${to}`)
+    }
+    return Number(text)
+  }
+}
+
+function oneOf<const T extends string>(words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const word = words.find((candidate) => candidate === text)
+    if (word === undefined) throw new Error(`one of ${words.join(', ')}`)
+    return word
+  }
+}
+
+function parseHost(text: string): string {
+  if (!isIP(text) && !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text)) {
+    throw new Error('an IP address or host name, without port (0.0.0.0 for all addresses)')
+  }
+  return text
+}
+
+function parseBasePath(text: string): string {
+  const path = text.replace(/\/$/, '')
+  if (!/^(\/[A-Za-z0-9._~-]+)*$/.test(path) || /\/\.\.?(\/|$)/.test(path)) {
+    throw new Error('a path such as /api, or nothing at all for the root')
+  }
+  return path
+}
+
+function parseSecretKey(text: string): string {
+  if (Buffer.byteLength(text) < 32) throw new Error('at least 32 bytes (make one with: openssl rand -hex 32)')
+  return text
+}
+
+function parseClaim(text: string): string {
+  if (!/^[\x21-\x7e]{1,255}$/.test(text)) throw new Error('1 to 255 printable ASCII characters without spaces')
+  return text
+}
+
+function parseUsername(text: string): string {
+  if (!/^[A-Za-z0-9._@+-]{1,50}$/.test(text)) throw new Error('1 to 50 of the characters A-Z a-z 0-9 . _ @ + -')
+  return text
+}
+
+function parseAdminPassword(text: string): string {
+  if (text.length > 1024 || !text.isWellFormed() || text.includes('\0')) throw new Error('up to 1,024 characters')
+  return text
+}
+
+function parseFullName(text: string): string {
+  if ([...text].length > 100 || !/^[^\p{Cc}]+$/u.test(text)) throw new Error('1 to 100 characters on one line')
+  return text
+}

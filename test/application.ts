@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Clock } from '../src/clock.ts'
+import { parseDatabaseUrl } from '../src/databaseUrl.ts'
+import { connect, type DatabaseTarget } from '../src/db/connection.ts'
+import { openDatabase } from '../src/db/database.ts'
+import { openEmbedded } from '../src/db/embedded.ts'
+import type { Deps } from '../src/domain/deps.ts'
+import { seedAdministrator } from '../src/domain/seed.ts'
+import { createHttp, type Http } from '../src/http/server.ts'
+import { createLog } from '../src/log.ts'
+import { createDatabase } from './postgresql.ts'
+
+export const databaseKinds = ['PostgreSQL', 'the embedded database'] as const
+export type DatabaseKind = (typeof databaseKinds)[number]
+
+/** The product without a socket: migrated, seeded, on a database of its own, with a clock that the test turns. */
+export interface TestApplication {
+  readonly deps: Deps
+  readonly http: Http
+  /** Every line that was logged, parsed. */
+  readonly lines: Record<string, unknown>[]
+  readonly secretKey: string
+  clock: { now: number }
+  call(path: string, init?: RequestInit & { readonly address?: string }): Promise<Response>
+  login(username?: string, password?: string): Promise<Response>
+  accessToken(username?: string, password?: string): Promise<string>
+  me(token: string): Promise<Response>
+  /** Straight to the database, for looking and meddling. */
+  sql(query: string): Promise<readonly Record<string, unknown>[]>
+  close(): Promise<void>
+}
+
+/** Cheap hashes: the tests are about what happens, not about how long it takes. */
+const hashCost = { memoryKib: 8192, timeCost: 1 }
+
+export async function openTestApplication(kind: DatabaseKind, { basePath = '/api' } = {}): Promise<TestApplication> {
+  const { target, release } = await openTarget(kind)
+  const connection = connect(target)
+  const turned = { now: Date.now() }
+  const clock: Clock = () => turned.now
+  const lines: Record<string, unknown>[] = []
+  const log = createLog({ level: 'debug', format: 'json', now: clock, write: (line) => lines.push(JSON.parse(line)) })
+  const database = openDatabase(connection)
+  const deps: Deps = { database, clock, log, hashCost, accessTokenSeconds: 1800 }
+  await database.migrate()
+  await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
+  const secretKey = randomBytes(32).toString('hex')
+  const http = createHttp(deps, { secretKey, issuer: 'audittrail', audience: 'audittrail', basePath }, clock)
+
+  const application: TestApplication = {
+    deps,
+    http,
+    lines,
+    secretKey,
+    clock: turned,
+    call: (path, { address = '192.0.2.7', ...init } = {}) =>
+      http.handle(new Request(`http://localhost${basePath}${path}`, init), address),
+    login: (username = 'admin', password = 'changeme') =>
+      application.call('/auth/login', { method: 'POST', body: new URLSearchParams({ username, password }) }),
+    accessToken: async (username, password) => {
+      const answer = (await (await application.login(username, password)).json()) as { access_token: string }
+      return answer.access_token
+    },
+    me: (token) => application.call('/auth/me', { headers: { authorization: `Bearer ${token}` } }),
+    sql: (query) => connection.client.unsafe(query),
+    close: async () => {
+      await database.close()
+      await release()
+    },
+  }
+  return application
+}
+
+interface OpenTarget {
+  readonly target: DatabaseTarget
+  readonly release: () => Promise<void>
+}
+
+/** A database that nobody has used before, of the kind asked for. */
+export async function openTarget(kind: DatabaseKind): Promise<OpenTarget> {
+  if (kind === 'PostgreSQL') {
+    const address = parseDatabaseUrl(await createDatabase())
+    return { target: { kind: 'server', address, poolSize: 4 }, release: async () => {} }
+  }
+  const directory = mkdtempSync(join(tmpdir(), 'audittrail-embedded-'))
+  const embedded = await openEmbedded(join(directory, 'postgresql'), (reason) => {
+    throw new Error(reason)
+  })
+  return {
+    target: { kind: 'embedded', socket: async () => embedded.socket() },
+    release: async () => {
+      await embedded.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
