@@ -1,5 +1,6 @@
 import type { TransactionSql } from 'postgres'
 import { AppError } from '../error.ts'
+import type { Client } from './connection.ts'
 
 interface Column {
   readonly name: string
@@ -30,8 +31,7 @@ const ours: Readonly<Record<string, RegExp>> = {
  * Answers false where there is no such table; throws `refused` where there is one that is not of the original's shape.
  */
 export async function adoptUsers(transaction: TransactionSql): Promise<boolean> {
-  const [table] = await transaction`SELECT to_regclass('users') IS NOT NULL AS exists`
-  if (!table?.exists) return false
+  if (!(await hasTable(transaction, 'users'))) return false
   await transaction`LOCK TABLE users IN ACCESS EXCLUSIVE MODE`
   const columns = await listColumns(transaction)
   refuseOtherShapes(columns)
@@ -42,6 +42,16 @@ export async function adoptUsers(transaction: TransactionSql): Promise<boolean> 
   await widen(transaction, columns)
   await addKeys(transaction)
   return true
+}
+
+/**
+ * Whether the search path finds a table of that name. Read from the catalogue itself: to_regclass() answers from a
+ * cache that a wait for another transaction does not refresh.
+ */
+export async function hasTable(client: Client | TransactionSql, name: string): Promise<boolean> {
+  const rows =
+    await client`SELECT FROM pg_class WHERE relname = ${name} AND relkind IN ('r', 'p') AND pg_table_is_visible(oid)`
+  return rows.length > 0
 }
 
 async function listColumns(transaction: TransactionSql): Promise<Column[]> {

@@ -6,6 +6,8 @@ const refusals: Readonly<Record<string, string>> = {
   '28000':
     'The database does not let the role in DATABASE_URL in (28000): check the role, its LOGIN right and pg_hba.conf.',
   '3D000': 'The database named in DATABASE_URL does not exist (3D000): create it (createdb NAME) or correct the name.',
+  '42P07':
+    'The database has a table or view already whose name AuditTrail needs (42P07): give AuditTrail a database or schema of its own.',
   '42501':
     'The role in DATABASE_URL lacks a privilege that migrating needs (42501): grant it CREATE on the schema, or run "audittrail migrate" as the owner.',
 }

@@ -1,6 +1,6 @@
 import type { TransactionSql } from 'postgres'
 import { AppError } from '../error.ts'
-import { adoptUsers } from './adopt.ts'
+import { adoptUsers, hasTable } from './adopt.ts'
 import type { Client } from './connection.ts'
 import { bundledMigrations } from './migrations.ts' with { type: 'macro' }
 import type { Migration } from './migrations.ts'
@@ -62,8 +62,7 @@ interface AppliedMigration {
 
 /** Undefined where this database never saw a migration of ours. */
 async function listApplied(client: Client | TransactionSql): Promise<AppliedMigration[] | undefined> {
-  const [record] = await client`SELECT to_regclass('audittrail_migrations') IS NOT NULL AS exists`
-  if (!record?.exists) return undefined
+  if (!(await hasTable(client, 'audittrail_migrations'))) return undefined
   const rows = await client`SELECT created_at, hash FROM audittrail_migrations ORDER BY created_at`
   return rows.map((row) => ({ createdAt: Number(row.created_at), hash: String(row.hash) }))
 }

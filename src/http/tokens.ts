@@ -105,7 +105,7 @@ function hasOurClaims({ claims }: CompactJws, issuer: string, audiences: readonl
     iat <= now + clockSkew &&
     isTime(exp) &&
     exp > now &&
-    (nbf === undefined || (isTime(nbf) && nbf <= now + clockSkew))
+    (nbf === undefined || (isTime(nbf) && nbf <= now))
   )
 }
 

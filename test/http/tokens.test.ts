@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'bun:test'
+import { createHmac, randomUUID } from 'node:crypto'
+import fc from 'fast-check'
+import { createTokens } from '../../src/http/tokens.ts'
+
+const secretKey = '0123456789abcdef0123456789abcdef'
+const time = { now: Date.now() }
+const tokens = createTokens({ secretKey, issuer: 'audittrail', audience: 'audittrail' }, () => time.now)
+const seconds = () => Math.floor(time.now / 1000)
+
+const user = {
+  id: randomUUID(),
+  username: 'ada',
+  full_name: 'Ada Lovelace',
+  is_active: true,
+  roles: ['admin', 'billing'],
+  must_change_password: false,
+}
+const session = () => ({ id: randomUUID(), user, expiresAt: seconds() + 1800 })
+
+const goodHeader = { alg: 'HS256', typ: 'at+jwt' }
+const goodClaims = () => ({
+  iss: 'audittrail',
+  aud: 'audittrail',
+  sub: 'ada',
+  uid: user.id,
+  sid: randomUUID(),
+  jti: randomUUID(),
+  roles: [],
+  iat: seconds(),
+  exp: seconds() + 60,
+})
+
+/** A token with a right signature over whatever it is given. */
+function forge(header: object, claims: object, hash = 'sha256', key: string | Buffer = secretKey): string {
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const input = `${encode(header)}.${encode(claims)}`
+  return `${input}.${createHmac(hash, key).update(input).digest('base64url')}`
+}
+
+describe('an access token', () => {
+  test('carries session, user and roles, and says that it is an access token', async () => {
+    const begun = session()
+    const token = await tokens.sign(begun)
+    const [header = ''] = token.split('.')
+    expect(JSON.parse(Buffer.from(header, 'base64url').toString())).toEqual(goodHeader)
+    expect(tokens.verify(token)).toMatchObject({
+      iss: 'audittrail',
+      aud: 'audittrail',
+      sub: 'ada',
+      uid: user.id,
+      sid: begun.id,
+      roles: ['admin', 'billing'],
+      exp: begun.expiresAt,
+    })
+  })
+
+  test('of a user who must change the password has another audience and no roles', async () => {
+    const claims = tokens.verify(await tokens.sign({ ...session(), user: { ...user, must_change_password: true } }))
+    expect(claims).toMatchObject({ aud: 'audittrail/password-change', roles: [] })
+    expect(claims && tokens.isForPasswordChange(claims)).toBe(true)
+  })
+
+  test('expires to the second', async () => {
+    const before = time.now
+    const token = await tokens.sign(session())
+    time.now = (seconds() + 1800) * 1000 - 1
+    expect(tokens.verify(token)).toBeDefined()
+    time.now += 1
+    expect(tokens.verify(token)).toBeUndefined()
+    expect(await tokens.verifyByLibrary(token)).toBeUndefined()
+    time.now = before
+  })
+
+  test('forged for these tests is accepted when nothing is wrong with it', async () => {
+    const token = forge(goodHeader, goodClaims())
+    expect(tokens.verify(token)).toBeDefined()
+    expect(await tokens.verifyByLibrary(token)).toBeDefined()
+  })
+
+  const without = (name: string) => Object.fromEntries(Object.entries(goodClaims()).filter(([key]) => key !== name))
+  test.each([
+    ['alg none', forge({ ...goodHeader, alg: 'none' }, goodClaims())],
+    ['alg None', forge({ ...goodHeader, alg: 'None' }, goodClaims())],
+    ['no alg', forge({ typ: 'at+jwt' }, goodClaims())],
+    ['HS512', forge({ ...goodHeader, alg: 'HS512' }, goodClaims(), 'sha512')],
+    ['HS256 in the header, SHA-512 in the signature', forge(goodHeader, goodClaims(), 'sha512')],
+    ['another key', forge(goodHeader, goodClaims(), 'sha256', 'another key of thirty-two bytes!')],
+    ['an empty key', forge(goodHeader, goodClaims(), 'sha256', '')],
+    ['typ JWT', forge({ ...goodHeader, typ: 'JWT' }, goodClaims())],
+    ['no typ', forge({ alg: 'HS256' }, goodClaims())],
+    ['crit', forge({ ...goodHeader, crit: ['exp'] }, goodClaims())],
+    ['b64', forge({ ...goodHeader, b64: false, crit: ['b64'] }, goodClaims())],
+    ['an embedded key', forge({ ...goodHeader, jwk: { kty: 'oct', k: 'AAAA' } }, goodClaims())],
+    ['the address of a key', forge({ ...goodHeader, jku: 'http://127.0.0.1/' }, goodClaims())],
+    ['a kid', forge({ ...goodHeader, kid: '../../dev/null' }, goodClaims())],
+    ['another issuer', forge(goodHeader, { ...goodClaims(), iss: 'somebody' })],
+    ['another audience', forge(goodHeader, { ...goodClaims(), aud: 'somebody' })],
+    ['an exp of text', forge(goodHeader, { ...goodClaims(), exp: String(seconds() + 60) })],
+    ['a fractional exp', forge(goodHeader, { ...goodClaims(), exp: seconds() + 60.5 })],
+    ['an exp in milliseconds that is past', forge(goodHeader, { ...goodClaims(), exp: -1 })],
+    ['an iat an hour ahead', forge(goodHeader, { ...goodClaims(), iat: seconds() + 3600 })],
+    ['an nbf an hour ahead', forge(goodHeader, { ...goodClaims(), nbf: seconds() + 3600 })],
+    ['an nbf of text', forge(goodHeader, { ...goodClaims(), nbf: 'now' })],
+    ['roles of text', forge(goodHeader, { ...goodClaims(), roles: 'admin' })],
+    ['a sid that is no UUID', forge(goodHeader, { ...goodClaims(), sid: "' OR 1=1" })],
+    ...Object.keys(goodClaims()).map((name): [string, string] => [`no ${name}`, forge(goodHeader, without(name))]),
+  ])('with %s is refused by both verifiers', async (_what, token) => {
+    expect(tokens.verify(token)).toBeUndefined()
+    expect(await tokens.verifyByLibrary(token)).toBeUndefined()
+  })
+})
+
+describe('our verifier and the library', () => {
+  test('agree on every token that differs from a good one by a byte', async () => {
+    const good = await tokens.sign(session())
+    await fc.assert(
+      fc.asyncProperty(fc.nat(good.length - 1), fc.constantFrom(...'ABab01-_.=+/ {'), async (at, character) => {
+        const token = good.slice(0, at) + character + good.slice(at + 1)
+        const expected = token === good
+        expect(tokens.verify(token) !== undefined).toBe(expected)
+        expect((await tokens.verifyByLibrary(token)) !== undefined).toBe(expected)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('agree on rightly signed tokens of any header and any claims', async () => {
+    const value = fc.oneof(
+      fc.constant(undefined),
+      fc.jsonValue(),
+      fc.integer({ min: -10, max: 10 }).map((n) => seconds() + n),
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({ alg: fc.constantFrom('HS256', 'HS384', 'none'), typ: fc.constantFrom('at+jwt', 'JWT', 'AT+JWT') }),
+        fc.constantFrom('iss', 'aud', 'sub', 'uid', 'sid', 'jti', 'roles', 'iat', 'exp', 'nbf'),
+        value,
+        async (header, name, odd) => {
+          const token = forge(header, { ...goodClaims(), [name]: odd })
+          expect(tokens.verify(token)).toEqual((await tokens.verifyByLibrary(token)) as never)
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+})
