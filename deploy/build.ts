@@ -20,6 +20,7 @@ await run([
   '--no-compile-autoload-dotenv',
   ...(target ? [target] : []),
   'src/main.ts',
+  'src/db/embeddedWorker.ts',
   `--outfile=${outfile ?? 'dist/audittrail'}`,
 ])
 

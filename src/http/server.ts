@@ -34,6 +34,8 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
   const exchanges = createExchanges()
   const { basePath } = settings
   const routes = createRoutes({ deps, tokens: createTokens(settings, clock), exchanges, basePath })
+  // Otherwise every request would compose the handler anew.
+  routes.compile()
   const personal = `${basePath}/auth/`
 
   return {

@@ -1,0 +1,63 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import clusterFile from '../../dist/embedded/cluster.tar.zst' with { type: 'file' }
+
+const majorVersion = '18'
+
+/**
+ * Makes sure that `directory` holds a cluster: makes an empty one where there is nothing, and refuses what it does not
+ * know, for which it gives one line for the operator. Nothing of the user's is ever removed, and a crash leaves either no directory or a whole one. The caller holds
+ * the lock that keeps other processes out, so a half-made neighbour is always a leftover.
+ */
+export async function prepareDirectory(directory: string): Promise<string | undefined> {
+  const target = resolve(directory)
+  try {
+    removeLeftovers(target)
+    const entries = list(target)
+    if (entries === undefined || entries.length === 0) return await makeCluster(target)
+    if (!entries.includes('PG_VERSION') || !entries.includes('global')) {
+      return `${target} is not empty and not a database: name another directory, or move its files away`
+    }
+    const major = readFileSync(join(target, 'PG_VERSION'), 'utf8').trim()
+    if (major === majorVersion) return undefined
+    const found = /^\d{1,3}$/.test(major) ? `PostgreSQL ${major}` : 'an unknown PostgreSQL'
+    return `${target} was written by ${found}, this program reads ${majorVersion}: use the program that wrote it`
+  } catch (error) {
+    return `cannot use ${target} for the database (${errorCode(error)}): check that it can be written and that the disk has room`
+  }
+}
+
+function list(directory: string): string[] | undefined {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+const newPrefix = (target: string): string => `${basename(target)}.new-`
+
+function removeLeftovers(target: string): void {
+  for (const name of list(dirname(target)) ?? []) {
+    if (name.startsWith(newPrefix(target))) rmSync(join(dirname(target), name), { recursive: true, force: true })
+  }
+}
+
+async function makeCluster(target: string): Promise<undefined> {
+  mkdirSync(dirname(target), { recursive: true, mode: 0o700 })
+  const half = join(dirname(target), newPrefix(target) + crypto.randomUUID())
+  mkdirSync(half, { mode: 0o700 })
+  try {
+    const archive = Bun.zstdDecompressSync(await Bun.file(clusterFile).bytes())
+    await new Bun.Archive(archive).extract(half)
+    renameSync(half, target)
+  } catch (error) {
+    rmSync(half, { recursive: true, force: true })
+    throw error
+  }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'it cannot be written'
+}

@@ -1,0 +1,99 @@
+import { Duplex } from 'node:stream'
+
+/**
+ * Connections for postgres.js's `socket` option, over an engine that has one session: a connection waits until the one
+ * before it is closed and cleaned up after.
+ */
+export interface SessionQueue {
+  socket(): Duplex
+  /** Bytes for the connection that has the session. */
+  receive(bytes: Uint8Array): void
+  /** The engine has cleaned up after the session that `send('end')` ended. */
+  ended(): void
+  /** Closes every connection; those asked for later fail. */
+  stop(reason: string): void
+}
+
+type Connection = { duplex: Duplex; held: Uint8Array<ArrayBuffer>[] }
+
+const cancelRequest = 80877102
+
+export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') => void): SessionQueue {
+  const waiting: Connection[] = []
+  let current: Connection | undefined
+  /** The current connection is closed, but its session is still being cleaned up. */
+  let ending = false
+  let stopped: string | undefined
+
+  function admit(): void {
+    if (current !== undefined) return
+    current = waiting.shift()
+    for (const bytes of current?.held.splice(0) ?? []) send(bytes)
+  }
+
+  function socket(): Duplex {
+    const connection: Connection = {
+      held: [],
+      duplex: new Duplex({
+        read() {},
+        write(chunk: Buffer, _encoding, done) {
+          // A copy of its own: the caller's may lie in a shared pool, and this one is handed over to the thread.
+          const bytes = new Uint8Array(chunk)
+          if (isCancelRequest(chunk))
+            connection.duplex.destroy() // nothing can interrupt the engine
+          else if (current === connection) send(bytes)
+          else connection.held.push(bytes)
+          done()
+        },
+        final(done) {
+          done()
+          connection.duplex.destroy()
+        },
+        destroy(error, done) {
+          leave(connection)
+          done(error)
+        },
+      }),
+    }
+    const { duplex } = connection
+    // postgres.js asks for it, and a Duplex has none.
+    Object.defineProperty(duplex, 'readyState', { get: () => (duplex.destroyed ? 'closed' : 'open') })
+    if (stopped === undefined) {
+      waiting.push(connection)
+      admit()
+    } else {
+      const error = Object.assign(new Error(stopped), { code: 'CONNECTION_CLOSED' })
+      setImmediate(() => duplex.destroy(error)) // postgres.js listens only after it has been given the socket
+    }
+    return duplex
+  }
+
+  function leave(connection: Connection): void {
+    const place = waiting.indexOf(connection)
+    if (place >= 0) waiting.splice(place, 1)
+    if (connection !== current || ending) return
+    ending = true
+    send('end')
+  }
+
+  return {
+    socket,
+    receive(bytes) {
+      if (!ending) current?.duplex.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+    },
+    ended() {
+      current = undefined
+      ending = false
+      admit()
+    },
+    stop(reason) {
+      stopped = reason
+      for (const { duplex } of [...waiting]) duplex.destroy()
+      current?.duplex.destroy()
+    },
+  }
+}
+
+function isCancelRequest(bytes: Buffer): boolean {
+  return bytes.length === 16 && bytes.readInt32BE(0) === 16 && bytes.readInt32BE(4) === cancelRequest
+}

@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** The compiled file, as `bun run build` leaves it. */
+export const binary = join(import.meta.dir, '../../dist/audittrail')
+if (!existsSync(binary))
+  throw new Error('dist/audittrail is not there: run "bun run build" first, or "bun run test", which does')
+
+/** An empty directory, for a process to be started in. */
+export function emptyDirectory(): string {
+  return mkdtempSync(join(tmpdir(), 'audittrail-binary-'))
+}
+
+export interface Finished {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly process: ChildProcess
+  readonly directory: string
+  /** What it has printed so far. */
+  readonly output: { stdout: string; stderr: string }
+  readonly finished: Promise<Finished>
+}
+
+export interface Start {
+  readonly args?: readonly string[]
+  /** The whole environment: nothing is inherited but PATH. */
+  readonly environment?: Readonly<Record<string, string>>
+  readonly directory?: string
+  readonly command?: readonly string[]
+}
+
+/** Starts the binary with an environment of its own, in an empty directory unless told otherwise. */
+export function start({
+  args = [],
+  environment = {},
+  directory = emptyDirectory(),
+  command = [],
+}: Start = {}): Running {
+  const [file = '', ...rest] = [...command, binary, ...args]
+  const child = spawn(file, rest, {
+    cwd: directory,
+    env: { PATH: process.env.PATH ?? '', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = { stdout: '', stderr: '' }
+  child.stdout?.on('data', (chunk) => {
+    output.stdout += chunk
+  })
+  child.stderr?.on('data', (chunk) => {
+    output.stderr += chunk
+  })
+  const { promise: finished, resolve, reject } = Promise.withResolvers<Finished>()
+  child.once('error', reject)
+  child.once('close', (code, signal) => resolve({ code, signal, ...output }))
+  return { process: child, directory, output, finished }
+}
+
+/** Runs the binary to its end. */
+export function run(args: readonly string[], options: Omit<Start, 'args'> = {}): Promise<Finished> {
+  return start({ ...options, args }).finished
+}
+
+export interface Server extends Running {
+  /** Origin and base path: `http://127.0.0.1:PORT/api`. */
+  readonly url: string
+  readonly origin: string
+  stop(signal?: NodeJS.Signals): Promise<Finished>
+}
+
+/** Starts a server on a free port and waits until it says that it is ready. Throws with its output when it ends instead. */
+export async function serve({ environment = {}, ...rest }: Start = {}): Promise<Server> {
+  const running = start({ ...rest, environment: { HOST: '127.0.0.1', PORT: '0', ...environment } })
+  const url = await untilReady(running)
+  const origin = new URL(url).origin
+  return {
+    ...running,
+    url,
+    origin,
+    stop: (signal = 'SIGTERM') => {
+      running.process.kill(signal)
+      return running.finished
+    },
+  }
+}
+
+/** The URL in the line `server.ready`. */
+export function untilReady({ process: child, output, finished }: Running): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const look = () => {
+    const ready = output.stdout.split('\n').find((line) => line.includes('server.ready'))
+    const url = ready && /http:\/\/[^"\s]+/.exec(ready)?.[0]
+    if (url) resolve(url.replace('0.0.0.0', '127.0.0.1'))
+  }
+  child.stdout?.on('data', look)
+  finished.then(
+    ({ code, stdout, stderr }) => reject(new Error(`ended with ${code} before it was ready:\n${stdout}${stderr}`)),
+    reject,
+  )
+  return promise
+}
+
+export function login(url: string, username = 'admin', password = 'changeme'): Promise<Response> {
+  return fetch(`${url}/auth/login`, { method: 'POST', body: new URLSearchParams({ username, password }) })
+}
+
+export async function accessToken(url: string, username?: string, password?: string): Promise<string> {
+  const response = await login(url, username, password)
+  const { access_token: token } = (await response.json()) as { access_token?: string }
+  if (!token) throw new Error(`login answered ${response.status}`)
+  return token
+}
+
+export function me(url: string, token: string): Promise<Response> {
+  return fetch(`${url}/auth/me`, { headers: { authorization: `Bearer ${token}` } })
+}

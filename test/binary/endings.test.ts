@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'bun:test'
+import { createDatabase } from '../postgresql.ts'
+import { accessToken, emptyDirectory, login, me, serve, start, untilReady } from './binary.ts'
+
+const secretKey = { SECRET_KEY: 'k'.repeat(32) }
+
+describe('the end', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('by %s is clean, on both databases', async (signal) => {
+    for (const environment of [{}, { DATABASE_URL: await createDatabase(), ...secretKey }]) {
+      const server = await serve({ environment })
+      const { code, stdout, stderr } = await server.stop(signal)
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout).toContain('server.stopped')
+    }
+  })
+
+  test('answers what is under way', async () => {
+    const server = await serve({ environment: { DATABASE_URL: await createDatabase(), ...secretKey } })
+    const answers = Array.from({ length: 4 }, () => login(server.url))
+    await Bun.sleep(30)
+    const finished = server.stop()
+    for (const answer of answers) expect((await answer).status).toBe(200)
+    expect((await finished).code).toBe(0)
+  })
+
+  test('comes as PID 1 too', async () => {
+    const running = start({
+      command: ['unshare', '--user', '--map-root-user', '--pid', '--fork', '--kill-child'],
+      environment: { DATABASE_URL: await createDatabase(), ...secretKey, HOST: '127.0.0.1', PORT: '0' },
+    })
+    await untilReady(running)
+    const child = await childOf(running.process.pid ?? 0)
+    process.kill(child, 'SIGTERM')
+    const { code, stdout } = await running.finished
+    expect(stdout).toContain('server.stopped')
+    expect(code).toBe(0)
+  })
+})
+
+describe('kill -9 on the embedded database while clients log in', () => {
+  test('loses no token that was handed out', async () => {
+    const directory = emptyDirectory()
+    const handedOut: string[] = []
+    for (let round = 0; round < 20; round++) {
+      const server = await serve({ directory, environment: { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' } })
+      for (const token of handedOut) expect((await me(server.url, token)).status).toBe(200)
+      const clients = Array.from({ length: 4 }, async () => {
+        for (;;) handedOut.push(await accessToken(server.url))
+      })
+      const ended = Promise.allSettled(clients)
+      await Bun.sleep(200 + Math.random() * 400)
+      await server.stop('SIGKILL')
+      await ended
+    }
+    const server = await serve({ directory })
+    expect(handedOut.length).toBeGreaterThan(6)
+    for (const token of handedOut) expect((await me(server.url, token)).status).toBe(200)
+    await server.stop()
+  })
+})
+
+async function childOf(pid: number): Promise<number> {
+  const text = await Bun.file(`/proc/${pid}/task/${pid}/children`).text()
+  return Number(text.trim().split(' ')[0])
+}
