@@ -72,6 +72,11 @@ describe('an access token', () => {
     time.now = before
   })
 
+  test('is good as long as it should be among many others', async () => {
+    const all = await Promise.all(Array.from({ length: 5000 }, () => tokens.sign(session())))
+    for (const token of [...all, ...all]) expect(tokens.verify(token)).toBeDefined()
+  })
+
   test('forged for these tests is accepted when nothing is wrong with it', async () => {
     const token = forge(goodHeader, goodClaims())
     expect(tokens.verify(token)).toBeDefined()

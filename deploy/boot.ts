@@ -1,0 +1,34 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Boots dist/audittrail in an empty directory, signs in as the seeded administrator, and ends it. */
+const binary = join(import.meta.dir, '../dist/audittrail')
+const child = Bun.spawn([binary], {
+  cwd: mkdtempSync(join(tmpdir(), 'audittrail-boot-')),
+  env: { HOST: '127.0.0.1', PORT: '0' },
+  stdout: 'pipe',
+  stderr: 'inherit',
+})
+
+const url = await readyUrl(child.stdout)
+const body = new URLSearchParams({ username: 'admin', password: 'changeme' })
+const { access_token: token } = (await (await fetch(`${url}/auth/login`, { method: 'POST', body })).json()) as {
+  access_token: string
+}
+const me = await fetch(`${url}/auth/me`, { headers: { authorization: `Bearer ${token}` } })
+console.log(`${me.status} ${await me.text()}`)
+child.kill('SIGTERM')
+const code = await child.exited
+if (me.status !== 200 || code !== 0) throw new Error(`/auth/me answered ${me.status}, the server ended with ${code}`)
+
+async function readyUrl(stdout: ReadableStream<Uint8Array>): Promise<string> {
+  let text = ''
+  const decoder = new TextDecoder()
+  for await (const chunk of stdout) {
+    text += decoder.decode(chunk, { stream: true })
+    const line = text.split('\n').find((candidate) => candidate.includes('server.ready'))
+    if (line) return JSON.parse(line).url
+  }
+  throw new Error(`the binary ended before it was ready:\n${text}`)
+}
