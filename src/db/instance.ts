@@ -23,6 +23,9 @@ export function instanceStatements(orm: Orm) {
         return row?.needed === true
       }),
 
+    /** True once it is decided who the first administrator is. */
+    isSeeded: (): Promise<boolean> => guarded(async () => (await orm.select().from(instance).limit(1)).length === 1),
+
     /** Notes that this database has, or once had, users: from here on nobody is seeded. */
     insertInstance: (): Promise<void> =>
       guarded(async () => {

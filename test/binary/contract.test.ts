@@ -258,7 +258,7 @@ describe('what is in the way', () => {
   })
 
   test('an unreachable database: it serves, answers 503, and goes on by itself when the database comes', async () => {
-    const { freePort } = await import('../postgresql.ts')
+    const { freePort } = await import('../postgresqlServer.ts')
     const real = new URL(await createDatabase())
     const port = await freePort()
     const away = new URL(real)
