@@ -55,6 +55,7 @@ export function openHttp({ deps }: App, config: Config): Http {
     basePath: config.basePath,
     issuer: config.issuer,
     audience: config.audience,
+    trustedProxies: config.trustedProxies,
     secretKey: config.secretKey ?? secretKeyOfDataDirectory(config, deps.log),
   }
   return createHttp(deps, settings, deps.clock)

@@ -104,6 +104,13 @@ export const settings = {
     default: '2',
     parse: wholeNumber(1, 8),
   }),
+  trustedProxies: required({
+    env: 'TRUSTED_PROXIES',
+    doc: 'addresses or networks (10.0.0.0/8, comma between) of proxies whose X-Forwarded-For is believed',
+    default: '',
+    parse: parseNetworks,
+    emptyMeans: 'empty',
+  }),
   logLevel: required({ env: 'LOG_LEVEL', doc: logLevels.join(', '), default: 'info', parse: oneOf(logLevels) }),
   logFormat: required({
     env: 'LOG_FORMAT',
@@ -168,4 +175,21 @@ function parseAdminPassword(text: string): string {
 function parseFullName(text: string): string {
   if ([...text].length > 100 || !/^[^\p{Cc}]+$/u.test(text)) throw new Error('1 to 100 characters on one line')
   return text
+}
+
+function parseNetworks(text: string): readonly string[] {
+  const networks = text.split(',').map((network) => network.trim())
+  return Object.freeze(networks.filter((network) => network !== '').map(parseNetwork))
+}
+
+function parseNetwork(network: string): string {
+  const [address = '', bits, ...rest] = network.split('/')
+  const family = isIP(address)
+  const isRight =
+    family !== 0 &&
+    rest.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32)))
+  if (!isRight)
+    throw new Error('IP addresses or networks in CIDR notation, with a comma between (127.0.0.1, 172.16.0.0/12)')
+  return network
 }

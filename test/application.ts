@@ -36,7 +36,10 @@ export interface TestApplication {
 /** Cheap hashes: the tests are about what happens, not about how long it takes. */
 const hashCost = { memoryKib: 8192, timeCost: 1 }
 
-export async function openTestApplication(kind: DatabaseKind, { basePath = '/api' } = {}): Promise<TestApplication> {
+export async function openTestApplication(
+  kind: DatabaseKind,
+  { basePath = '/api', trustedProxies = [] as readonly string[] } = {},
+): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
   const connection = connect(target)
   const turned = { now: Date.now() }
@@ -48,7 +51,11 @@ export async function openTestApplication(kind: DatabaseKind, { basePath = '/api
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
   const secretKey = randomBytes(32).toString('hex')
-  const http = createHttp(deps, { secretKey, issuer: 'audittrail', audience: 'audittrail', basePath }, clock)
+  const http = createHttp(
+    deps,
+    { secretKey, issuer: 'audittrail', audience: 'audittrail', basePath, trustedProxies },
+    clock,
+  )
 
   const application: TestApplication = {
     deps,

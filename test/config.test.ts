@@ -57,6 +57,11 @@ describe('settings', () => {
     ['LOG_FORMAT', 'xml', 'LOG_FORMAT is "xml": it takes one of json, pretty.'],
     ['BASE_PATH', 'api', 'BASE_PATH is "api": it takes a path such as /api, or nothing at all for the root.'],
     ['BASE_PATH', '/a/../b', 'BASE_PATH is "/a/../b": it takes a path such as /api, or nothing at all for the root.'],
+    [
+      'TRUSTED_PROXIES',
+      '10.0.0.0/33',
+      'TRUSTED_PROXIES is "10.0.0.0/33": it takes IP addresses or networks in CIDR notation, with a comma between (127.0.0.1, 172.16.0.0/12).',
+    ],
     ['DATABASE_POOL_SIZE', '11', 'DATABASE_POOL_SIZE is "11": it takes a whole number from 1 to 10.'],
     [
       'ADMIN_USERNAME',

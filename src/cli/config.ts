@@ -40,7 +40,8 @@ function shown({
 
 function shownValue(setting: Setting<unknown>, value: Config[SettingName]): string | number | null {
   if (value === undefined) return null
-  return setting.secret ? '(set)' : (value as string | number)
+  if (setting.secret) return '(set)'
+  return Array.isArray(value) ? value.join(',') : (value as string | number)
 }
 
 /** `.env.example`: every setting with its default, commented out. */

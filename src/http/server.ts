@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
+import { createClientAddress } from './clientAddress.ts'
 import { createExchanges, type Exchange } from './exchange.ts'
 import { problemResponse } from './problem.ts'
 import { createRoutes, type Routes } from './routes.ts'
@@ -9,12 +10,15 @@ import { createTokens, type TokenSettings } from './tokens.ts'
 export interface HttpSettings extends TokenSettings {
   /** `/api`, or empty for the root. */
   readonly basePath: string
+  /** Addresses and networks in CIDR notation. */
+  readonly trustedProxies: readonly string[]
 }
 
 /** The whole of HTTP without a socket: what tests call, and what a server listens for. */
 export interface Http {
   readonly routes: Routes
-  handle(request: Request, address?: string): Promise<Response>
+  /** `peer` is the address at the other end of the socket. */
+  handle(request: Request, peer?: string): Promise<Response>
 }
 
 export interface Listener {
@@ -36,12 +40,14 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
   const routes = createRoutes({ deps, tokens: createTokens(settings, clock), exchanges, basePath })
   // Otherwise every request would compose the handler anew.
   routes.compile()
+  const clientAddress = createClientAddress(settings.trustedProxies, deps.log)
   const personal = `${basePath}/auth/`
 
   return {
     routes,
-    async handle(request, address) {
+    async handle(request, peer) {
       const started = performance.now()
+      const address = clientAddress(request, peer)
       const exchange = exchanges.begin(request, address)
       const response = await answer(routes, request, exchange)
       const path = pathOf(request.url)

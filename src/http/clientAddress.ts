@@ -1,0 +1,82 @@
+import { BlockList, isIP } from 'node:net'
+import type { Log } from '../log.ts'
+
+/** Answers the client's address for a request; undefined where there is no socket. */
+export type ClientAddress = (request: Request, peer: string | undefined) => string | undefined
+
+/** What an undeclared proxy usually is: in the same container, on the same host, in the same private network. */
+const privateNetworks = [
+  '127.0.0.0/8',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '::1/128',
+  'fc00::/7',
+  'fe80::/10',
+]
+
+/**
+ * The socket's peer, unless it is a trusted proxy: then the right-most hop of X-Forwarded-For that is none, which is the
+ * last one that a proxy of ours has seen with its own eyes. What stands left of it is whatever the client wrote.
+ * `trustedProxies` are addresses and networks in CIDR notation.
+ */
+export function createClientAddress(trustedProxies: readonly string[], log: Log): ClientAddress {
+  const trusted = blockList(trustedProxies)
+  const nearby = blockList(privateNetworks)
+  let hasWarned = false
+
+  const warnOnce = (peer: string) => {
+    if (hasWarned) return
+    hasWarned = true
+    log.warn('proxy.undeclared', {
+      address: peer,
+      detail:
+        'sends X-Forwarded-For and is not in TRUSTED_PROXIES, so that all its clients count as one address; if it is your proxy, name it there',
+    })
+  }
+
+  return (request, socketPeer) => {
+    if (socketPeer === undefined) return undefined
+    const peer = plainAddress(socketPeer) ?? socketPeer
+    const forwarded = request.headers.get('x-forwarded-for')
+    if (forwarded === null) return peer
+    if (!contains(trusted, peer)) {
+      if (contains(nearby, peer)) warnOnce(peer)
+      return peer
+    }
+    return rightmostUntrusted(forwarded, peer, trusted)
+  }
+}
+
+function rightmostUntrusted(forwarded: string, peer: string, trusted: BlockList): string {
+  let nearest = peer
+  for (const hop of forwarded.split(',').reverse()) {
+    const address = plainAddress(hop.trim())
+    // A hop that is no address ends what can be believed.
+    if (address === undefined) return nearest
+    if (!contains(trusted, address)) return address
+    nearest = address
+  }
+  return nearest
+}
+
+/** Without brackets and port, and IPv4 written as IPv4; undefined for what is no address. */
+function plainAddress(text: string): string | undefined {
+  const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare
+  return isIP(mapped) ? mapped.toLowerCase() : undefined
+}
+
+function blockList(networks: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    list.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family)
+  }
+  return list
+}
+
+function contains(list: BlockList, address: string): boolean {
+  return list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+}
