@@ -1,14 +1,16 @@
 import { resolve } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
+import { parseDatabaseUrl } from './databaseUrl.ts'
 import { connect, type DatabaseTarget } from './db/connection.ts'
-import { openDatabase } from './db/database.ts'
+import { type Database, openDatabase } from './db/database.ts'
 import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey } from './db/dataDirectory.ts'
 import { openEmbedded } from './db/embedded.ts'
 import type { Deps } from './domain/deps.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './domain/seed.ts'
-import { createHttp, type Http } from './http/server.ts'
+import { createHttp, type Http, type HttpSettings } from './http/server.ts'
 import type { Log } from './log.ts'
+import { version } from './version.ts'
 
 /** The product, opened and wired, not yet listening and its database not yet asked. */
 export interface App {
@@ -28,15 +30,8 @@ export interface Surroundings {
 export function openApp(config: Config, { log, clock, onDatabaseLost }: Surroundings): App {
   const { target, release } = openTarget(config, onDatabaseLost)
   const database = openDatabase(connect(target))
-  const deps: Deps = {
-    database,
-    clock,
-    log,
-    hashCost: { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost },
-    accessTokenSeconds: config.accessTokenExpireMinutes * 60,
-  }
   return {
-    deps,
+    deps: wireDeps(database, config, { log, clock }),
     administrator: {
       username: config.adminUsername,
       fullName: config.adminFullName,
@@ -49,16 +44,37 @@ export function openApp(config: Config, { log, clock, onDatabaseLost }: Surround
   }
 }
 
+function wireDeps(database: Database, config: Config, { log, clock }: Pick<Surroundings, 'log' | 'clock'>): Deps {
+  return {
+    database,
+    clock,
+    log,
+    hashCost: { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost },
+    accessTokenSeconds: config.accessTokenExpireMinutes * 60,
+  }
+}
+
 /** The HTTP side of an opened app. */
 export function openHttp({ deps }: App, config: Config): Http {
-  const settings = {
-    basePath: config.basePath,
-    issuer: config.issuer,
-    audience: config.audience,
-    trustedProxies: config.trustedProxies,
-    secretKey: config.secretKey ?? secretKeyOfDataDirectory(config, deps.log),
-  }
-  return createHttp(deps, settings, deps.clock)
+  const secretKey = config.secretKey ?? secretKeyOfDataDirectory(config, deps.log)
+  return createHttp(deps, httpSettings(config, secretKey), deps.clock)
+}
+
+function httpSettings(config: Config, secretKey: string): HttpSettings {
+  const { basePath, issuer, audience, trustedProxies } = config
+  return { basePath, issuer, audience, trustedProxies, secretKey, docs: config.docs === 'on' ? { version } : undefined }
+}
+
+/** The OpenAPI document of the product as it is set, without opening anything: a pool that nobody asks connects to nothing. */
+export async function readOpenApiDocument(
+  config: Config,
+  { log, clock }: Omit<Surroundings, 'onDatabaseLost'>,
+): Promise<string> {
+  const address = parseDatabaseUrl('postgresql://nobody@localhost/nothing')
+  const deps = wireDeps(openDatabase(connect({ kind: 'server', address, poolSize: 1 })), config, { log, clock })
+  const http = createHttp(deps, httpSettings({ ...config, docs: 'on' }, 'signs nothing'), clock)
+  const response = await http.handle(new Request(`http://localhost${config.basePath}/openapi.json`))
+  return JSON.stringify(await response.json(), undefined, 2)
 }
 
 /** Migrates and seeds: what the first start does, and every later one finds done. Answers whether it seeded. */

@@ -111,6 +111,12 @@ export const settings = {
     parse: parseNetworks,
     emptyMeans: 'empty',
   }),
+  docs: required({
+    env: 'DOCS',
+    doc: 'on or off: the docs page at /docs and the document at /openapi.json',
+    default: 'on',
+    parse: oneOf(['on', 'off']),
+  }),
   logLevel: required({ env: 'LOG_LEVEL', doc: logLevels.join(', '), default: 'info', parse: oneOf(logLevels) }),
   logFormat: required({
     env: 'LOG_FORMAT',

@@ -11,6 +11,7 @@ import type { Deps } from '../src/domain/deps.ts'
 import { seedAdministrator } from '../src/domain/seed.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
 import { createLog } from '../src/log.ts'
+import { expectDocumented } from './document.ts'
 import { createDatabase } from './postgresql.ts'
 
 export const databaseKinds = ['PostgreSQL', 'the embedded database'] as const
@@ -38,7 +39,7 @@ const hashCost = { memoryKib: 8192, timeCost: 1 }
 
 export async function openTestApplication(
   kind: DatabaseKind,
-  { basePath = '/api', trustedProxies = [] as readonly string[] } = {},
+  { basePath = '/api', trustedProxies = [] as readonly string[], isDocumented = true } = {},
 ): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
   const connection = connect(target)
@@ -50,10 +51,11 @@ export async function openTestApplication(
   const deps: Deps = { database, clock, log, hashCost, accessTokenSeconds: 1800 }
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
+  const docs = isDocumented ? { version: '0.0.0' } : undefined
   const secretKey = randomBytes(32).toString('hex')
   const http = createHttp(
     deps,
-    { secretKey, issuer: 'audittrail', audience: 'audittrail', basePath, trustedProxies },
+    { secretKey, issuer: 'audittrail', audience: 'audittrail', basePath, trustedProxies, docs },
     clock,
   )
 
@@ -63,8 +65,12 @@ export async function openTestApplication(
     lines,
     secretKey,
     clock: turned,
-    call: (path, { address = '192.0.2.7', ...init } = {}) =>
-      http.handle(new Request(`http://localhost${basePath}${path}`, init), address),
+    call: async (path, { address = '192.0.2.7', ...init } = {}) => {
+      const request = new Request(`http://localhost${basePath}${path}`, init)
+      const response = await http.handle(request, address)
+      await expectDocumented(http, basePath, request, response.clone() as Response)
+      return response
+    },
     login: (username = 'admin', password = 'changeme') =>
       application.call('/auth/login', { method: 'POST', body: new URLSearchParams({ username, password }) }),
     accessToken: async (username, password) => {

@@ -1,6 +1,6 @@
 import { type Setting, settings } from '../settings.ts'
+import { version } from '../version.ts'
 import type { Command } from './command.ts'
-import { version } from './version.ts'
 
 /** What `--help` prints: all of the product on one screen. */
 export function helpText(commands: readonly Command[]): string {

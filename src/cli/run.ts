@@ -1,15 +1,16 @@
 import { readConfig } from '../config.ts'
 import { AppError } from '../error.ts'
+import { version } from '../version.ts'
 import type { Command, ExitCode, Surroundings } from './command.ts'
 import { config } from './config.ts'
 import { healthcheck } from './healthcheck.ts'
 import { commandHelp, helpText } from './help.ts'
 import { migrate } from './migrate.ts'
+import { openapi } from './openapi.ts'
 import { seed } from './seed.ts'
 import { serve } from './serve.ts'
-import { version } from './version.ts'
 
-const commands: readonly Command[] = [serve, migrate, seed, healthcheck, config]
+const commands: readonly Command[] = [serve, migrate, seed, healthcheck, config, openapi]
 
 export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>

@@ -3,8 +3,8 @@ import type { Config } from '../config.ts'
 import { AppError } from '../error.ts'
 import { type Listener, listen } from '../http/server.ts'
 import { batchedWriter, createLog } from '../log.ts'
+import { version } from '../version.ts'
 import type { Command, ExitCode, Surroundings } from './command.ts'
-import { version } from './version.ts'
 
 export const serve: Command = {
   name: 'serve',

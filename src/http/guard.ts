@@ -5,7 +5,17 @@ import { AppError } from '../error.ts'
 import type { Tokens } from './tokens.ts'
 
 /** The routes that anyone may call. All others pass the guard; a test walks every route and holds it. */
-export const openRoutes: readonly string[] = ['GET /health', 'GET /ready', 'POST /auth/login']
+export const openRoutes: readonly string[] = [
+  'GET /health',
+  'GET /ready',
+  'POST /auth/login',
+  'GET /openapi.json',
+  'GET /docs',
+  'GET /docs/page.css',
+  'GET /docs/page.js',
+  'GET /docs/swagger-ui.css',
+  'GET /docs/swagger-ui-bundle.js',
+]
 
 export type Guard = ReturnType<typeof createGuard>
 

@@ -2,19 +2,41 @@ import { Elysia, t } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
 import { isReady } from '../domain/readiness.ts'
 import { AppError } from '../error.ts'
+import { operation } from './openapi.ts'
 
 const Status = t.Object({ status: t.Literal('ok') })
 
 /** Alive, and ready for work. */
 export function healthRoutes(deps: Deps) {
   return new Elysia({ name: 'health' })
-    .get('/health', () => ({ status: 'ok' as const }), { response: { 200: Status } })
+    .get(
+      '/health',
+      () => ({ status: 'ok' as const }),
+      operation({
+        operationId: 'health',
+        tag: 'Health',
+        summary: 'Is the process alive?',
+        description: 'Answers as long as the process lives. Asks no database.',
+        answer: Status,
+        example: { status: 'ok' },
+        refusals: [],
+      }),
+    )
     .get(
       '/ready',
       async () => {
         if (!(await isReady(deps))) throw new AppError('unavailable', 'The database is not migrated yet.')
         return { status: 'ok' as const }
       },
-      { response: { 200: Status } },
+      operation({
+        operationId: 'ready',
+        tag: 'Health',
+        summary: 'Is it ready for work?',
+        description:
+          'Answers 200 once the database answers and is migrated. The log says why not; the answer does not.',
+        answer: Status,
+        example: { status: 'ok' },
+        refusals: ['unavailable'],
+      }),
     )
 }

@@ -17,6 +17,14 @@ const statuses = {
   unavailable: 503,
 } as const satisfies Record<ErrorCode, number>
 
+export const problemContentType = 'application/problem+json'
+/** What OAuth clients read (RFC 6749 §5.2). */
+export const oauthContentType = 'application/json'
+
+export function statusOf(code: ErrorCode): number {
+  return statuses[code]
+}
+
 /** Statuses whose text must not tell what went on inside. */
 const fixedDetails: Partial<Record<ErrorCode, string>> = {
   internal: 'Something went wrong here. The log has more under this request id.',
@@ -68,7 +76,7 @@ export interface ProblemContext {
 
 /** The answer to a refused request. Nothing of the request and nothing of our insides goes into it. */
 export function problemResponse(error: AppError, { requestId, isOauth }: ProblemContext): Response {
-  const status = statuses[error.code]
+  const status = statusOf(error.code)
   const oauthError = isOauth ? oauthErrors[error.code] : undefined
   const problem: Problem = {
     type: `urn:audittrail:problem:${error.code}`,
@@ -79,7 +87,7 @@ export function problemResponse(error: AppError, { requestId, isOauth }: Problem
     ...(error.fields.length > 0 ? { errors: error.fields } : {}),
     ...(oauthError ? { error: oauthError } : {}),
   }
-  const headers: Record<string, string> = { 'content-type': isOauth ? 'application/json' : 'application/problem+json' }
+  const headers: Record<string, string> = { 'content-type': isOauth ? oauthContentType : problemContentType }
   if (status === 401) headers['www-authenticate'] = 'Bearer'
   if (status === 503) headers['retry-after'] = retryAfterSeconds
   return new Response(JSON.stringify(problem), { status, headers })

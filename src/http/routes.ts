@@ -3,9 +3,11 @@ import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
 import type { Log } from '../log.ts'
 import { authRoutes } from './auth.ts'
+import { docsRoutes } from './docs.ts'
 import type { Exchanges } from './exchange.ts'
 import { createGuard } from './guard.ts'
 import { healthRoutes } from './health.ts'
+import { openApiDocument } from './openapi.ts'
 import { problemResponse } from './problem.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -17,10 +19,12 @@ export interface RouteServices {
   readonly tokens: Tokens
   readonly exchanges: Exchanges
   readonly basePath: string
+  /** Undefined: no docs page and no document. */
+  readonly docs: { readonly version: string } | undefined
 }
 
 /** Every route of the product, and what becomes of every error. */
-export function createRoutes({ deps, tokens, exchanges, basePath }: RouteServices) {
+export function createRoutes({ deps, tokens, exchanges, basePath, docs }: RouteServices) {
   const guard = createGuard(deps, tokens)
   const oauthPaths = new Set(oauthRoutes.map((path) => basePath + path))
 
@@ -35,6 +39,7 @@ export function createRoutes({ deps, tokens, exchanges, basePath }: RouteService
     })
     .use(healthRoutes(deps))
     .use(authRoutes({ deps, tokens, guard, exchanges }))
+  if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
   return app
 }
 

@@ -12,6 +12,8 @@ export interface HttpSettings extends TokenSettings {
   readonly basePath: string
   /** Addresses and networks in CIDR notation. */
   readonly trustedProxies: readonly string[]
+  /** Undefined: no docs page and no document. */
+  readonly docs: { readonly version: string } | undefined
 }
 
 /** The whole of HTTP without a socket: what tests call, and what a server listens for. */
@@ -37,7 +39,7 @@ const idleTimeout = 30
 export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Http {
   const exchanges = createExchanges()
   const { basePath } = settings
-  const routes = createRoutes({ deps, tokens: createTokens(settings, clock), exchanges, basePath })
+  const routes = createRoutes({ deps, tokens: createTokens(settings, clock), exchanges, basePath, docs: settings.docs })
   // Otherwise every request would compose the handler anew.
   routes.compile()
   const clientAddress = createClientAddress(settings.trustedProxies, deps.log)

@@ -1,0 +1,17 @@
+// Files that the build puts into the binary: their path (type: 'file') or their text (type: 'text').
+declare module '*.zst' {
+  const path: string
+  export default path
+}
+declare module '*.gz' {
+  const path: string
+  export default path
+}
+declare module '*.css' {
+  const text: string
+  export default text
+}
+declare module '*.txt' {
+  const text: string
+  export default text
+}

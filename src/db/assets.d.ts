@@ -1,4 +1,0 @@
-declare module '*.zst' {
-  const path: string
-  export default path
-}

@@ -1,0 +1,120 @@
+import { swagger } from '@elysiajs/swagger'
+import { Type } from '@sinclair/typebox'
+import { type TSchema, t } from 'elysia'
+import type { ErrorCode } from '../error.ts'
+import { oauthContentType, problemContentType, statusOf } from './problem.ts'
+
+/** RFC 9457, as every refusal is sent. */
+const Problem = t.Object({
+  type: t.String({ examples: ['urn:audittrail:problem:not_found'], description: 'stable: what programs compare' }),
+  title: t.String(),
+  status: Type.Integer(),
+  detail: t.String({ description: 'for people; what happened and what to do' }),
+  request_id: t.String({ description: 'the same as in X-Request-Id and in the log' }),
+  errors: t.Optional(t.Array(t.Object({ field: t.String(), message: t.String() }))),
+})
+
+/** The same with the `error` of RFC 6749 §5.2, as OAuth clients read it. */
+const OauthProblem = t.Composite([
+  Problem,
+  t.Object({ error: t.Optional(t.String({ examples: ['invalid_grant'], description: 'a word of RFC 6749 §5.2' })) }),
+])
+
+/** The name under which the document knows the bearer token, and how a person gets one. */
+const passwordFlow = 'passwordFlow'
+
+export interface OperationText<Answer extends TSchema> {
+  readonly operationId: string
+  readonly tag: string
+  readonly summary: string
+  readonly description: string
+  /** What a success is, with an example of it. */
+  readonly answer: Answer
+  readonly example: Answer['static']
+  /** Every word with which it can refuse, besides `internal`. */
+  readonly refusals: readonly ErrorCode[]
+  /** Refusals go out as OAuth clients read them. */
+  readonly isOauth?: true
+  /** Needs a bearer token. */
+  readonly isLocked?: true
+}
+
+/**
+ * What a route is to its callers, once: the schema that its answer is checked against, and its place in the document.
+ * The responses of the document are all given here, because the plugin would list each under three content types.
+ */
+export function operation<Answer extends TSchema>(text: OperationText<Answer>) {
+  const { operationId, tag, summary, description, answer, example, isOauth, isLocked } = text
+  const success = { description: 'Done.', content: { 'application/json': { schema: documented(answer), example } } }
+  return {
+    response: { 200: answer },
+    detail: {
+      operationId,
+      tags: [tag],
+      summary,
+      description,
+      responses: { 200: success, ...problemResponses([...text.refusals, 'internal'], isOauth === true) },
+      ...(isLocked ? { security: [{ [passwordFlow]: [] }] } : {}),
+    },
+  }
+}
+
+/** TypeBox's schemas are JSON Schema; only their types say more than the plugin's know. */
+function documented(schema: TSchema): object {
+  return schema
+}
+
+/** One entry a status, which names each way to it. */
+function problemResponses(codes: readonly ErrorCode[], isOauth: boolean) {
+  const byStatus = Map.groupBy(codes, statusOf)
+  const schema = { $ref: `#/components/schemas/${isOauth ? 'OauthProblem' : 'Problem'}` }
+  const contentType = isOauth ? oauthContentType : problemContentType
+  return Object.fromEntries(
+    [...byStatus].map(([status, words]) => [
+      status,
+      { description: `Refused: ${words.join(', ')}.`, content: { [contentType]: { schema } } },
+    ]),
+  )
+}
+
+export interface DocumentSettings {
+  readonly basePath: string
+  readonly version: string
+}
+
+/** The plugin that makes the document at `/openapi.json` from the routes; its page is replaced by `http/docs`. */
+export function openApiDocument({ basePath, version }: DocumentSettings) {
+  return swagger({
+    path: '/docs',
+    specPath: '/openapi.json',
+    // A path such as /.well-known/… is no static file.
+    excludeStaticFile: false,
+    documentation: {
+      // Beyond what the plugin claims: TypeBox writes JSON Schema, which OpenAPI 3.1 takes as it is.
+      ...({ openapi: '3.1.0' } as object),
+      info: {
+        title: 'AuditTrail',
+        version,
+        description:
+          'A login for your web app. Press Authorize and sign in; then every locked route can be tried from here.\n\n' +
+          'Refusals are problems (RFC 9457); on the endpoints that OAuth clients call they carry `error` too (RFC 6749 §5.2).',
+        license: { name: 'MIT' },
+      },
+      servers: [{ url: '/' }],
+      tags: [
+        { name: 'Sign in', description: 'Sign in, and see who is signed in.' },
+        { name: 'Health', description: 'For load balancers and orchestrators.' },
+      ],
+      components: {
+        schemas: { Problem: documented(Problem), OauthProblem: documented(OauthProblem) },
+        securitySchemes: {
+          [passwordFlow]: {
+            type: 'oauth2',
+            description: 'Name and password; client_id and client_secret may stay empty.',
+            flows: { password: { tokenUrl: `${basePath}/auth/login`, scopes: {} } },
+          },
+        },
+      },
+    },
+  })
+}

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import type { BrowserContext, Page } from 'playwright-core'
+import { emptyDirectory, type Server, serve } from '../binary/binary.ts'
+import { createDatabase } from '../postgresql.ts'
+import { hasChromium, openChromium } from './chromium.ts'
+
+/** What a page complained of: errors of the console, failed requests, requests to other hosts. */
+function complaintsOf(page: Page, origin: string): string[] {
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(`console: ${message.text()}`)
+  })
+  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`))
+  page.on('requestfailed', (request) => complaints.push(`failed: ${request.url()}`))
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin) && !request.url().startsWith('data:'))
+      complaints.push(`elsewhere: ${request.url()}`)
+  })
+  page.on('response', (response) => {
+    if (response.status() >= 400) complaints.push(`${response.status()}: ${response.url()}`)
+  })
+  return complaints
+}
+
+/** What a front-end developer does in the first minute. */
+async function signInAndCallMe(page: Page): Promise<string> {
+  await page.getByRole('button', { name: 'Authorize' }).first().click()
+  const dialog = page.locator('.modal-ux')
+  await dialog.locator('input[name="username"], #oauth_username').fill('admin')
+  await dialog.locator('input[name="password"], #oauth_password').fill('changeme')
+  await dialog
+    .getByRole('button', { name: 'Apply given OAuth2 credentials' })
+    .or(dialog.locator('button.authorize'))
+    .first()
+    .click()
+  await dialog
+    .getByRole('button', { name: /Logout|Remove/ })
+    .first()
+    .waitFor()
+  await dialog.locator('button.btn-done').click()
+  await page.locator('#operations-Sign_in-me, [id$="-me"]').first().click()
+  await page.getByRole('button', { name: 'Execute' }).click()
+  const answer = page.locator('.live-responses-table .response-col_description pre').first()
+  await answer.waitFor()
+  return (await answer.textContent()) ?? ''
+}
+
+describe.skipIf(!hasChromium)('the docs page in Chromium', () => {
+  let server: Server
+  let browser: BrowserContext
+  beforeAll(async () => {
+    server = await serve({ environment: { DATABASE_URL: await createDatabase(), SECRET_KEY: 'k'.repeat(32) } })
+    browser = await openChromium({ viewport: { width: 1280, height: 900 } })
+  })
+  afterAll(async () => {
+    await browser.close()
+    await server.stop()
+  })
+
+  test('signs in by the Authorize button and shows who is signed in, with nothing to complain of', async () => {
+    const page = await browser.newPage()
+    const complaints = complaintsOf(page, server.origin)
+    await page.goto(`${server.url}/docs`)
+    expect(await signInAndCallMe(page)).toContain('"full_name": "Default Admin"')
+    expect(complaints).toEqual([])
+    await page.close()
+  })
+
+  test('is right behind a proxy that strips a prefix, which the service does not know', async () => {
+    const bare = await serve({ directory: emptyDirectory(), environment: { BASE_PATH: '' } })
+    const proxy = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      fetch: (request) => {
+        const { pathname, search } = new URL(request.url)
+        if (!pathname.startsWith('/team/login/')) return new Response('elsewhere', { status: 404 })
+        const { method, headers } = request
+        const body = method === 'GET' ? {} : { body: request.body }
+        return fetch(`${bare.origin}${pathname.slice('/team/login'.length)}${search}`, {
+          method,
+          headers,
+          decompress: false,
+          ...body,
+        })
+      },
+    })
+    const page = await browser.newPage()
+    const complaints = complaintsOf(page, `http://127.0.0.1:${proxy.port}/team/login/`)
+    await page.goto(`http://127.0.0.1:${proxy.port}/team/login/docs`)
+    expect(await signInAndCallMe(page)).toContain('"full_name": "Default Admin"')
+    expect(complaints).toEqual([])
+    await page.close()
+    proxy.stop(true)
+    await bare.stop()
+  })
+
+  test('follows the colours of the system and fits a small screen', async () => {
+    const page = await browser.newPage()
+    await page.setViewportSize({ width: 390, height: 800 })
+    for (const [colorScheme, isDark] of [
+      ['dark', true],
+      ['light', false],
+    ] as const) {
+      await page.emulateMedia({ colorScheme })
+      await page.goto(`${server.url}/docs`)
+      await page.getByText('Who is signed in?').waitFor()
+      expect(await page.evaluate('document.documentElement.classList.contains("dark-mode")')).toBe(isDark)
+      expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)
+    }
+    await page.close()
+  })
+})

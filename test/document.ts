@@ -1,0 +1,76 @@
+import Ajv from 'ajv/dist/2020'
+import addFormats from 'ajv-formats'
+import type { Http } from '../src/http/server.ts'
+
+/** As much of an OpenAPI document as the tests look at. */
+export interface OpenApiDocument {
+  readonly openapi: string
+  readonly paths: Readonly<Record<string, Readonly<Record<string, OpenApiOperation>>>>
+  readonly components: { readonly schemas: Readonly<Record<string, object>> }
+}
+
+export interface OpenApiOperation {
+  readonly operationId: string
+  readonly summary: string
+  readonly description: string
+  readonly security?: readonly object[]
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> }
+  readonly responses: Readonly<
+    Record<
+      string,
+      { readonly content?: Readonly<Record<string, { readonly schema: object; readonly example?: unknown }>> }
+    >
+  >
+}
+
+const documents = new WeakMap<Http, OpenApiDocument | undefined>()
+
+export async function documentOf(http: Http, basePath: string): Promise<OpenApiDocument | undefined> {
+  if (!documents.has(http)) {
+    const response = await http.handle(new Request(`http://localhost${basePath}/openapi.json`))
+    documents.set(http, response.ok ? ((await response.json()) as OpenApiDocument) : undefined)
+  }
+  return documents.get(http)
+}
+
+/** The faults of a value against a schema of the document, references included; empty when it fits. */
+export function faultsOf(document: OpenApiDocument, schema: object, value: unknown): readonly unknown[] {
+  const ajv = new Ajv({ strict: false, allErrors: true })
+  addFormats(ajv)
+  const validate = ajv.compile({ ...schema, components: document.components })
+  return validate(value) ? [] : (validate.errors ?? [])
+}
+
+/**
+ * Throws unless the document has this answer: its status, its content type, and a schema that its body fits. Every call of
+ * every HTTP test comes by here, so that the document cannot say what the server does not do.
+ */
+export async function expectDocumented(
+  http: Http,
+  basePath: string,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const document = await documentOf(http, basePath)
+  const { pathname } = new URL(request.url)
+  const path = Object.keys(document?.paths ?? {}).find((pattern) => fits(pattern, pathname))
+  const operation = path === undefined ? undefined : document?.paths[path]?.[request.method.toLowerCase()]
+  if (!document || !operation) return
+  const what = `${request.method} ${path} ${response.status}`
+  const documented = operation.responses[response.status]
+  if (!documented) throw new Error(`${what} is not in the document`)
+  const text = await response.text()
+  if (text === '' && !documented.content) return
+  const contentType = response.headers.get('content-type')?.split(';')[0] ?? ''
+  const media = documented.content?.[contentType]
+  if (!media) throw new Error(`${what} as ${contentType} is not in the document`)
+  const faults = faultsOf(document, media.schema, JSON.parse(text))
+  if (faults.length > 0) throw new Error(`${what} does not fit its schema: ${JSON.stringify(faults)}`)
+}
+
+function fits(pattern: string, path: string): boolean {
+  const [expected, given] = [pattern.split('/'), path.split('/')]
+  return (
+    expected.length === given.length && expected.every((part, index) => part.startsWith('{') || part === given[index])
+  )
+}
