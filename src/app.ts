@@ -8,6 +8,7 @@ import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey } from './db/
 import { openEmbedded } from './db/embedded.ts'
 import type { Deps } from './domain/deps.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './domain/seed.ts'
+import { AppError } from './error.ts'
 import { createHttp, type Http, type HttpSettings } from './http/server.ts'
 import type { Log } from './log.ts'
 import { version } from './version.ts'
@@ -85,6 +86,27 @@ export async function prepareDatabase({ deps, administrator }: App): Promise<boo
   return seeded
 }
 
+/** Seconds between attempts to reach the database at start: from, to. */
+const retryDelay = { first: 0.25, longest: 2 }
+
+/**
+ * The same, again and again while the database cannot be reached. False when `isEnding` says that the process was told to
+ * end meanwhile; throws what only a person can mend.
+ */
+export async function prepareDatabaseWithRetries(app: App, isEnding: () => boolean): Promise<boolean> {
+  for (let delay = retryDelay.first; !isEnding(); delay = Math.min(delay * 2, retryDelay.longest)) {
+    try {
+      await prepareDatabase(app)
+      return true
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'unavailable') throw error
+      app.deps.log.warn('database.unavailable', { detail: error.message, retry_in_seconds: delay })
+      await Bun.sleep(delay * 1000)
+    }
+  }
+  return false
+}
+
 /** Brings the schema up to this binary. Answers how many migrations that took. */
 export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<number> {
   const { applied, adopted } = await deps.database.migrate()
@@ -113,7 +135,8 @@ function openTarget(config: Config, onDatabaseLost: (reason: string) => void): O
   return {
     target: { kind: 'embedded', socket: async () => (await opening).socket() },
     release: async () => {
-      await opening.then((embedded) => embedded.close()).finally(letGo)
+      await opening.then((embedded) => embedded.close()).catch(() => {})
+      letGo()
     },
   }
 }

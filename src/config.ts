@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { type Setting, settings } from './settings.ts'
@@ -8,7 +9,8 @@ export const environment: Readonly<Record<string, string | undefined>> = process
 export type SettingName = keyof typeof settings
 export type Config = { readonly [Name in SettingName]: ReturnType<(typeof settings)[Name]['parse']> | Unset<Name> }
 type Unset<Name extends SettingName> = (typeof settings)[Name] extends Setting<infer T> ? Extract<T, undefined> : never
-export type SettingSource = 'default' | 'environment' | 'file'
+/** `file`: the setting's own `_FILE`. */
+export type SettingSource = 'default' | 'environment' | 'env-file' | 'file'
 
 export type ConfigReading =
   | { readonly ok: true; readonly config: Config; readonly sources: Readonly<Record<SettingName, SettingSource>> }
@@ -20,14 +22,14 @@ export type ConfigReading =
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>, envFile?: string): ConfigReading {
   const problems: string[] = []
-  const given = { ...readEnvFile(envFile, problems), ...environment }
+  const given = mergeSources(readEnvFile(envFile, problems), environment)
   const config: Record<string, unknown> = {}
   const sources: Record<string, SettingSource> = {}
   for (const [name, setting] of Object.entries<Setting<unknown>>(settings)) {
     try {
       const found = findText(setting, given)
       sources[name] = found.source
-      config[name] = found.text === undefined ? undefined : parseText(setting, found)
+      config[name] = found.text === undefined ? undefined : parseText(setting, found.text, found.source)
     } catch (error) {
       problems.push((error as Error).message)
     }
@@ -36,21 +38,43 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return { ok: true, config: Object.freeze(config) as Config, sources: sources as Record<SettingName, SettingSource> }
 }
 
-interface FoundText {
-  readonly text: string | undefined
+interface Given {
+  readonly text: string
   readonly source: SettingSource
 }
 
-function findText(setting: Setting<unknown>, given: Readonly<Record<string, string | undefined>>): FoundText {
-  const isGiven = (text: string | undefined) => text !== undefined && (text !== '' || setting.emptyMeans === 'empty')
-  const text = given[setting.env]
-  const path = setting.secret && given[`${setting.env}_FILE`]
-  if (path && isGiven(text)) throw new Error(`${setting.env} and ${setting.env}_FILE are both set: keep one of them.`)
-  if (path) return { text: readSecretFile(`${setting.env}_FILE`, path), source: 'file' }
-  return isGiven(text) ? { text, source: 'environment' } : { text: setting.default, source: 'default' }
+/** What is given at all: the environment over the file. An empty value is none, but where empty means empty. */
+function mergeSources(
+  file: Readonly<Record<string, string | undefined>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): ReadonlyMap<string, Given> {
+  const meansEmpty = new Set(
+    Object.values<Setting<unknown>>(settings).flatMap(({ env, emptyMeans }) => (emptyMeans ? [env] : [])),
+  )
+  const given = new Map<string, Given>()
+  for (const [source, values] of [
+    ['env-file', file],
+    ['environment', environment],
+  ] as const) {
+    for (const [name, text] of Object.entries(values)) {
+      if (text !== undefined && (text !== '' || meansEmpty.has(name))) given.set(name, { text, source })
+    }
+  }
+  return given
 }
 
-function parseText(setting: Setting<unknown>, { text = '', source }: FoundText): unknown {
+function findText(
+  { env, secret, default: text }: Setting<unknown>,
+  given: ReadonlyMap<string, Given>,
+): { text: string | undefined; source: SettingSource } {
+  const own = given.get(env)
+  const file = secret && given.get(`${env}_FILE`)
+  if (own && file) throw new Error(`${env} and ${env}_FILE are both set: keep one of them.`)
+  if (file) return { text: readSecretFile(`${env}_FILE`, file.text), source: 'file' }
+  return own ?? { text, source: 'default' }
+}
+
+function parseText(setting: Setting<unknown>, text: string, source: SettingSource): unknown {
   try {
     return setting.parse(text)
   } catch (error) {
@@ -61,14 +85,18 @@ function parseText(setting: Setting<unknown>, { text = '', source }: FoundText):
 }
 
 function readSecretFile(variable: string, path: string): string {
+  const fault = (reason: string) => new Error(`${variable} names a file that ${reason}: ${JSON.stringify(path)}.`)
+  let bytes: Buffer
   try {
-    // Editors and `echo` end a file with a line break, which is not part of the secret.
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+    bytes = readFileSync(path)
   } catch (error) {
-    throw new Error(
-      `${variable} names a file that cannot be read (${(error as NodeJS.ErrnoException).code}): ${JSON.stringify(path)}.`,
-    )
+    throw fault(`cannot be read (${(error as NodeJS.ErrnoException).code})`)
   }
+  if (!isUtf8(bytes)) throw fault('is not UTF-8 text')
+  // Editors and `echo` end a file with a line break, which is not part of the secret.
+  const text = bytes.toString().replace(/\r?\n$/, '')
+  if (text === '') throw fault('is empty')
+  return text
 }
 
 function readEnvFile(path: string | undefined, problems: string[]): Record<string, string | undefined> {

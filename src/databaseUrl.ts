@@ -13,6 +13,8 @@ export interface DatabaseAddress {
   readonly sslmode: SslMode
   /** A file of CA certificates in PEM; undefined means the well-known ones. */
   readonly sslrootcert?: string
+  /** libpq's `options`, sent when a connection starts. */
+  readonly options?: string
 }
 
 export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
@@ -28,22 +30,28 @@ const loopback = ['localhost', '127.0.0.1', '::1']
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   const url = parseUrl(text)
   const query = readQuery(url)
-  const queryHost = query.get('host')
-  const socketDirectory = queryHost?.startsWith('/') ? queryHost : undefined
-  const host = url.hostname.replace(/^\[|\]$/g, '') || queryHost || 'localhost'
+  const host = decode(url.hostname, 'host').replace(/^\[|\]$/g, '')
+  const place = host === '' || query.has('host') ? (query.get('host') ?? 'localhost') : host
+  const isSocket = place.startsWith('/')
   const username = decode(url.username, 'user name') || query.get('user') || 'postgres'
-  const database = decode(url.pathname.slice(1), 'database name') || query.get('dbname') || username
-  const sslrootcert = query.get('sslrootcert')
+  const [options, sslrootcert] = [query.get('options'), query.get('sslrootcert')]
   return {
-    host,
-    port: Number(url.port || query.get('port') || 5432),
-    ...(socketDirectory === undefined ? {} : { socketDirectory }),
-    database,
+    host: isSocket ? 'localhost' : place,
+    port: readPort(url.port || query.get('port') || '5432'),
+    ...(isSocket ? { socketDirectory: place } : {}),
+    database: decode(url.pathname.slice(1), 'database name') || query.get('dbname') || username,
     username,
     password: decode(url.password, 'password') || query.get('password') || '',
-    sslmode: readSslMode(query, socketDirectory !== undefined || loopback.includes(host)),
+    sslmode: isSocket ? 'disable' : readSslMode(query, loopback.includes(place)),
     ...(sslrootcert === undefined || sslrootcert === 'system' ? {} : { sslrootcert }),
+    ...(options === undefined ? {} : { options }),
   }
+}
+
+function readPort(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65535)
+    throw new Error('a URL whose port is a number from 1 to 65535')
+  return Number(text)
 }
 
 function parseUrl(text: string): URL {
@@ -64,11 +72,19 @@ function parseUrl(text: string): URL {
   return url
 }
 
-const knownParameters = ['host', 'port', 'user', 'dbname', 'password', 'sslmode', 'ssl', 'sslrootcert']
-/** Parameters of libpq and of other drivers that change nothing for us. */
+const knownParameters = ['host', 'port', 'user', 'dbname', 'password', 'sslmode', 'ssl', 'sslrootcert', 'options']
+/** Parameters of libpq, of other drivers and of providers' copy buttons that change nothing for us. */
 const ignoredParameters = [
   'application_name',
+  'channel_binding',
   'connect_timeout',
+  'fallback_application_name',
+  'gssencmode',
+  'keepalives',
+  'keepalives_count',
+  'keepalives_idle',
+  'keepalives_interval',
+  'pgbouncer',
   'prepared_statement_cache_size',
   'target_session_attrs',
 ]
@@ -77,6 +93,7 @@ function readQuery(url: URL): Map<string, string> {
   const query = new Map<string, string>()
   for (const [name, value] of url.searchParams) {
     if (ignoredParameters.includes(name)) continue
+    // Not named: behind a ? that should have been written as %3F, it is a piece of a password.
     if (!knownParameters.includes(name))
       throw new Error(`a URL whose parameters are among ${knownParameters.join(', ')}`)
     query.set(name, value)
@@ -87,6 +104,12 @@ function readQuery(url: URL): Map<string, string> {
 function readSslMode(query: Map<string, string>, isLocal: boolean): SslMode {
   // asyncpg writes `ssl`, libpq `sslmode`. As in libpq, the default is `prefer`; on this very host it would only cost time.
   const text = query.get('sslmode') ?? query.get('ssl')
+  // As in libpq: who names the system's certificates wants them to be asked.
+  if (query.get('sslrootcert') === 'system') {
+    if (text !== undefined && text !== 'verify-full')
+      throw new Error('a URL that has sslmode=verify-full beside sslrootcert=system')
+    return 'verify-full'
+  }
   if (text === undefined) return isLocal ? 'disable' : 'prefer'
   if (text === 'true') return 'require'
   if (text === 'false') return 'disable'

@@ -1,3 +1,5 @@
+import { AppError } from './error.ts'
+
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 export const logFormats = ['json', 'pretty'] as const
@@ -50,9 +52,26 @@ function prettyValue(value: NonNullable<LogFields[string]> | null): string {
   return /^[\w.:/@+%,-]+$/.test(text) ? text : JSON.stringify(text)
 }
 
-/** JSON escapes C0 alone; a terminal also obeys DEL and C1, and some readers end a line at U+2028. */
+/** JSON escapes C0 alone; a terminal also obeys DEL and C1, some readers end a line at U+2028, and U+202E turns text around. */
 function printable(line: string): string {
-  return line.replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return line.replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, escapeUnits)
+}
+
+/** Where an error happened, for the log; its message only where it cannot quote what a client sent. */
+export function describeError(error: unknown): LogFields {
+  const { name = 'Error', message = '', stack = '' } = error instanceof Error ? error : {}
+  const isQuotable = error instanceof AppError || error instanceof TypeError || error instanceof RangeError
+  const frames = stack.split('\n').filter((line) => /^\s*at /.test(line))
+  return {
+    error: name,
+    ...(isQuotable ? { message } : {}),
+    stack: frames.slice(0, 8).map((line) => line.trim()),
+  }
+}
+
+/** Unit by unit, as JSON writes what lies beyond U+FFFF. */
+function escapeUnits(text: string): string {
+  return text.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /**

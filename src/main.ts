@@ -17,8 +17,9 @@ function writeAll(descriptor: number, text: string): void {
       written += writeSync(descriptor, bytes, written)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code === 'EAGAIN') continue
-      return
+      if (code !== 'EAGAIN') return
+      // The reader is slow; without a pause this would burn a core.
+      Bun.sleepSync(1)
     }
   }
 }

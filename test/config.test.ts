@@ -109,7 +109,27 @@ describe('secrets', () => {
   })
 })
 
+describe('a file for a secret', () => {
+  test.each([
+    ['is empty', '\n', 'is empty'],
+    ['is not UTF-8', Buffer.alloc(40, 0xff), 'is not UTF-8 text'],
+  ])('that %s is refused', (what, contents, reason) => {
+    const file = join(directory, what.replaceAll(' ', '-'))
+    writeFileSync(file, contents)
+    for (const name of ['SECRET_KEY_FILE', 'ADMIN_PASSWORD_FILE']) {
+      expect(problemsOf({ [name]: file })).toEqual([`${name} names a file that ${reason}: ${JSON.stringify(file)}.`])
+    }
+  })
+})
+
 describe('--env-file', () => {
+  test('is not masked by what the environment leaves empty', () => {
+    const file = join(directory, 'masked.env')
+    writeFileSync(file, 'PORT=9001\nDATABASE_URL=postgresql://h/x\n')
+    expect(configOf({ PORT: '', DATABASE_URL: '' }, file)).toMatchObject({ port: 9001, databaseUrl: { host: 'h' } })
+    expect(configOf({ BASE_PATH: '' }, file).basePath).toBe('')
+  })
+
   test('gives settings, over which the environment wins', () => {
     const file = join(directory, 'settings.env')
     writeFileSync(file, '# a comment\nPORT=9001\nADMIN_FULL_NAME="Ada Lovelace"\nISSUER=from-file\n')

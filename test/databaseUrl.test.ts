@@ -53,7 +53,25 @@ describe('a DATABASE_URL', () => {
   })
 
   test.each([
+    ['a socket written as a host', 'postgresql://u@%2Ftmp%2Fsock/x', { socketDirectory: '/tmp/sock', database: 'x' }],
+    ['TLS over a socket, which has none', 'postgresql://u@/x?host=/tmp&sslmode=require', { sslmode: 'disable' }],
+    ['the certificates of the system', 'postgresql://u@h/x?sslrootcert=system', { sslmode: 'verify-full' }],
+    [
+      'what providers add',
+      'postgresql://u@h/x?channel_binding=require&options=endpoint%3Da',
+      { options: 'endpoint=a' },
+    ],
+    ['a port in the query', 'postgresql://u@/x?host=h&port=6432', { host: 'h', port: 6432 }],
+  ])('takes %s', (_what, text, expected) => {
+    expect(parseDatabaseUrl(text)).toMatchObject(expected)
+  })
+
+  test.each([
     'mysql://u:hidden@h/x',
+    'postgresql://u:hidden@h/x?port=abc',
+    'postgresql://u:hidden@h:0/x',
+    'postgresql://u:hidden@h:99999/x',
+    'postgresql://u:hidden@h/x?sslrootcert=system&sslmode=require',
     'postgresql:u:hidden@h',
     'postgresql://u:hidden@h:port/x',
     'postgresql://u:hid%zzden@h/x',

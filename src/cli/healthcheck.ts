@@ -1,3 +1,4 @@
+import { get } from 'node:http'
 import type { Config } from '../config.ts'
 import type { Command } from './command.ts'
 
@@ -10,25 +11,25 @@ export const healthcheck: Command = {
     const url = `${localAddress(config)}${config.basePath}/${flags.has('ready') ? 'ready' : 'health'}`
     const fault = await askHealth(url)
     if (fault === undefined) return 0
-    stderr(`audittrail: ${url} ${fault}.\n`)
+    stderr(`audittrail: ${url} ${fault}\n`)
     return 1
   },
 }
 
 const timeoutMilliseconds = 3000
 
-/** Undefined when all is well. */
-async function askHealth(url: string): Promise<string | undefined> {
-  try {
-    const response = await fetch(url, {
-      signal: AbortSignal.timeout(timeoutMilliseconds),
-      redirect: 'manual',
-      proxy: '',
-    })
-    return response.ok ? undefined : `answered ${response.status}`
-  } catch {
-    return 'does not answer: is the server running, and are HOST, PORT and BASE_PATH the same here?'
-  }
+/** Undefined when all is well. Not by fetch, which would ask a proxy that the environment names. */
+function askHealth(url: string): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+  const silent = 'does not answer: is the server running, and are HOST, PORT and BASE_PATH the same here?'
+  const request = get(url, { timeout: timeoutMilliseconds }, (response) => {
+    response.resume()
+    resolve(response.statusCode === 200 ? undefined : `answered ${response.statusCode}.`)
+  })
+  request.on('timeout', () => request.destroy())
+  request.on('error', () => resolve(silent))
+  request.on('close', () => resolve(silent))
+  return promise
 }
 
 function localAddress({ host, port }: Config): string {

@@ -70,7 +70,7 @@ function parseLine(argv: readonly string[]): Line {
     }
   }
   const known = (command ?? serve).flags
-  const unknown = [...flags].find((flag) => !flag.startsWith('--') || !(flag.slice(2) in known))
+  const unknown = [...flags].find((flag) => !flag.startsWith('--') || !Object.hasOwn(known, flag.slice(2)))
   if (unknown !== undefined) return { fault: `${JSON.stringify(unknown)} is no flag of ${(command ?? serve).name}.` }
   return { command, flags: new Set([...flags].map((flag) => flag.slice(2))), envFile, wants }
 }

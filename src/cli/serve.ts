@@ -1,8 +1,7 @@
-import { type App, openApp, openHttp, prepareDatabase } from '../app.ts'
+import { type App, openApp, openHttp, prepareDatabaseWithRetries } from '../app.ts'
 import type { Config } from '../config.ts'
-import { AppError } from '../error.ts'
 import { type Listener, listen } from '../http/server.ts'
-import { batchedWriter, createLog } from '../log.ts'
+import { batchedWriter, createLog, describeError, type Log } from '../log.ts'
 import { version } from '../version.ts'
 import type { Command, ExitCode, Surroundings } from './command.ts'
 
@@ -16,20 +15,22 @@ export const serve: Command = {
 
 /** Seconds for what is under way when the process is told to end. */
 const stopGrace = 10
-/** Seconds between attempts to reach the database at start: from, to. */
-const retryDelay = { first: 0.25, longest: 2 }
 
 async function runServer({ config, stdout, stderr }: Surroundings): Promise<ExitCode> {
   const { write, flush } = batchedWriter(stdout)
   const log = createLog({ level: config.logLevel, format: config.logFormat, now: Date.now, write })
   const ending = awaitEnding()
+  surviveStrayErrors(log)
 
   const app = openApp(config, { log, clock: Date.now, onDatabaseLost: ending.fail })
   let listener: Listener | undefined
   try {
     listener = listen(openHttp(app, config), config)
     log.info('server.listening', { url: listener.url + config.basePath, version })
-    const isPrepared = await Promise.race([prepareWithRetries(app, ending.isEnding), ending.reason.then(() => false)])
+    const isPrepared = await Promise.race([
+      prepareDatabaseWithRetries(app, ending.isEnding),
+      ending.reason.then(() => false),
+    ])
     if (isPrepared) {
       log.info('server.ready', { url: listener.url + config.basePath })
       if (config.logFormat === 'pretty')
@@ -46,19 +47,12 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
   }
 }
 
-/** True once the database is migrated and seeded; false when the process was told to end before. Throws when refused. */
-async function prepareWithRetries(app: App, isEnding: () => boolean): Promise<boolean> {
-  for (let delay = retryDelay.first; !isEnding(); delay = Math.min(delay * 2, retryDelay.longest)) {
-    try {
-      await prepareDatabase(app)
-      return true
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'unavailable') throw error
-      app.deps.log.warn('database.unavailable', { detail: error.message, retry_in_seconds: delay })
-      await Bun.sleep(delay * 1000)
-    }
-  }
-  return false
+/**
+ * postgres.js throws from a timer when a connection is cut at the wrong moment, where no caller can catch it. What was under
+ * way runs into its deadline; the process goes on.
+ */
+function surviveStrayErrors(log: Log): void {
+  process.on('uncaughtException', (error) => log.error('process.stray_error', describeError(error)))
 }
 
 async function shutDown(app: App, listener: Listener | undefined): Promise<void> {

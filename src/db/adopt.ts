@@ -118,20 +118,21 @@ async function addColumns(transaction: TransactionSql, columns: Column[]): Promi
     await transaction`ALTER TABLE users ALTER COLUMN created_at DROP DEFAULT`
     await transaction`ALTER TABLE users ALTER COLUMN created_at TYPE timestamptz USING created_at AT TIME ZONE 'UTC'`
   }
-  await transaction`
-    ALTER TABLE users
-      ADD COLUMN IF NOT EXISTS roles text[],
-      ADD COLUMN IF NOT EXISTS must_change_password boolean,
-      ADD COLUMN IF NOT EXISTS created_at timestamptz,
-      ALTER COLUMN roles SET DEFAULT '{}',
-      ALTER COLUMN must_change_password SET DEFAULT false,
-      ALTER COLUMN created_at SET DEFAULT now()`
-  await transaction`
-    UPDATE users SET roles = coalesce(roles, '{}'), must_change_password = coalesce(must_change_password, false),
-      created_at = coalesce(created_at, now())`
-  await transaction`
-    ALTER TABLE users
-      ALTER COLUMN roles SET NOT NULL, ALTER COLUMN must_change_password SET NOT NULL, ALTER COLUMN created_at SET NOT NULL`
+  const defaults = {
+    roles: `text[] DEFAULT '{}'`,
+    must_change_password: 'boolean DEFAULT false',
+    created_at: 'timestamptz DEFAULT now()',
+  }
+  for (const [name, definition] of Object.entries(defaults)) {
+    const value = definition.slice(definition.indexOf('DEFAULT'))
+    if (columns.some((column) => column.name === name)) {
+      await transaction.unsafe(`ALTER TABLE users ALTER COLUMN ${name} SET ${value}`)
+      await transaction.unsafe(`UPDATE users SET ${name} = DEFAULT WHERE ${name} IS NULL`)
+      await transaction.unsafe(`ALTER TABLE users ALTER COLUMN ${name} SET NOT NULL`)
+    } else {
+      await transaction.unsafe(`ALTER TABLE users ADD COLUMN ${name} ${definition} NOT NULL`)
+    }
+  }
 }
 
 /** SQLAlchemy fills defaults in Python, so the table has none. A NULL `is_active` meant "not active" there, and does here. */
@@ -162,5 +163,5 @@ async function addKeys(transaction: TransactionSql): Promise<void> {
   if (!keys?.primary_key) await transaction`ALTER TABLE users ADD PRIMARY KEY (id)`
   if (!keys?.unique_username)
     await transaction`ALTER TABLE users ADD CONSTRAINT users_username_unique UNIQUE (username)`
-  await transaction`CREATE UNIQUE INDEX IF NOT EXISTS users_username_lower_unique ON users (lower(username))`
+  await transaction`CREATE UNIQUE INDEX users_username_lower_unique ON users (lower(username::text))`
 }

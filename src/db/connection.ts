@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
@@ -21,6 +22,8 @@ export interface Connection {
 
 /** Seconds to wait for a connection before the database counts as unreachable. */
 const connectTimeout = 5
+/** Seconds between attempts to connect. */
+const reconnectDelay = 0.2
 
 /** A lazy pool: nothing is connected before the first statement. `max` narrows it for work that needs one session. */
 export function connect(target: DatabaseTarget, max?: number): Connection {
@@ -28,13 +31,20 @@ export function connect(target: DatabaseTarget, max?: number): Connection {
     ...(target.kind === 'server' ? serverOptions(target.address) : embeddedOptions(target.socket)),
     max: target.kind === 'server' ? (max ?? target.poolSize) : 1,
     connect_timeout: connectTimeout,
+    // Its own default waits up to 20 s after a failure, long past the moment when the database is back.
+    backoff: reconnectDelay,
     // Its query for array types would cost a round trip on each connection; Drizzle reads arrays by itself.
     fetch_types: false,
     onnotice: () => {},
-    connection: { application_name: 'audittrail' },
+    connection: { application_name: 'audittrail', ...startupOptions(target) },
     // Its types know neither hosts as arrays nor `socket`.
   } as unknown as postgres.Options<Record<string, never>>)
   return { target, client, orm: drizzle(client) }
+}
+
+/** libpq's `options`, which some providers use to route a connection. */
+function startupOptions(target: DatabaseTarget): { options?: string } {
+  return target.kind === 'server' && target.address.options !== undefined ? { options: target.address.options } : {}
 }
 
 function serverOptions(address: DatabaseAddress) {
@@ -75,11 +85,13 @@ function tlsOptions({ sslmode, sslrootcert }: DatabaseAddress): boolean | 'prefe
 
 function readRootCertificate(path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    const pem = readFileSync(path, 'utf8')
+    new X509Certificate(pem)
+    return pem
   } catch {
     throw new AppError(
       'refused',
-      'The file that sslrootcert in DATABASE_URL names cannot be read: correct the path or its permissions.',
+      'The file that sslrootcert in DATABASE_URL names cannot be read, or holds no certificate in PEM: correct the path, its permissions or its contents.',
     )
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
-  chmodSync,
   closeSync,
+  existsSync,
   fsyncSync,
   ftruncateSync,
   linkSync,
@@ -57,30 +57,27 @@ export function holdDataDirectory(path: string): () => void {
  */
 export function readOrMakeSecretKey(path: string): string {
   const file = join(path, 'secret.key')
+  if (!existsSync(file)) {
+    try {
+      makeSecretKey(file)
+    } catch (error) {
+      throw refusedBySystem(`SECRET_KEY is not set, and ${JSON.stringify(file)} cannot be made to keep one`, error)
+    }
+  }
   try {
     return readSecretKey(file)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      throw refusedBySystem(`${JSON.stringify(file)} cannot be read`, error)
+    throw refusedBySystem(`${JSON.stringify(file)} cannot be read`, error)
   }
-  try {
-    makeSecretKey(file)
-  } catch (error) {
-    throw refusedBySystem(`SECRET_KEY is not set, and ${JSON.stringify(file)} cannot be made to keep one`, error)
-  }
-  return readSecretKey(file)
 }
 
 function readSecretKey(file: string): string {
   const key = readFileSync(file, 'utf8').trim()
-  if (Buffer.byteLength(key) < 32) {
-    throw new AppError(
-      'refused',
-      `${JSON.stringify(file)} holds less than 32 bytes: restore it, or delete it and everybody signs in anew.`,
-    )
-  }
-  chmodSync(file, 0o600)
-  return key
+  if (Buffer.byteLength(key) >= 32) return key
+  throw new AppError(
+    'refused',
+    `${JSON.stringify(file)} holds less than 32 bytes: restore it, or delete it and everybody signs in anew.`,
+  )
 }
 
 function makeSecretKey(file: string): void {

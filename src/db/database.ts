@@ -1,5 +1,5 @@
 import { type Client, type Connection, connect } from './connection.ts'
-import { guarded } from './failure.ts'
+import { guarded, guardedWithoutDeadline } from './failure.ts'
 import { type InstanceStatements, instanceStatements } from './instance.ts'
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrate.ts'
 import { type SessionStatements, sessionStatements } from './sessions.ts'
@@ -10,8 +10,6 @@ export interface Database {
   readonly users: UserStatements
   readonly sessions: SessionStatements
   readonly instance: InstanceStatements
-  /** Resolves when the database answers. */
-  ping(): Promise<void>
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
   close(): Promise<void>
@@ -26,12 +24,8 @@ export function openDatabase(connection: Connection): Database {
     users: userStatements(orm),
     sessions: sessionStatements(orm),
     instance: instanceStatements(orm),
-    ping: () =>
-      guarded(async () => {
-        await client`SELECT 1`
-      }),
     migrationStatus: () => guarded(() => migrationStatus(client)),
-    migrate: () => guarded(() => withOneSession(connection, migrate)),
+    migrate: () => guardedWithoutDeadline(() => withOneSession(connection, migrate)),
     close: () => client.end({ timeout: closeTimeout }),
   }
 }

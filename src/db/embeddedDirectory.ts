@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import clusterFile from '../../dist/embedded/cluster.tar.zst' with { type: 'file' }
 
@@ -10,7 +10,7 @@ const majorVersion = '18'
  * the lock that keeps other processes out, so a half-made neighbour is always a leftover.
  */
 export async function prepareDirectory(directory: string): Promise<string | undefined> {
-  const target = resolve(directory)
+  const target = existsSync(directory) ? realpathSync(directory) : resolve(directory)
   try {
     removeLeftovers(target)
     const entries = list(target)

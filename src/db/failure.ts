@@ -18,8 +18,30 @@ const refusals: Readonly<Record<string, string>> = {
  */
 const transient = /^(08|53|57|58|42P01|42703)/
 
-/** Runs one database operation; whatever goes wrong comes out as an AppError that carries no SQL and no parameter. */
+/** Milliseconds that one operation may take, waiting for a connection included. */
+const operationDeadline = 5000
+
+/**
+ * Runs one database operation; whatever goes wrong comes out as an AppError that carries no SQL and no parameter. Past the
+ * deadline it is `unavailable`: a server that is frozen answers nothing, and its time limits neither.
+ */
 export async function guarded<T>(operation: () => PromiseLike<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => reject(new AppError('unavailable', 'The database did not answer in time.')),
+    operationDeadline,
+  )
+  try {
+    return await Promise.race([operation(), late])
+  } catch (error) {
+    throw databaseFailure(error)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The same for work that takes as long as it takes: migrations. */
+export async function guardedWithoutDeadline<T>(operation: () => PromiseLike<T>): Promise<T> {
   try {
     return await operation()
   } catch (error) {

@@ -1,4 +1,5 @@
 import { dlopen, ptr } from 'bun:ffi'
+import { AppError } from '../error.ts'
 
 const exclusive = 2
 const nonBlocking = 4
@@ -25,7 +26,7 @@ function lockOnUnix(descriptor: number): boolean {
       // Not this C library; the next.
     }
   }
-  throw new Error(`no C library with flock among ${libraries.join(', ')}`)
+  throw new AppError('refused', `DATA_DIR cannot be locked: no C library with flock among ${libraries.join(', ')}.`)
 }
 
 const genericWrite = 0x40000000

@@ -30,10 +30,11 @@ export async function migrationStatus(client: Client): Promise<MigrationStatus> 
 
 /**
  * Brings the database up to this binary. All of it is one transaction under an advisory lock: many may start at once,
- * a crash leaves nothing half done, and PgBouncer in transaction mode will do. Without pending migrations it needs no
+ * and a crash leaves nothing half done. Without pending migrations it needs no
  * more than the right to read.
  */
 export async function migrate(client: Client): Promise<MigrationReport> {
+  await refuseOtherEncodings(client)
   if (compare(await listApplied(client)).pending === 0) return { applied: 0, adopted: false }
   // Read committed, so that what was committed while we waited for the lock is seen behind it.
   return client.begin('isolation level read committed', async (transaction) => {
@@ -53,6 +54,17 @@ export async function migrate(client: Client): Promise<MigrationReport> {
     }
     return { applied: pending.length, adopted }
   }) as Promise<MigrationReport>
+}
+
+/** In any other encoding a name or a browser's description may be a text that the database cannot hold. */
+async function refuseOtherEncodings(client: Client): Promise<void> {
+  const [row] = await client`SELECT current_setting('server_encoding') AS encoding`
+  if (row?.encoding !== 'UTF8') {
+    throw new AppError(
+      'refused',
+      `The database is encoded in ${row?.encoding}, and AuditTrail needs UTF8: give it a database made with ENCODING 'UTF8'.`,
+    )
+  }
 }
 
 interface AppliedMigration {

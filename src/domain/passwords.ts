@@ -22,11 +22,16 @@ export function hashPassword(password: string, { memoryKib, timeCost }: HashCost
  * long on a decoy and answers false, so that time does not tell who exists.
  */
 export async function verifyPassword(password: string, hash: string | undefined, cost: HashCost): Promise<boolean> {
-  if (hash === undefined || !isBearable(hash)) {
-    await Bun.password.verify(normalized(password), decoyHash(cost))
-    return false
+  const text = normalized(password)
+  if (hash !== undefined && isBearable(hash)) {
+    try {
+      return await Bun.password.verify(hash.startsWith('$2') ? cutForBcrypt(text) : text, hash)
+    } catch {
+      // Looks like a hash and is none: as good as no such user.
+    }
   }
-  return Bun.password.verify(hash.startsWith('$2') ? cutForBcrypt(password) : normalized(password), hash)
+  await Bun.password.verify(text, decoyHash(cost))
+  return false
 }
 
 /** RFC 8265 §4.2.2: one spelling of each character, or é typed on two keyboards would be two passwords. */
@@ -34,8 +39,8 @@ function normalized(password: string): string {
   return password.normalize('NFC')
 }
 
-function cutForBcrypt(password: string): Buffer {
-  return Buffer.from(normalized(password)).subarray(0, bcryptBytes)
+function cutForBcrypt(text: string): Buffer {
+  return Buffer.from(text).subarray(0, bcryptBytes)
 }
 
 /** A hash that no password has: the right cost, a random salt and a random digest. */

@@ -11,6 +11,8 @@ const howToSend =
  * Throws `unsupported_media_type`, `payload_too_large`, and `invalid_request` for whatever cannot be decoded in one way.
  */
 export async function readForm(request: Request): Promise<Record<string, string>> {
+  if (request.headers.has('content-encoding'))
+    throw new AppError('unsupported_media_type', `${howToSend} Send it without Content-Encoding.`)
   const contentType = request.headers.get('content-type') ?? ''
   const mediaType = contentType.split(';')[0]?.trim().toLowerCase()
   if (mediaType === 'application/x-www-form-urlencoded') return fromPairs(decodePairs(await readBody(request)))

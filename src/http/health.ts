@@ -25,7 +25,7 @@ export function healthRoutes(deps: Deps) {
     .get(
       '/ready',
       async () => {
-        if (!(await isReady(deps))) throw new AppError('unavailable', 'The database is not migrated yet.')
+        if (!(await isReady(deps))) throw new AppError('unavailable', 'not migrated yet')
         return { status: 'ok' as const }
       },
       operation({

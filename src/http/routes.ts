@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
-import type { Log } from '../log.ts'
+import { describeError } from '../log.ts'
 import { authRoutes } from './auth.ts'
 import { docsRoutes } from './docs.ts'
 import type { Exchanges } from './exchange.ts'
@@ -28,14 +28,16 @@ export function createRoutes({ deps, tokens, exchanges, basePath, docs }: RouteS
   const guard = createGuard(deps, tokens)
   const oauthPaths = new Set(oauthRoutes.map((path) => basePath + path))
 
-  const app = new Elysia({ prefix: basePath, cookie: {} })
+  // Elysia would look for the path behind the eleventh character, and take a part of it for a short host's name.
+  const app = new Elysia({ prefix: basePath, handler: { standardHostname: false } })
     .onError({ as: 'global' }, ({ error, code, request, path }) => {
       const { requestId } = exchanges.of(request)
-      const isOauth = oauthPaths.has(path)
+      const isOauth = oauthPaths.has(path.replace(/\/$/, ''))
       const refusal = toAppError(error, code, isOauth)
-      if (refusal.code === 'internal') logUnexpected(deps.log, requestId, error)
+      if (refusal.code === 'internal')
+        deps.log.error('request.failed', { request_id: requestId, ...describeError(error) })
       if (refusal.code !== 'not_found') return problemResponse(refusal, { requestId, isOauth })
-      return problemForUnknownRoute(app, { method: request.method, path, requestId, isOauth })
+      return problemForUnknownRoute(app, { path, requestId, isOauth })
     })
     .use(healthRoutes(deps))
     .use(authRoutes({ deps, tokens, guard, exchanges }))
@@ -76,7 +78,6 @@ function invalidFields(error: unknown, isOauth: boolean): AppError {
 }
 
 interface UnknownRoute {
-  readonly method: string
   readonly path: string
   readonly requestId: string
   readonly isOauth: boolean
@@ -104,17 +105,4 @@ function fits(pattern: string, path: string): boolean {
   return (
     expected.length === given.length && expected.every((part, index) => part.startsWith(':') || part === given[index])
   )
-}
-
-/** Where it happened, for whoever reads the log; the message only of errors that cannot quote what a client sent. */
-function logUnexpected(log: Log, requestId: string, error: unknown): void {
-  const { name = 'Error', message = '', stack = '' } = error instanceof Error ? error : {}
-  const isQuotable = error instanceof AppError || error instanceof TypeError || error instanceof RangeError
-  const frames = stack.split('\n').filter((line) => /^\s*at /.test(line))
-  log.error('request.failed', {
-    request_id: requestId,
-    error: name,
-    ...(isQuotable ? { message } : {}),
-    stack: frames.slice(0, 8).map((line) => line.trim()),
-  })
 }

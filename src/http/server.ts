@@ -50,9 +50,10 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
     async handle(request, peer) {
       const started = performance.now()
       const address = clientAddress(request, peer)
-      const exchange = exchanges.begin(request, address)
-      const response = await answer(routes, request, exchange)
-      const path = pathOf(request.url)
+      const whole = withHost(request)
+      const exchange = exchanges.begin(whole, address)
+      const response = hasPlainHost(request) ? await answer(routes, whole, exchange) : refuseHost(exchange)
+      const path = pathOf(whole.url)
       response.headers.set('x-request-id', exchange.requestId)
       response.headers.set('x-content-type-options', 'nosniff')
       if (path.startsWith(personal)) response.headers.set('cache-control', 'no-store')
@@ -67,6 +68,25 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       return response
     },
   }
+}
+
+/** A name or address and a port. A slash in it would move the path along, and every rule about paths with it. */
+const plainHost = /^[A-Za-z0-9._~:[\]-]*$/
+
+function hasPlainHost(request: Request): boolean {
+  return plainHost.test(request.headers.get('host') ?? '')
+}
+
+function refuseHost({ requestId }: Exchange): Response {
+  return problemResponse(new AppError('invalid_request', 'The Host header is not a host name or address.'), {
+    requestId,
+    isOauth: false,
+  })
+}
+
+/** Without a Host (HTTP/1.0 allows it) Bun's URL is a path alone, which no router reads. */
+function withHost(request: Request): Request {
+  return request.url.startsWith('/') ? new Request(`http://localhost${request.url}`, request) : request
 }
 
 /** The last net: whatever slips through the framework's own error handling is still an answer of ours. */

@@ -149,6 +149,7 @@ describe('commands', () => {
   test.each([
     [['fly'], '"fly" is no command'],
     [['--fly'], '"--fly" is no flag of serve'],
+    [['--constructor'], '"--constructor" is no flag of serve'],
     [['migrate', '--fly'], '"--fly" is no flag of migrate'],
     [['migrate', 'twice'], '"twice" is one word too many'],
     [['--env-file'], '--env-file takes the name of a file'],
@@ -203,6 +204,13 @@ describe('commands', () => {
     const environment = { PORT: new URL(server.url).port }
     expect((await run(['healthcheck'], { environment })).code).toBe(0)
     expect((await run(['healthcheck', '--ready'], { environment })).code).toBe(0)
+    const proxied = {
+      ...environment,
+      http_proxy: 'http://127.0.0.1:9',
+      HTTP_PROXY: 'http://127.0.0.1:9',
+      ALL_PROXY: 'http://127.0.0.1:9',
+    }
+    expect((await run(['healthcheck'], { environment: proxied })).code).toBe(0)
     await server.stop()
     const gone = await run(['healthcheck'], { environment })
     expect(gone.code).toBe(1)

@@ -32,6 +32,16 @@ describe('a password hash', () => {
   })
 
   test.each([
+    '$argon2id$v=19$m=8,t=0,p=1$c2FsdHNhbHQ$c2FsdHNhbHQ',
+    '$argon2id$v=19$m=0,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHQ',
+    '$argon2id$v=19$m=8192,t=1,p=0$c2FsdHNhbHQ$c2FsdHNhbHQ',
+    '$argon2id$v=19$m=8192,t=1,p=1$cw$cw',
+    `$2b$03$${'a'.repeat(53)}`,
+  ])('that only looks like one (%s) fits nothing', async (hash) => {
+    expect(await verifyPassword('changeme', hash, cost)).toBe(false)
+  })
+
+  test.each([
     undefined,
     '',
     'changeme',

@@ -42,6 +42,18 @@ describe('a refused login', () => {
     expect((await problemOf(response)).detail).toContain('application/x-www-form-urlencoded')
   })
 
+  test('under a Content-Encoding is 415', async () => {
+    const response = await login('username=admin&password=changeme', { ...form, 'content-encoding': 'gzip' })
+    expect(response.status).toBe(415)
+  })
+
+  test('reads the same with a slash at the end of the path', async () => {
+    const body = new URLSearchParams({ username: 'admin', password: 'wrong' })
+    const response = await application.call('/auth/login/', { method: 'POST', body })
+    expect(response.headers.get('content-type')).toBe('application/json')
+    expect(await problemOf(response)).toMatchObject({ status: 401, error: 'invalid_grant' })
+  })
+
   test('longer than 64 KB is 413', async () => {
     expect((await login(`username=admin&password=${'x'.repeat(70_000)}`)).status).toBe(413)
   })
