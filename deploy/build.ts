@@ -11,6 +11,7 @@ const root = `${import.meta.dir}/..`
 mkdirSync(`${root}/dist`, { recursive: true })
 await run(['deploy/embedded.ts'])
 await run(['deploy/docs.ts'])
+await run(['deploy/commonPasswords.ts'])
 await run([
   'build',
   '--compile',

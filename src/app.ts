@@ -50,8 +50,13 @@ function wireDeps(database: Database, config: Config, { log, clock }: Pick<Surro
     database,
     clock,
     log,
-    hashCost: { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost },
-    accessTokenSeconds: config.accessTokenExpireMinutes * 60,
+    settings: {
+      hashCost: { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost },
+      passwordMinLength: config.passwordMinLength,
+      accessTokenSeconds: config.accessTokenExpireMinutes * 60,
+      refreshLifetimeDays: config.refreshTokenExpireDays,
+      sessionIdleDays: config.sessionIdleDays,
+    },
   }
 }
 

@@ -74,6 +74,18 @@ export const settings = {
     default: '30',
     parse: wholeNumber(1, 1440),
   }),
+  refreshTokenExpireDays: required({
+    env: 'REFRESH_TOKEN_EXPIRE_DAYS',
+    doc: 'days that a session with a refresh token lives at most',
+    default: '30',
+    parse: wholeNumber(1, 3650),
+  }),
+  sessionIdleDays: required({
+    env: 'SESSION_IDLE_DAYS',
+    doc: 'days without a refresh after which such a session ends',
+    default: '14',
+    parse: wholeNumber(1, 3650),
+  }),
   adminUsername: required({
     env: 'ADMIN_USERNAME',
     doc: 'name of the administrator whom the first start makes; without effect afterwards',
@@ -91,6 +103,12 @@ export const settings = {
     doc: 'full name of that administrator',
     default: 'Default Admin',
     parse: parseFullName,
+  }),
+  passwordMinLength: required({
+    env: 'PASSWORD_MIN_LENGTH',
+    doc: 'fewest characters of a new password',
+    default: '12',
+    parse: wholeNumber(8, 128),
   }),
   passwordMemoryKib: required({
     env: 'PASSWORD_MEMORY_KIB',

@@ -7,7 +7,7 @@ import { parseDatabaseUrl } from '../src/databaseUrl.ts'
 import { connect, type DatabaseTarget } from '../src/db/connection.ts'
 import { openDatabase } from '../src/db/database.ts'
 import { openEmbedded } from '../src/db/embedded.ts'
-import type { Deps } from '../src/domain/deps.ts'
+import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { seedAdministrator } from '../src/domain/seed.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
 import { createLog } from '../src/log.ts'
@@ -35,7 +35,13 @@ export interface TestApplication {
 }
 
 /** Cheap hashes: the tests are about what happens, not about how long it takes. */
-const hashCost = { memoryKib: 8192, timeCost: 1 }
+const settings: DomainSettings = {
+  hashCost: { memoryKib: 8192, timeCost: 1 },
+  passwordMinLength: 12,
+  accessTokenSeconds: 1800,
+  refreshLifetimeDays: 30,
+  sessionIdleDays: 14,
+}
 
 export async function openTestApplication(
   kind: DatabaseKind,
@@ -48,7 +54,7 @@ export async function openTestApplication(
   const lines: Record<string, unknown>[] = []
   const log = createLog({ level: 'debug', format: 'json', now: clock, write: (line) => lines.push(JSON.parse(line)) })
   const database = openDatabase(connection)
-  const deps: Deps = { database, clock, log, hashCost, accessTokenSeconds: 1800 }
+  const deps: Deps = { database, clock, log, settings }
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
   const docs = isDocumented ? { version: '0.0.0' } : undefined

@@ -156,7 +156,10 @@ describe('what is printed from the table', () => {
     expect(configOf({}, file)).toEqual(configOf({}))
   })
 
-  test.each(['README.md', 'docs/settings.md'])('%s has the table that `audittrail config --markdown` prints', (page) => {
-    expect(readFileSync(join(root, page), 'utf8')).toContain(markdownTable())
-  })
+  test.each(['README.md', 'docs/settings.md'])(
+    '%s has the table that `audittrail config --markdown` prints',
+    (page) => {
+      expect(readFileSync(join(root, page), 'utf8')).toContain(markdownTable())
+    },
+  )
 })

@@ -74,6 +74,17 @@ function errorCode(error: unknown): string {
   return cause === undefined ? '' : errorCode(cause)
 }
 
+/** The unique index or constraint that refused a row (23505); undefined for all else. */
+export function violatedConstraint(error: unknown): string | undefined {
+  const {
+    code,
+    constraint_name: name,
+    cause,
+  } = (error ?? {}) as { code?: unknown; constraint_name?: string; cause?: unknown }
+  if (code === '23505') return name
+  return cause === undefined ? undefined : violatedConstraint(cause)
+}
+
 /** True for an error that came from the server: five characters of SQLSTATE, as against ECONNREFUSED. */
 function isSqlState(code: string): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code)

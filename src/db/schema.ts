@@ -18,7 +18,11 @@ export const users = pgTable(
     created_at: timestamp({ withTimezone: true }).notNull().defaultNow(),
   },
   // `Bob` and `bob` are one account, or one could pass for the other.
-  (table) => [uniqueIndex('users_username_lower_unique').on(sql`lower(${table.username})`)],
+  (table) => [
+    uniqueIndex('users_username_lower_unique').on(sql`lower(${table.username})`),
+    // The last administrator is looked for at each change of one; they are few among many.
+    index('users_administrators').on(table.id).where(sql`'admin' = ANY (${table.roles})`),
+  ],
 )
 
 /** A login is a session, and a token is honoured only while its session lives. */
@@ -31,7 +35,11 @@ export const sessions = pgTable(
       .references(() => users.id, { onDelete: 'cascade' }),
     created_at: timestamp({ withTimezone: true }).notNull(),
     last_used_at: timestamp({ withTimezone: true }).notNull(),
+    /** The session lives until then. Ended before its time, it is the epoch: no replica's clock is as slow as that. */
     expires_at: timestamp({ withTimezone: true }).notNull(),
+    /** How often the refresh token was rotated; NULL where the session has none. The token itself is nowhere in the database. */
+    refresh_generation: integer(),
+    rotated_at: timestamp({ withTimezone: true }),
     /** The client's address at login, as text: what a proxy reports need not be an address that `inet` takes. */
     address: text(),
     user_agent: text(),

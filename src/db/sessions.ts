@@ -1,9 +1,8 @@
-import { and, eq, gt, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, ne, sql } from 'drizzle-orm'
 import type { Orm } from './connection.ts'
 import { guarded } from './failure.ts'
 import { sessions, users } from './schema.ts'
 
-export type NewSession = typeof sessions.$inferInsert
 export type SessionStatements = ReturnType<typeof sessionStatements>
 
 /** What a request needs to know of the user whose session it comes from. */
@@ -16,16 +15,65 @@ export interface SessionUser {
   readonly must_change_password: boolean
 }
 
+export interface NewSession {
+  readonly id: string
+  readonly userId: string
+  /** The hash that the password was verified against: when it is no longer the user's, nothing begins. */
+  readonly verifiedHash: string
+  readonly now: Date
+  readonly expiresAt: Date
+  /** 0 for a session with a refresh token, null for one without. */
+  readonly refreshGeneration: 0 | null
+  readonly address: string | undefined
+  readonly userAgent: string | undefined
+}
+
+export interface ListedSession {
+  readonly id: string
+  readonly created_at: Date
+  readonly last_used_at: Date
+  readonly expires_at: Date
+  readonly address: string | null
+  readonly user_agent: string | null
+}
+
+export interface Rotation {
+  readonly id: string
+  /** Of the token that was shown. */
+  readonly generation: number
+  readonly now: Date
+  /** A parent shown before this moment is a replay. */
+  readonly retryableSince: Date
+  /** The latest creation of a session that has not reached its absolute end. */
+  readonly createdAfter: Date
+  /** Milliseconds that it may lie idle, and live at all. */
+  readonly idle: number
+  readonly lifetime: number
+}
+
+export interface RotatedSession {
+  readonly user: SessionUser
+  readonly generation: number
+  readonly expiresAt: Date
+  /** A token older than the parent was shown: the session has just been ended. */
+  readonly isReplayed: boolean
+}
+
+const userColumns = {
+  id: users.id,
+  username: users.username,
+  full_name: users.full_name,
+  is_active: users.is_active,
+  roles: users.roles,
+  must_change_password: users.must_change_password,
+}
+
+/** See `expires_at` in the schema. */
+const ended = sql`to_timestamp(0)`
+
 export function sessionStatements(orm: Orm) {
   const live = orm
-    .select({
-      id: users.id,
-      username: users.username,
-      full_name: users.full_name,
-      is_active: users.is_active,
-      roles: users.roles,
-      must_change_password: users.must_change_password,
-    })
+    .select(userColumns)
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.user_id))
     .where(
@@ -38,23 +86,23 @@ export function sessionStatements(orm: Orm) {
       ),
     )
     .prepare('find_live_session')
-  const insert = orm
-    .insert(sessions)
-    .values({
-      id: sql.placeholder('id'),
-      user_id: sql.placeholder('user_id'),
-      created_at: sql.placeholder('created_at'),
-      last_used_at: sql.placeholder('last_used_at'),
-      expires_at: sql.placeholder('expires_at'),
-      address: sql.placeholder('address'),
-      user_agent: sql.placeholder('user_agent'),
-    })
-    .prepare('insert_session')
 
   return {
-    insertSession: (session: NewSession): Promise<void> =>
+    /**
+     * Begins a session, unless the user was disabled, deleted or given another password since the hash was read; answers
+     * whether it did. The lock on the user's row makes a change that is under way come first, or see the new session.
+     */
+    insertSession: (session: NewSession): Promise<boolean> =>
       guarded(async () => {
-        await insert.execute({ ...session })
+        const now = session.now.toISOString()
+        const rows = await orm.execute(sql`
+          INSERT INTO ${sessions} (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent)
+          SELECT ${session.id}, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
+                 ${session.refreshGeneration}::integer, ${session.address ?? null}, ${session.userAgent ?? null}
+          FROM ${users} WHERE id = ${session.userId} AND is_active AND hashed_password = ${session.verifiedHash}
+          FOR SHARE
+          RETURNING id`)
+        return rows.length === 1
       }),
 
     /** The active user of a session that lives at `now`; undefined when any of the four does not fit. */
@@ -65,5 +113,103 @@ export function sessionStatements(orm: Orm) {
       now: Date
     }): Promise<SessionUser | undefined> =>
       guarded(async () => (await live.execute({ ...key, now: key.now.toISOString() }))[0]),
+
+    /** A user's living sessions, the latest used first, 1,000 at most. */
+    listLiveSessions: (userId: string, now: Date): Promise<ListedSession[]> =>
+      guarded(() =>
+        orm
+          .select({
+            id: sessions.id,
+            created_at: sessions.created_at,
+            last_used_at: sessions.last_used_at,
+            expires_at: sessions.expires_at,
+            address: sessions.address,
+            user_agent: sessions.user_agent,
+          })
+          .from(sessions)
+          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now)))
+          .orderBy(desc(sessions.last_used_at), sessions.id)
+          .limit(1000),
+      ),
+
+    /**
+     * Rotates a refresh token. One statement decides: the row's lock puts parallel ones in order, and each sees what the
+     * one before it made. The current token moves on; its direct parent, shown soon enough, gets the same successor;
+     * anything older ends the session. Undefined where nothing lives.
+     */
+    rotate: (rotation: Rotation): Promise<RotatedSession | undefined> =>
+      guarded(async () => {
+        const [row] = await orm.execute<RotatedRow>(rotationStatement(rotation))
+        if (!row) return undefined
+        return {
+          user: { ...row, roles: row.roles },
+          generation: row.refresh_generation,
+          expiresAt: new Date(row.expires_at),
+          isReplayed: row.is_replayed,
+        }
+      }),
+
+    /** Ends one session of a user, or anybody's when no user is named; answers whether it lived. */
+    endSession: (id: string, now: Date, userId?: string): Promise<boolean> =>
+      guarded(async () => {
+        const own = userId === undefined ? undefined : eq(sessions.user_id, userId)
+        const rows = await orm
+          .update(sessions)
+          .set({ expires_at: ended })
+          .where(and(eq(sessions.id, id), gt(sessions.expires_at, now), own))
+          .returning({ id: sessions.id })
+        return rows.length === 1
+      }),
+
+    /** Ends all living sessions of a user, but the one that is excepted; answers how many. */
+    endSessionsOf: (userId: string, now: Date, except?: string): Promise<number> =>
+      guarded(async () => {
+        const others = except === undefined ? undefined : ne(sessions.id, except)
+        const rows = await orm
+          .update(sessions)
+          .set({ expires_at: ended })
+          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), others))
+          .returning({ id: sessions.id })
+        return rows.length
+      }),
+
+    /** Deletes at most `limit` sessions that no longer live, past those that another replica is deleting; answers how many. */
+    deleteDeadSessions: (now: Date, limit: number): Promise<number> =>
+      guarded(async () => {
+        const rows = await orm.execute(sql`
+          DELETE FROM ${sessions} WHERE id IN (
+            SELECT id FROM ${sessions} WHERE expires_at <= ${now.toISOString()}::timestamptz
+            ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+          RETURNING id`)
+        return rows.length
+      }),
   }
+}
+
+interface RotatedRow extends SessionUser, Record<string, unknown> {
+  readonly refresh_generation: number
+  readonly expires_at: string
+  readonly is_replayed: boolean
+}
+
+function rotationStatement({ id, generation, now, retryableSince, createdAfter, idle, lifetime }: Rotation) {
+  const at = sql`${now.toISOString()}::timestamptz`
+  const isCurrent = sql`s.refresh_generation = ${generation}::integer`
+  const isRetried = sql`s.refresh_generation = ${generation + 1}::integer AND s.rotated_at >= ${retryableSince.toISOString()}::timestamptz`
+  const isReplayed = sql`s.refresh_generation > ${generation}::integer AND NOT (${isRetried})`
+  const milliseconds = (count: number) => sql`make_interval(secs => ${count / 1000}::double precision)`
+  return sql`
+    UPDATE ${sessions} s SET
+      refresh_generation = CASE WHEN ${isCurrent} THEN s.refresh_generation + 1 ELSE s.refresh_generation END,
+      rotated_at = CASE WHEN ${isCurrent} THEN ${at} ELSE s.rotated_at END,
+      last_used_at = CASE WHEN ${isCurrent} THEN ${at} ELSE s.last_used_at END,
+      expires_at = CASE
+        WHEN ${isCurrent} THEN least(${at} + ${milliseconds(idle)}, s.created_at + ${milliseconds(lifetime)})
+        WHEN ${isReplayed} THEN ${ended}
+        ELSE s.expires_at END
+    FROM ${users} u
+    WHERE s.id = ${id} AND u.id = s.user_id AND u.is_active AND s.expires_at > ${at}
+      AND s.created_at > ${createdAfter.toISOString()}::timestamptz AND s.refresh_generation >= ${generation}::integer
+    RETURNING s.refresh_generation, s.expires_at, s.expires_at = ${ended} AS is_replayed,
+      u.id, u.username, u.full_name, u.is_active, to_json(u.roles) AS roles, u.must_change_password`
 }

@@ -1,22 +1,51 @@
-import { and, arrayContains, eq, sql } from 'drizzle-orm'
+import { and, eq, gt, ilike, or, type SQL, sql } from 'drizzle-orm'
+import { AppError } from '../error.ts'
 import type { Orm } from './connection.ts'
-import { guarded } from './failure.ts'
-import { users } from './schema.ts'
+import { guarded, violatedConstraint } from './failure.ts'
+import { sessions, users } from './schema.ts'
 
 export type User = typeof users.$inferSelect
 export type UserStatements = ReturnType<typeof userStatements>
+
+export interface NewUser {
+  readonly username: string
+  readonly hashed_password: string
+  readonly full_name: string
+  readonly roles: readonly string[]
+  readonly must_change_password: boolean
+}
+
+export interface UserChange {
+  readonly full_name?: string
+  readonly roles?: readonly string[]
+  readonly is_active?: boolean
+}
+
+export interface UserPage {
+  /** Compared without case; the page begins behind it. */
+  readonly after: string | undefined
+  readonly limit: number
+  /** Part of a name or full name. */
+  readonly search: string | undefined
+}
+
+const lowered = sql<string>`lower(${users.username})`
+const isAdministrator = sql`'admin' = ANY (${users.roles})`
+/** Each active administrator, locked: two changes at once see one another's outcome. */
+const lockedAdministrators = sql`(
+  SELECT id FROM ${users} WHERE ${isAdministrator} AND is_active ORDER BY id FOR UPDATE)`
 
 export function userStatements(orm: Orm) {
   const byUsername = orm
     .select()
     .from(users)
-    .where(eq(sql`lower(${users.username})`, sql`lower(${sql.placeholder('username')})`))
+    .where(eq(lowered, sql`lower(${sql.placeholder('username')})`))
     .limit(1)
     .prepare('find_user_by_username')
   const quarantinedAdministrators = orm
     .select({ username: users.username })
     .from(users)
-    .where(and(users.must_change_password, users.is_active, arrayContains(users.roles, ['admin'])))
+    .where(and(users.must_change_password, users.is_active, isAdministrator))
     .limit(10)
     .prepare('list_quarantined_administrators')
 
@@ -25,8 +54,126 @@ export function userStatements(orm: Orm) {
     findUserByUsername: (username: string): Promise<User | undefined> =>
       guarded(async () => (await byUsername.execute({ username }))[0]),
 
+    findUser: (id: string): Promise<User | undefined> =>
+      guarded(async () => (await orm.select().from(users).where(eq(users.id, id)))[0]),
+
     /** Names of active administrators (ten at most) whose password somebody else has set. */
     listQuarantinedAdministrators: (): Promise<string[]> =>
       guarded(async () => (await quarantinedAdministrators.execute()).map((user) => user.username)),
+
+    /** One page in the order of the names without case. */
+    listUsers: ({ after, limit, search }: UserPage): Promise<User[]> =>
+      guarded(() =>
+        orm
+          .select()
+          .from(users)
+          .where(and(after === undefined ? undefined : gt(lowered, after), matches(search)))
+          .orderBy(lowered)
+          .limit(limit),
+      ),
+
+    /** Throws `conflict` when the name is taken, in whatever case. */
+    insertUser: (user: NewUser): Promise<User> =>
+      guarded(async () => {
+        try {
+          const [row] = await orm
+            .insert(users)
+            .values({ ...user, roles: [...user.roles] })
+            .returning()
+          return row as User
+        } catch (error) {
+          // By its part: on an adopted table the index keeps the name that another program gave it.
+          if (violatedConstraint(error)?.includes('username')) {
+            throw new AppError('conflict', 'This name is taken.')
+          }
+          throw error
+        }
+      }),
+
+    /**
+     * Changes a user, and ends the sessions of one who is no longer active. `last_administrator` where it would take away the
+     * last active one; `undefined` where there is no such user.
+     */
+    updateUser: (id: string, change: UserChange): Promise<User | 'last_administrator' | undefined> =>
+      guarded(() =>
+        orm.transaction(async (transaction) => {
+          const staysAdministrator = change.roles?.includes('admin') !== false && change.is_active !== false
+          const { roles, ...rest } = change
+          const values = roles ? { ...rest, roles: [...roles] } : rest
+          const [row] = await transaction
+            .update(users)
+            .set(values)
+            .where(and(eq(users.id, id), staysAdministrator ? undefined : anotherAdministratorThan(id)))
+            .returning()
+          if (!row) return (await isThere(transaction, id)) ? 'last_administrator' : undefined
+          if (!row.is_active)
+            await transaction
+              .update(sessions)
+              .set({ expires_at: new Date(0) })
+              .where(eq(sessions.user_id, id))
+          return row
+        }),
+      ),
+
+    /** Sets a password and ends the user's sessions, but the one that is excepted; answers how many, undefined without such a user. */
+    updatePassword: (
+      id: string,
+      password: { readonly hash: string; readonly mustChange: boolean; readonly replacing?: string },
+      now: Date,
+      exceptSession?: string,
+    ): Promise<number | undefined> =>
+      guarded(() =>
+        orm.transaction(async (transaction) => {
+          const { hash, mustChange, replacing } = password
+          const rows = await transaction
+            .update(users)
+            .set({ hashed_password: hash, must_change_password: mustChange })
+            .where(and(eq(users.id, id), replacing === undefined ? undefined : eq(users.hashed_password, replacing)))
+            .returning({ id: users.id })
+          if (rows.length === 0) return undefined
+          const others = exceptSession === undefined ? undefined : sql`${sessions.id} <> ${exceptSession}`
+          const ended = await transaction
+            .update(sessions)
+            .set({ expires_at: new Date(0) })
+            .where(and(eq(sessions.user_id, id), gt(sessions.expires_at, now), others))
+            .returning({ id: sessions.id })
+          return ended.length
+        }),
+      ),
+
+    /** Puts a dearer hash of the same password in the place of the one that it was verified against. */
+    replaceHash: (id: string, from: string, to: string): Promise<void> =>
+      guarded(async () => {
+        await orm
+          .update(users)
+          .set({ hashed_password: to })
+          .where(and(eq(users.id, id), eq(users.hashed_password, from)))
+      }),
+
+    /** `last_administrator` where it is the last active one; undefined where there is no such user. */
+    deleteUser: (id: string): Promise<User | 'last_administrator' | undefined> =>
+      guarded(async () => {
+        const [row] = await orm
+          .delete(users)
+          .where(and(eq(users.id, id), anotherAdministratorThan(id)))
+          .returning()
+        return row ?? ((await isThere(orm, id)) ? 'last_administrator' : undefined)
+      }),
   }
+}
+
+/** True of a user who is no active administrator, or not the only one. */
+function anotherAdministratorThan(id: string): SQL {
+  return sql`(NOT (${isAdministrator} AND ${users.is_active})
+    OR EXISTS (WITH administrators AS MATERIALIZED ${lockedAdministrators} SELECT FROM administrators WHERE id <> ${id}))`
+}
+
+function matches(search: string | undefined): SQL | undefined {
+  if (search === undefined) return undefined
+  const pattern = `%${search.replace(/[\\%_]/g, '\\$&')}%`
+  return or(ilike(users.username, pattern), ilike(users.full_name, pattern))
+}
+
+async function isThere(orm: Pick<Orm, 'select'>, id: string): Promise<boolean> {
+  return (await orm.select({ id: users.id }).from(users).where(eq(users.id, id))).length === 1
 }

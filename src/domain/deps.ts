@@ -8,7 +8,16 @@ export interface Deps {
   readonly database: Database
   readonly clock: Clock
   readonly log: Log
+  readonly settings: DomainSettings
+}
+
+export interface DomainSettings {
   /** What a new password hash costs. */
   readonly hashCost: HashCost
+  /** Fewest code points of a new password. */
+  readonly passwordMinLength: number
   readonly accessTokenSeconds: number
+  /** A session with a refresh token lives so long at most, and so long without use. */
+  readonly refreshLifetimeDays: number
+  readonly sessionIdleDays: number
 }

@@ -6,21 +6,56 @@ export type AuthenticationEvent =
       readonly event: 'login.succeeded'
       readonly username: string
       readonly session: string
-      readonly address: string | undefined
+      readonly address: Address
     }
   | {
       readonly event: 'login.failed'
       readonly username: string
       readonly reason: LoginFailure
-      readonly address: string | undefined
+      readonly address: Address
     }
+  | { readonly event: 'logout'; readonly username: string; readonly session: string; readonly ended: number }
+  | {
+      readonly event: 'session.replayed'
+      readonly username: string
+      readonly session: string
+      readonly address: Address
+    }
+  | {
+      readonly event: 'session.ended'
+      readonly username?: string
+      readonly session: string
+      readonly by: 'request' | 'revocation'
+    }
+  | { readonly event: 'sessions.ended'; readonly username: string; readonly by: string; readonly ended: number }
+  | { readonly event: 'password.changed'; readonly username: string; readonly ended: number }
+  | { readonly event: 'password.change_failed'; readonly username: string; readonly address: Address }
+  | { readonly event: 'password.reset'; readonly username: string; readonly by: string }
+  | { readonly event: 'password.rehashed'; readonly username: string }
+  | {
+      readonly event: 'user.created'
+      readonly username: string
+      readonly by: string
+      readonly roles: readonly string[]
+    }
+  | {
+      readonly event: 'user.changed'
+      readonly username: string
+      readonly by: string
+      readonly fields: readonly string[]
+    }
+  | { readonly event: 'user.deleted'; readonly username: string; readonly by: string }
   | { readonly event: 'administrator.seeded'; readonly username: string }
 
+type Address = string | undefined
+
 /** For the log alone; the client is told the same in each case. */
-export type LoginFailure = 'unknown_user' | 'wrong_password' | 'inactive_user'
+export type LoginFailure = 'unknown_user' | 'wrong_password' | 'inactive_user' | 'changed_meanwhile'
+
+const alarming: readonly AuthenticationEvent['event'][] = ['login.failed', 'session.replayed', 'password.change_failed']
 
 /** Records an event of the trail. */
 export function record({ log }: Pick<Deps, 'log'>, { event, ...facts }: AuthenticationEvent): void {
-  if (event === 'login.failed') log.warn(event, facts)
+  if (alarming.includes(event)) log.warn(event, facts)
   else log.info(event, facts)
 }

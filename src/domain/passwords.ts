@@ -34,6 +34,21 @@ export async function verifyPassword(password: string, hash: string | undefined,
   return false
 }
 
+/** True when a hash costs less than new ones do: time to make it anew, while the password is at hand. */
+export function isOutdated(hash: string, { memoryKib, timeCost }: HashCost): boolean {
+  const [, memory = '0', time = '0'] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),/.exec(hash) ?? []
+  return Number(memory) < memoryKib || Number(time) < timeCost
+}
+
+/** 32 characters, so that a byte falls on each equally often; none that is taken for another. */
+const oneTimeAlphabet = 'abcdefghjkmnpqrstuvwxyz23456789T'
+
+/** A password that nobody has thought of: 120 random bits, of letters and digits that are read aloud without doubt. */
+export function makeOneTimePassword(): string {
+  const letters = Array.from(randomBytes(24), (byte) => oneTimeAlphabet[byte % oneTimeAlphabet.length])
+  return letters.join('').replace(/(.{6})(?=.)/g, '$1-')
+}
+
 /** RFC 8265 §4.2.2: one spelling of each character, or é typed on two keyboards would be two passwords. */
 function normalized(password: string): string {
   return password.normalize('NFC')

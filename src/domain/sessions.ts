@@ -1,12 +1,26 @@
 import { randomUUID } from 'node:crypto'
-import type { SessionUser } from '../db/sessions.ts'
+import type { ListedSession, SessionUser } from '../db/sessions.ts'
+import type { User } from '../db/users.ts'
+import { AppError } from '../error.ts'
 import type { Deps } from './deps.ts'
+import { record } from './events.ts'
 
-/** A session that has just begun. Times are in whole seconds since the epoch, as in a JWT (RFC 7519 §2, NumericDate). */
+export type { ListedSession }
+
+/** Where a client was seen, for the list of sessions. */
+export interface Client {
+  readonly address: string | undefined
+  readonly userAgent: string | undefined
+}
+
+/** What tokens are made of. Times are whole seconds since the epoch, as in a JWT (RFC 7519 §2, NumericDate). */
 export interface Session {
   readonly id: string
   readonly user: SessionUser
+  /** When the access token expires. */
   readonly expiresAt: number
+  /** How often the refresh token was rotated; null where there is none. */
+  readonly refreshGeneration: number | null
 }
 
 /** Who a request comes from. */
@@ -16,26 +30,35 @@ export interface Principal {
 }
 
 const agentLength = 256
+const dayMilliseconds = 86_400_000
+/** Milliseconds within which a lost answer may be asked for again: many tabs, a broken connection. */
+const retryWindow = 10_000
 
-/** Starts a session that lives as long as its access token. */
+/**
+ * Starts a session for a user whose password has just been verified; undefined when the user was disabled, deleted or given
+ * another password meanwhile. Without a refresh token it lives as long as its access token.
+ */
 export async function startSession(
-  { database, clock, accessTokenSeconds }: Deps,
-  user: SessionUser,
-  client: { readonly address: string | undefined; readonly userAgent: string | undefined },
-): Promise<Session> {
+  { database, clock, settings }: Deps,
+  user: User,
+  client: Client,
+  isRefreshable: boolean,
+): Promise<Session | undefined> {
   const now = clock()
-  const expiresAt = Math.floor(now / 1000) + accessTokenSeconds
-  const session = { id: randomUUID(), user, expiresAt }
-  await database.sessions.insertSession({
+  const expiresAt = Math.floor(now / 1000) + settings.accessTokenSeconds
+  const days = Math.min(settings.sessionIdleDays, settings.refreshLifetimeDays)
+  const session: Session = { id: randomUUID(), user, expiresAt, refreshGeneration: isRefreshable ? 0 : null }
+  const hasBegun = await database.sessions.insertSession({
     id: session.id,
-    user_id: user.id,
-    created_at: new Date(now),
-    last_used_at: new Date(now),
-    expires_at: new Date(expiresAt * 1000),
-    address: client.address ?? null,
-    user_agent: client.userAgent?.slice(0, agentLength) ?? null,
+    userId: user.id,
+    verifiedHash: user.hashed_password,
+    now: new Date(now),
+    expiresAt: new Date(isRefreshable ? now + days * dayMilliseconds : expiresAt * 1000),
+    refreshGeneration: isRefreshable ? 0 : null,
+    address: client.address,
+    userAgent: client.userAgent?.slice(0, agentLength),
   })
-  return session
+  return hasBegun ? session : undefined
 }
 
 /** The principal of a token's session; undefined once the session has ended or its user is gone, renamed or disabled. */
@@ -50,4 +73,77 @@ export async function findPrincipal(
     now: new Date(clock()),
   })
   return user && { sessionId: token.sid, user }
+}
+
+/**
+ * Rotates a session's refresh token. The direct parent may be shown again within ten seconds and gets the same successor;
+ * an older one is theft: the session ends, and that is committed though the answer is `invalid_grant` (RFC 9700 §4.14.2).
+ */
+export async function refreshSession(
+  deps: Deps,
+  token: { readonly sessionId: string; readonly generation: number },
+  address: string | undefined,
+): Promise<Session> {
+  const { database, clock, settings } = deps
+  const now = clock()
+  const lifetime = settings.refreshLifetimeDays * dayMilliseconds
+  const rotated = await database.sessions.rotate({
+    id: token.sessionId,
+    generation: token.generation,
+    now: new Date(now),
+    retryableSince: new Date(now - retryWindow),
+    createdAfter: new Date(now - lifetime),
+    idle: settings.sessionIdleDays * dayMilliseconds,
+    lifetime,
+  })
+  if (!rotated) throw invalidGrant()
+  if (rotated.isReplayed) {
+    record(deps, { event: 'session.replayed', username: rotated.user.username, session: token.sessionId, address })
+    throw invalidGrant()
+  }
+  const accessEnd = Math.floor(now / 1000) + settings.accessTokenSeconds
+  return {
+    id: token.sessionId,
+    user: rotated.user,
+    expiresAt: Math.min(accessEnd, Math.floor(rotated.expiresAt.getTime() / 1000)),
+    refreshGeneration: rotated.generation,
+  }
+}
+
+/** Ends a session by its id, whoever's it is; the holder of one of its tokens asks (RFC 7009). */
+export async function revokeSession(deps: Deps, sessionId: string): Promise<void> {
+  const hasEnded = await deps.database.sessions.endSession(sessionId, now(deps))
+  if (hasEnded) record(deps, { event: 'session.ended', session: sessionId, by: 'revocation' })
+}
+
+/** Ends the session that the request came with, or all of its user's. */
+export async function logout(deps: Deps, { sessionId, user }: Principal, everywhere: boolean): Promise<void> {
+  const ended = everywhere
+    ? await deps.database.sessions.endSessionsOf(user.id, now(deps))
+    : Number(await deps.database.sessions.endSession(sessionId, now(deps), user.id))
+  record(deps, { event: 'logout', username: user.username, session: sessionId, ended })
+}
+
+/** A user's living sessions, the latest used first. */
+export function listSessions(deps: Deps, userId: string): Promise<ListedSession[]> {
+  return deps.database.sessions.listLiveSessions(userId, now(deps))
+}
+
+/** Ends one of a user's sessions; throws `not_found` where that user has no such living session. */
+export async function endSession(
+  deps: Deps,
+  user: { readonly id: string; readonly username: string },
+  sessionId: string,
+): Promise<void> {
+  const hasEnded = await deps.database.sessions.endSession(sessionId, now(deps), user.id)
+  if (!hasEnded) throw new AppError('not_found', 'There is no such session.')
+  record(deps, { event: 'session.ended', username: user.username, session: sessionId, by: 'request' })
+}
+
+function invalidGrant(): AppError {
+  return new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.')
+}
+
+function now({ clock }: Pick<Deps, 'clock'>): Date {
+  return new Date(clock())
 }

@@ -2,21 +2,38 @@ import { Type } from '@sinclair/typebox'
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
 import { login } from '../domain/login.ts'
+import { refreshSession, revokeSession, type Session } from '../domain/sessions.ts'
 import { AppError } from '../error.ts'
 import type { Exchanges } from './exchange.ts'
 import { readForm } from './form.ts'
-import type { Guard } from './guard.ts'
-import { operation } from './openapi.ts'
+import type { Guards } from './guard.ts'
+import { operation, silentOperation } from './openapi.ts'
+import type { RefreshTokens } from './refreshTokens.ts'
 import type { Tokens } from './tokens.ts'
 
-/** OAuth2 password form (RFC 6749 §4.3.2). Members that it does not name are ignored, as §3.2 wants it. */
-const LoginForm = t.Object({
-  username: t.String({ minLength: 1, description: 'compared without case', examples: ['admin'] }),
-  password: t.String({ minLength: 1, examples: ['changeme'] }),
-  grant_type: t.Optional(t.String({ description: '`password`, or left out', examples: ['password'] })),
-  scope: t.Optional(t.String({ description: 'accepted, and without effect' })),
-  client_id: t.Optional(t.String({ description: 'accepted, and without effect' })),
-  client_secret: t.Optional(t.String({ description: 'accepted, and without effect' })),
+const described = (description: string, ...examples: string[]) => t.Optional(t.String({ description, examples }))
+
+/** The whole of a token endpoint's form (RFC 6749 §4.3.2, §6). Members that it does not name are ignored, as §3.2 wants it. */
+const TokenForm = t.Object({
+  username: described('needed but for a refresh; compared without case', 'admin'),
+  password: described('needed but for a refresh', 'changeme'),
+  grant_type: described('`password` (or left out), or `refresh_token`', 'password'),
+  scope: described('`offline_access`: a refresh token too; others are accepted and without effect', 'offline_access'),
+  refresh_token: described('with `grant_type=refresh_token`'),
+  client_id: described('accepted, and without effect'),
+  client_secret: described('accepted, and without effect'),
+})
+
+const RefreshForm = t.Object({
+  refresh_token: t.String({ minLength: 1 }),
+  grant_type: described('`refresh_token`, or left out', 'refresh_token'),
+  client_id: described('accepted, and without effect'),
+  client_secret: described('accepted, and without effect'),
+})
+
+const RevokeForm = t.Object({
+  token: t.String({ minLength: 1, description: 'a refresh token or an access token' }),
+  token_type_hint: described('accepted, and without effect'),
 })
 
 /** RFC 6749 §5.1. */
@@ -25,6 +42,8 @@ const TokenAnswer = t.Object({
   token_type: t.Literal('bearer'),
   // Elysia's own t.Integer would also take, and document, a text of digits.
   expires_in: Type.Integer({ description: 'seconds' }),
+  refresh_token: t.Optional(t.String({ description: 'good for one use; the next one comes with the answer' })),
+  scope: t.Optional(t.String()),
 })
 
 const Me = t.Object({
@@ -37,55 +56,93 @@ const Me = t.Object({
 export interface AuthServices {
   readonly deps: Deps
   readonly tokens: Tokens
-  readonly guard: Guard
+  readonly refreshTokens: RefreshTokens
+  readonly guards: Guards
   readonly exchanges: Exchanges
 }
 
-export function authRoutes({ deps, tokens, guard, exchanges }: AuthServices) {
+// The names behind the parser are for the document: they say what the body may be.
+const form = {
+  parse: [
+    ({ request }: { request: Request }) => readForm(request),
+    'application/x-www-form-urlencoded' as const,
+    'multipart/form-data' as const,
+  ],
+}
+const formRefusals = ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'unavailable'] as const
+const tokenExample = {
+  access_token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJ…',
+  token_type: 'bearer' as const,
+  expires_in: 1800,
+}
+
+export function authRoutes(services: AuthServices) {
+  const { deps, tokens, refreshTokens, guards } = services
   return new Elysia({ name: 'auth' })
+    .post('/auth/login', async ({ body, request }) => answerOf(services, await sessionFor(services, body, request)), {
+      ...form,
+      body: TokenForm,
+      ...operation({
+        operationId: 'login',
+        tag: 'Sign in',
+        summary: 'Sign in with name and password',
+        description:
+          'The OAuth2 password form (RFC 6749 §4.3), for first-party clients. The access token goes into the header ' +
+          '`Authorization: Bearer …`. Unknown names, wrong passwords and disabled users are refused alike. ' +
+          'It also takes `grant_type=refresh_token`, so that it is a whole OAuth token endpoint.',
+        answer: TokenAnswer,
+        example: tokenExample,
+        refusals: [...formRefusals, 'unsupported_grant_type', 'invalid_credentials', 'invalid_grant'],
+        isOauth: true,
+      }),
+    })
     .post(
-      '/auth/login',
+      '/auth/refresh',
       async ({ body, request }) => {
-        requirePasswordGrant(body.grant_type)
-        const { address } = exchanges.of(request)
-        const userAgent = request.headers.get('user-agent') ?? undefined
-        const session = await login(deps, { username: body.username, password: body.password, address, userAgent })
-        return {
-          access_token: await tokens.sign(session),
-          token_type: 'bearer' as const,
-          expires_in: deps.accessTokenSeconds,
-        }
+        requireGrant(body.grant_type, 'refresh_token')
+        return answerOf(services, await refresh(services, body.refresh_token, request))
       },
       {
-        // The names behind the parser are for the document: they say what the body may be.
-        parse: [({ request }) => readForm(request), 'application/x-www-form-urlencoded', 'multipart/form-data'],
-        body: LoginForm,
+        ...form,
+        body: RefreshForm,
         ...operation({
-          operationId: 'login',
-          tag: 'Sign in',
-          summary: 'Sign in with name and password',
+          operationId: 'refresh',
+          tag: 'Stay in and get out',
+          summary: 'Exchange a refresh token for the next pair',
           description:
-            'The OAuth2 password form (RFC 6749 §4.3), for first-party clients. The access token goes into the header ' +
-            '`Authorization: Bearer …`. Unknown names, wrong passwords and disabled users are refused alike.',
+            'A refresh token is good for one use. Whoever lost the answer may ask again within ten seconds and gets the same ' +
+            'successor; an older token ends the session, since somebody else may have it.',
           answer: TokenAnswer,
-          example: {
-            access_token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJ…',
-            token_type: 'bearer',
-            expires_in: 1800,
-          },
-          refusals: [
-            'invalid_request',
-            'unsupported_grant_type',
-            'invalid_credentials',
-            'payload_too_large',
-            'unsupported_media_type',
-            'unavailable',
-          ],
+          example: { ...tokenExample, refresh_token: 'atr_…', scope: 'offline_access' },
+          refusals: [...formRefusals, 'unsupported_grant_type', 'invalid_grant'],
           isOauth: true,
         }),
       },
     )
-    .use(guard)
+    .post(
+      '/auth/revoke',
+      async ({ body }) => {
+        const sessionId = refreshTokens.read(body.token)?.sessionId ?? tokens.verify(body.token)?.sid
+        if (sessionId) await revokeSession(deps, sessionId)
+        return new Response(null, { status: 200 })
+      },
+      {
+        ...form,
+        body: RevokeForm,
+        ...silentOperation(
+          {
+            operationId: 'revoke',
+            tag: 'Stay in and get out',
+            summary: 'End the session of a token',
+            description: 'RFC 7009. Answers 200 for a token that is not valid too: what was wanted is so.',
+            refusals: [...formRefusals],
+            isOauth: true,
+          },
+          200,
+        ),
+      },
+    )
+    .use(guards.quarantined)
     .get(
       '/auth/me',
       ({ principal: { user } }) => pickMe(user),
@@ -101,16 +158,56 @@ export function authRoutes({ deps, tokens, guard, exchanges }: AuthServices) {
           full_name: 'Default Admin',
           is_active: true,
         },
-        refusals: ['not_authenticated', 'invalid_token', 'unavailable'],
+        refusals: [],
         isLocked: true,
       }),
     )
 }
 
-function requirePasswordGrant(grantType: string | undefined): void {
-  if (grantType !== undefined && grantType !== 'password') {
-    throw new AppError('unsupported_grant_type', 'The grant_type of this endpoint is "password".')
+function sessionFor(services: AuthServices, body: typeof TokenForm.static, request: Request): Promise<Session> {
+  if (body.grant_type === 'refresh_token') return refresh(services, requireField(body, 'refresh_token'), request)
+  requireGrant(body.grant_type, 'password')
+  const { address } = services.exchanges.of(request)
+  return login(services.deps, {
+    username: requireField(body, 'username'),
+    password: requireField(body, 'password'),
+    isRefreshable: body.scope?.split(' ').includes('offline_access') === true,
+    address,
+    userAgent: request.headers.get('user-agent') ?? undefined,
+  })
+}
+
+function refresh({ deps, refreshTokens, exchanges }: AuthServices, text: string, request: Request): Promise<Session> {
+  const token = refreshTokens.read(text)
+  if (!token) throw new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.')
+  return refreshSession(deps, token, exchanges.of(request).address)
+}
+
+async function answerOf(
+  { deps, tokens, refreshTokens }: AuthServices,
+  session: Session,
+): Promise<typeof TokenAnswer.static> {
+  const answer = {
+    access_token: await tokens.sign(session),
+    token_type: 'bearer' as const,
+    expires_in: session.expiresAt - Math.floor(deps.clock() / 1000),
   }
+  const { id: sessionId, refreshGeneration: generation } = session
+  if (generation === null) return answer
+  return { ...answer, refresh_token: refreshTokens.make({ sessionId, generation }), scope: 'offline_access' }
+}
+
+function requireGrant(given: string | undefined, expected: 'password' | 'refresh_token'): void {
+  if (given === undefined || given === expected) return
+  throw new AppError('unsupported_grant_type', `The grant_type of this endpoint is "${expected}".`)
+}
+
+function requireField<Name extends string>(body: { readonly [N in Name]?: string }, field: Name): string {
+  const value = body[field]
+  if (value !== undefined) return value
+  throw new AppError('invalid_request', `The field ${field} is missing.`, {
+    fields: [{ field, message: 'is missing' }],
+  })
 }
 
 function pickMe({ id, username, full_name, is_active }: typeof Me.static): typeof Me.static {

@@ -1,7 +1,5 @@
 import { AppError } from '../error.ts'
-
-const longestBody = 65_536
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+import { decodeUtf8, malformed, mediaTypeOf, readBody } from './body.ts'
 
 const howToSend =
   'Send the fields as a form: Content-Type application/x-www-form-urlencoded (or multipart/form-data without files).'
@@ -11,27 +9,11 @@ const howToSend =
  * Throws `unsupported_media_type`, `payload_too_large`, and `invalid_request` for whatever cannot be decoded in one way.
  */
 export async function readForm(request: Request): Promise<Record<string, string>> {
-  if (request.headers.has('content-encoding'))
-    throw new AppError('unsupported_media_type', `${howToSend} Send it without Content-Encoding.`)
-  const contentType = request.headers.get('content-type') ?? ''
-  const mediaType = contentType.split(';')[0]?.trim().toLowerCase()
+  const mediaType = mediaTypeOf(request, howToSend)
   if (mediaType === 'application/x-www-form-urlencoded') return fromPairs(decodePairs(await readBody(request)))
-  if (mediaType === 'multipart/form-data') return fromPairs(await decodeMultipart(await readBody(request), contentType))
+  if (mediaType === 'multipart/form-data')
+    return fromPairs(await decodeMultipart(await readBody(request), request.headers.get('content-type') ?? ''))
   throw new AppError('unsupported_media_type', howToSend)
-}
-
-/** The body's bytes, counted while they come in. */
-async function readBody(request: Request): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  let size = Number(request.headers.get('content-length') ?? 0)
-  if (size > longestBody) throw tooLarge()
-  size = 0
-  for await (const chunk of request.body ?? []) {
-    size += chunk.byteLength
-    if (size > longestBody) throw tooLarge()
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 /** WHATWG URL §5.1, but where that would guess (a stray %, bytes that are not UTF-8) this refuses. */
@@ -65,14 +47,6 @@ async function decodeMultipart(body: Buffer, contentType: string): Promise<[stri
   })
 }
 
-function decodeUtf8(bytes: Buffer): string {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    throw malformed('The form is not UTF-8.')
-  }
-}
-
 /** RFC 6749 §3.2: no parameter more than once; one without a value counts as left out. */
 function fromPairs(pairs: readonly [string, string][]): Record<string, string> {
   const fields = new Map<string, string>()
@@ -83,12 +57,4 @@ function fromPairs(pairs: readonly [string, string][]): Record<string, string> {
     fields.set(name, value)
   }
   return Object.fromEntries([...fields].filter(([, value]) => value !== ''))
-}
-
-function malformed(detail: string): AppError {
-  return new AppError('invalid_request', detail)
-}
-
-function tooLarge(): AppError {
-  return new AppError('payload_too_large', `The body is longer than ${longestBody} bytes.`)
 }

@@ -23,14 +23,11 @@ const OauthProblem = t.Composite([
 /** The name under which the document knows the bearer token, and how a person gets one. */
 const passwordFlow = 'passwordFlow'
 
-export interface OperationText<Answer extends TSchema> {
+interface OperationText {
   readonly operationId: string
   readonly tag: string
   readonly summary: string
   readonly description: string
-  /** What a success is, with an example of it. */
-  readonly answer: Answer
-  readonly example: Answer['static']
   /** Every word with which it can refuse, besides `internal`. */
   readonly refusals: readonly ErrorCode[]
   /** Refusals go out as OAuth clients read them. */
@@ -39,23 +36,47 @@ export interface OperationText<Answer extends TSchema> {
   readonly isLocked?: true
 }
 
+export interface AnswerText<Answer extends TSchema> extends OperationText {
+  /** What a success is, with an example of it. */
+  readonly answer: Answer
+  readonly example: Answer['static']
+}
+
 /**
  * What a route is to its callers, once: the schema that its answer is checked against, and its place in the document.
  * The responses of the document are all given here, because the plugin would list each under three content types.
  */
-export function operation<Answer extends TSchema>(text: OperationText<Answer>) {
-  const { operationId, tag, summary, description, answer, example, isOauth, isLocked } = text
-  const success = { description: 'Done.', content: { 'application/json': { schema: documented(answer), example } } }
+export function operation<Answer extends TSchema>(text: AnswerText<Answer>) {
+  return { response: { 200: text.answer }, detail: detailOf(text, 200, contentOf(text)) }
+}
+
+/** The same for a route that makes something: 201. */
+export function creation<Answer extends TSchema>(text: AnswerText<Answer>) {
+  return { response: { 201: text.answer }, detail: detailOf(text, 201, contentOf(text)) }
+}
+
+/** The same for a route that answers nothing: 204, or 200 with an empty body where a standard wants it. */
+export function silentOperation(text: OperationText, status: 200 | 204 = 204) {
+  return { detail: detailOf(text, status, {}) }
+}
+
+function contentOf<Answer extends TSchema>({ answer, example }: AnswerText<Answer>) {
+  return { content: { 'application/json': { schema: documented(answer), example } } }
+}
+
+function detailOf(text: OperationText, status: number, content: object) {
+  const { operationId, tag, summary, description, refusals, isOauth, isLocked } = text
+  const guarding: readonly ErrorCode[] = isLocked ? ['not_authenticated', 'invalid_token', 'unavailable'] : []
   return {
-    response: { 200: answer },
-    detail: {
-      operationId,
-      tags: [tag],
-      summary,
-      description,
-      responses: { 200: success, ...problemResponses([...text.refusals, 'internal'], isOauth === true) },
-      ...(isLocked ? { security: [{ [passwordFlow]: [] }] } : {}),
+    operationId,
+    tags: [tag],
+    summary,
+    description,
+    responses: {
+      [status]: { description: 'Done.', ...content },
+      ...problemResponses([...new Set([...refusals, ...guarding, 'internal' as const])], isOauth === true),
     },
+    ...(isLocked ? { security: [{ [passwordFlow]: [] }] } : {}),
   }
 }
 
@@ -103,6 +124,8 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
       servers: [{ url: '/' }],
       tags: [
         { name: 'Sign in', description: 'Sign in, and see who is signed in.' },
+        { name: 'Stay in and get out', description: 'Refresh, sign out, sessions, the own password.' },
+        { name: 'Users', description: 'Administration: for whoever has the role admin.' },
         { name: 'Health', description: 'For load balancers and orchestrators.' },
       ],
       components: {
@@ -111,7 +134,13 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
           [passwordFlow]: {
             type: 'oauth2',
             description: 'Name and password; client_id and client_secret may stay empty.',
-            flows: { password: { tokenUrl: `${basePath}/auth/login`, scopes: {} } },
+            flows: {
+              password: {
+                tokenUrl: `${basePath}/auth/login`,
+                refreshUrl: `${basePath}/auth/refresh`,
+                scopes: { offline_access: 'a refresh token beside the access token' },
+              },
+            },
           },
         },
       },

@@ -2,21 +2,25 @@ import { Elysia } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../log.ts'
+import { accountRoutes } from './account.ts'
 import { authRoutes } from './auth.ts'
 import { docsRoutes } from './docs.ts'
 import type { Exchanges } from './exchange.ts'
-import { createGuard } from './guard.ts'
+import { createGuards } from './guard.ts'
 import { healthRoutes } from './health.ts'
 import { openApiDocument } from './openapi.ts'
 import { problemResponse } from './problem.ts'
+import type { RefreshTokens } from './refreshTokens.ts'
 import type { Tokens } from './tokens.ts'
+import { userRoutes } from './users.ts'
 
 /** The endpoints that OAuth clients call: their errors have the form that such clients read. */
-const oauthRoutes = ['/auth/login']
+const oauthRoutes = ['/auth/login', '/auth/refresh', '/auth/revoke']
 
 export interface RouteServices {
   readonly deps: Deps
   readonly tokens: Tokens
+  readonly refreshTokens: RefreshTokens
   readonly exchanges: Exchanges
   readonly basePath: string
   /** Undefined: no docs page and no document. */
@@ -24,8 +28,8 @@ export interface RouteServices {
 }
 
 /** Every route of the product, and what becomes of every error. */
-export function createRoutes({ deps, tokens, exchanges, basePath, docs }: RouteServices) {
-  const guard = createGuard(deps, tokens)
+export function createRoutes({ deps, tokens, refreshTokens, exchanges, basePath, docs }: RouteServices) {
+  const guards = createGuards(deps, tokens)
   const oauthPaths = new Set(oauthRoutes.map((path) => basePath + path))
 
   // Elysia would look for the path behind the eleventh character, and take a part of it for a short host's name.
@@ -36,11 +40,13 @@ export function createRoutes({ deps, tokens, exchanges, basePath, docs }: RouteS
       const refusal = toAppError(error, code, isOauth)
       if (refusal.code === 'internal')
         deps.log.error('request.failed', { request_id: requestId, ...describeError(error) })
-      if (refusal.code !== 'not_found') return problemResponse(refusal, { requestId, isOauth })
+      if (code !== 'NOT_FOUND') return problemResponse(refusal, { requestId, isOauth })
       return problemForUnknownRoute(app, { path, requestId, isOauth })
     })
     .use(healthRoutes(deps))
-    .use(authRoutes({ deps, tokens, guard, exchanges }))
+    .use(authRoutes({ deps, tokens, refreshTokens, guards, exchanges }))
+    .use(accountRoutes({ deps, guards, exchanges }))
+    .use(userRoutes({ deps, guards }))
   if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
   return app
 }
@@ -68,6 +74,8 @@ function toAppError(error: unknown, code: string | number, isOauth: boolean): Ap
 /** Names the fields that do not fit, never what they held. On an OAuth endpoint a missing field is a malformed request. */
 function invalidFields(error: unknown, isOauth: boolean): AppError {
   const { type, all = [] } = error as { type?: string; all?: readonly { path?: string; schema?: { type?: string } }[] }
+  // An id that is none names nothing.
+  if (type === 'params') return new AppError('not_found', 'There is nothing at this path.')
   // A response that does not fit its schema is our fault.
   if (type === 'response') return new AppError('internal', 'unexpected', { cause: error })
   const names = new Set(all.map(({ path = '' }) => path.slice(1).replaceAll('/', '.')))

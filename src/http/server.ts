@@ -4,6 +4,7 @@ import { AppError } from '../error.ts'
 import { createClientAddress } from './clientAddress.ts'
 import { createExchanges, type Exchange } from './exchange.ts'
 import { problemResponse } from './problem.ts'
+import { createRefreshTokens } from './refreshTokens.ts'
 import { createRoutes, type Routes } from './routes.ts'
 import { createTokens, type TokenSettings } from './tokens.ts'
 
@@ -39,11 +40,18 @@ const idleTimeout = 30
 export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Http {
   const exchanges = createExchanges()
   const { basePath } = settings
-  const routes = createRoutes({ deps, tokens: createTokens(settings, clock), exchanges, basePath, docs: settings.docs })
+  const routes = createRoutes({
+    deps,
+    tokens: createTokens(settings, clock),
+    refreshTokens: createRefreshTokens(settings.secretKey),
+    exchanges,
+    basePath,
+    docs: settings.docs,
+  })
   // Otherwise every request would compose the handler anew.
   routes.compile()
   const clientAddress = createClientAddress(settings.trustedProxies, deps.log)
-  const personal = `${basePath}/auth/`
+  const personal = [`${basePath}/auth/`, `${basePath}/users`]
 
   return {
     routes,
@@ -56,7 +64,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       const path = pathOf(whole.url)
       response.headers.set('x-request-id', exchange.requestId)
       response.headers.set('x-content-type-options', 'nosniff')
-      if (path.startsWith(personal)) response.headers.set('cache-control', 'no-store')
+      if (personal.some((prefix) => path.startsWith(prefix))) response.headers.set('cache-control', 'no-store')
       deps.log.info('request', {
         method: request.method,
         path: path.slice(0, 200),

@@ -185,8 +185,8 @@ describe('commands', () => {
 
   test('migrate and seed do their part and can be repeated', async () => {
     const environment = { DATABASE_URL: await createDatabase() }
-    expect((await run(['migrate', '--status'], { environment })).stdout).toStartWith('applied 0\npending 2\n')
-    expect((await run(['migrate'], { environment })).stdout).toBe('Migrations applied: 2.\n')
+    expect((await run(['migrate', '--status'], { environment })).stdout).toStartWith('applied 0\npending 3\n')
+    expect((await run(['migrate'], { environment })).stdout).toBe('Migrations applied: 3.\n')
     expect((await run(['migrate'], { environment })).stdout).toBe('Nothing to migrate.\n')
     expect((await run(['seed'], { environment })).stdout).toBe('Administrator admin made.\n')
     expect((await run(['seed'], { environment })).stdout).toStartWith('Nobody seeded')
@@ -194,7 +194,7 @@ describe('commands', () => {
 
   test('migrate and seed work on the embedded database', async () => {
     const directory = emptyDirectory()
-    expect((await run(['migrate'], { directory })).stdout).toBe('Migrations applied: 2.\n')
+    expect((await run(['migrate'], { directory })).stdout).toBe('Migrations applied: 3.\n')
     expect((await run(['seed'], { directory })).stdout).toBe('Administrator admin made.\n')
     expect((await run(['seed'], { directory })).stdout).toStartWith('Nobody seeded')
   })

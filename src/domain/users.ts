@@ -1,0 +1,176 @@
+import type { User, UserChange } from '../db/users.ts'
+import { AppError, type FieldError } from '../error.ts'
+import type { Deps } from './deps.ts'
+import { record } from './events.ts'
+import { requireGoodPassword } from './passwordPolicy.ts'
+import { hashPassword, makeOneTimePassword } from './passwords.ts'
+import { endSession, listSessions } from './sessions.ts'
+
+/** Who administers: a user's name, or the command line. For the trail. */
+export type Actor = string
+
+export interface UserDraft {
+  readonly username: string
+  readonly full_name: string
+  /** Undefined: a one-time one is made. */
+  readonly password?: string
+  readonly roles?: readonly string[]
+  /** Undefined: true, as the password was set by another. */
+  readonly must_change_password?: boolean
+}
+
+/** The one-time password is there in the answer that made it, and nowhere else. */
+export interface WithPassword {
+  readonly user: User
+  readonly oneTimePassword: string | undefined
+}
+
+export interface UserList {
+  readonly users: readonly User[]
+  /** The name to list on from; undefined at the end. */
+  readonly next: string | undefined
+}
+
+const username = /^[A-Za-z0-9._@+-]{1,50}$/
+const role = /^[a-z0-9_-]{1,32}$/
+const mostRoles = 32
+
+/** Makes a user. Throws `invalid_fields` with every fault, `conflict` when the name is taken. */
+export async function createUser(deps: Deps, by: Actor, draft: UserDraft): Promise<WithPassword> {
+  requireGoodFields(draft)
+  const oneTimePassword = draft.password === undefined ? makeOneTimePassword() : undefined
+  const password = await hashChosen(deps, draft.password, draft.username, oneTimePassword)
+  const user = await deps.database.users.insertUser({
+    username: draft.username,
+    full_name: draft.full_name,
+    hashed_password: password,
+    roles: unique(draft.roles ?? []),
+    must_change_password: draft.must_change_password ?? true,
+  })
+  record(deps, { event: 'user.created', username: user.username, by, roles: user.roles })
+  return { user, oneTimePassword }
+}
+
+/** One page of users in the order of their names. `after` is a `next` of the page before. */
+export async function listUsers(
+  { database }: Deps,
+  { limit, after, search }: { limit: number; after: string | undefined; search: string | undefined },
+): Promise<UserList> {
+  const found = await database.users.listUsers({ limit: limit + 1, after, search })
+  const users = found.slice(0, limit)
+  return { users, next: found.length > limit ? users.at(-1)?.username.toLowerCase() : undefined }
+}
+
+/** Throws `not_found`. */
+export async function requireUser({ database }: Deps, id: string): Promise<User> {
+  const user = await database.users.findUser(id)
+  if (!user) throw noSuchUser()
+  return user
+}
+
+/** Changes what is given. Throws `invalid_fields`, `not_found`, and `conflict` for the last active administrator. */
+export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
+  requireGoodFields(change)
+  const roles = change.roles && unique(change.roles)
+  const user = await deps.database.users.updateUser(id, roles ? { ...change, roles } : change)
+  if (user === 'last_administrator') throw lastAdministrator()
+  if (!user) throw noSuchUser()
+  record(deps, { event: 'user.changed', username: user.username, by, fields: Object.keys(change) })
+  return user
+}
+
+/** Deletes a user with all sessions. Throws `not_found`, and `conflict` for the last active administrator. */
+export async function deleteUser(deps: Deps, by: Actor, id: string): Promise<void> {
+  const user = await deps.database.users.deleteUser(id)
+  if (user === 'last_administrator') throw lastAdministrator()
+  if (!user) throw noSuchUser()
+  record(deps, { event: 'user.deleted', username: user.username, by })
+}
+
+export interface PasswordReset {
+  /** Undefined: a one-time one is made. */
+  readonly password?: string
+  readonly must_change_password?: boolean
+}
+
+/** Sets somebody's password and ends all of that user's sessions. Throws `not_found`, `invalid_fields`. */
+export async function resetPassword(
+  deps: Deps,
+  by: Actor,
+  id: string,
+  reset: PasswordReset = {},
+): Promise<WithPassword> {
+  const user = await requireUser(deps, id)
+  const oneTimePassword = reset.password === undefined ? makeOneTimePassword() : undefined
+  const hash = await hashChosen(deps, reset.password, user.username, oneTimePassword)
+  const mustChange = reset.must_change_password ?? true
+  const ended = await deps.database.users.updatePassword(id, { hash, mustChange }, new Date(deps.clock()))
+  if (ended === undefined) throw noSuchUser()
+  record(deps, { event: 'password.reset', username: user.username, by })
+  return { user: { ...user, must_change_password: mustChange }, oneTimePassword }
+}
+
+/** A user's living sessions. Throws `not_found`. */
+export async function listSessionsOf(deps: Deps, id: string) {
+  await requireUser(deps, id)
+  return listSessions(deps, id)
+}
+
+/** Ends all of a user's sessions. Throws `not_found`. */
+export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<number> {
+  const user = await requireUser(deps, id)
+  const ended = await deps.database.sessions.endSessionsOf(id, new Date(deps.clock()))
+  record(deps, { event: 'sessions.ended', username: user.username, by, ended })
+  return ended
+}
+
+/** Ends one session of a user. Throws `not_found`. */
+export async function endSessionOf(deps: Deps, id: string, sessionId: string): Promise<void> {
+  await endSession(deps, await requireUser(deps, id), sessionId)
+}
+
+async function hashChosen(
+  deps: Deps,
+  chosen: string | undefined,
+  name: string,
+  oneTime: string | undefined,
+): Promise<string> {
+  const { passwordMinLength, hashCost } = deps.settings
+  if (chosen !== undefined)
+    await requireGoodPassword({ password: chosen, username: name }, passwordMinLength, 'password')
+  return hashPassword(chosen ?? oneTime ?? makeOneTimePassword(), hashCost)
+}
+
+function requireGoodFields(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {
+  const fields = [...faultsOf(given)]
+  const [first] = fields
+  if (first) throw new AppError('invalid_fields', `The field ${first.field} ${first.message}.`, { fields })
+}
+
+function* faultsOf(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): Generator<FieldError> {
+  if (given.username !== undefined && !username.test(given.username)) {
+    yield { field: 'username', message: 'takes 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -' }
+  }
+  if (given.full_name !== undefined && !isFullName(given.full_name)) {
+    yield { field: 'full_name', message: 'takes 1 to 100 characters on one line' }
+  }
+  if (given.roles && (given.roles.length > mostRoles || !given.roles.every((word) => role.test(word)))) {
+    yield { field: 'roles', message: `takes up to ${mostRoles} words, each of 1 to 32 of the characters a-z 0-9 _ -` }
+  }
+}
+
+function isFullName(text: string): boolean {
+  return [...text].length <= 100 && text.trim() !== '' && !/\p{Cc}/u.test(text)
+}
+
+function unique(roles: readonly string[]): readonly string[] {
+  return [...new Set(roles)]
+}
+
+function noSuchUser(): AppError {
+  return new AppError('not_found', 'There is no such user.')
+}
+
+function lastAdministrator(): AppError {
+  return new AppError('conflict', 'This is the last active administrator: make another one first.')
+}

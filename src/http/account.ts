@@ -1,0 +1,113 @@
+import { Elysia, t } from 'elysia'
+import type { Deps } from '../domain/deps.ts'
+import { changeOwnPassword } from '../domain/ownPassword.ts'
+import { endSession, listSessions, logout } from '../domain/sessions.ts'
+import type { Exchanges } from './exchange.ts'
+import type { Guards } from './guard.ts'
+import { jsonBody } from './json.ts'
+import { operation, silentOperation } from './openapi.ts'
+import { SessionList, sessionExample, shownSession } from './sessionList.ts'
+
+const PasswordBody = t.Object(
+  { current_password: t.String({ minLength: 1 }), new_password: t.String({ minLength: 1 }) },
+  { additionalProperties: false },
+)
+
+export interface AccountServices {
+  readonly deps: Deps
+  readonly guards: Guards
+  readonly exchanges: Exchanges
+}
+
+const tag = 'Stay in and get out'
+
+/** What a signed-in user does with the own account. */
+export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
+  const forQuarantined = new Elysia({ name: 'account.quarantined' })
+    .use(guards.quarantined)
+    .post(
+      '/auth/logout',
+      async ({ principal, query }) => {
+        await logout(deps, principal, query.all === 'true')
+        return new Response(null, { status: 204 })
+      },
+      {
+        query: t.Object({
+          all: t.Optional(t.UnionEnum(['true', 'false'], { description: 'every session of the user' })),
+        }),
+        ...silentOperation({
+          operationId: 'logout',
+          tag,
+          summary: 'Sign out',
+          description:
+            'Ends this session, or with `all=true` every session of the user. Its tokens open nothing from here on.',
+          refusals: ['invalid_fields'],
+          isLocked: true,
+        }),
+      },
+    )
+    .post(
+      '/auth/password',
+      async ({ principal, body, request }) => {
+        const { address } = exchanges.of(request)
+        await changeOwnPassword(deps, principal, { current: body.current_password, next: body.new_password, address })
+        return new Response(null, { status: 204 })
+      },
+      {
+        ...jsonBody(PasswordBody),
+        ...silentOperation({
+          operationId: 'changePassword',
+          tag,
+          summary: 'Change the own password',
+          description:
+            'Other sessions end, this one goes on. After a password that had to be changed, sign in again: the token at hand ' +
+            'was good for this alone.',
+          refusals: ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'invalid_fields', 'conflict'],
+          isLocked: true,
+        }),
+      },
+    )
+
+  const forSignedIn = new Elysia({ name: 'account' })
+    .use(guards.signedIn)
+    .get(
+      '/auth/sessions',
+      async ({ principal }) => ({
+        items: (await listSessions(deps, principal.user.id)).map((session) =>
+          shownSession(session, principal.sessionId),
+        ),
+        next: null,
+      }),
+      operation({
+        operationId: 'listOwnSessions',
+        tag,
+        summary: 'Where am I signed in?',
+        description:
+          'The own living sessions, the latest used first. `last_used_at` is the login or the latest refresh.',
+        answer: SessionList,
+        example: { items: [sessionExample], next: null },
+        refusals: ['password_change_required'],
+        isLocked: true,
+      }),
+    )
+    .delete(
+      '/auth/sessions/:id',
+      async ({ principal, params }) => {
+        await endSession(deps, principal.user, params.id)
+        return new Response(null, { status: 204 })
+      },
+      {
+        params: t.Object({ id: t.String({ format: 'uuid' }) }),
+        ...silentOperation({
+          operationId: 'endOwnSession',
+          tag,
+          summary: 'Sign out elsewhere',
+          description: 'Ends one of the own sessions.',
+          refusals: ['password_change_required', 'not_found'],
+          isLocked: true,
+        }),
+      },
+    )
+
+  return new Elysia({ name: 'account.all' }).use(forQuarantined).use(forSignedIn)
+}
