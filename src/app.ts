@@ -7,10 +7,11 @@ import { type Database, openDatabase } from './db/database.ts'
 import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey } from './db/dataDirectory.ts'
 import { openEmbedded } from './db/embedded.ts'
 import type { Deps } from './domain/deps.ts'
+import { sweepDeadSessions } from './domain/housekeeping.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './domain/seed.ts'
 import { AppError } from './error.ts'
 import { createHttp, type Http, type HttpSettings } from './http/server.ts'
-import type { Log } from './log.ts'
+import { describeError, type Log } from './log.ts'
 import { version } from './version.ts'
 
 /** The product, opened and wired, not yet listening and its database not yet asked. */
@@ -110,6 +111,28 @@ export async function prepareDatabaseWithRetries(app: App, isEnding: () => boole
     }
   }
   return false
+}
+
+/** Milliseconds between two rounds of housekeeping. */
+const housekeepingInterval = 60_000
+
+/** Sweeps dead sessions now and every minute, in the background; answers how to stop it. */
+export function keepHouse({ deps }: Pick<App, 'deps'>): () => void {
+  let isEnding = false
+  const round = async () => {
+    try {
+      const swept = await sweepDeadSessions(deps, () => isEnding)
+      if (swept > 0) deps.log.info('sessions.swept', { swept })
+    } catch (error) {
+      deps.log.warn('housekeeping.failed', describeError(error))
+    }
+  }
+  void round()
+  const timer = setInterval(round, housekeepingInterval)
+  return () => {
+    isEnding = true
+    clearInterval(timer)
+  }
 }
 
 /** Brings the schema up to this binary. Answers how many migrations that took. */

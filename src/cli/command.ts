@@ -2,7 +2,6 @@ import type { Config, SettingName, SettingSource } from '../config.ts'
 
 /** What a command has of the world around it. */
 export interface Surroundings {
-  readonly environment: Readonly<Record<string, string | undefined>>
   readonly config: Config
   readonly sources: Readonly<Record<SettingName, SettingSource>>
   readonly stdout: (text: string) => void
@@ -12,12 +11,27 @@ export interface Surroundings {
 /** Exit code: 0 done, 1 refused or failed, 2 wrong usage or setting. */
 export type ExitCode = 0 | 1 | 2
 
+export interface Flag {
+  readonly doc: string
+  /** What stands behind it, as the help shows it; undefined: a switch. */
+  readonly takes?: string
+  readonly isRepeatable?: true
+}
+
+/** A command line taken apart. */
+export interface Arguments {
+  /** As many as the command has `words`. */
+  readonly words: readonly string[]
+  /** Of a switch `[]`, of a flag what stood behind it each time; undefined where it was not given. */
+  readonly flags: ReadonlyMap<string, readonly string[]>
+}
+
 export interface Command {
+  /** `serve`, `user add`. */
   readonly name: string
   readonly summary: string
-  /** Behind `audittrail NAME`, as the help shows it. */
-  readonly usage: string
-  /** Flags that it takes, each with what it does. All are switches. */
-  readonly flags: Readonly<Record<string, string>>
-  run(surroundings: Surroundings, flags: ReadonlySet<string>): Promise<ExitCode> | ExitCode
+  /** What stands behind the name and cannot be left out: `NAME`. */
+  readonly words: readonly string[]
+  readonly flags: Readonly<Record<string, Flag>>
+  run(surroundings: Surroundings, given: Arguments): Promise<ExitCode> | ExitCode
 }

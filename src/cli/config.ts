@@ -5,13 +5,13 @@ import type { Command, Surroundings } from './command.ts'
 export const config: Command = {
   name: 'config',
   summary: 'show the settings as this process would use them, secrets hidden',
-  usage: '[--json | --env | --markdown]',
+  words: [],
   flags: {
-    json: 'as JSON',
-    env: 'print .env.example',
-    markdown: 'print the reference table',
+    json: { doc: 'as JSON' },
+    env: { doc: 'print .env.example' },
+    markdown: { doc: 'print the reference table' },
   },
-  run: (surroundings, flags) => {
+  run: (surroundings, { flags }) => {
     const { stdout } = surroundings
     if (flags.has('env')) stdout(envExample())
     else if (flags.has('markdown')) stdout(markdownTable())

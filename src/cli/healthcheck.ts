@@ -5,9 +5,9 @@ import type { Command } from './command.ts'
 export const healthcheck: Command = {
   name: 'healthcheck',
   summary: 'ask the server that runs here whether it is alive (for HEALTHCHECK); exit 0 or 1',
-  usage: '[--ready]',
-  flags: { ready: 'ask whether it is ready, its database included' },
-  run: async ({ config, stderr }, flags) => {
+  words: [],
+  flags: { ready: { doc: 'ask whether it is ready, its database included' } },
+  run: async ({ config, stderr }, { flags }) => {
     const url = `${localAddress(config)}${config.basePath}/${flags.has('ready') ? 'ready' : 'health'}`
     const fault = await askHealth(url)
     if (fault === undefined) return 0

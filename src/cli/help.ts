@@ -4,7 +4,7 @@ import type { Command } from './command.ts'
 
 /** What `--help` prints: all of the product on one screen. */
 export function helpText(commands: readonly Command[]): string {
-  const usages = commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), summary] as const)
+  const usages = commands.map((command) => [usageOf(command), command.summary] as const)
   const globals = [
     ['--env-file FILE', 'read settings from a file of NAME=value lines; the environment wins over it'],
     ['--version', 'print the version'],
@@ -26,12 +26,28 @@ ${columns(variables)}`
 }
 
 /** What `audittrail COMMAND --help` prints. */
-export function commandHelp({ name, usage, summary, flags }: Command): string {
-  const rows = Object.entries(flags).map(([flag, doc]) => [`--${flag}`, doc] as const)
-  return `audittrail ${`${name} ${usage}`.trim()}\n\n  ${summary}\n${rows.length > 0 ? `\n${columns(rows)}` : ''}`
+export function commandHelp(command: Command): string {
+  const rows = Object.entries(command.flags).map(
+    ([name, { takes, doc }]) => [`--${name}${takes ? ` ${takes}` : ''}`, doc] as const,
+  )
+  return `audittrail ${usageOf(command)}\n\n  ${command.summary}\n${rows.length > 0 ? `\n${columns(rows)}` : ''}`
 }
 
+function usageOf({ name, words, flags }: Command): string {
+  const shown = Object.entries(flags).map(
+    ([flag, { takes, isRepeatable }]) => `[--${flag}${takes ? ` ${takes}` : ''}]${isRepeatable ? '…' : ''}`,
+  )
+  return [name, ...words, ...shown].join(' ')
+}
+
+const longestColumn = 32
+
 function columns(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([left]) => left.length))
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}\n`).join('')
+  // What is longer than the rest by far has its explanation below it.
+  const width = Math.min(longestColumn, Math.max(...rows.map(([left]) => left.length)))
+  return rows
+    .map(([left, right]) =>
+      left.length > width ? `  ${left}\n  ${' '.repeat(width)}  ${right}\n` : `  ${left.padEnd(width)}  ${right}\n`,
+    )
+    .join('')
 }

@@ -5,7 +5,7 @@ import type { Command, ExitCode } from './command.ts'
 export const openapi: Command = {
   name: 'openapi',
   summary: 'print the OpenAPI document of this version',
-  usage: '',
+  words: [],
   flags: {},
   run: async ({ config, stdout, stderr }): Promise<ExitCode> => {
     const log = createLog({ level: 'warn', format: config.logFormat, now: Date.now, write: stderr })

@@ -1,19 +1,18 @@
 import { prepareDatabase } from '../app.ts'
-import type { Command } from './command.ts'
-import { withApp } from './withApp.ts'
+import type { Command, ExitCode } from './command.ts'
+import { askHolder, withApp } from './withApp.ts'
 
 export const seed: Command = {
   name: 'seed',
   summary: 'migrate, and make the first administrator if the database never had a user, and end',
-  usage: '',
+  words: [],
   flags: {},
-  run: (surroundings) =>
-    withApp(surroundings, async (app) => {
-      const seeded = await prepareDatabase(app)
-      surroundings.stdout(
-        seeded
-          ? `Administrator ${app.administrator.username} made.\n`
-          : 'Nobody seeded: this database has, or once had, users.\n',
-      )
-    }),
+  run: async (surroundings): Promise<ExitCode> => {
+    const seeded = (await askHolder(surroundings, 'seed', {})) ?? (await withApp(surroundings, prepareDatabase))
+    const { adminUsername } = surroundings.config
+    surroundings.stdout(
+      seeded ? `Administrator ${adminUsername} made.\n` : 'Nobody seeded: this database has, or once had, users.\n',
+    )
+    return 0
+  },
 }

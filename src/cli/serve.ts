@@ -1,14 +1,15 @@
-import { type App, openApp, openHttp, prepareDatabaseWithRetries } from '../app.ts'
+import { type App, keepHouse, openApp, openHttp, prepareDatabaseWithRetries } from '../app.ts'
 import type { Config } from '../config.ts'
 import { type Listener, listen } from '../http/server.ts'
 import { batchedWriter, createLog, describeError, type Log } from '../log.ts'
 import { version } from '../version.ts'
 import type { Command, ExitCode, Surroundings } from './command.ts'
+import { listenForCommands } from './control.ts'
 
 export const serve: Command = {
   name: 'serve',
   summary: 'migrate, seed and serve (the default)',
-  usage: '',
+  words: [],
   flags: {},
   run: runServer,
 }
@@ -24,6 +25,7 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
 
   const app = openApp(config, { log, clock: Date.now, onDatabaseLost: ending.fail })
   let listener: Listener | undefined
+  const background: ((() => void | Promise<void>) | undefined)[] = []
   try {
     listener = listen(openHttp(app, config), config)
     log.info('server.listening', { url: listener.url + config.basePath, version })
@@ -32,6 +34,8 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
       ending.reason.then(() => false),
     ])
     if (isPrepared) {
+      background.push(keepHouse(app))
+      if (!config.databaseUrl) background.push(listenForCommands(config.dataDir, app.deps))
       log.info('server.ready', { url: listener.url + config.basePath })
       if (config.logFormat === 'pretty')
         write(banner(config, listener, await app.deps.database.users.listQuarantinedAdministrators()))
@@ -41,6 +45,7 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
     if (reason.isFailure) stderr(`audittrail: ${reason.text}\n`)
     return reason.isFailure ? 1 : 0
   } finally {
+    for (const stop of background) await stop?.()
     await withDeadline(shutDown(app, listener), stopGrace)
     log.info('server.stopped')
     flush()

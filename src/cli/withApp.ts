@@ -1,10 +1,18 @@
-import { type App, openApp } from '../app.ts'
+import { type App, migrateDatabase, openApp } from '../app.ts'
 import { createLog } from '../log.ts'
-import type { ExitCode, Surroundings } from './command.ts'
+import type { Surroundings } from './command.ts'
+import { askServer } from './control.ts'
+import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 
 /** Runs a command's work on an opened app and closes it, come what may. Its log goes to stderr, so that stdout is the answer. */
-export async function withApp({ config, stderr }: Surroundings, work: (app: App) => Promise<void>): Promise<ExitCode> {
-  const log = createLog({ level: config.logLevel, format: config.logFormat, now: Date.now, write: stderr })
+export async function withApp<T>({ config, stderr }: Surroundings, work: (app: App) => Promise<T>): Promise<T> {
+  // What a command does, it says itself; of the log only what is amiss.
+  const log = createLog({
+    level: config.logLevel === 'info' ? 'warn' : config.logLevel,
+    format: config.logFormat,
+    now: Date.now,
+    write: stderr,
+  })
   const app = openApp(config, {
     log,
     clock: Date.now,
@@ -14,9 +22,35 @@ export async function withApp({ config, stderr }: Surroundings, work: (app: App)
     },
   })
   try {
-    await work(app)
+    return await work(app)
   } finally {
     await app.close()
   }
-  return 0
+}
+
+/** Has the server that holds the embedded database carry out an operation; undefined where there is none. */
+export async function askHolder<Name extends OperationName>(
+  { config }: Pick<Surroundings, 'config'>,
+  name: Name,
+  input: OperationInput<Name>,
+): Promise<OperationOutput<Name> | undefined> {
+  return config.databaseUrl ? undefined : (await askServer(config.dataDir, name, input))?.output
+}
+
+/** Carries out an operation: by that server, or else here, after bringing the schema up to date. */
+export async function perform<Name extends OperationName>(
+  surroundings: Surroundings,
+  name: Name,
+  input: OperationInput<Name>,
+): Promise<OperationOutput<Name>> {
+  const answer = await askHolder(surroundings, name, input)
+  if (answer !== undefined) return answer
+  return withApp(surroundings, async (app) => {
+    await migrateDatabase(app)
+    const operation = operations[name] as (
+      deps: App['deps'],
+      input: OperationInput<Name>,
+    ) => Promise<OperationOutput<Name>>
+    return operation(app.deps, input)
+  })
 }

@@ -110,10 +110,11 @@ export async function refreshSession(
   }
 }
 
-/** Ends a session by its id, whoever's it is; the holder of one of its tokens asks (RFC 7009). */
-export async function revokeSession(deps: Deps, sessionId: string): Promise<void> {
+/** Ends a session by its id, whoever's it is; the holder of one of its tokens asks (RFC 7009). Answers whether it lived. */
+export async function revokeSession(deps: Deps, sessionId: string): Promise<boolean> {
   const hasEnded = await deps.database.sessions.endSession(sessionId, now(deps))
   if (hasEnded) record(deps, { event: 'session.ended', session: sessionId, by: 'revocation' })
+  return hasEnded
 }
 
 /** Ends the session that the request came with, or all of its user's. */

@@ -34,6 +34,8 @@ export interface Start {
   readonly environment?: Readonly<Record<string, string>>
   readonly directory?: string
   readonly command?: readonly string[]
+  /** What stands on standard input. */
+  readonly input?: string
 }
 
 /** Starts the binary with an environment of its own, in an empty directory unless told otherwise. */
@@ -42,13 +44,16 @@ export function start({
   environment = {},
   directory = emptyDirectory(),
   command = [],
+  input = '',
 }: Start = {}): Running {
   const [file = '', ...rest] = [...command, binary, ...args]
   const child = spawn(file, rest, {
     cwd: directory,
     env: { PATH: process.env.PATH ?? '', ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(input)
   const output = { stdout: '', stderr: '' }
   child.stdout?.on('data', (chunk) => {
     output.stdout += chunk

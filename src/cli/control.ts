@@ -1,0 +1,73 @@
+import { chmodSync, rmSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import type { Deps } from '../domain/deps.ts'
+import { AppError, type ErrorCode } from '../error.ts'
+import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
+
+/** Longest path of a unix socket that every system takes (sockaddr_un). */
+const longestSocketPath = 103
+
+interface Answer {
+  readonly output?: unknown
+  readonly refusal?: { readonly code: ErrorCode; readonly message: string }
+}
+
+/**
+ * Lets commands reach the server that holds the embedded database: an HTTP listener on a socket in DATA_DIR, for its owner alone
+ * (0600). It takes names of operations, never SQL. Answers how to close it; undefined where the path is too long for a socket.
+ */
+export function listenForCommands(dataDirectory: string, deps: Deps): (() => Promise<void>) | undefined {
+  const path = socketPath(dataDirectory)
+  if (path === undefined) {
+    deps.log.warn('control.unavailable', {
+      detail: 'the path of DATA_DIR is too long for a socket: commands need the server to be stopped',
+    })
+    return undefined
+  }
+  rmSync(path, { force: true })
+  const server = Bun.serve({ unix: path, development: false, fetch: (request) => answer(deps, request) })
+  chmodSync(path, 0o600)
+  return async () => {
+    await server.stop(true)
+    rmSync(path, { force: true })
+  }
+}
+
+async function answer(deps: Deps, request: Request): Promise<Response> {
+  const name = new URL(request.url).pathname.slice(1)
+  if (!Object.hasOwn(operations, name))
+    return Response.json({
+      refusal: { code: 'not_found', message: `The server is of another version: it has no ${name}.` },
+    })
+  try {
+    const operation = operations[name as OperationName] as (deps: Deps, input: unknown) => Promise<unknown>
+    return Response.json({ output: (await operation(deps, await request.json())) ?? null } satisfies Answer)
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    return Response.json({ refusal: { code: error.code, message: error.message } } satisfies Answer)
+  }
+}
+
+/** Has the server that holds DATA_DIR carry out an operation; undefined where no server listens there. */
+export async function askServer<Name extends OperationName>(
+  dataDirectory: string,
+  name: Name,
+  input: OperationInput<Name>,
+): Promise<{ output: OperationOutput<Name> } | undefined> {
+  const path = socketPath(dataDirectory)
+  if (path === undefined) return undefined
+  const response = await fetch(`http://localhost/${name}`, {
+    unix: path,
+    method: 'POST',
+    body: JSON.stringify(input),
+  }).catch(() => undefined)
+  if (!response) return undefined
+  const { output, refusal } = (await response.json()) as Answer
+  if (refusal) throw new AppError(refusal.code, refusal.message)
+  return { output: output as OperationOutput<Name> }
+}
+
+function socketPath(dataDirectory: string): string | undefined {
+  const path = join(resolve(dataDirectory), 'control.sock')
+  return [path, relative(process.cwd(), path)].find((candidate) => Buffer.byteLength(candidate) <= longestSocketPath)
+}

@@ -1,0 +1,24 @@
+import type { Deps } from './deps.ts'
+
+/** Sessions deleted by one statement: few enough that nobody waits behind it. */
+const batch = 1000
+/** Milliseconds between two batches. */
+const pause = 50
+
+/**
+ * Deletes the sessions that no longer live, batch by batch, until none is left or `isEnding` says stop; answers how many.
+ * Any number of replicas may do it at once: each passes over what another one is deleting.
+ */
+export async function sweepDeadSessions(
+  { database, clock }: Pick<Deps, 'database' | 'clock'>,
+  isEnding: () => boolean,
+): Promise<number> {
+  let swept = 0
+  while (!isEnding()) {
+    const deleted = await database.sessions.deleteDeadSessions(new Date(clock()), batch)
+    swept += deleted
+    if (deleted < batch) break
+    await Bun.sleep(pause)
+  }
+  return swept
+}
