@@ -1,32 +1,33 @@
 import { mkdirSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { compile, makeAssets } from './compile.ts'
+import { fileName, findPlatform, platforms } from './platforms.ts'
 
 /**
- * Builds dist/audittrail: everything in one executable, for this machine or for `--target=bun-linux-arm64` and the like.
- * Neither a bunfig.toml nor a .env of the directory it is started in has any effect on it.
+ * Builds dist/audittrail for this machine, or with `--target=linux-arm64` and the like dist/audittrail-linux-arm64.
+ * `--outfile` names another file.
  */
-const target = process.argv.find((argument) => argument.startsWith('--target='))
-const outfile = process.argv.find((argument) => argument.startsWith('--outfile='))?.slice('--outfile='.length)
-const root = `${import.meta.dir}/..`
+const { target, outfile } = readFlags()
+const platform = target === undefined ? undefined : findPlatform(target)
+if (target !== undefined && !platform)
+  fail(`"${target}" is no target. The targets: ${platforms.map(({ name }) => name).join(', ')}.`)
 
-mkdirSync(`${root}/dist`, { recursive: true })
-await run(['deploy/embedded.ts'])
-await run(['deploy/docs.ts'])
-await run(['deploy/commonPasswords.ts'])
-await run([
-  'build',
-  '--compile',
-  '--minify',
-  '--bytecode',
-  '--format=esm',
-  '--no-compile-autoload-bunfig',
-  '--no-compile-autoload-dotenv',
-  ...(target ? [target] : []),
-  'src/main.ts',
-  'src/db/embeddedWorker.ts',
-  `--outfile=${outfile ?? 'dist/audittrail'}`,
-])
+mkdirSync(`${import.meta.dir}/../dist`, { recursive: true })
+const builtin = platform ? fileName(`dist/audittrail-${platform.name}`, platform) : 'dist/audittrail'
+for (const step of [() => makeAssets(), () => compile(platform, outfile ?? builtin)]) {
+  const { code } = await step()
+  if (code !== 0) process.exit(1)
+}
 
-async function run(args: string[]): Promise<void> {
-  const child = Bun.spawn([process.execPath, ...args], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
-  if ((await child.exited) !== 0) process.exit(1)
+function readFlags(): { target?: string; outfile?: string } {
+  try {
+    return parseArgs({ options: { target: { type: 'string' }, outfile: { type: 'string' } } }).values
+  } catch (error) {
+    return fail(`${error instanceof Error ? error.message : error}. It takes --target=PLATFORM and --outfile=FILE.`)
+  }
+}
+
+function fail(line: string): never {
+  console.error(`build: ${line}`)
+  process.exit(2)
 }

@@ -1,0 +1,75 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import manifest from '../package.json' with { type: 'json' }
+import { checksums } from './checksums.ts'
+import { compile, makeAssets } from './compile.ts'
+import { faultOf } from './executable.ts'
+import { fileName, type Platform, platforms } from './platforms.ts'
+import { makeSbom, packagePath, type SbomInput } from './sbom.ts'
+
+/** Makes dist/release: the program for every platform, a bill of materials, and SHA256SUMS of all of them. */
+const root = join(import.meta.dir, '..')
+const directory = join(root, 'dist/release')
+const stem = `${manifest.name}-${manifest.version}`
+const names: string[] = []
+
+rmSync(directory, { recursive: true, force: true })
+mkdirSync(directory, { recursive: true })
+if ((await makeAssets()).code !== 0) process.exit(1)
+for (const [index, platform] of platforms.entries()) names.push(await release(platform, index))
+
+const sbom = `${stem}.cdx.json`
+writeFileSync(join(directory, sbom), `${JSON.stringify(describeContents(), null, 2)}\n`)
+names.push(sbom)
+writeFileSync(join(directory, 'SHA256SUMS'), await checksums(directory, names))
+console.log(`dist/release: ${names.length} files and SHA256SUMS`)
+
+async function release(platform: Platform, index: number): Promise<string> {
+  const name = fileName(`${stem}-${platform.name}`, platform)
+  const file = join(directory, name)
+  const started = performance.now()
+  const terminal = process.stdout.isTTY
+  if (terminal) process.stdout.write(`[${index + 1}/${platforms.length}] ${platform.name} …`)
+  const { code, output } = await compile(platform, file, 'pipe')
+  const fault = code === 0 ? faultOf(readFileSync(file), platform) : `did not compile:\n${output}`
+  if (terminal) process.stdout.write('\r\x1b[K')
+  if (fault !== undefined) {
+    console.error(`release: ${name} ${fault}`)
+    process.exit(1)
+  }
+  const [megabytes, seconds] = [statSync(file).size / 1e6, (performance.now() - started) / 1000]
+  console.log(
+    `[${index + 1}/${platforms.length}] ${name.padEnd(stem.length + 22)} ${megabytes.toFixed(1).padStart(6)} MB  ${seconds.toFixed(1)} s`,
+  )
+  return name
+}
+
+function describeContents(): object {
+  return makeSbom({
+    manifest,
+    files: ['swagger-ui-dist'],
+    lock: Bun.JSONC.parse(readFileSync(join(root, 'bun.lock'), 'utf8')) as SbomInput['lock'],
+    licenceOf: (key) => {
+      const file = join(root, 'node_modules', packagePath(key).join('/node_modules/'), 'package.json')
+      return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).license : undefined
+    },
+    bunVersion: Bun.version,
+    postgresqlVersion: postgresqlVersion(),
+    timestamp: timeOfCommit(),
+  })
+}
+
+/** PGlite names what it was built from nowhere but in itself. */
+function postgresqlVersion(): string {
+  const wasm = readFileSync(join(root, 'node_modules/@electric-sql/pglite/dist/pglite.wasm'))
+  const at = wasm.indexOf('PostgreSQL 1')
+  const version = /^PostgreSQL (\d+\.\d+)/.exec(wasm.toString('latin1', at, at + 20))?.[1]
+  if (!version) throw new Error('the version of PostgreSQL is not in pglite.wasm')
+  return version
+}
+
+function timeOfCommit(): string {
+  const { status, stdout } = spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8' })
+  return new Date(status === 0 ? Number(stdout) * 1000 : Date.now()).toISOString()
+}
