@@ -42,7 +42,9 @@ export function makeSbom(input: SbomInput): object {
     { name: 'postgresql', version: postgresqlVersion },
     'PostgreSQL',
   )
-  const direct = [...Object.keys(manifest.dependencies), ...input.files].flatMap((name) => closure.get(name)?.component['bom-ref'] ?? [])
+  const direct = [...Object.keys(manifest.dependencies), ...input.files].flatMap(
+    (name) => closure.get(name)?.component['bom-ref'] ?? [],
+  )
   const edges = [...closure].map(([key, { component, dependsOn }]) => ({
     ref: component['bom-ref'],
     dependsOn: [...dependsOn, ...(key === '@electric-sql/pglite' ? [postgresql['bom-ref']] : [])].sort(),

@@ -33,7 +33,8 @@ export function createRoutes({ deps, tokens, refreshTokens, exchanges, basePath,
   const oauthPaths = new Set(oauthRoutes.map((path) => basePath + path))
 
   // Elysia would look for the path behind the eleventh character, and take a part of it for a short host's name.
-  const app = new Elysia({ prefix: basePath, handler: { standardHostname: false } })
+  // The type says the default path: clients of these types have to know the path when they are compiled.
+  const app = new Elysia({ prefix: basePath as '/api', handler: { standardHostname: false } })
     .onError({ as: 'global' }, ({ error, code, request, path }) => {
       const { requestId } = exchanges.of(request)
       const isOauth = oauthPaths.has(path.replace(/\/$/, ''))
@@ -52,6 +53,9 @@ export function createRoutes({ deps, tokens, refreshTokens, exchanges, basePath,
 }
 
 export type Routes = ReturnType<typeof createRoutes>
+
+/** What a TypeScript client imports from this package, to have every route typed. */
+export type App = Routes
 
 /** Elysia's own errors carry the request in their messages, so that none of their text is used. */
 function toAppError(error: unknown, code: string | number, isOauth: boolean): AppError {
