@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
 import { checksums } from './checksums.ts'
 import { compile, makeAssets } from './compile.ts'
+import { declareRoutes } from './declarations.ts'
 import { faultOf } from './executable.ts'
 import { fileName, type Platform, platforms } from './platforms.ts'
 import { makeSbom, packagePath, type SbomInput } from './sbom.ts'
 
-/** Makes dist/release: the program for every platform, a bill of materials, and SHA256SUMS of all of them. */
+/** Makes dist/release: the program for every platform, a bill of materials, the types of the routes, and SHA256SUMS of all. */
 const root = join(import.meta.dir, '..')
 const directory = join(root, 'dist/release')
 const stem = `${manifest.name}-${manifest.version}`
@@ -19,11 +20,15 @@ mkdirSync(directory, { recursive: true })
 if ((await makeAssets()).code !== 0) process.exit(1)
 for (const [index, platform] of platforms.entries()) names.push(await release(platform, index))
 
-const sbom = `${stem}.cdx.json`
-writeFileSync(join(directory, sbom), `${JSON.stringify(describeContents(), null, 2)}\n`)
-names.push(sbom)
+write(`${stem}.cdx.json`, `${JSON.stringify(describeContents(), null, 2)}\n`)
+write(`${stem}.d.ts`, declareRoutes())
 writeFileSync(join(directory, 'SHA256SUMS'), await checksums(directory, names))
 console.log(`dist/release: ${names.length} files and SHA256SUMS`)
+
+function write(name: string, text: string): void {
+  writeFileSync(join(directory, name), text)
+  names.push(name)
+}
 
 async function release(platform: Platform, index: number): Promise<string> {
   const name = fileName(`${stem}-${platform.name}`, platform)

@@ -54,9 +54,6 @@ export function createRoutes({ deps, tokens, refreshTokens, exchanges, basePath,
 
 export type Routes = ReturnType<typeof createRoutes>
 
-/** What a TypeScript client imports from this package, to have every route typed. */
-export type App = Routes
-
 /** Elysia's own errors carry the request in their messages, so that none of their text is used. */
 function toAppError(error: unknown, code: string | number, isOauth: boolean): AppError {
   if (error instanceof AppError) return error

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dir, '../..')
@@ -29,6 +29,8 @@ export interface FrontendProject {
   read(name: string): string
   /** openapi-typescript, with these arguments. */
   generateTypes(...args: string[]): Outcome
+  /** The types of the routes, as `bun run declarations` leaves them. */
+  copyRoutes(): void
   /** The compiler, on everything in the project. */
   typeCheck(): Outcome
   /** One script for the browser. */
@@ -46,7 +48,6 @@ export function makeFrontendProject(): FrontendProject {
   const packages = join(directory, 'node_modules')
   cpSync(join(root, 'node_modules/openapi-typescript'), join(packages, 'openapi-typescript'), { recursive: true })
   symlinkSync(join(root, 'node_modules/@typescript/typescript6'), join(packages, 'typescript'), 'dir')
-  symlinkSync(root, join(packages, 'audittrail'), 'dir')
   const write = (name: string, code: string) => writeFileSync(join(directory, name), code)
   for (const [name, code] of snippets) write(name, code)
   write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['*.ts'] }))
@@ -56,6 +57,11 @@ export function makeFrontendProject(): FrontendProject {
     write,
     read: (name) => readFileSync(join(directory, name), 'utf8'),
     generateTypes: (...args) => run(directory, [join(packages, 'openapi-typescript/bin/cli.js'), ...args]),
+    copyRoutes: () => {
+      const { status, output } = run(root, ['run', 'declarations'])
+      if (status !== 0) throw new Error(output)
+      copyFileSync(join(root, 'dist/routes.d.ts'), join(directory, 'routes.d.ts'))
+    },
     typeCheck: () => run(directory, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.']),
     bundle: async (name) => {
       const { outputs } = await Bun.build({ entrypoints: [join(directory, name)], target: 'browser' })
@@ -81,9 +87,4 @@ const compilerOptions = {
 function run(cwd: string, args: readonly string[]): Outcome {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' })
   return { status, output: stdout + stderr }
-}
-
-/** The types that the package gives to clients, as `bun run declarations` writes them. */
-export function declareTypes(): Outcome {
-  return run(root, ['run', 'declarations'])
 }

@@ -1,0 +1,51 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const root = join(import.meta.dir, '..')
+
+/**
+ * The types of every route in one file that needs nothing but `elysia`, for clients to copy. Imported from a clone instead,
+ * they would come with the clone's own Elysia, whose classes are others than the client's.
+ */
+export function declareRoutes(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'audittrail-declarations-'))
+  try {
+    const project = {
+      extends: join(root, 'tsconfig.json'),
+      compilerOptions: {
+        noEmit: false,
+        declaration: true,
+        emitDeclarationOnly: true,
+        rootDir: join(root, 'src'),
+        outDir: directory,
+        typeRoots: [join(root, 'node_modules/@types')],
+      },
+      include: [],
+      files: [join(root, 'src/http/routes.ts'), join(root, 'src/assets.d.ts')],
+    }
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(project))
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory],
+      { encoding: 'utf8' },
+    )
+    if (status !== 0) throw new Error(stdout)
+    return selfContained(readFileSync(join(directory, 'http/routes.d.ts'), 'utf8'))
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** The compiler has written out what createRoutes returns. */
+function selfContained(declarations: string): string {
+  const type = /createRoutes\([^)]*\): (Elysia<.*?>);\n(?=\S)/s.exec(declarations)?.[1]
+  if (!type || type.includes('import(')) throw new Error('the type of the routes does not stand by itself')
+  return `// Made by \`bun run declarations\`.\nimport type { Elysia } from 'elysia'\n\nexport type App = ${type}\n`
+}
+
+if (import.meta.main) {
+  mkdirSync(join(root, 'dist'), { recursive: true })
+  writeFileSync(join(root, 'dist/routes.d.ts'), declareRoutes())
+}
