@@ -58,7 +58,7 @@ function guardBy<Name extends string>(name: Name, require: (request: Request) =>
     .derive({ as: 'scoped' }, async ({ request }) => ({ principal: await askOnce(request) }))
 }
 
-interface GuardedPrincipal extends Principal {
+export interface GuardedPrincipal extends Principal {
   /** The token was issued for changing the password and nothing else. */
   readonly isForPasswordChange: boolean
 }
