@@ -3,34 +3,10 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createDatabase } from '../postgresql.ts'
-import { accessToken, emptyDirectory, login, me, run, type Server, serve, start } from './binary.ts'
+import { accessToken, emptyDirectory, login, me, run, serve, start } from './binary.ts'
+import { holdsTheContract } from './seedContract.ts'
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
-
-/** Design §2, row by row, with curl as a person would type it. */
-async function holdsTheContract(server: Server): Promise<void> {
-  const curl = (...args: string[]) => spawnSync('curl', ['-s', ...args], { encoding: 'utf8' }).stdout
-  expect(curl(`${server.url}/health`)).toBe('{"status":"ok"}')
-  expect(curl(`${server.url}/ready`)).toBe('{"status":"ok"}')
-
-  const answer = JSON.parse(curl('-d', 'username=admin&password=changeme', `${server.url}/auth/login`))
-  expect(answer).toEqual({ access_token: expect.any(String), token_type: 'bearer', expires_in: 1800 })
-  const bearer = `Authorization: Bearer ${answer.access_token}`
-  const mine = curl('-H', bearer, `${server.url}/auth/me`)
-  const { id } = JSON.parse(mine)
-  expect(mine).toBe(`{"id":"${id}","username":"admin","full_name":"Default Admin","is_active":true}`)
-
-  const refused = curl('-i', '-d', 'username=admin&password=wrong', `${server.url}/auth/login`)
-  expect(refused).toStartWith('HTTP/1.1 401 ')
-  expect(refused).toMatch(/^www-authenticate: Bearer\r$/im)
-  expect(refused).toContain('"detail":"Incorrect username or password"')
-  for (const header of ['X-Nothing: x', 'Authorization: Bearer nonsense']) {
-    const locked = curl('-i', '-H', header, `${server.url}/auth/me`)
-    expect(locked).toStartWith('HTTP/1.1 401 ')
-    expect(locked).toMatch(/^www-authenticate: Bearer\r$/im)
-  }
-  expect(curl('-o', '/dev/null', '-w', '%{http_code}', `${server.origin}/bun:info`)).toBe('404')
-}
 
 describe('the compiled binary', () => {
   test('holds the seed contract in an empty directory with no environment at all', async () => {
@@ -38,7 +14,7 @@ describe('the compiled binary', () => {
     // On its default address and port, as nobody has told it anything; so this is the one test that needs port 8000.
     const free = spawnSync('curl', ['-s', 'http://127.0.0.1:8000/']).status === 7
     const server = await serve(free ? { directory, environment: { HOST: '', PORT: '' } } : { directory })
-    await holdsTheContract(server)
+    holdsTheContract(server)
     const token = await accessToken(server.url)
     expect((await server.stop()).code).toBe(0)
     expect(readdirSync(directory)).toEqual(['data'])
@@ -46,7 +22,7 @@ describe('the compiled binary', () => {
     expect(statSync(join(directory, 'data/secret.key')).mode & 0o777).toBe(0o600)
 
     const again = await serve({ directory })
-    await holdsTheContract(again)
+    holdsTheContract(again)
     expect((await me(again.url, token)).status).toBe(200)
     expect(again.output.stdout).not.toContain('administrator.seeded')
     await again.stop()
@@ -56,7 +32,7 @@ describe('the compiled binary', () => {
     const directory = emptyDirectory()
     const environment = { DATABASE_URL: await createDatabase(), ...secretKey }
     const server = await serve({ directory, environment })
-    await holdsTheContract(server)
+    holdsTheContract(server)
     await server.stop()
     expect(readdirSync(directory)).toEqual([])
   })
@@ -64,7 +40,7 @@ describe('the compiled binary', () => {
   test('holds it at the root with BASE_PATH=', async () => {
     const server = await serve({ environment: { DATABASE_URL: await createDatabase(), ...secretKey, BASE_PATH: '' } })
     expect(server.url).toBe(server.origin)
-    await holdsTheContract(server)
+    holdsTheContract(server)
     await server.stop()
   })
 
@@ -79,7 +55,7 @@ describe('the compiled binary', () => {
     mkdirSync(join(directory, 'node_modules/elysia'), { recursive: true })
     writeFileSync(join(directory, 'node_modules/elysia/index.js'), 'process.exit(66)')
     const server = await serve({ directory })
-    await holdsTheContract(server)
+    holdsTheContract(server)
     expect((await server.stop()).stdout).not.toContain('EVIL')
   })
 

@@ -1,0 +1,237 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { login, type Server, serve } from '../binary/binary.ts'
+import { holdsTheContract } from '../binary/seedContract.ts'
+import { createDatabase } from '../postgresql.ts'
+import { hasNginx, type Nginx, startNginx } from './nginx.ts'
+
+const secretKey = { SECRET_KEY: 'k'.repeat(32) }
+/** Not the address that Nginx calls from, so that the two can be told apart. */
+const client = '127.0.0.9'
+
+const variants = [
+  { file: 'nginx.conf', environment: {} },
+  { file: 'nginx-strip-prefix.conf', environment: { BASE_PATH: '' } },
+] as const
+
+describe.skipIf(!hasNginx).each(variants)('behind Nginx with $file', ({ file, environment }) => {
+  let server: Server
+  let nginx: Nginx
+
+  beforeAll(async () => {
+    const database = { DATABASE_URL: await createDatabase(), ...secretKey, TRUSTED_PROXIES: '127.0.0.1' }
+    server = await serve({ environment: { ...database, ...environment } })
+    nginx = await startNginx(file, new URL(server.origin).host)
+  })
+  afterAll(async () => {
+    await nginx.stop()
+    await server.stop()
+  })
+
+  test('the seed contract holds', () => {
+    holdsTheContract(nginx)
+  })
+
+  test('the log has the address of the client, whatever it claims', async () => {
+    const id = crypto.randomUUID()
+    for (const claim of ['203.0.113.9', '127.0.0.1', '203.0.113.9, 127.0.0.1', 'nonsense']) {
+      await curl(
+        `${nginx.url}/health`,
+        '--interface',
+        client,
+        '-H',
+        `X-Forwarded-For: ${claim}`,
+        '-H',
+        `X-Request-Id: ${id}`,
+      )
+    }
+    const lines = (await requestsOf(server)).filter((line) => line.request_id === id)
+    expect(lines.map(({ address }) => address)).toEqual([client, client, client, client])
+  })
+
+  test('one request has one id, in both logs and in the answer', async () => {
+    const own = crypto.randomUUID()
+    const fromClient = await curl(`${nginx.url}/health`, '-i', '-H', `X-Request-Id: ${own}`)
+    expect(headersOf(fromClient, 'x-request-id')).toEqual([own])
+    const [made = ''] = headersOf(await curl(`${nginx.url}/health`, '-i', '-H', 'X-Request-Id: a b;c'), 'x-request-id')
+    expect(made).toMatch(/^[0-9a-f]{32}$/)
+    for (const id of [own, made]) {
+      expect(nginx.requests().filter((line) => line.endsWith(` ${id}`))).toHaveLength(1)
+      expect((await requestsOf(server)).filter((line) => line.request_id === id)).toHaveLength(1)
+    }
+  })
+
+  test('no header is sent twice, and the service speaks for itself', async () => {
+    const paths = ['/health', '/docs', '/auth/me', '/nothing']
+    for (const path of paths) {
+      const answer = await curl(`${nginx.url}${path}`, '-i')
+      for (const name of ['x-content-type-options', 'x-frame-options', 'referrer-policy', 'x-request-id'])
+        expect({ path, name, sent: headersOf(answer, name).length }).toEqual({ path, name, sent: 1 })
+      expect(headersOf(answer, 'cache-control').length).toBeLessThan(2)
+      expect(headersOf(answer, 'server')).toEqual(['nginx'])
+    }
+    expect(await curl(`${nginx.url}/auth/me`)).toContain('urn:audittrail:problem:not_authenticated')
+  })
+
+  test('connections to the service are kept', async () => {
+    const before = socketsOf(server)
+    for (let count = 0; count < 20; count++) expect((await fetch(`${nginx.url}/health`)).status).toBe(200)
+    expect(socketsOf(server) - before).toBeLessThan(10)
+  })
+
+  test('a body that is too long is refused in the words that clients read', async () => {
+    const body = `username=admin&password=${'x'.repeat(70_000)}`
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const refused = await fetch(`${nginx.url}/auth/login`, { method: 'POST', body, headers })
+    expect(refused.status).toBe(413)
+    expect(refused.headers.get('content-type')).toBe('application/json')
+    expect(await refused.json()).toEqual({
+      type: 'about:blank',
+      title: 'Content Too Large',
+      status: 413,
+      detail: 'The body is longer than 65536 bytes.',
+      request_id: refused.headers.get('x-request-id'),
+      error: 'invalid_request',
+    })
+    const elsewhere = await fetch(`${nginx.url}/health`, { method: 'POST', body, headers })
+    expect(elsewhere.headers.get('content-type')).toBe('application/problem+json')
+    expect(await elsewhere.json()).not.toHaveProperty('error')
+  })
+
+  test('sign-ins come in limited numbers from one address, however the path is spelled; all else does not', async () => {
+    const spellings = ['/auth/login', '/auth/login/', '/auth//login', '/auth/%6cogin', '/x/../auth/login']
+    const statuses: number[] = []
+    for (let count = 0; count < 50; count++) {
+      const args = ['-i', '--path-as-is', '-d', 'username=admin', '--interface', '127.0.0.10']
+      const answer = await curl(`${nginx.url}${spellings[count % spellings.length]}`, ...args)
+      statuses.push(Number(answer.split(' ')[1]))
+      if (statuses.at(-1) !== 429) continue
+      expect(headersOf(answer, 'retry-after')).toEqual(['2'])
+      expect(answer).toContain('"title":"Too Many Requests","status":429')
+    }
+    expect(statuses.slice(0, 20)).not.toContain(429)
+    expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(20)
+    const reading = await Promise.all(Array.from({ length: 60 }, () => fetch(`${nginx.url}/health`)))
+    expect(new Set(reading.map(({ status }) => status))).toEqual(new Set([200]))
+    expect((await login(nginx.url)).status).toBe(200)
+  })
+})
+
+describe.skipIf(!hasNginx)('Nginx with a service that fails', () => {
+  test('that is not there: a problem, and word when to come again', async () => {
+    const nginx = await startNginx('nginx.conf', '127.0.0.1:1')
+    const answer = await fetch(`${nginx.url}/health`)
+    expect(answer.status).toBe(502)
+    expect(answer.headers.get('retry-after')).toBe('2')
+    expect(await answer.json()).toMatchObject({ title: 'Bad Gateway', status: 502 })
+    await nginx.stop()
+  })
+
+  test('with two replicas, one of them breaking off: what reads is asked again, what changes never', async () => {
+    const server = await serve({ environment: { DATABASE_URL: await createDatabase(), ...secretKey } })
+    const broken = breakOff()
+    const nginx = await startNginx('nginx.conf', new URL(server.origin).host, [
+      ['# server api-2:8000 max_fails=3', `server 127.0.0.1:${broken.port} max_fails=1000`],
+    ])
+    for (let count = 0; count < 6; count++) expect((await fetch(`${nginx.url}/health`)).status).toBe(200)
+    expect(broken.requests).toHaveLength(3)
+    const statuses: number[] = []
+    for (let count = 0; count < 6; count++) statuses.push((await login(nginx.url)).status)
+    expect(statuses.toSorted()).toEqual([200, 200, 200, 502, 502, 502])
+    const received = (await requestsOf(server)).filter(({ method }) => method === 'POST').length
+    expect(received + broken.requests.filter((line) => line.startsWith('POST')).length).toBe(6)
+    await nginx.stop()
+    broken.stop()
+    await server.stop()
+  })
+
+  test('with two replicas, one of them gone: everything is answered by the other', async () => {
+    const server = await serve({ environment: { DATABASE_URL: await createDatabase(), ...secretKey } })
+    const nginx = await startNginx('nginx.conf', new URL(server.origin).host, [
+      ['# server api-2:8000 ', 'server 127.0.0.1:1 '],
+    ])
+    for (let count = 0; count < 6; count++) expect((await login(nginx.url)).status).toBe(200)
+    await nginx.stop()
+    await server.stop()
+  })
+})
+
+describe.skipIf(!hasNginx)('Nginx behind a load balancer that it was told of', () => {
+  test('hands on the address that the load balancer has seen', async () => {
+    const environment = { DATABASE_URL: await createDatabase(), ...secretKey, TRUSTED_PROXIES: '127.0.0.1' }
+    const server = await serve({ environment })
+    const nginx = await startNginx('nginx.conf', new URL(server.origin).host, [
+      ['# set_real_ip_from 192.0.2.0/24;', `set_real_ip_from ${client};`],
+      ['# real_ip_header ', 'real_ip_header '],
+      ['# real_ip_recursive ', 'real_ip_recursive '],
+    ])
+    const forwarded = ['-H', 'X-Forwarded-For: 10.1.2.3, 203.0.113.9']
+    await curl(`${nginx.url}/health`, '--interface', client, ...forwarded)
+    await curl(`${nginx.url}/health`, '--interface', '127.0.0.8', ...forwarded)
+    const addresses = (await requestsOf(server)).map(({ address }) => address)
+    expect(addresses.slice(-2)).toEqual(['203.0.113.9', '127.0.0.8'])
+    await nginx.stop()
+    await server.stop()
+  })
+})
+
+test('the two shipped configurations differ in what strips the prefix, and in nothing else', () => {
+  const directives = (file: string) =>
+    readFileSync(join(import.meta.dir, '../../deploy', file), 'utf8')
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '' && !line.startsWith('#'))
+  const [kept, stripped] = [directives('nginx.conf'), directives('nginx-strip-prefix.conf')]
+  expect(stripped).toEqual(
+    kept.map((line) => (line === 'proxy_pass http://audittrail;' ? 'proxy_pass http://audittrail/;' : line)),
+  )
+  expect(stripped).not.toEqual(kept)
+})
+
+/** For what fetch cannot say: the address to call from, a path as it is. */
+function curl(url: string, ...args: string[]): Promise<string> {
+  return new Response(Bun.spawn(['curl', '-s', ...args, url]).stdout).text()
+}
+
+function headersOf(answer: string, name: string): string[] {
+  return [...answer.matchAll(new RegExp(`^${name}: (.*)\r$`, 'gim'))].map(([, value = '']) => value)
+}
+
+/** Connections to the server, those that were closed a moment ago included. */
+function socketsOf(server: Server): number {
+  const port = Number(new URL(server.origin).port).toString(16).toUpperCase().padStart(4, '0')
+  return readFileSync('/proc/net/tcp', 'utf8').split(`:${port} `).length
+}
+
+interface RequestLine {
+  readonly method: string
+  readonly address: string
+  readonly request_id: string
+}
+
+/** What the server has logged of requests, once it has nothing more to say. */
+async function requestsOf(server: Server): Promise<RequestLine[]> {
+  for (let length = -1; length !== server.output.stdout.length; await Bun.sleep(50))
+    length = server.output.stdout.length
+  return server.output.stdout
+    .split('\n')
+    .filter((line) => line.includes('"event":"request"'))
+    .map((line) => JSON.parse(line))
+}
+
+/** A replica that takes a request in and breaks off without an answer, as one that crashes does. */
+function breakOff() {
+  const requests: string[] = []
+  const listener = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data(socket, bytes) {
+        requests.push(bytes.toString().split('\r\n')[0] ?? '')
+        socket.terminate()
+      },
+    },
+  })
+  return { port: listener.port, requests, stop: () => listener.stop(true) }
+}

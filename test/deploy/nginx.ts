@@ -1,0 +1,102 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from '../postgresqlServer.ts'
+import { hasProgram } from '../requirements.ts'
+
+export const hasNginx = hasProgram('nginx', 'nginx-light')
+
+/** A text of a shipped file and what stands in its place in the test; it must be there exactly once. */
+export type Change = readonly [shipped: string, changed: string]
+
+export interface Nginx {
+  readonly origin: string
+  readonly url: string
+  /** Its access log, line by line. */
+  requests(): string[]
+  stop(): Promise<void>
+}
+
+/** What of a shipped file is about the machine and not about AuditTrail: port, paths, the service's address. */
+function changesOf(directory: string, port: number, upstream: string): Change[] {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${directory}/${name};`)
+    .join(' ')
+  return [
+    ['    listen 80;\n\n', `    listen 127.0.0.1:${port};\n\n`],
+    ['    server api:8000 ', `    server ${upstream} `],
+    ['access_log /var/log/nginx/access.log requests;', `access_log ${directory}/access.log requests; ${temporary}`],
+  ]
+}
+
+/** A copy of a shipped configuration, changed, in a directory of its own. */
+export function writeConfiguration(file: string, changes: readonly Change[], directory = emptyDirectory()): string {
+  let text = readFileSync(join(import.meta.dir, '../../deploy', file), 'utf8')
+  for (const [shipped, changed] of changes) {
+    const times = text.split(shipped).length - 1
+    if (times !== 1) throw new Error(`deploy/${file} has ${JSON.stringify(shipped)} ${times} times, not once`)
+    text = text.replace(shipped, () => changed)
+  }
+  const path = join(directory, 'nginx.conf')
+  writeFileSync(path, text)
+  return path
+}
+
+/** `nginx -t`: undefined when it is satisfied, without a warning. */
+export function faultOf(configuration: string): string | undefined {
+  const { status, stderr } = spawnSync('nginx', ['-t', '-c', configuration, '-g', `pid ${configuration}.pid;`], {
+    encoding: 'utf8',
+  })
+  return status === 0 && !/\[(warn|error|crit|alert|emerg)\]/.test(stderr) ? undefined : stderr
+}
+
+/** Starts real Nginx from a shipped file, before the service at `upstream` (`127.0.0.1:PORT`). */
+export async function startNginx(file: string, upstream: string, changes: readonly Change[] = []): Promise<Nginx> {
+  const directory = emptyDirectory()
+  const port = await freePort()
+  const configuration = writeConfiguration(file, [...changesOf(directory, port, upstream), ...changes], directory)
+  const fault = faultOf(configuration)
+  if (fault) throw new Error(fault)
+  const child = spawn(
+    'nginx',
+    ['-c', configuration, '-e', `${directory}/error.log`, '-g', `daemon off; pid ${directory}/pid;`],
+    {
+      stdio: 'ignore',
+    },
+  )
+  const kill = () => child.kill('SIGTERM')
+  process.on('exit', kill)
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const origin = `http://127.0.0.1:${port}`
+  await untilItListens(origin)
+  return {
+    origin,
+    url: `${origin}/api`,
+    requests: () => readFileSync(join(directory, 'access.log'), 'utf8').trim().split('\n'),
+    stop: async () => {
+      process.off('exit', kill)
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+/** Started by root, Nginx works as another user, who has to get into it. */
+function emptyDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'audittrail-nginx-'))
+  chmodSync(directory, 0o755)
+  return directory
+}
+
+async function untilItListens(origin: string): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    try {
+      await fetch(origin)
+      return
+    } catch {
+      await Bun.sleep(25)
+    }
+  }
+  throw new Error('Nginx did not start within 5 s')
+}
