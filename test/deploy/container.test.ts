@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { accessToken, binary, login, me } from '../binary/binary.ts'
+import { holdsTheContract } from '../binary/seedContract.ts'
+import { createDatabase } from '../postgresql.ts'
+import { freePort } from '../postgresqlServer.ts'
+import { type Engine, hasEngine, makeBaseImages, startEngine, statusOf } from './engine.ts'
+
+const repository = join(import.meta.dir, '../..')
+const secretKey = 'k'.repeat(32)
+/** As docker-compose.yml runs it. */
+const confined = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--tmpfs', '/tmp']
+
+describe.skipIf(!hasEngine)('the image of deploy/Dockerfile, in a Docker engine', () => {
+  let engine: Engine
+  beforeAll(async () => {
+    engine = await startEngine()
+    makeBaseImages(engine, binary)
+    const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].filter((name) => process.env[name])
+    const args = proxies.flatMap((name) => ['--build-arg', name])
+    engine.docker(
+      'build',
+      '--network=host',
+      '--tag=audittrail',
+      ...args,
+      `--file=${repository}/deploy/Dockerfile`,
+      repository,
+    )
+  }, 180_000)
+  afterAll(async () => {
+    await engine.stop()
+  }, 60_000)
+
+  test('has the executable in it and no shell, no secret, and a user that is not root', () => {
+    const [image] = JSON.parse(engine.docker('image', 'inspect', 'audittrail'))
+    expect(image.Config).toMatchObject({
+      User: '65532:65532',
+      Entrypoint: ['/usr/local/bin/audittrail'],
+      Cmd: ['serve'],
+      Volumes: { '/data': {} },
+      ExposedPorts: { '8000/tcp': {} },
+    })
+    expect(image.Config.Healthcheck.Test).toEqual(['CMD', '/usr/local/bin/audittrail', 'healthcheck'])
+    expect(image.Config.Env.filter((line: string) => /KEY|PASSWORD|URL/.test(line))).toEqual([])
+    expect(engine.docker('run', '--rm', '--network=none', ...confined, 'audittrail', '--version')).toMatch(
+      /^\d+\.\d+\.\d+$/,
+    )
+  })
+
+  test('is confined, healthy in 256 MB, holds the contract on PostgreSQL, and ends cleanly as PID 1', async () => {
+    if (engine.docker('info', '--format={{.MemoryLimit}}') !== 'true')
+      console.log('this machine has no memory control group: nothing here is held to 256 MB')
+    const container = await run({ DATABASE_URL: await createDatabase(), SECRET_KEY: secretKey }, '256m')
+    holdsTheContract(container)
+    expect(statusOf(container.pid, 'Uid')).toStartWith('65532 ')
+    expect(statusOf(container.pid, 'NSpid')).toEndWith(' 1')
+    for (const set of ['CapEff', 'CapPrm', 'CapBnd']) expect(statusOf(container.pid, set)).toMatch(/^0+$/)
+    expect(statusOf(container.pid, 'NoNewPrivs')).toBe('1')
+    const answers = await Promise.all(Array.from({ length: 24 }, () => login(container.url)))
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+    expect(engine.docker('exec', container.id, '/usr/local/bin/audittrail', 'healthcheck', '--ready')).toBe('')
+
+    const underWay = login(container.url)
+    await Bun.sleep(20)
+    const started = performance.now()
+    engine.docker('stop', '--time=15', container.id)
+    expect((await underWay).status).toBe(200)
+    expect(performance.now() - started).toBeLessThan(10_000)
+    expect(stateOf(container.id)).toMatchObject({ ExitCode: 0, OOMKilled: false, Status: 'exited' })
+    expect(engine.docker('logs', container.id)).toContain('server.stopped')
+  })
+
+  test('keeps the embedded database and the key in /data, and nothing elsewhere', async () => {
+    const first = await run({}, '512m')
+    holdsTheContract(first)
+    const token = await accessToken(first.url)
+    expect(engine.docker('diff', first.id)).toBe('')
+    engine.docker('stop', '--time=15', first.id)
+    expect(stateOf(first.id)).toMatchObject({ ExitCode: 0, OOMKilled: false })
+
+    engine.docker('start', first.id)
+    await untilHealthy(first.id)
+    expect((await me(first.url, token)).status).toBe(200)
+    // Every container's process is PID 1: a lock that went by it would shut out the one that comes after a crash.
+    engine.docker('kill', first.id)
+    engine.docker('start', first.id)
+    await untilHealthy(first.id)
+    expect((await me(first.url, token)).status).toBe(200)
+  })
+
+  test('is unhealthy when it does not answer', async () => {
+    const { id } = await run({ DATABASE_URL: await createDatabase(), SECRET_KEY: secretKey }, '256m', [
+      '--health-interval=1s',
+      '--health-timeout=1s',
+      '--health-retries=2',
+      '--health-start-period=0s',
+    ])
+    process.kill(Number(engine.docker('inspect', '--format={{.State.Pid}}', id)), 'SIGSTOP')
+    await untilHealthy(id, 'unhealthy')
+  })
+
+  interface Container {
+    readonly id: string
+    /** Of its PID 1, outside. */
+    readonly pid: string
+    readonly url: string
+    readonly origin: string
+  }
+
+  async function run(environment: Record<string, string>, memory: string, options: string[] = []): Promise<Container> {
+    const port = await freePort()
+    const settings = Object.entries({ HOST: '127.0.0.1', PORT: String(port), ...environment })
+    const variables = settings.flatMap(([name, value]) => ['--env', `${name}=${value}`])
+    const limits = ['--memory', memory, '--network=host', '--health-interval=1s', ...options]
+    const id = engine.docker('run', '--detach', ...confined, ...limits, ...variables, 'audittrail')
+    await untilHealthy(id)
+    const pid = engine.docker('inspect', '--format={{.State.Pid}}', id)
+    return { id, pid, origin: `http://127.0.0.1:${port}`, url: `http://127.0.0.1:${port}/api` }
+  }
+
+  async function untilHealthy(id: string, expected = 'healthy'): Promise<void> {
+    for (let attempt = 0; attempt < 150; attempt++) {
+      const { Status: status, Health: health } = stateOf(id)
+      if (health?.Status === expected) return
+      if (status !== 'running') throw new Error(`the container ended:\n${engine.docker('logs', id)}`)
+      await Bun.sleep(200)
+    }
+    throw new Error(`the container did not become ${expected}:\n${engine.docker('logs', id)}`)
+  }
+
+  function stateOf(id: string): { Status: string; ExitCode: number; OOMKilled: boolean; Health?: { Status: string } } {
+    return JSON.parse(engine.docker('inspect', '--format={{json .State}}', id))
+  }
+})

@@ -1,0 +1,124 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { hasProgram } from '../requirements.ts'
+
+/** A Docker engine can be started: its programs are there, and root runs the tests. */
+export const hasEngine = [
+  hasProgram('dockerd', 'docker.io'),
+  hasProgram('docker', 'docker.io or docker-cli'),
+  isRoot(),
+].every(Boolean)
+
+function isRoot(): boolean {
+  if (process.getuid?.() === 0) return true
+  if (process.env.CI === 'true') throw new Error('a Docker engine can be started by root alone')
+  console.log('skipped: a Docker engine can be started by root alone')
+  return false
+}
+
+export interface Engine {
+  /** Runs `docker …`, answers its standard output; throws with all that it printed when it fails. */
+  docker(...args: string[]): string
+  stop(): Promise<void>
+}
+
+/**
+ * A Docker engine of the tests' own, in a directory that goes away with it, so that the images made here shadow nobody
+ * else's. It leaves the machine's network as it is: its containers use that of the host.
+ */
+export async function startEngine(): Promise<Engine> {
+  const directory = mkdtempSync(join(tmpdir(), 'audittrail-engine-'))
+  const host = `unix://${directory}/socket`
+  const args = ['--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`, '--pidfile', `${directory}/pid`]
+  // Told to have no bridge an engine removes docker0, which is another engine's where there is one.
+  const bridge = existsSync('/sys/class/net/docker0') ? [] : ['--bridge', 'none']
+  const offTheNetwork = [...bridge, '--iptables=false', '--ip6tables=false', '--ip-forward=false']
+  const daemon = spawn('dockerd', ['--host', host, ...args, ...offTheNetwork], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let log = ''
+  daemon.stderr.on('data', (chunk) => {
+    log = `${log}${chunk}`.slice(-4000)
+  })
+  const ended = new Promise<void>((resolve) => daemon.once('exit', () => resolve()))
+  const kill = () => daemon.kill('SIGTERM')
+  process.on('exit', kill)
+
+  const call = (args: readonly string[]) =>
+    spawnSync('docker', ['--host', host, ...args], {
+      // The builder that every engine has, with no plugin.
+      env: { ...process.env, DOCKER_BUILDKIT: '0', DOCKER_CONFIG: directory, DOCKER_CONTEXT: undefined },
+      encoding: 'utf8',
+    })
+  for (let attempt = 0; call(['version']).status !== 0; attempt++) {
+    if (daemon.exitCode !== null || attempt > 150) throw new Error(`the Docker engine did not start:\n${log}`)
+    await Bun.sleep(200)
+  }
+  const docker: Engine['docker'] = (...args) => {
+    const { status, stdout, stderr } = call(args)
+    if (status !== 0) throw new Error(`docker ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`)
+    return stdout.trim()
+  }
+  return {
+    docker,
+    stop: async () => {
+      for (const id of docker('ps', '--all', '--quiet').split('\n').filter(Boolean))
+        docker('rm', '--force', '--volumes', id)
+      process.off('exit', kill)
+      kill()
+      await ended
+      // The engine leaves this one mounted.
+      spawnSync('umount', [`${directory}/exec/netns/default`])
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/**
+ * Makes the base images of deploy/Dockerfile from files of this machine, since a test pulls nothing: glibc for what runs,
+ * and for the build Bun and a shell too.
+ */
+export function makeBaseImages({ docker }: Engine, binary: string): void {
+  importImage(docker, 'debian:13-slim', librariesOf(binary))
+  const bun = process.execPath
+  const shell = ['/bin/sh', '/bin/mkdir'].flatMap((program) => [program, ...librariesOf(program)])
+  const certificates = ['/etc/ssl/certs/ca-certificates.crt'].filter((path) => existsSync(path))
+  importImage(docker, 'oven/bun:1.4.5', [...shell, ...librariesOf(bun), ...certificates], [[bun, '/usr/bin/bun']], {
+    PATH: '/usr/bin:/bin',
+    ...Object.fromEntries(certificates.map((path) => ['NODE_EXTRA_CA_CERTS', path])),
+  })
+}
+
+function importImage(
+  docker: Engine['docker'],
+  name: string,
+  files: readonly string[],
+  renamed: readonly (readonly [string, string])[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): void {
+  const root = mkdtempSync(join(tmpdir(), 'audittrail-image-'))
+  for (const [from, to] of [...files.map((file) => [file, file] as const), ...renamed]) {
+    mkdirSync(join(root, dirname(to)), { recursive: true })
+    cpSync(from, join(root, to), { dereference: true })
+  }
+  mkdirSync(join(root, 'tmp'), { recursive: true, mode: 0o1777 })
+  const archive = `${root}.tar`
+  spawnSync('tar', ['-C', root, '-cf', archive, '.'])
+  const changes = Object.entries(environment).flatMap(([key, value]) => ['--change', `ENV ${key}=${value}`])
+  docker('import', ...changes, archive, name)
+  for (const path of [root, archive]) rmSync(path, { recursive: true })
+}
+
+/** The shared libraries of an executable, its loader among them. */
+function librariesOf(executable: string): string[] {
+  const { stdout } = spawnSync('ldd', [executable], { encoding: 'utf8' })
+  return [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path)
+}
+
+/** A line of /proc/PID/status, as the machine outside of the container sees it. */
+export function statusOf(pid: string, name: string): string {
+  const line = readFileSync(`/proc/${pid}/status`, 'utf8')
+    .split('\n')
+    .find((candidate) => candidate.startsWith(`${name}:`))
+  return line?.split(/\s+/).slice(1).join(' ') ?? ''
+}
