@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { settings } from '../../src/settings.ts'
+import { run } from '../binary/binary.ts'
+
+const repository = join(import.meta.dir, '../..')
+
+interface Service {
+  readonly image: string
+  readonly build?: { readonly context: string; readonly dockerfile: string }
+  readonly environment?: Readonly<Record<string, string>>
+  readonly volumes?: readonly string[]
+  readonly ports?: readonly string[]
+  readonly networks?: readonly string[]
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
+  readonly [other: string]: unknown
+}
+
+interface Compose {
+  readonly services: Readonly<Record<'secrets' | 'db' | 'api' | 'nginx', Service>>
+  readonly networks: { readonly audittrail: { readonly ipam: { readonly config: readonly { subnet: string }[] } } }
+  readonly volumes: Readonly<Record<string, unknown>>
+}
+
+const compose = Bun.YAML.parse(readFileSync(join(repository, 'docker-compose.yml'), 'utf8')) as Compose
+const { secrets, db, api, nginx } = compose.services
+
+describe('docker-compose.yml', () => {
+  test('starts secrets, database, service and Nginx, each when the one before is ready', () => {
+    expect(Object.keys(compose.services)).toEqual(['secrets', 'db', 'api', 'nginx'])
+    expect(db.depends_on).toEqual({ secrets: { condition: 'service_completed_successfully' } })
+    expect(api.depends_on).toEqual({ db: { condition: 'service_healthy' } })
+    expect(nginx.depends_on).toMatchObject({ api: { condition: 'service_healthy' } })
+  })
+
+  test('shows port 80 of Nginx to the world, and nothing else', () => {
+    expect(nginx.ports).toEqual([`\${HTTP_PORT:-80}:80`])
+    for (const service of [secrets, db, api]) expect(service.ports).toBeUndefined()
+    expect(readFileSync(join(repository, 'deploy/nginx.conf'), 'utf8')).toMatch(/^ {4}listen 80;$/m)
+  })
+
+  test('trusts the network that its services are in', () => {
+    const [network] = compose.networks.audittrail.ipam.config
+    expect(api.environment?.TRUSTED_PROXIES).toBe(network?.subnet ?? '')
+    expect(network?.subnet).toMatch(/^\$\{SUBNET:-10(\.\d+){3}\/24\}$/)
+    for (const service of [db, api, nginx]) expect(service.networks).toEqual(['audittrail'])
+    expect(secrets.network_mode).toBe('none')
+  })
+
+  test('mounts and builds what is there', () => {
+    const mounts = Object.values(compose.services).flatMap(({ volumes = [] }) => volumes.map((line) => line.split(':')))
+    for (const [source = ''] of mounts) {
+      if (source.startsWith('./')) expect(statSync(join(repository, source)).isFile()).toBe(true)
+      else expect(Object.keys(compose.volumes)).toContain(source)
+    }
+    expect(nginx.volumes).toEqual(['./deploy/nginx.conf:/etc/nginx/nginx.conf:ro'])
+    expect(existsSync(join(repository, api.build?.context ?? '', api.build?.dockerfile ?? ''))).toBe(true)
+  })
+
+  test('gives the service settings that it has', () => {
+    const known: string[] = Object.values(settings).flatMap(({ env }) => [env, `${env}_FILE`])
+    expect(Object.keys(api.environment ?? {}).filter((name) => !known.includes(name))).toEqual([])
+  })
+
+  test('confines the service', () => {
+    expect(api).toMatchObject({
+      read_only: true,
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+      tmpfs: ['/tmp'],
+      mem_limit: '256m',
+      stop_grace_period: '15s',
+    })
+  })
+
+  const hasCompose = spawnSync('docker', ['compose', 'version']).status === 0
+  if (!hasCompose) console.log('docker compose is not here: docker-compose.yml was parsed, but not by its own program')
+  test('is understood by docker compose, where that is at hand', () => {
+    if (!hasCompose) return
+    const { status, stderr } = spawnSync('docker', ['compose', 'config', '--quiet'], { cwd: repository })
+    expect({ status, stderr: String(stderr) }).toEqual({ status: 0, stderr: '' })
+  })
+})
+
+describe('deploy/secrets.sh', () => {
+  const owner = `${process.getuid?.()}:${process.getgid?.()}`
+  const files = ['database-url', 'postgres-password', 'secret-key'] as const
+
+  function makeSecrets(directory: string, environment: Record<string, string> = {}) {
+    const { status, stderr } = spawnSync('sh', [join(repository, 'deploy/secrets.sh')], {
+      env: { PATH: process.env.PATH, SECRETS_DIR: directory, API_USER: owner, ...environment },
+      encoding: 'utf8',
+    })
+    const read = (file: string) => readFileSync(join(directory, file), 'utf8')
+    return { status, stderr, contents: () => Object.fromEntries(files.map((file) => [file, read(file)])) }
+  }
+  const emptyDirectory = () => mkdtempSync(join(tmpdir(), 'audittrail-secrets-'))
+
+  test('makes secrets once, each for its reader alone', () => {
+    const directory = emptyDirectory()
+    const first = makeSecrets(directory)
+    expect(first).toMatchObject({ status: 0, stderr: '' })
+    expect(readdirSync(directory).sort()).toEqual([...files])
+    for (const file of files) expect(statSync(join(directory, file)).mode & 0o777).toBe(0o400)
+    const made = first.contents()
+    expect(made['secret-key']).toMatch(/^[0-9a-f]{64}$/)
+    expect(made['postgres-password']).toMatch(/^[0-9a-f]{64}$/)
+    expect(made['secret-key']).not.toBe(made['postgres-password'])
+    expect(makeSecrets(directory).contents()).toEqual(made)
+    expect(makeSecrets(emptyDirectory()).contents()).not.toEqual(made)
+  })
+
+  test('takes those that it is given', () => {
+    const directory = emptyDirectory()
+    makeSecrets(directory)
+    const given = { SECRET_KEY: 'k'.repeat(32), POSTGRES_PASSWORD: 'given' }
+    expect(makeSecrets(directory, given).contents()).toEqual({
+      'secret-key': 'k'.repeat(32),
+      'postgres-password': 'given',
+      'database-url': 'postgresql://audittrail:given@db:5432/audittrail',
+    })
+  })
+
+  test('refuses a password that would break the URL, and leaves all as it was', () => {
+    const directory = emptyDirectory()
+    const refused = makeSecrets(directory, { POSTGRES_PASSWORD: 'p@ss/word' })
+    expect(refused.status).toBe(1)
+    expect(refused.stderr).toStartWith('POSTGRES_PASSWORD goes into a URL here')
+    expect(readdirSync(directory)).toEqual([])
+  })
+
+  test('makes what the service takes', async () => {
+    const directory = emptyDirectory()
+    makeSecrets(directory)
+    const environment = {
+      DATABASE_URL_FILE: join(directory, 'database-url'),
+      SECRET_KEY_FILE: join(directory, 'secret-key'),
+    }
+    const { code, stdout } = await run(['config'], { environment })
+    expect(code).toBe(0)
+    expect(stdout).toContain('DATABASE_URL=(set)')
+    expect(stdout).toContain('SECRET_KEY=(set)')
+  })
+})

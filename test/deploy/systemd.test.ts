@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { settings } from '../../src/settings.ts'
+import { binary } from '../binary/binary.ts'
+import { hasProgram } from '../requirements.ts'
+
+const unit = readFileSync(join(import.meta.dir, '../../deploy/audittrail.service'), 'utf8')
+const valuesOf = (name: string) => [...unit.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value = '']) => value)
+
+describe('deploy/audittrail.service', () => {
+  test('leaves the compilers of JavaScript and WebAssembly their memory', () => {
+    expect(valuesOf('MemoryDenyWriteExecute')).toEqual(['no'])
+  })
+
+  test('gives the service longer to end than it takes at most', () => {
+    expect(Number(valuesOf('TimeoutStopSec')[0])).toBeGreaterThan(10)
+    expect(valuesOf('KillSignal')).toEqual(['SIGTERM'])
+  })
+
+  test('gives it settings that it has', () => {
+    const known: string[] = Object.values(settings).map(({ env }) => env)
+    const given = valuesOf('Environment').flatMap((line) => line.split(' ').map((pair) => pair.split('=')[0] ?? ''))
+    expect(given.length).toBeGreaterThan(0)
+    expect(given.filter((name) => !known.includes(name))).toEqual([])
+  })
+
+  test('keeps its data where systemd makes room for it', () => {
+    expect(valuesOf('StateDirectory')).toEqual(['audittrail'])
+    expect(valuesOf('Environment').join(' ')).toContain('DATA_DIR=/var/lib/audittrail')
+  })
+
+  test.skipIf(!hasProgram('systemd-analyze', 'systemd'))(
+    'is understood by systemd, and closes what can be closed',
+    () => {
+      const copy = join(mkdtempSync(join(tmpdir(), 'audittrail-unit-')), 'audittrail.service')
+      writeFileSync(copy, unit.replace('/usr/local/bin/audittrail serve', `${binary} serve`))
+      const verified = spawnSync('systemd-analyze', ['verify', '--man=no', copy], { encoding: 'utf8' })
+      expect(verified.stderr.split('\n').filter((line) => line.includes('audittrail'))).toEqual([])
+      expect(verified.status).toBe(0)
+      // Of ten, where ten is a service that nothing is closed to.
+      const judged = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=20', copy])
+      expect(judged.status).toBe(0)
+    },
+  )
+})
