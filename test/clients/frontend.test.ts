@@ -77,7 +77,7 @@ describe('docs/frontend.md', () => {
 
   test.each([
     ['openapi-fetch a field', 'api.ts', 'data.full_name', 'data.fullname', "'fullname' does not exist"],
-    ['openapi-fetch a path', 'api.ts', "'/api/auth/me'", "'/api/auth/you'", '/api/auth/you'],
+    ['openapi-fetch a path', 'api.ts', "'/api/auth/me'", "'/api/auth/you'", 'error TS'],
     ['Eden a field', 'eden.ts', 'data.full_name', 'data.fullname', "'fullname' does not exist"],
     ['Eden a path', 'eden.ts', 'auth.me.get', 'auth.you.get', "'you' does not exist"],
   ])('has types that refuse %s that is not there', (_, file, right, wrong, message) => {
