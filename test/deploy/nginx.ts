@@ -1,4 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { afterAll } from 'bun:test'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,12 @@ import { freePort } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 
 export const hasNginx = hasProgram('nginx', 'nginx-light')
+
+/** Those that a failed test has left behind end with its file. */
+const running = new Set<ChildProcess>()
+afterAll(() => {
+  for (const child of running) child.kill('SIGTERM')
+})
 
 /** A text of a shipped file and what stands in its place in the test; it must be there exactly once. */
 export type Change = readonly [shipped: string, changed: string]
@@ -65,8 +72,7 @@ export async function startNginx(file: string, upstream: string, changes: readon
       stdio: 'ignore',
     },
   )
-  const kill = () => child.kill('SIGTERM')
-  process.on('exit', kill)
+  running.add(child)
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const origin = `http://127.0.0.1:${port}`
   await untilItListens(origin)
@@ -75,7 +81,7 @@ export async function startNginx(file: string, upstream: string, changes: readon
     url: `${origin}/api`,
     requests: () => readFileSync(join(directory, 'access.log'), 'utf8').trim().split('\n'),
     stop: async () => {
-      process.off('exit', kill)
+      running.delete(child)
       child.kill('SIGTERM')
       await ended
     },
