@@ -2,17 +2,19 @@ import { resolve } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { parseDatabaseUrl } from './databaseUrl.ts'
-import { connect, type DatabaseTarget } from './db/connection.ts'
-import { type Database, openDatabase } from './db/database.ts'
+import type { DatabaseTarget } from './db/connection.ts'
+import type { Database } from './db/database.ts'
 import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey } from './db/dataDirectory.ts'
-import { openEmbedded } from './db/embedded.ts'
 import type { Deps } from './domain/deps.ts'
 import { sweepDeadSessions } from './domain/housekeeping.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './domain/seed.ts'
 import { AppError } from './error.ts'
-import { createHttp, type Http, type HttpSettings } from './http/server.ts'
+import type { Http, HttpSettings } from './http/server.ts'
 import { describeError, type Log } from './log.ts'
 import { version } from './version.ts'
+
+// Drizzle, Elysia and the embedded engine are imported when they are needed: a process listens, and says that it is alive,
+// before they are loaded.
 
 /** The product, opened and wired, not yet listening and its database not yet asked. */
 export interface App {
@@ -28,9 +30,29 @@ export interface Surroundings {
   readonly onDatabaseLost: (reason: string) => void
 }
 
-/** Takes the data directory where the database is embedded, and opens the database. Throws `refused` where it cannot. */
-export function openApp(config: Config, { log, clock, onDatabaseLost }: Surroundings): App {
-  const { target, release } = openTarget(config, onDatabaseLost)
+/** The place that a process has taken for itself: DATA_DIR where the database is embedded, else nothing. */
+export interface Claim {
+  readonly directory: string | undefined
+  readonly release: () => void
+}
+
+/** Takes DATA_DIR where the database is embedded. Throws `refused`, naming the holder, while another process has it. */
+export function claimDataDirectory(config: Config): Claim {
+  if (config.databaseUrl) return { directory: undefined, release: () => {} }
+  const directory = resolve(config.dataDir)
+  makeDataDirectory(directory)
+  return { directory, release: holdDataDirectory(directory) }
+}
+
+/** Opens the database, in the place that was taken for it. Nothing is asked of it yet. */
+export async function openApp(
+  config: Config,
+  claim: Claim,
+  { log, clock, onDatabaseLost }: Surroundings,
+): Promise<App> {
+  const { target, close } = await openTarget(config, claim, onDatabaseLost)
+  const { connect } = await import('./db/connection.ts')
+  const { openDatabase } = await import('./db/database.ts')
   const database = openDatabase(connect(target))
   return {
     deps: wireDeps(database, config, { log, clock }),
@@ -41,7 +63,8 @@ export function openApp(config: Config, { log, clock, onDatabaseLost }: Surround
     },
     close: async () => {
       await database.close()
-      await release()
+      await close()
+      claim.release()
     },
   }
 }
@@ -62,8 +85,9 @@ function wireDeps(database: Database, config: Config, { log, clock }: Pick<Surro
 }
 
 /** The HTTP side of an opened app. */
-export function openHttp({ deps }: App, config: Config): Http {
+export async function openHttp({ deps }: App, config: Config): Promise<Http> {
   const secretKey = config.secretKey ?? secretKeyOfDataDirectory(config, deps.log)
+  const { createHttp } = await import('./http/server.ts')
   return createHttp(deps, httpSettings(config, secretKey), deps.clock)
 }
 
@@ -77,6 +101,9 @@ export async function readOpenApiDocument(
   config: Config,
   { log, clock }: Omit<Surroundings, 'onDatabaseLost'>,
 ): Promise<string> {
+  const { connect } = await import('./db/connection.ts')
+  const { openDatabase } = await import('./db/database.ts')
+  const { createHttp } = await import('./http/server.ts')
   const address = parseDatabaseUrl('postgresql://nobody@localhost/nothing')
   const deps = wireDeps(openDatabase(connect({ kind: 'server', address, poolSize: 1 })), config, { log, clock })
   const http = createHttp(deps, httpSettings({ ...config, docs: 'on' }, 'signs nothing'), clock)
@@ -146,26 +173,25 @@ export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<numb
 
 interface OpenTarget {
   readonly target: DatabaseTarget
-  readonly release: () => Promise<void>
+  readonly close: () => Promise<void>
 }
 
-function openTarget(config: Config, onDatabaseLost: (reason: string) => void): OpenTarget {
+async function openTarget(
+  config: Config,
+  { directory }: Claim,
+  onDatabaseLost: (reason: string) => void,
+): Promise<OpenTarget> {
   if (config.databaseUrl) {
     const target: DatabaseTarget = { kind: 'server', address: config.databaseUrl, poolSize: config.databasePoolSize }
-    return { target, release: async () => {} }
+    return { target, close: async () => {} }
   }
-  const directory = resolve(config.dataDir)
-  makeDataDirectory(directory)
-  const letGo = holdDataDirectory(directory)
+  const { openEmbedded } = await import('./db/embedded.ts')
   const opening = openEmbedded(`${directory}/postgresql`, onDatabaseLost)
   // Whoever first asks the database is told why it did not open.
   opening.catch(() => {})
   return {
     target: { kind: 'embedded', socket: async () => (await opening).socket() },
-    release: async () => {
-      await opening.then((embedded) => embedded.close()).catch(() => {})
-      letGo()
-    },
+    close: () => opening.then((embedded) => embedded.close()).catch(() => {}),
   }
 }
 

@@ -14,15 +14,15 @@ interface Answer {
 
 /**
  * Lets commands reach the server that holds the embedded database: an HTTP listener on a socket in DATA_DIR, for its owner alone
- * (0600). It takes names of operations, never SQL. Answers how to close it; undefined where the path is too long for a socket.
+ * (0600). It takes names of operations, never SQL. Answers how to close it.
  */
-export function listenForCommands(dataDirectory: string, deps: Deps): (() => Promise<void>) | undefined {
+export function listenForCommands(dataDirectory: string, deps: Deps): () => Promise<void> {
   const path = socketPath(dataDirectory)
   if (path === undefined) {
     deps.log.warn('control.unavailable', {
       detail: 'the path of DATA_DIR is too long for a socket: commands need the server to be stopped',
     })
-    return undefined
+    return async () => {}
   }
   rmSync(path, { force: true })
   const server = Bun.serve({ unix: path, development: false, fetch: (request) => answer(deps, request) })

@@ -1,6 +1,7 @@
-import { type App, keepHouse, openApp, openHttp, prepareDatabaseWithRetries } from '../app.ts'
+import { claimDataDirectory, keepHouse, openApp, openHttp, prepareDatabaseWithRetries } from '../app.ts'
 import type { Config } from '../config.ts'
-import { type Listener, listen } from '../http/server.ts'
+import { handleOnceLoaded, type Listener, listen } from '../http/listener.ts'
+import type { Http } from '../http/server.ts'
 import { batchedWriter, createLog, describeError, type Log } from '../log.ts'
 import { version } from '../version.ts'
 import type { Command, ExitCode, Surroundings } from './command.ts'
@@ -23,19 +24,26 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
   const ending = awaitEnding()
   surviveStrayErrors(log)
 
-  const app = openApp(config, { log, clock: Date.now, onDatabaseLost: ending.fail })
-  let listener: Listener | undefined
-  const background: ((() => void | Promise<void>) | undefined)[] = []
+  const claim = claimDataDirectory(config)
+  const loading = Promise.withResolvers<Http>()
+  const stopping: (() => void | Promise<void>)[] = [claim.release]
   try {
-    listener = listen(openHttp(app, config), config)
+    const listener = listen(config, handleOnceLoaded(config.basePath, loading.promise))
+    stopping.unshift(listener.stop)
+    // The event loop gets its turns while the rest is loaded, so that a first probe is answered at once.
+    await Bun.sleep(1)
+    const app = await openApp(config, claim, { log, clock: Date.now, onDatabaseLost: ending.fail })
+    stopping.splice(1, 1, app.close)
+    await Bun.sleep(1)
+    loading.resolve(await openHttp(app, config))
     log.info('server.listening', { url: listener.url + config.basePath, version })
     const isPrepared = await Promise.race([
       prepareDatabaseWithRetries(app, ending.isEnding),
       ending.reason.then(() => false),
     ])
     if (isPrepared) {
-      background.push(keepHouse(app))
-      if (!config.databaseUrl) background.push(listenForCommands(config.dataDir, app.deps))
+      stopping.unshift(keepHouse(app))
+      if (!config.databaseUrl) stopping.unshift(listenForCommands(config.dataDir, app.deps))
       log.info('server.ready', { url: listener.url + config.basePath })
       if (config.logFormat === 'pretty')
         write(banner(config, listener, await app.deps.database.users.listQuarantinedAdministrators()))
@@ -45,11 +53,16 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
     if (reason.isFailure) stderr(`audittrail: ${reason.text}\n`)
     return reason.isFailure ? 1 : 0
   } finally {
-    for (const stop of background) await stop?.()
-    await withDeadline(shutDown(app, listener), stopGrace)
+    loading.reject(new Error('stopped'))
+    await withDeadline(stopInOrder(stopping), stopGrace)
     log.info('server.stopped')
     flush()
   }
+}
+
+/** Each after the one before: what asks the database ends before the database does. */
+async function stopInOrder(stopping: readonly (() => void | Promise<void>)[]): Promise<void> {
+  for (const stop of stopping) await stop()
 }
 
 /**
@@ -58,11 +71,6 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
  */
 function surviveStrayErrors(log: Log): void {
   process.on('uncaughtException', (error) => log.error('process.stray_error', describeError(error)))
-}
-
-async function shutDown(app: App, listener: Listener | undefined): Promise<void> {
-  await listener?.stop()
-  await app.close()
 }
 
 async function withDeadline(work: Promise<void>, seconds: number): Promise<void> {

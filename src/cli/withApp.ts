@@ -1,4 +1,4 @@
-import { type App, migrateDatabase, openApp } from '../app.ts'
+import { type App, claimDataDirectory, migrateDatabase, openApp } from '../app.ts'
 import { createLog } from '../log.ts'
 import type { Surroundings } from './command.ts'
 import { askServer } from './control.ts'
@@ -13,7 +13,7 @@ export async function withApp<T>({ config, stderr }: Surroundings, work: (app: A
     now: Date.now,
     write: stderr,
   })
-  const app = openApp(config, {
+  const app = await openApp(config, claimDataDirectory(config), {
     log,
     clock: Date.now,
     onDatabaseLost: (reason) => {

@@ -22,7 +22,7 @@ export function openDatabase(connection: Connection): Database {
   const { client, orm } = connection
   return {
     users: userStatements(orm),
-    sessions: sessionStatements(orm),
+    sessions: sessionStatements(connection),
     instance: instanceStatements(orm),
     migrationStatus: () => guarded(() => migrationStatus(client)),
     migrate: () => guardedWithoutDeadline(() => withOneSession(connection, migrate)),

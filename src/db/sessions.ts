@@ -1,5 +1,5 @@
 import { and, desc, eq, gt, ne, sql } from 'drizzle-orm'
-import type { Orm } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { guarded } from './failure.ts'
 import { sessions, users } from './schema.ts'
 
@@ -71,7 +71,7 @@ const userColumns = {
 /** See `expires_at` in the schema. */
 const ended = sql`to_timestamp(0)`
 
-export function sessionStatements(orm: Orm) {
+export function sessionStatements({ orm, client }: Pick<Connection, 'orm' | 'client'>) {
   const live = orm
     .select(userColumns)
     .from(sessions)
@@ -95,13 +95,14 @@ export function sessionStatements(orm: Orm) {
     insertSession: (session: NewSession): Promise<boolean> =>
       guarded(async () => {
         const now = session.now.toISOString()
-        const rows = await orm.execute(sql`
-          INSERT INTO ${sessions} (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent)
-          SELECT ${session.id}, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
-                 ${session.refreshGeneration}::integer, ${session.address ?? null}, ${session.userAgent ?? null}
-          FROM ${users} WHERE id = ${session.userId} AND is_active AND hashed_password = ${session.verifiedHash}
+        // By the driver, which prepares it; Drizzle would have a raw statement planned anew at each login.
+        const rows = await client`
+          INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent)
+          SELECT ${session.id}::uuid, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
+                 ${session.refreshGeneration}::integer, ${session.address ?? null}::text, ${session.userAgent ?? null}::text
+          FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password = ${session.verifiedHash}
           FOR SHARE
-          RETURNING id`)
+          RETURNING id`
         return rows.length === 1
       }),
 

@@ -15,11 +15,16 @@ export interface Exchanges {
 
 const wellFormedId = /^[A-Za-z0-9._-]{1,128}$/
 
+/** The id that came in, if it is well-formed, or a fresh one. */
+export function requestIdOf(request: Request): string {
+  const incoming = request.headers.get('x-request-id')
+  return incoming !== null && wellFormedId.test(incoming) ? incoming : randomUUID()
+}
+
 export function createExchanges(): Exchanges {
   const current = new WeakMap<Request, Exchange>()
   const begin = (request: Request, address: string | undefined) => {
-    const incoming = request.headers.get('x-request-id')
-    const exchange = { requestId: incoming !== null && wellFormedId.test(incoming) ? incoming : randomUUID(), address }
+    const exchange = { requestId: requestIdOf(request), address }
     current.set(request, exchange)
     return exchange
   }

@@ -20,22 +20,8 @@ export interface HttpSettings extends TokenSettings {
 /** The whole of HTTP without a socket: what tests call, and what a server listens for. */
 export interface Http {
   readonly routes: Routes
-  /** `peer` is the address at the other end of the socket. */
   handle(request: Request, peer?: string): Promise<Response>
 }
-
-export interface Listener {
-  /** As a person would open it. */
-  readonly url: string
-  readonly port: number
-  /** Takes no new connection, and resolves when those under way are answered. */
-  stop(): Promise<void>
-}
-
-/** Longest body that Bun takes in at all; ours are counted while they are read, and end far below it. */
-const maxRequestBodySize = 1_048_576
-/** Seconds without a byte after which a connection is closed. */
-const idleTimeout = 30
 
 export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Http {
   const exchanges = createExchanges()
@@ -103,39 +89,6 @@ async function answer(routes: Routes, request: Request, { requestId }: Exchange)
     return await routes.fetch(request)
   } catch (cause) {
     return problemResponse(new AppError('internal', 'unexpected', { cause }), { requestId, isOauth: false })
-  }
-}
-
-/** Listens, or throws `refused` when the port is taken or the address is not ours. */
-export function listen(http: Http, { host, port }: { readonly host: string; readonly port: number }): Listener {
-  const server = serve(http, host, port)
-  return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
-    port: server.port ?? port,
-    stop: () => server.stop(),
-  }
-}
-
-function serve(http: Http, hostname: string, port: number) {
-  try {
-    return Bun.serve({
-      hostname,
-      port,
-      // Two processes on one port would each get a part of the requests, and nobody would notice.
-      reusePort: false,
-      // Bun's development pages show paths and stacks to anyone.
-      development: false,
-      maxRequestBodySize,
-      idleTimeout,
-      fetch: (request, server) => http.handle(request, server.requestIP(request)?.address),
-    })
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const reason =
-      code === 'EADDRINUSE'
-        ? `Port ${port} on ${hostname} is taken by another program: stop that one, or set PORT to another.`
-        : `Cannot listen on ${hostname} port ${port} (${code ?? 'unknown error'}): check HOST and PORT.`
-    throw new AppError('refused', reason, { cause: error })
   }
 }
 
