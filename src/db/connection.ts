@@ -29,7 +29,8 @@ const reconnectDelay = 0.2
 export function connect(target: DatabaseTarget, max?: number): Connection {
   const client = postgres({
     ...(target.kind === 'server' ? serverOptions(target.address) : embeddedOptions(target.socket)),
-    max: target.kind === 'server' ? (max ?? target.poolSize) : 1,
+    // One of them is for the requests' own question: see `openLane` in `database.ts`.
+    max: target.kind === 'server' ? (max ?? Math.max(1, target.poolSize - 1)) : 1,
     connect_timeout: connectTimeout,
     // Its own default waits up to 20 s after a failure, long past the moment when the database is back.
     backoff: reconnectDelay,

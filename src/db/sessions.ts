@@ -1,5 +1,5 @@
 import { and, desc, eq, gt, ne, sql } from 'drizzle-orm'
-import type { Connection } from './connection.ts'
+import type { Connection, Orm } from './connection.ts'
 import { guarded } from './failure.ts'
 import { sessions, users } from './schema.ts'
 
@@ -71,8 +71,8 @@ const userColumns = {
 /** See `expires_at` in the schema. */
 const ended = sql`to_timestamp(0)`
 
-export function sessionStatements({ orm, client }: Pick<Connection, 'orm' | 'client'>) {
-  const live = orm
+export function sessionStatements({ orm, client }: Pick<Connection, 'orm' | 'client'>, lane: Orm) {
+  const live = lane
     .select(userColumns)
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.user_id))
