@@ -58,7 +58,7 @@ function generateAsThePageSays(): void {
 
 describe('docs/frontend.md', () => {
   test('has a snippet for every file that it speaks of', () => {
-    expect([...snippets.keys()]).toEqual(['session.ts', 'index.html', 'page.ts', 'api.ts', 'eden.ts'])
+    expect([...snippets.keys()]).toEqual(['session.ts', 'index.html', 'page.ts', 'stay.ts', 'api.ts', 'eden.ts'])
   })
 
   test('has snippets that compile against types made as it says, from the server and from the binary alike', async () => {
@@ -100,8 +100,9 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     // What Nginx does: the page and the API have one origin.
     project.write(
       'everything.ts',
-      ['session', 'api', 'eden', 'typedSignIn'].map((name) => `export * as ${name} from './${name}'\n`).join('') +
-        "import './page'\n",
+      ['session', 'stay', 'api', 'eden', 'typedSignIn']
+        .map((name) => `export * as ${name} from './${name}'\n`)
+        .join('') + "import './page'\n",
     )
     project.write('typedSignIn.ts', typedSignIn)
     const script = await project.bundle('everything.ts')
@@ -177,6 +178,37 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       '401 invalid_grant Incorrect username or password',
     )
     expect(await inPage<string>("everything.typedSignIn.byEden('wrong')")).toBe('401')
+  })
+
+  test('stays signed in past the access token, renews it once for all, and signs out', async () => {
+    const client = postgres(databaseUrl, { max: 1 })
+    await client`UPDATE users SET must_change_password = false`
+    let renewals = 0
+    await page.route(`${server.url}/auth/login`, (route) => {
+      if (route.request().postData()?.includes('grant_type=refresh_token')) renewals++
+      return route.continue()
+    })
+    const statuses = () =>
+      inPage<number[]>(
+        "Promise.all([1, 2, 3].map(() => everything.stay.call('/api/auth/me').then((response) => response.status)))",
+      )
+    await inPage("everything.stay.signIn('admin', 'changeme')")
+    expect(await statuses()).toEqual([200, 200, 200])
+    expect(renewals).toBe(0)
+    // As after half an hour: the access token that the page holds is refused, and its session lives.
+    let refusals = 0
+    await page.route(`${server.url}/auth/me`, (route) =>
+      refusals++ < 3 ? route.fulfill({ status: 401, body: '{}' }) : route.continue(),
+    )
+    expect(await statuses()).toEqual([200, 200, 200])
+    expect(renewals).toBe(1)
+    await inPage('everything.stay.signOut()')
+    const [living] =
+      await client`SELECT count(*)::int AS n FROM audittrail_sessions WHERE refresh_generation IS NOT NULL AND expires_at > now()`
+    expect(living?.n).toBe(0)
+    await page.unroute(`${server.url}/auth/me`)
+    await page.unroute(`${server.url}/auth/login`)
+    await client.end()
   })
 
   test('fetch signs in with a FormData as well', async () => {
