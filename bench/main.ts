@@ -30,6 +30,7 @@ reportSizes()
 await measureStart()
 await measureEmbedded()
 await measureOnPostgresql()
+await measureSweeping()
 
 async function buildReference(): Promise<void> {
   mkdirSync(`${root}/dist/bench`, { recursive: true })
@@ -113,10 +114,8 @@ async function measureOnPostgresql(): Promise<void> {
 }
 
 async function measureMe(ours: number, constant: number, select: number): Promise<void> {
-  const body = new URLSearchParams({ username: 'admin', password })
-  const answer = await fetch(`http://127.0.0.1:${ours}/api/auth/login`, { method: 'POST', body })
-  const { access_token: token } = (await answer.json()) as { access_token: string }
-  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`
+  const request = await meRequest(ours)
+  const get = (path: string) => request.replace('/api/auth/me', path)
   const peers = [
     { name: 'constant Bun.serve', port: constant, path: '/', runs: [] as number[], slow: [] as number[] },
     { name: 'Bun.serve and one prepared SELECT', port: select, path: '/', runs: [] as number[], slow: [] as number[] },
@@ -135,6 +134,47 @@ async function measureMe(ours: number, constant: number, select: number): Promis
     report(`${name}, p99, ms`, slow)
   }
   reportRatio('/auth/me beside one SELECT (at least 0.70, aim 0.85)', peers[2]?.runs ?? [], peers[1]?.runs ?? [])
+}
+
+/** A million dead sessions are swept from the start on, while others ask who they are. */
+async function measureSweeping(): Promise<void> {
+  const server = await startServer([])
+  const environment = { DATABASE_URL: server.url, ...secretKey, ADMIN_PASSWORD: password }
+  const client = postgres(server.url, { max: 1, onnotice: () => {} })
+  try {
+    const first = await start({ file: binary, path: '/api/ready', environment })
+    const quiet = await load(first.port, 32, seconds, await meRequest(first.port))
+    await first.stop()
+    await client`INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at)
+      SELECT gen_random_uuid(), users.id, now(), now(), now() - interval '1 day' FROM users, generate_series(1, 1000000)`
+    await client`ANALYZE audittrail_sessions`
+    const second = await start({ file: binary, path: '/api/ready', environment })
+    const began = performance.now()
+    const swept = await load(second.port, 32, seconds, await meRequest(second.port))
+    await untilSwept(client)
+    report('GET /api/auth/me, p99 without sweeping, ms', [quiet.p99])
+    report('GET /api/auth/me, p99 while a million dead sessions are swept, ms', [swept.p99])
+    report('sweeping a million dead sessions, seconds', [(performance.now() - began) / 1000])
+    await second.stop()
+  } finally {
+    await client.end()
+    await server.stop()
+  }
+}
+
+async function untilSwept(client: postgres.Sql): Promise<void> {
+  for (;;) {
+    const [row] = await client`SELECT EXISTS (SELECT FROM audittrail_sessions WHERE expires_at < now()) AS left`
+    if (!row?.left) return
+    await Bun.sleep(250)
+  }
+}
+
+async function meRequest(port: number): Promise<string> {
+  const body = new URLSearchParams({ username: 'admin', password })
+  const answer = await fetch(`http://127.0.0.1:${port}/api/auth/login`, { method: 'POST', body })
+  const { access_token: token } = (await answer.json()) as { access_token: string }
+  return `GET /api/auth/me HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`
 }
 
 async function measureLogin(port: number, url: string): Promise<void> {

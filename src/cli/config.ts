@@ -61,7 +61,7 @@ function quoted(text: string): string {
 export function markdownTable(): string {
   const rows = entries.map(([, { env, doc, default: text, secret }]) => {
     const name = secret ? `\`${env}\`, \`${env}_FILE\`` : `\`${env}\``
-    return `| ${name} | ${text === undefined ? 'unset' : `\`${text}\``} | ${doc.replaceAll('|', '\\|')} |`
+    return `| ${name} | ${text === undefined ? 'unset' : text === '' ? 'empty' : `\`${text}\``} | ${doc.replaceAll('|', '\\|')} |`
   })
   return `| variable | default | what it is |\n|---|---|---|\n${rows.join('\n')}\n`
 }

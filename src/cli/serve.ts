@@ -115,7 +115,7 @@ function banner(config: Config, { url, port }: Listener, quarantined: readonly s
   const signIn = `curl -d 'username=${config.adminUsername}&password=${isDefault ? 'changeme' : '…'}' ${address}/auth/login`
   const warning = isDefault
     ? `\n  Warning    ${config.adminUsername} still has the password that everybody knows. Until it is changed,
-             it opens nothing but ${config.basePath}/auth/me.\n`
+             it opens nothing but ${config.basePath}/auth/me. To change it: audittrail user password ${config.adminUsername}\n`
     : ''
   return `
   AuditTrail ${version}

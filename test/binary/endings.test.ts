@@ -59,6 +59,55 @@ describe('kill -9 on the embedded database while clients log in', () => {
   })
 })
 
+describe('kill -9 on the embedded database while clients refresh', () => {
+  test('lets each go on with its last token, or refuses it cleanly', async () => {
+    const directory = emptyDirectory()
+    const environment = {
+      PASSWORD_MEMORY_KIB: '8192',
+      PASSWORD_TIME_COST: '1',
+      ADMIN_PASSWORD: 'a long enough pass phrase',
+    }
+    const obtain = async (url: string, fields: Record<string, string>) => {
+      const response = await fetch(`${url}/auth/login`, { method: 'POST', body: new URLSearchParams(fields) })
+      return {
+        status: response.status,
+        ...((await response.json()) as { refresh_token?: string; access_token?: string; error?: string }),
+      }
+    }
+    const lastTokens: string[] = []
+    for (let round = 0; round < 8; round++) {
+      const server = await serve({ directory, environment })
+      const clients = Array.from({ length: 4 }, async (_, index) => {
+        const fields = { username: 'admin', password: 'a long enough pass phrase', scope: 'offline_access' }
+        lastTokens[index] ??= (await obtain(server.url, fields)).refresh_token ?? ''
+        for (;;) {
+          const answer = await obtain(server.url, {
+            grant_type: 'refresh_token',
+            refresh_token: lastTokens[index] ?? '',
+          })
+          // What was acknowledged before the kill is there after it.
+          expect(answer.status).toBe(200)
+          lastTokens[index] = answer.refresh_token ?? ''
+        }
+      })
+      const ended = Promise.allSettled(clients)
+      await Bun.sleep(150 + Math.random() * 300)
+      await server.stop('SIGKILL')
+      for (const outcome of await ended) {
+        // The clients end because nobody answers any more, and for no other reason.
+        if (outcome.status === 'rejected') expect(String(outcome.reason)).not.toContain('toBe')
+      }
+    }
+    const server = await serve({ directory, environment })
+    for (const token of lastTokens) {
+      const answer = await obtain(server.url, { grant_type: 'refresh_token', refresh_token: token })
+      expect(answer.status).toBe(200)
+      expect((await me(server.url, answer.access_token ?? '')).status).toBe(200)
+    }
+    await server.stop()
+  })
+})
+
 async function childOf(pid: number): Promise<number> {
   const text = await Bun.file(`/proc/${pid}/task/${pid}/children`).text()
   return Number(text.trim().split(' ')[0])

@@ -102,7 +102,8 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       'everything.ts',
       ['session', 'stay', 'api', 'eden', 'typedSignIn']
         .map((name) => `export * as ${name} from './${name}'\n`)
-        .join('') + "import './page'\n",
+        .concat("import './page'\n")
+        .join(''),
     )
     project.write('typedSignIn.ts', typedSignIn)
     const script = await project.bundle('everything.ts')
