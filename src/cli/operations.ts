@@ -1,4 +1,5 @@
 import type { Deps } from '../domain/deps.ts'
+import { type PresentedSession, type PresentedUser, presentSession, presentUser } from '../domain/presentation.ts'
 import { listSessions, revokeSession } from '../domain/sessions.ts'
 import {
   changeUser,
@@ -11,27 +12,6 @@ import {
   type WithPassword,
 } from '../domain/users.ts'
 import { AppError } from '../error.ts'
-
-/** A user as the command line shows it, and as JSON carries it between two processes. */
-export interface ShownUser {
-  readonly id: string
-  readonly username: string
-  readonly full_name: string
-  readonly is_active: boolean
-  readonly roles: readonly string[]
-  readonly must_change_password: boolean
-  readonly created_at: string
-  readonly one_time_password?: string
-}
-
-export interface ShownSession {
-  readonly id: string
-  readonly created_at: string
-  readonly last_used_at: string
-  readonly expires_at: string
-  readonly address: string | null
-  readonly user_agent: string | null
-}
 
 export interface UserSettings {
   readonly username: string
@@ -55,33 +35,34 @@ export const operations = {
   /** Asked of a server: it has prepared its database when it started. */
   seed: async (_deps: Deps, _input: object): Promise<boolean> => false,
 
-  addUser: async (deps: Deps, draft: UserDraft): Promise<ShownUser> => shown(await createUser(deps, actor, draft)),
+  addUser: async (deps: Deps, draft: UserDraft): Promise<PresentedUser> =>
+    presentMade(await createUser(deps, actor, draft)),
 
-  listUsers: async (deps: Deps, { search }: { search?: string }): Promise<readonly ShownUser[]> => {
-    const all: ShownUser[] = []
+  listUsers: async (deps: Deps, { search }: { search?: string }): Promise<readonly PresentedUser[]> => {
+    const all: PresentedUser[] = []
     for (let after: string | undefined, isFirst = true; isFirst || after !== undefined; isFirst = false) {
       const { users, next } = await listUsers(deps, { limit: pageSize, after, search })
-      all.push(...users.map((user) => shown({ user, oneTimePassword: undefined })))
+      all.push(...users.map((user) => presentUser(user)))
       after = next
     }
     return all
   },
 
-  showUser: async (deps: Deps, { username }: { username: string }): Promise<ShownUser> =>
-    shown({ user: await requireByName(deps, username), oneTimePassword: undefined }),
+  showUser: async (deps: Deps, { username }: { username: string }): Promise<PresentedUser> =>
+    presentUser(await requireByName(deps, username)),
 
-  changeUser: async (deps: Deps, { username, ...change }: UserSettings): Promise<ShownUser> => {
+  changeUser: async (deps: Deps, { username, ...change }: UserSettings): Promise<PresentedUser> => {
     const { id } = await requireByName(deps, username)
-    return shown({ user: await changeUser(deps, actor, id, change), oneTimePassword: undefined })
+    return presentUser(await changeUser(deps, actor, id, change))
   },
 
   setPassword: async (
     deps: Deps,
     { username, password }: { username: string; password?: string },
-  ): Promise<ShownUser> => {
+  ): Promise<PresentedUser> => {
     const { id } = await requireByName(deps, username)
     const reset = password === undefined ? {} : { password, must_change_password: false }
-    return shown(await resetPassword(deps, actor, id, reset))
+    return presentMade(await resetPassword(deps, actor, id, reset))
   },
 
   removeUser: async (deps: Deps, { username }: { username: string }): Promise<null> => {
@@ -89,14 +70,9 @@ export const operations = {
     return null
   },
 
-  listSessions: async (deps: Deps, { username }: { username: string }): Promise<readonly ShownSession[]> => {
+  listSessions: async (deps: Deps, { username }: { username: string }): Promise<readonly PresentedSession[]> => {
     const sessions = await listSessions(deps, (await requireByName(deps, username)).id)
-    return sessions.map((session) => ({
-      ...session,
-      created_at: session.created_at.toISOString(),
-      last_used_at: session.last_used_at.toISOString(),
-      expires_at: session.expires_at.toISOString(),
-    }))
+    return sessions.map(presentSession)
   },
 
   revokeSessions: async (deps: Deps, { username }: { username: string }): Promise<number> =>
@@ -118,16 +94,6 @@ async function requireByName({ database }: Deps, username: string): Promise<With
   return user
 }
 
-function shown({ user, oneTimePassword }: WithPassword): ShownUser {
-  const { id, username, full_name, is_active, roles, must_change_password, created_at } = user
-  return {
-    id,
-    username,
-    full_name,
-    is_active,
-    roles,
-    must_change_password,
-    created_at: created_at.toISOString(),
-    ...(oneTimePassword === undefined ? {} : { one_time_password: oneTimePassword }),
-  }
+function presentMade({ user, oneTimePassword }: WithPassword): PresentedUser {
+  return presentUser(user, oneTimePassword)
 }

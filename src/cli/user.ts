@@ -1,6 +1,7 @@
+import type { PresentedUser } from '../domain/presentation.ts'
 import { AppError } from '../error.ts'
 import type { Arguments, Command, ExitCode, Surroundings } from './command.ts'
-import type { ShownUser, UserSettings } from './operations.ts'
+import type { UserSettings } from './operations.ts'
 import { readPassword } from './passwordInput.ts'
 import { jsonText, table } from './table.ts'
 import { perform } from './withApp.ts'
@@ -151,6 +152,6 @@ function settingsOf({ words: [username = ''], flags }: Arguments): UserSettings 
   }
 }
 
-function oneTimePassword({ one_time_password: text }: ShownUser): string {
+function oneTimePassword({ one_time_password: text }: PresentedUser): string {
   return text === undefined ? '' : `One-time password, shown this once: ${text}\n`
 }

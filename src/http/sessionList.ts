@@ -1,4 +1,5 @@
 import { t } from 'elysia'
+import { presentSession } from '../domain/presentation.ts'
 import type { ListedSession } from '../domain/sessions.ts'
 
 const nullable = (description: string) => t.Union([t.String({ description }), t.Null()])
@@ -26,14 +27,5 @@ export const sessionExample: typeof ShownSession.static = {
 }
 
 export function shownSession(session: ListedSession, currentId: string): typeof ShownSession.static {
-  const { id, created_at, last_used_at, expires_at, address, user_agent } = session
-  return {
-    id,
-    created_at: created_at.toISOString(),
-    last_used_at: last_used_at.toISOString(),
-    expires_at: expires_at.toISOString(),
-    address,
-    user_agent,
-    current: id === currentId,
-  }
+  return { ...presentSession(session), current: session.id === currentId }
 }

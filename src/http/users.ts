@@ -1,5 +1,6 @@
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
+import { presentUser } from '../domain/presentation.ts'
 import {
   changeUser,
   createUser,
@@ -75,10 +76,8 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
     .use(guards.administrator)
     .post(
       '/users',
-      async ({ principal, body, set }) => {
-        set.status = 201
-        return withPassword(await createUser(deps, principal.user.username, body)) as never
-      },
+      async ({ principal, body, status }) =>
+        status(201, withPassword(await createUser(deps, principal.user.username, body))),
       {
         ...jsonBody(NewUser),
         ...creation({
@@ -111,7 +110,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
         refusals: [...guarded, 'invalid_fields'],
       }),
     })
-    .get('/users/:id', async ({ params }) => shown(await requireUser(deps, params.id)), {
+    .get('/users/:id', async ({ params }) => presentUser(await requireUser(deps, params.id)), {
       ...ById,
       ...operation({
         ...locked,
@@ -125,7 +124,8 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
     })
     .patch(
       '/users/:id',
-      async ({ principal, params, body }) => shown(await changeUser(deps, principal.user.username, params.id, body)),
+      async ({ principal, params, body }) =>
+        presentUser(await changeUser(deps, principal.user.username, params.id, body)),
       {
         ...ById,
         ...jsonBody(UserChange),
@@ -207,22 +207,8 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
     )
 }
 
-type User = WithPassword['user']
-
-function shown({
-  id,
-  username,
-  full_name,
-  is_active,
-  roles,
-  must_change_password,
-  created_at,
-}: User): typeof ShownUser.static {
-  return { id, username, full_name, is_active, roles, must_change_password, created_at: created_at.toISOString() }
-}
-
 function withPassword({ user, oneTimePassword }: WithPassword): typeof UserWithPassword.static {
-  return oneTimePassword === undefined ? shown(user) : { ...shown(user), one_time_password: oneTimePassword }
+  return presentUser(user, oneTimePassword)
 }
 
 function nothing(_done: unknown): Response {
@@ -238,5 +224,8 @@ function readPage({ limit = '50', after, q }: { limit?: string; after?: string; 
 }
 
 function page({ users, next }: Awaited<ReturnType<typeof listUsers>>): typeof UserPage.static {
-  return { items: users.map(shown), next: next === undefined ? null : Buffer.from(next).toString('base64url') }
+  return {
+    items: users.map((user) => presentUser(user)),
+    next: next === undefined ? null : Buffer.from(next).toString('base64url'),
+  }
 }

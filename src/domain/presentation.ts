@@ -1,0 +1,50 @@
+import type { ListedSession } from './sessions.ts'
+import type { WithPassword } from './users.ts'
+
+// What of a user and of a session leaves the product, by HTTP and by command line alike: never a hash. Times are ISO 8601.
+
+export interface PresentedUser {
+  readonly id: string
+  readonly username: string
+  readonly full_name: string
+  readonly is_active: boolean
+  readonly roles: string[]
+  readonly must_change_password: boolean
+  readonly created_at: string
+  /** In the one answer that made it. */
+  readonly one_time_password?: string
+}
+
+export interface PresentedSession {
+  readonly id: string
+  readonly created_at: string
+  readonly last_used_at: string
+  readonly expires_at: string
+  readonly address: string | null
+  readonly user_agent: string | null
+}
+
+export function presentUser(user: WithPassword['user'], oneTimePassword?: string): PresentedUser {
+  const { id, username, full_name, is_active, roles, must_change_password, created_at } = user
+  const presented = {
+    id,
+    username,
+    full_name,
+    is_active,
+    roles,
+    must_change_password,
+    created_at: created_at.toISOString(),
+  }
+  return oneTimePassword === undefined ? presented : { ...presented, one_time_password: oneTimePassword }
+}
+
+export function presentSession(session: ListedSession): PresentedSession {
+  return {
+    id: session.id,
+    created_at: session.created_at.toISOString(),
+    last_used_at: session.last_used_at.toISOString(),
+    expires_at: session.expires_at.toISOString(),
+    address: session.address,
+    user_agent: session.user_agent,
+  }
+}
