@@ -4,11 +4,11 @@ import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createDatabase } from '../postgresql.ts'
 import { accessToken, emptyDirectory, login, me, run, serve, start } from './binary.ts'
-import { holdsTheContract } from './seedContract.ts'
+import { hasCurl, holdsTheContract } from './seedContract.ts'
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
 
-describe('the compiled binary', () => {
+describe.skipIf(!hasCurl)('the compiled binary', () => {
   test('holds the seed contract in an empty directory with no environment at all', async () => {
     const directory = emptyDirectory()
     // On its default address and port, as nobody has told it anything; so this is the one test that needs port 8000.

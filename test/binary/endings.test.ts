@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { createDatabase } from '../postgresql.ts'
+import { hasProgram } from '../requirements.ts'
 import { accessToken, emptyDirectory, login, me, serve, start, untilReady } from './binary.ts'
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
@@ -23,7 +24,7 @@ describe('the end', () => {
     expect((await finished).code).toBe(0)
   })
 
-  test('comes as PID 1 too', async () => {
+  test.skipIf(!hasProgram('unshare', 'util-linux'))('comes as PID 1 too', async () => {
     const running = start({
       command: ['unshare', '--user', '--map-root-user', '--pid', '--fork', '--kill-child'],
       environment: { DATABASE_URL: await createDatabase(), ...secretKey, HOST: '127.0.0.1', PORT: '0' },

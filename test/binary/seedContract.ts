@@ -1,5 +1,9 @@
 import { expect } from 'bun:test'
 import { spawnSync } from 'node:child_process'
+import { hasProgram } from '../requirements.ts'
+
+/** What holds the contract here is curl, as a person would type it. */
+export const hasCurl = hasProgram('curl', 'curl')
 
 export interface Address {
   /** Origin and base path, as a client sees them: `http://127.0.0.1:PORT/api`. */
@@ -7,7 +11,7 @@ export interface Address {
   readonly origin: string
 }
 
-/** Design §2, row by row, with curl as a person would type it. */
+/** Design §2, row by row. */
 export function holdsTheContract({ url, origin }: Address): void {
   const curl = (...args: string[]) => spawnSync('curl', ['-s', ...args], { encoding: 'utf8' }).stdout
   expect(curl(`${url}/health`)).toBe('{"status":"ok"}')

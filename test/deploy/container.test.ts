@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { accessToken, binary, login, me } from '../binary/binary.ts'
-import { holdsTheContract } from '../binary/seedContract.ts'
+import { hasCurl, holdsTheContract } from '../binary/seedContract.ts'
 import { createDatabase } from '../postgresql.ts'
 import { freePort } from '../postgresqlServer.ts'
 import { type Engine, hasEngine, makeBaseImages, startEngine, statusOf } from './engine.ts'
@@ -11,7 +11,7 @@ const secretKey = 'k'.repeat(32)
 /** As docker-compose.yml runs it. */
 const confined = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--tmpfs', '/tmp']
 
-describe.skipIf(!hasEngine)('the image of deploy/Dockerfile, in a Docker engine', () => {
+describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile, in a Docker engine', () => {
   let engine: Engine
   beforeAll(async () => {
     engine = await startEngine()

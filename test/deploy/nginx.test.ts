@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { login, type Server, serve } from '../binary/binary.ts'
-import { holdsTheContract } from '../binary/seedContract.ts'
+import { hasCurl, holdsTheContract } from '../binary/seedContract.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasNginx, type Nginx, startNginx } from './nginx.ts'
 
@@ -15,7 +15,7 @@ const variants = [
   { file: 'nginx-strip-prefix.conf', environment: { BASE_PATH: '' } },
 ] as const
 
-describe.skipIf(!hasNginx).each(variants)('behind Nginx with $file', ({ file, environment }) => {
+describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file', ({ file, environment }) => {
   let server: Server
   let nginx: Nginx
 
@@ -118,7 +118,7 @@ describe.skipIf(!hasNginx).each(variants)('behind Nginx with $file', ({ file, en
   })
 })
 
-describe.skipIf(!hasNginx)('Nginx with a service that fails', () => {
+describe.skipIf(!(hasNginx && hasCurl))('Nginx with a service that fails', () => {
   test('that is not there: a problem, and word when to come again', async () => {
     const nginx = await startNginx('nginx.conf', '127.0.0.1:1')
     const answer = await fetch(`${nginx.url}/health`)
@@ -157,7 +157,7 @@ describe.skipIf(!hasNginx)('Nginx with a service that fails', () => {
   })
 })
 
-describe.skipIf(!hasNginx)('Nginx behind a load balancer that it was told of', () => {
+describe.skipIf(!(hasNginx && hasCurl))('Nginx behind a load balancer that it was told of', () => {
   test('hands on the address that the load balancer has seen', async () => {
     const environment = { DATABASE_URL: await createDatabase(), ...secretKey, TRUSTED_PROXIES: '127.0.0.1' }
     const server = await serve({ environment })
