@@ -10,4 +10,4 @@ CREATE TABLE "users" (
 	CONSTRAINT "users_username_unique" UNIQUE("username")
 );
 --> statement-breakpoint
-CREATE UNIQUE INDEX "users_username_lower_unique" ON "users" USING btree (lower("username"));
+CREATE UNIQUE INDEX "users_username_lower_unique" ON "users" USING btree (lower("username" COLLATE "C"));

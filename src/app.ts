@@ -1,10 +1,11 @@
-import { resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { parseDatabaseUrl } from './databaseUrl.ts'
 import type { DatabaseTarget } from './db/connection.ts'
 import type { Database } from './db/database.ts'
-import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey } from './db/dataDirectory.ts'
+import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey, refuseOthersFiles } from './db/dataDirectory.ts'
 import type { Deps } from './domain/deps.ts'
 import { sweepDeadSessions } from './domain/housekeeping.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './domain/seed.ts'
@@ -30,18 +31,40 @@ export interface Surroundings {
   readonly onDatabaseLost: (reason: string) => void
 }
 
+/** The embedded database's place in DATA_DIR. */
+const databaseFolder = 'postgresql'
+
 /** The place that a process has taken for itself: DATA_DIR where the database is embedded, else nothing. */
 export interface Claim {
   readonly directory: string | undefined
   readonly release: () => void
 }
 
-/** Takes DATA_DIR where the database is embedded. Throws `refused`, naming the holder, while another process has it. */
-export function claimDataDirectory(config: Config): Claim {
+/** Attempts to take DATA_DIR, and milliseconds between them: a command has it for half a second. */
+const claiming = { attempts: 6, pause: 250 }
+
+/**
+ * Takes DATA_DIR where the database is embedded. Throws `refused`, naming the holder, while another process has it, and where
+ * the database is another user's: what we would leave there, that user could not read.
+ */
+export async function claimDataDirectory(config: Config): Promise<Claim> {
   if (config.databaseUrl) return { directory: undefined, release: () => {} }
   const directory = resolve(config.dataDir)
   makeDataDirectory(directory)
-  return { directory, release: holdDataDirectory(directory) }
+  refuseOthersFiles(join(directory, databaseFolder))
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return { directory, release: holdDataDirectory(directory) }
+    } catch (error) {
+      if (attempt === claiming.attempts) throw error
+      await Bun.sleep(claiming.pause)
+    }
+  }
+}
+
+/** Whether a command would find a database there, and not make one by being started in the wrong place. */
+export function hasDatabase(config: Config): boolean {
+  return config.databaseUrl !== undefined || existsSync(join(config.dataDir, databaseFolder))
 }
 
 /** Opens the database, in the place that was taken for it. Nothing is asked of it yet. */
@@ -114,22 +137,21 @@ export async function readOpenApiDocument(
 /** Migrates and seeds: what the first start does, and every later one finds done. Answers whether it seeded. */
 export async function prepareDatabase({ deps, administrator }: App): Promise<boolean> {
   await migrateDatabase({ deps })
-  const seeded = await seedAdministrator(deps, administrator)
-  await warnOfSeededPasswords(deps, administrator, seeded)
-  return seeded
+  return seedAdministrator(deps, administrator)
 }
 
 /** Seconds between attempts to reach the database at start: from, to. */
 const retryDelay = { first: 0.25, longest: 2 }
 
 /**
- * The same, again and again while the database cannot be reached. False when `isEnding` says that the process was told to
+ * The same, again and again while the database cannot be reached, and then a word in the log about seeded passwords. False when `isEnding` says that the process was told to
  * end meanwhile; throws what only a person can mend.
  */
 export async function prepareDatabaseWithRetries(app: App, isEnding: () => boolean): Promise<boolean> {
   for (let delay = retryDelay.first; !isEnding(); delay = Math.min(delay * 2, retryDelay.longest)) {
     try {
-      await prepareDatabase(app)
+      const seeded = await prepareDatabase(app)
+      await warnOfSeededPasswords(app.deps, app.administrator, seeded)
       return true
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'unavailable') throw error
@@ -186,7 +208,7 @@ async function openTarget(
     return { target, close: async () => {} }
   }
   const { openEmbedded } = await import('./db/embedded.ts')
-  const opening = openEmbedded(`${directory}/postgresql`, onDatabaseLost)
+  const opening = openEmbedded(`${directory}/${databaseFolder}`, onDatabaseLost)
   // Whoever first asks the database is told why it did not open.
   opening.catch(() => {})
   return {

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'invalid_fields'
   | 'unavailable'
   | 'refused'
+  | 'usage'
   | 'internal'
 
 export interface FieldError {

@@ -53,7 +53,7 @@ function prettyValue(value: NonNullable<LogFields[string]> | null): string {
 }
 
 /** JSON escapes C0 alone; a terminal also obeys DEL and C1, some readers end a line at U+2028, and U+202E turns text around. */
-function printable(line: string): string {
+export function printable(line: string): string {
   return line.replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, escapeUnits)
 }
 

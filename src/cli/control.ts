@@ -2,6 +2,7 @@ import { chmodSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import type { Deps } from '../domain/deps.ts'
 import { AppError, type ErrorCode } from '../error.ts'
+import { describeError } from '../log.ts'
 import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 
 /** Longest path of a unix socket that every system takes (sockaddr_un). */
@@ -43,7 +44,12 @@ async function answer(deps: Deps, request: Request): Promise<Response> {
     const operation = operations[name as OperationName] as (deps: Deps, input: unknown) => Promise<unknown>
     return Response.json({ output: (await operation(deps, await request.json())) ?? null } satisfies Answer)
   } catch (error) {
-    if (!(error instanceof AppError)) throw error
+    if (!(error instanceof AppError)) {
+      deps.log.error('control.failed', { operation: name, ...describeError(error) })
+      return Response.json({
+        refusal: { code: 'internal', message: 'The server could not do that; its log says more.' },
+      } satisfies Answer)
+    }
     return Response.json({ refusal: { code: error.code, message: error.message } } satisfies Answer)
   }
 }

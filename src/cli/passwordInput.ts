@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { AppError } from '../error.ts'
 
 /**
@@ -20,9 +21,24 @@ export async function readPassword(username: string, stderr: (text: string) => v
   throw new AppError('refused', 'The two passwords differ: nothing was changed.')
 }
 
+const longestLine = 8192
+
+/** Up to the first line break and no further: whoever writes it may keep the pipe open. */
 async function firstLine(): Promise<string> {
-  const text = await Bun.stdin.text()
-  return text.split('\n', 1)[0]?.replace(/\r$/, '') ?? ''
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of Bun.stdin.stream()) {
+    const end = chunk.indexOf(0x0a)
+    chunks.push(end < 0 ? chunk : chunk.subarray(0, end))
+    size += chunk.length
+    if (end >= 0) break
+    if (size > longestLine)
+      throw new AppError('refused', `The first line of standard input is longer than ${longestLine} bytes.`)
+  }
+  const bytes = Buffer.concat(chunks)
+  if (!isUtf8(bytes) || bytes.includes(0))
+    throw new AppError('refused', 'The password on standard input is not text in UTF-8.')
+  return bytes.toString().replace(/\r$/, '')
 }
 
 const [interrupt, endOfInput, backspace, erase] = ['\u0003', '\u0004', '\b', '\u007f']

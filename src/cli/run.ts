@@ -46,7 +46,7 @@ async function runCommand(command: Command, given: Arguments, surroundings: Surr
   try {
     return await command.run(surroundings, given)
   } catch (error) {
-    if (error instanceof AppError) return fail(surroundings, 1, error.message)
+    if (error instanceof AppError) return fail(surroundings, error.code === 'usage' ? 2 : 1, error.message)
     throw error
   }
 }

@@ -24,7 +24,7 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
   const ending = awaitEnding()
   surviveStrayErrors(log)
 
-  const claim = claimDataDirectory(config)
+  const claim = await claimDataDirectory(config)
   const loading = Promise.withResolvers<Http>()
   const stopping: (() => void | Promise<void>)[] = [claim.release]
   try {

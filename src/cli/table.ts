@@ -1,3 +1,5 @@
+import { printable } from '../log.ts'
+
 /** Rows under their headings, in columns as wide as what is in them. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, column) =>
@@ -8,7 +10,7 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd()}\n`
-  return [headings, ...rows].map(line).join('')
+  return [headings, ...rows].map((row) => line(row.map((cell) => printable(cell.replace(/\p{Cc}/gu, ' '))))).join('')
 }
 
 export function jsonText(value: unknown): string {

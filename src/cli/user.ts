@@ -139,11 +139,11 @@ function settingsOf({ words: [username = ''], flags }: Arguments): UserSettings 
   const [fullNameGiven] = flags.get('full-name') ?? []
   const roles = flags.has('no-roles') ? [] : flags.get('role')
   if (flags.has('no-roles') && flags.has('role'))
-    throw new AppError('refused', '--role and --no-roles contradict one another.')
+    throw new AppError('usage', '--role and --no-roles contradict one another.')
   if (flags.has('active') && flags.has('inactive'))
-    throw new AppError('refused', '--active and --inactive contradict one another.')
+    throw new AppError('usage', '--active and --inactive contradict one another.')
   if (flags.size === 0)
-    throw new AppError('refused', 'Nothing to change: give --full-name, --role, --no-roles, --active or --inactive.')
+    throw new AppError('usage', 'Nothing to change: give --full-name, --role, --no-roles, --active or --inactive.')
   return {
     username,
     ...(fullNameGiven === undefined ? {} : { full_name: fullNameGiven }),

@@ -1,4 +1,5 @@
-import { type App, claimDataDirectory, migrateDatabase, openApp } from '../app.ts'
+import { type App, claimDataDirectory, hasDatabase, openApp, prepareDatabase } from '../app.ts'
+import { AppError } from '../error.ts'
 import { createLog } from '../log.ts'
 import type { Surroundings } from './command.ts'
 import { askServer } from './control.ts'
@@ -13,7 +14,7 @@ export async function withApp<T>({ config, stderr }: Surroundings, work: (app: A
     now: Date.now,
     write: stderr,
   })
-  const app = await openApp(config, claimDataDirectory(config), {
+  const app = await openApp(config, await claimDataDirectory(config), {
     log,
     clock: Date.now,
     onDatabaseLost: (reason) => {
@@ -37,7 +38,7 @@ export async function askHolder<Name extends OperationName>(
   return config.databaseUrl ? undefined : (await askServer(config.dataDir, name, input))?.output
 }
 
-/** Carries out an operation: by that server, or else here, after bringing the schema up to date. */
+/** Carries out an operation: by that server, or else here, on a database that is brought up to date first, as a server does. */
 export async function perform<Name extends OperationName>(
   surroundings: Surroundings,
   name: Name,
@@ -45,8 +46,14 @@ export async function perform<Name extends OperationName>(
 ): Promise<OperationOutput<Name>> {
   const answer = await askHolder(surroundings, name, input)
   if (answer !== undefined) return answer
+  if (!hasDatabase(surroundings.config)) {
+    throw new AppError(
+      'refused',
+      `There is no database in DATA_DIR ${JSON.stringify(surroundings.config.dataDir)}: start the server there once, or set DATA_DIR or DATABASE_URL as the server has them.`,
+    )
+  }
   return withApp(surroundings, async (app) => {
-    await migrateDatabase(app)
+    await prepareDatabase(app)
     const operation = operations[name] as (
       deps: App['deps'],
       input: OperationInput<Name>,

@@ -89,7 +89,7 @@ function refusal(fault: string): AppError {
 async function refuseTwins(transaction: TransactionSql): Promise<void> {
   const [twins] = await transaction`
     SELECT string_agg(quote_ident(username), ' and ' ORDER BY username) AS names
-    FROM users GROUP BY lower(username) HAVING count(*) > 1 ORDER BY lower(username) LIMIT 1`
+    FROM users GROUP BY lower(username COLLATE "C") HAVING count(*) > 1 ORDER BY lower(username COLLATE "C") LIMIT 1`
   if (twins) {
     throw new AppError(
       'refused',
@@ -163,5 +163,5 @@ async function addKeys(transaction: TransactionSql): Promise<void> {
   if (!keys?.primary_key) await transaction`ALTER TABLE users ADD PRIMARY KEY (id)`
   if (!keys?.unique_username)
     await transaction`ALTER TABLE users ADD CONSTRAINT users_username_unique UNIQUE (username)`
-  await transaction`CREATE UNIQUE INDEX users_username_lower_unique ON users (lower(username::text))`
+  await transaction`CREATE UNIQUE INDEX users_username_lower_unique ON users (lower(username COLLATE "C"))`
 }

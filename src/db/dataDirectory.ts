@@ -9,6 +9,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
@@ -23,6 +24,17 @@ export function makeDataDirectory(path: string): void {
   } catch (error) {
     throw refusedBySystem(`DATA_DIR ${JSON.stringify(path)} cannot be made`, error)
   }
+}
+
+/** Throws `refused` where a directory exists and belongs to another user of this system. */
+export function refuseOthersFiles(directory: string): void {
+  const owner = existsSync(directory) ? statSync(directory).uid : undefined
+  const own = process.geteuid?.()
+  if (owner === undefined || own === undefined || owner === own) return
+  throw new AppError(
+    'refused',
+    `${JSON.stringify(directory)} belongs to the user with id ${owner}, and this process runs as ${own}: run it as that user (setpriv --reuid ${owner} --clear-groups …, sudo -u '#${owner}' …).`,
+  )
 }
 
 /**

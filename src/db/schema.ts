@@ -19,7 +19,7 @@ export const users = pgTable(
   },
   // `Bob` and `bob` are one account, or one could pass for the other.
   (table) => [
-    uniqueIndex('users_username_lower_unique').on(sql`lower(${table.username})`),
+    uniqueIndex('users_username_lower_unique').on(sql`lower(${table.username} COLLATE "C")`),
     // The last administrator is looked for at each change of one; they are few among many.
     index('users_administrators').on(table.id).where(sql`'admin' = ANY (${table.roles})`),
   ],
@@ -49,6 +49,9 @@ export const sessions = pgTable(
     index('audittrail_sessions_expires_at').on(table.expires_at),
   ],
 )
+
+/** What `expires_at` is set to when a session ends before its time. */
+export const ended = sql`to_timestamp(0)`
 
 /** One row once the first start has decided about the administrator, so that a deleted one never comes back by itself. */
 export const instance = pgTable('audittrail_instance', {

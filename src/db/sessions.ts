@@ -1,7 +1,7 @@
 import { and, desc, eq, gt, ne, sql } from 'drizzle-orm'
 import type { Connection, Orm } from './connection.ts'
 import { guarded } from './failure.ts'
-import { sessions, users } from './schema.ts'
+import { ended, sessions, users } from './schema.ts'
 
 export type SessionStatements = ReturnType<typeof sessionStatements>
 
@@ -67,9 +67,6 @@ const userColumns = {
   roles: users.roles,
   must_change_password: users.must_change_password,
 }
-
-/** See `expires_at` in the schema. */
-const ended = sql`to_timestamp(0)`
 
 export function sessionStatements({ orm, client }: Pick<Connection, 'orm' | 'client'>, lane: Orm) {
   const live = lane

@@ -1,8 +1,8 @@
-import { and, eq, gt, ilike, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, gt, ilike, or, type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../error.ts'
 import type { Orm } from './connection.ts'
 import { guarded, violatedConstraint } from './failure.ts'
-import { sessions, users } from './schema.ts'
+import { ended, sessions, users } from './schema.ts'
 
 export type User = typeof users.$inferSelect
 export type UserStatements = ReturnType<typeof userStatements>
@@ -21,15 +21,19 @@ export interface UserChange {
   readonly is_active?: boolean
 }
 
+/** `sort_key` is what the next page begins behind. */
+export type ListedUser = User & { readonly sort_key: string }
+
 export interface UserPage {
-  /** Compared without case; the page begins behind it. */
+  /** The `sort_key` that the page begins behind. */
   readonly after: string | undefined
   readonly limit: number
   /** Part of a name or full name. */
   readonly search: string | undefined
 }
 
-const lowered = sql<string>`lower(${users.username})`
+/** Without case by ASCII's rules and in the order of bytes, whatever the collation of the database. */
+const lowered = sql<string>`lower(${users.username} COLLATE "C")`
 const isAdministrator = sql`'admin' = ANY (${users.roles})`
 /** Each active administrator, locked: two changes at once see one another's outcome. */
 const lockedAdministrators = sql`(
@@ -39,7 +43,7 @@ export function userStatements(orm: Orm) {
   const byUsername = orm
     .select()
     .from(users)
-    .where(eq(lowered, sql`lower(${sql.placeholder('username')})`))
+    .where(eq(lowered, sql`lower(${sql.placeholder('username')} COLLATE "C")`))
     .limit(1)
     .prepare('find_user_by_username')
   const quarantinedAdministrators = orm
@@ -62,10 +66,10 @@ export function userStatements(orm: Orm) {
       guarded(async () => (await quarantinedAdministrators.execute()).map((user) => user.username)),
 
     /** One page in the order of the names without case. */
-    listUsers: ({ after, limit, search }: UserPage): Promise<User[]> =>
+    listUsers: ({ after, limit, search }: UserPage): Promise<ListedUser[]> =>
       guarded(() =>
         orm
-          .select()
+          .select({ ...getTableColumns(users), sort_key: lowered })
           .from(users)
           .where(and(after === undefined ? undefined : gt(lowered, after), matches(search)))
           .orderBy(lowered)
@@ -107,20 +111,20 @@ export function userStatements(orm: Orm) {
             .returning()
           if (!row) return (await isThere(transaction, id)) ? 'last_administrator' : undefined
           if (!row.is_active)
-            await transaction
-              .update(sessions)
-              .set({ expires_at: new Date(0) })
-              .where(eq(sessions.user_id, id))
+            await transaction.update(sessions).set({ expires_at: ended }).where(eq(sessions.user_id, id))
           return row
         }),
       ),
 
-    /** Sets a password and ends the user's sessions, but the one that is excepted; answers how many, undefined without such a user. */
+    /**
+     * Sets a password and ends the user's sessions; answers how many, undefined without such a user. With `ownSession` the
+     * user acts: that one goes on, and when it has ended meanwhile, or the user was disabled, nothing is set (`invalid_token`).
+     */
     updatePassword: (
       id: string,
       password: { readonly hash: string; readonly mustChange: boolean; readonly replacing?: string },
       now: Date,
-      exceptSession?: string,
+      ownSession?: string,
     ): Promise<number | undefined> =>
       guarded(() =>
         orm.transaction(async (transaction) => {
@@ -129,15 +133,18 @@ export function userStatements(orm: Orm) {
             .update(users)
             .set({ hashed_password: hash, must_change_password: mustChange })
             .where(and(eq(users.id, id), replacing === undefined ? undefined : eq(users.hashed_password, replacing)))
-            .returning({ id: users.id })
+            .returning({ id: users.id, is_active: users.is_active })
           if (rows.length === 0) return undefined
-          const others = exceptSession === undefined ? undefined : sql`${sessions.id} <> ${exceptSession}`
-          const ended = await transaction
+          if (ownSession !== undefined && !(rows[0]?.is_active && (await isLive(transaction, ownSession, now)))) {
+            throw new AppError('invalid_token', 'Could not validate credentials')
+          }
+          const others = ownSession === undefined ? undefined : sql`${sessions.id} <> ${ownSession}`
+          const rowsEnded = await transaction
             .update(sessions)
-            .set({ expires_at: new Date(0) })
+            .set({ expires_at: ended })
             .where(and(eq(sessions.user_id, id), gt(sessions.expires_at, now), others))
             .returning({ id: sessions.id })
-          return ended.length
+          return rowsEnded.length
         }),
       ),
 
@@ -172,6 +179,12 @@ function matches(search: string | undefined): SQL | undefined {
   if (search === undefined) return undefined
   const pattern = `%${search.replace(/[\\%_]/g, '\\$&')}%`
   return or(ilike(users.username, pattern), ilike(users.full_name, pattern))
+}
+
+/** Locks the session's row, so that its end comes before or after the change and not beside it. */
+async function isLive(orm: Pick<Orm, 'select'>, id: string, now: Date): Promise<boolean> {
+  const live = and(eq(sessions.id, id), gt(sessions.expires_at, now))
+  return (await orm.select({ id: sessions.id }).from(sessions).where(live).for('update')).length === 1
 }
 
 async function isThere(orm: Pick<Orm, 'select'>, id: string): Promise<boolean> {

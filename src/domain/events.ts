@@ -43,6 +43,8 @@ export type AuthenticationEvent =
       readonly username: string
       readonly by: string
       readonly fields: readonly string[]
+      readonly roles: readonly string[]
+      readonly is_active: boolean
     }
   | { readonly event: 'user.deleted'; readonly username: string; readonly by: string }
   | { readonly event: 'administrator.seeded'; readonly username: string }

@@ -18,6 +18,14 @@ export interface LoginInput extends Client {
  * refresh token.
  */
 export async function login(deps: Deps, input: LoginInput): Promise<Session> {
+  // A second look where the hash has changed since the first: a login beside this one may have made it anew.
+  const session = (await tryLogin(deps, input)) ?? (await tryLogin(deps, input))
+  if (!session) throw refuse(deps, input, 'changed_meanwhile')
+  return session
+}
+
+/** Undefined where the user was changed between the verifying and the beginning of the session. */
+async function tryLogin(deps: Deps, input: LoginInput): Promise<Session | undefined> {
   const user = await deps.database.users.findUserByUsername(input.username)
   const isRight = await verifyPassword(input.password, user?.hashed_password, deps.settings.hashCost)
   if (!user) throw refuse(deps, input, 'unknown_user')
@@ -25,7 +33,7 @@ export async function login(deps: Deps, input: LoginInput): Promise<Session> {
   if (!user.is_active) throw refuse(deps, input, 'inactive_user')
 
   const session = await startSession(deps, user, input, input.isRefreshable && !user.must_change_password)
-  if (!session) throw refuse(deps, input, 'changed_meanwhile')
+  if (!session) return undefined
   record(deps, { event: 'login.succeeded', username: user.username, session: session.id, address: input.address })
   await rehashIfOutdated(deps, user, input.password)
   return session
@@ -33,7 +41,7 @@ export async function login(deps: Deps, input: LoginInput): Promise<Session> {
 
 /** A hash of another program, or of the time before a setting was raised, is made anew at the first right login. */
 async function rehashIfOutdated(deps: Deps, user: User, password: string): Promise<void> {
-  if (!isOutdated(user.hashed_password, deps.settings.hashCost)) return
+  if (!isOutdated(user.hashed_password, password, deps.settings.hashCost)) return
   const hash = await hashPassword(password, deps.settings.hashCost)
   await deps.database.users.replaceHash(user.id, user.hashed_password, hash)
   record(deps, { event: 'password.rehashed', username: user.username })

@@ -25,19 +25,26 @@ async function faultOf(password: string, username: string, minLength: number): P
   const length = [...password].length
   if (length < minLength) return `has ${length} characters and needs at least ${minLength}`
   if (length > longest) return `has more than ${longest} characters`
-  const plain = password.toLowerCase()
-  const stem = withoutTail(plain)
-  if ([plain, stem].includes(username.toLowerCase()))
+  const stems = stemsOf(password.toLowerCase())
+  if (stems.includes(username.toLowerCase()))
     return 'is the user name, or the user name with a few characters behind it'
   const common = await commonPasswords()
-  if (common.has(plain) || common.has(stem))
+  if (stems.some((stem) => common.has(stem)))
     return 'is among the commonest, or one of them with a few characters behind it'
   return undefined
 }
 
-/** Without up to four digits or signs at the end, which is how people make a common password fit a rule. */
-function withoutTail(password: string): string {
-  return password.replace(/[^\p{L}]{1,4}$/u, '')
+const longestTail = 4
+
+/** The password, and what is left of it without one to four digits or signs at its end: so common ones are made to fit a rule. */
+function stemsOf(password: string): string[] {
+  const stems = [password]
+  let rest = password
+  while (stems.length <= longestTail && /[^\p{L}]$/u.test(rest)) {
+    rest = [...rest].slice(0, -1).join('')
+    stems.push(rest)
+  }
+  return stems
 }
 
 let loading: Promise<ReadonlySet<string>> | undefined

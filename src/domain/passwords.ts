@@ -34,8 +34,12 @@ export async function verifyPassword(password: string, hash: string | undefined,
   return false
 }
 
-/** True when a hash costs less than new ones do: time to make it anew, while the password is at hand. */
-export function isOutdated(hash: string, { memoryKib, timeCost }: HashCost): boolean {
+/**
+ * True when a hash costs less than new ones do: time to make it anew, while the password is at hand. Not from a password of
+ * which bcrypt has read a part alone: what is behind it may be a slip of the fingers.
+ */
+export function isOutdated(hash: string, password: string, { memoryKib, timeCost }: HashCost): boolean {
+  if (hash.startsWith('$2') && Buffer.byteLength(normalized(password)) > bcryptBytes) return false
   const [, memory = '0', time = '0'] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),/.exec(hash) ?? []
   return Number(memory) < memoryKib || Number(time) < timeCost
 }

@@ -4,7 +4,7 @@ import type { Deps } from './deps.ts'
 import { record } from './events.ts'
 import { requireGoodPassword } from './passwordPolicy.ts'
 import { hashPassword, makeOneTimePassword } from './passwords.ts'
-import { endSession, listSessions } from './sessions.ts'
+import { listSessions } from './sessions.ts'
 
 /** Who administers: a user's name, or the command line. For the trail. */
 export type Actor = string
@@ -58,7 +58,7 @@ export async function listUsers(
 ): Promise<UserList> {
   const found = await database.users.listUsers({ limit: limit + 1, after, search })
   const users = found.slice(0, limit)
-  return { users, next: found.length > limit ? users.at(-1)?.username.toLowerCase() : undefined }
+  return { users, next: found.length > limit ? users.at(-1)?.sort_key : undefined }
 }
 
 /** Throws `not_found`. */
@@ -71,11 +71,20 @@ export async function requireUser({ database }: Deps, id: string): Promise<User>
 /** Changes what is given. Throws `invalid_fields`, `not_found`, and `conflict` for the last active administrator. */
 export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
   requireGoodFields(change)
+  if (Object.keys(change).length === 0) throw new AppError('invalid_fields', 'Nothing to change is given.')
   const roles = change.roles && unique(change.roles)
   const user = await deps.database.users.updateUser(id, roles ? { ...change, roles } : change)
   if (user === 'last_administrator') throw lastAdministrator()
   if (!user) throw noSuchUser()
-  record(deps, { event: 'user.changed', username: user.username, by, fields: Object.keys(change) })
+  const { username: changed, is_active } = user
+  record(deps, {
+    event: 'user.changed',
+    username: changed,
+    by,
+    fields: Object.keys(change),
+    roles: user.roles,
+    is_active,
+  })
   return user
 }
 
@@ -124,11 +133,6 @@ export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<
   return ended
 }
 
-/** Ends one session of a user. Throws `not_found`. */
-export async function endSessionOf(deps: Deps, id: string, sessionId: string): Promise<void> {
-  await endSession(deps, await requireUser(deps, id), sessionId)
-}
-
 async function hashChosen(
   deps: Deps,
   chosen: string | undefined,
@@ -160,7 +164,8 @@ function* faultsOf(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'ro
 }
 
 function isFullName(text: string): boolean {
-  return [...text].length <= 100 && text.trim() !== '' && !/\p{Cc}/u.test(text)
+  // Joiners belong to names in some scripts; what turns a line around or ends it belongs to none.
+  return [...text].length <= 100 && text.trim() !== '' && !/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(text)
 }
 
 function unique(roles: readonly string[]): readonly string[] {

@@ -6,6 +6,7 @@ import type { Exchanges } from './exchange.ts'
 import type { Guards } from './guard.ts'
 import { jsonBody } from './json.ts'
 import { operation, silentOperation } from './openapi.ts'
+import { byId } from './pathParameters.ts'
 import { SessionList, sessionExample, shownSession } from './sessionList.ts'
 
 const PasswordBody = t.Object(
@@ -97,7 +98,7 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
         return new Response(null, { status: 204 })
       },
       {
-        params: t.Object({ id: t.String({ format: 'uuid' }) }),
+        ...byId,
         ...silentOperation({
           operationId: 'endOwnSession',
           tag,

@@ -17,6 +17,7 @@ const statuses = {
   unsupported_media_type: 415,
   invalid_fields: 422,
   internal: 500,
+  usage: 500,
   refused: 503,
   unavailable: 503,
 } as const satisfies Record<ErrorCode, number>

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
 import { presentUser } from '../domain/presentation.ts'
@@ -12,13 +13,16 @@ import {
   resetPassword,
   type WithPassword,
 } from '../domain/users.ts'
+import { AppError } from '../error.ts'
 import type { Guards } from './guard.ts'
 import { jsonBody } from './json.ts'
 import { creation, operation, silentOperation } from './openapi.ts'
+import { byId } from './pathParameters.ts'
 import { SessionList, sessionExample, shownSession } from './sessionList.ts'
 
-const Roles = t.Array(t.String({ pattern: '^[a-z0-9_-]{1,32}$' }), { maxItems: 32 })
-const fullName = t.String({ minLength: 1, maxLength: 100 })
+// What they take is said here and judged in the domain, which knows how to say what is wrong.
+const Roles = t.Array(t.String(), { description: 'up to 32 words of 1 to 32 of the characters a-z 0-9 _ -' })
+const fullName = t.String({ description: '1 to 100 characters on one line' })
 
 const ShownUser = t.Object({
   id: t.String({ format: 'uuid' }),
@@ -38,7 +42,7 @@ const UserPage = t.Object({ items: t.Array(ShownUser), next: t.Union([t.String()
 const strict = { additionalProperties: false }
 const NewUser = t.Object(
   {
-    username: t.String({ pattern: '^[A-Za-z0-9._@+-]{1,50}$' }),
+    username: t.String({ description: '1 to 50 of the characters A-Z a-z 0-9 . _ @ + -' }),
     full_name: fullName,
     password: t.Optional(t.String({ minLength: 1, description: 'left out: a one-time one is made' })),
     roles: t.Optional(Roles),
@@ -48,14 +52,13 @@ const NewUser = t.Object(
 )
 const UserChange = t.Object(
   { full_name: t.Optional(fullName), roles: t.Optional(Roles), is_active: t.Optional(t.Boolean()) },
-  { ...strict, minProperties: 1 },
+  strict,
 )
 const NewPassword = t.Object(
   { password: t.Optional(t.String({ minLength: 1 })), must_change_password: t.Optional(t.Boolean()) },
   strict,
 )
 
-const ById = { params: t.Object({ id: t.String({ format: 'uuid' }) }) }
 const bodyRefusals = ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'invalid_fields'] as const
 const locked = { tag: 'Users', isLocked: true as const }
 const guarded = ['password_change_required', 'forbidden'] as const
@@ -96,7 +99,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
         limit: t.Optional(
           t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100; 50 unless told otherwise' }),
         ),
-        after: t.Optional(t.String({ maxLength: 200, description: 'the `next` of the page before' })),
+        after: t.Optional(t.String({ maxLength: 300, description: 'the `next` of the page before' })),
         q: t.Optional(t.String({ maxLength: 100, description: 'a part of a name or full name' })),
       }),
       ...operation({
@@ -111,7 +114,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
       }),
     })
     .get('/users/:id', async ({ params }) => presentUser(await requireUser(deps, params.id)), {
-      ...ById,
+      ...byId,
       ...operation({
         ...locked,
         operationId: 'readUser',
@@ -127,7 +130,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
       async ({ principal, params, body }) =>
         presentUser(await changeUser(deps, principal.user.username, params.id, body)),
       {
-        ...ById,
+        ...byId,
         ...jsonBody(UserChange),
         ...operation({
           ...locked,
@@ -144,7 +147,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
       '/users/:id',
       async ({ principal, params }) => nothing(await deleteUser(deps, principal.user.username, params.id)),
       {
-        ...ById,
+        ...byId,
         ...silentOperation({
           ...locked,
           operationId: 'deleteUser',
@@ -159,7 +162,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
       async ({ principal, params, body }) =>
         withPassword(await resetPassword(deps, principal.user.username, params.id, body)),
       {
-        ...ById,
+        ...byId,
         ...jsonBody(NewPassword),
         ...operation({
           ...locked,
@@ -179,7 +182,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
         next: null,
       }),
       {
-        ...ById,
+        ...byId,
         ...operation({
           ...locked,
           operationId: 'listSessions',
@@ -195,7 +198,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
       '/users/:id/sessions',
       async ({ principal, params }) => nothing(await endSessionsOf(deps, principal.user.username, params.id)),
       {
-        ...ById,
+        ...byId,
         ...silentOperation({
           ...locked,
           operationId: 'endSessions',
@@ -216,11 +219,13 @@ function nothing(_done: unknown): Response {
 }
 
 function readPage({ limit = '50', after, q }: { limit?: string; after?: string; q?: string }) {
-  return {
-    limit: Number(limit),
-    after: after === undefined ? undefined : Buffer.from(after, 'base64url').toString(),
-    search: q === '' ? undefined : q,
-  }
+  const cursor = after === undefined ? undefined : Buffer.from(after, 'base64url')
+  if (cursor && !isUtf8(cursor))
+    throw new AppError('invalid_fields', 'The parameter after takes a `next` of this list.')
+  const [from, search] = [cursor?.toString(), q === '' ? undefined : q]
+  if (from?.includes('\0') || search?.includes('\0'))
+    throw new AppError('invalid_fields', 'A parameter has a NUL character in it.')
+  return { limit: Number(limit), after: from, search }
 }
 
 function page({ users, next }: Awaited<ReturnType<typeof listUsers>>): typeof UserPage.static {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { spawnSync } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
@@ -89,8 +90,7 @@ describe.each(places)('the command line on %s', (kind) => {
       ['user add x --role Admin', good, 'The field roles takes up to 32 words'],
       ['user disable admin', '', 'This is the last active administrator'],
       ['user remove admin', '', 'This is the last active administrator'],
-      ['user set admin', '', 'Nothing to change'],
-      ['user set admin --active --inactive', '', 'contradict'],
+      ['user add nul', `${good}\0`, 'not text in UTF-8'],
       ['session revoke 00000000-0000-4000-8000-000000000000', '', 'There is no such living session.'],
     ])('%s is refused in one line, exit 1', async (args, input, line) => {
       const { code, stdout, stderr } = await command(args, input)
@@ -125,12 +125,46 @@ describe.each(places)('the command line on %s', (kind) => {
         ['user list --json=yes', '--json takes nothing behind it.'],
         ['user list --search a --search b', '--search is given more than once.'],
         ['user fly', 'user is one of'],
+        ['user set admin', 'Nothing to change'],
+        ['user set admin --active --inactive', 'contradict'],
       ] as const) {
         const { code, stderr } = await command(args)
         expect({ args, code }).toEqual({ args, code: 2 })
         expect(stderr).toContain(line)
       }
     })
+  })
+})
+
+describe('a command in the wrong place', () => {
+  test('makes no database, and says where it looked', async () => {
+    const directory = emptyDirectory()
+    const { code, stderr } = await run(['user', 'list'], { directory })
+    expect(code).toBe(1)
+    expect(stderr).toStartWith('audittrail: There is no database in DATA_DIR "./data": start the server there once')
+    expect(readdirSync(directory)).toEqual([])
+  })
+
+  test.skipIf(process.getuid?.() !== 0)('leaves nothing of its own among the files of another user', async () => {
+    const directory = emptyDirectory()
+    await (await serve({ directory })).stop()
+    spawnSync('chown', ['-R', '65534', directory])
+    const { code, stderr } = await run(['user', 'list'], { directory })
+    expect(code).toBe(1)
+    expect(stderr).toContain('belongs to the user with id 65534, and this process runs as 0')
+  })
+
+  test('does not wait for more than the first line of standard input', async () => {
+    const directory = emptyDirectory()
+    await (await serve({ directory })).stop()
+    const child = spawn(binary, ['user', 'add', 'slow'], {
+      cwd: directory,
+      env: { PATH: process.env.PATH, ...cheap },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    child.stdin.write(`${good}\n`)
+    const [code] = await once(child, 'exit')
+    expect(code).toBe(0)
   })
 })
 
@@ -176,6 +210,7 @@ describe('the control socket', () => {
 describe('a password typed at a terminal', () => {
   test.skipIf(!hasProgram('script', 'bsdutils'))('is asked for twice and not shown', async () => {
     const directory = emptyDirectory()
+    await (await serve({ directory, environment: cheap })).stop()
     // `script` gives the command a terminal.
     const typed = (first: string, second: string, name: string) =>
       spawnSync('script', ['-qec', `${binary} user add ${name}`, '/dev/null'], {

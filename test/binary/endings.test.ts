@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
+
+/** A command before another one that makes it PID 1; undefined where this machine lets nobody (in a container, in a chroot). */
+const asPid1 = findPid1Command()
+
 import { accessToken, emptyDirectory, login, me, serve, start, untilReady } from './binary.ts'
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
@@ -24,9 +29,9 @@ describe('the end', () => {
     expect((await finished).code).toBe(0)
   })
 
-  test.skipIf(!hasProgram('unshare', 'util-linux'))('comes as PID 1 too', async () => {
+  test.skipIf(asPid1 === undefined)('comes as PID 1 too', async () => {
     const running = start({
-      command: ['unshare', '--user', '--map-root-user', '--pid', '--fork', '--kill-child'],
+      command: asPid1 ?? [],
       environment: { DATABASE_URL: await createDatabase(), ...secretKey, HOST: '127.0.0.1', PORT: '0' },
     })
     await untilReady(running)
@@ -112,4 +117,14 @@ describe('kill -9 on the embedded database while clients refresh', () => {
 async function childOf(pid: number): Promise<number> {
   const text = await Bun.file(`/proc/${pid}/task/${pid}/children`).text()
   return Number(text.trim().split(' ')[0])
+}
+
+function findPid1Command(): readonly string[] | undefined {
+  if (!hasProgram('unshare', 'util-linux')) return undefined
+  const ways = [['--user', '--map-root-user'], []].map((own) => ['unshare', ...own, '--pid', '--fork', '--kill-child'])
+  const way = ways.find(([file = '', ...args]) => spawnSync(file, [...args, 'true']).status === 0)
+  if (way) return way
+  if (process.env.CI === 'true') throw new Error('no process can be made PID 1 here: unshare is not permitted')
+  console.log('skipped: no process can be made PID 1 here (unshare is not permitted)')
+  return undefined
 }

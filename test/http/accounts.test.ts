@@ -216,6 +216,7 @@ describe.each(databaseKinds)('accounts and sessions on %s', (kind) => {
       ['new_password', { current_password: good, new_password: 'x'.repeat(1025) }, 'more than 1024'],
       ['new_password', { current_password: good, new_password: 'Administrator1!' }, 'among the commonest'],
       ['new_password', { current_password: good, new_password: 'qwertyuiop2026' }, 'among the commonest'],
+      ['new_password', { current_password: good, new_password: 'usuckballz1!' }, 'among the commonest'],
     ])('is refused with the field %s and the rule', async (field, body, rule) => {
       const grant = await signIn((await makeUser()).username)
       const answer = await json('POST', '/auth/password', grant.access_token, body)
@@ -223,6 +224,35 @@ describe.each(databaseKinds)('accounts and sessions on %s', (kind) => {
       const problem = (await answer.json()) as { errors: { field: string; message: string }[] }
       expect(problem.errors[0]?.field).toBe(field)
       expect(problem.errors[0]?.message).toContain(rule)
+    })
+
+    test('is not set by a session that has ended while it was hashed', async () => {
+      const user = await makeUser()
+      await signIn(user.username)
+      const [row] = await application.sql(`SELECT id FROM audittrail_sessions WHERE user_id = '${user.id}'`)
+      const { users, sessions } = application.deps.database
+      const now = new Date(application.clock.now)
+      await sessions.endSession(String(row?.id), now)
+      const set = users.updatePassword(user.id, { hash: 'x', mustChange: false }, now, String(row?.id))
+      expect(await set.catch((error: { code: string }) => error.code)).toBe('invalid_token')
+      expect((await application.login(user.username, good)).status).toBe(200)
+    })
+
+    test('is right in twenty logins at once that find an outdated hash', async () => {
+      const { username } = await makeUser()
+      const hash = await Bun.password.hash(good, { algorithm: 'bcrypt', cost: 4 })
+      await application.sql(`UPDATE users SET hashed_password = '${hash}' WHERE username = '${username}'`)
+      const answers = await Promise.all(Array.from({ length: 20 }, () => application.login(username, good)))
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+    })
+
+    test('of which bcrypt has read a part alone is not made anew', async () => {
+      const { username } = await makeUser()
+      const long = 'p'.repeat(72)
+      const hash = await Bun.password.hash(long, { algorithm: 'bcrypt', cost: 4 })
+      await application.sql(`UPDATE users SET hashed_password = '${hash}' WHERE username = '${username}'`)
+      expect((await application.login(username, `${long} and a slip`)).status).toBe(200)
+      expect((await application.login(username, `${long} and its real end`)).status).toBe(200)
     })
 
     test('is made anew at login where its hash is cheaper than new ones are', async () => {
@@ -352,8 +382,41 @@ describe.each(databaseKinds)('accounts and sessions on %s', (kind) => {
         seen.push(...page.items.map(({ username }) => username.toLowerCase()))
         after = page.next
       }
-      const rows = await application.sql('SELECT lower(username) AS name FROM users ORDER BY lower(username)')
+      const rows = await application.sql(
+        'SELECT lower(username) AS name FROM users ORDER BY lower(username COLLATE "C")',
+      )
       expect(seen).toEqual(rows.map(({ name }) => String(name)))
+    })
+
+    test('pages past names that another program has written in other letters', async () => {
+      const { token } = await makeAdministrator()
+      await application.sql(`INSERT INTO users (username, hashed_password, full_name)
+        SELECT name, 'x', 'Foreign' FROM unnest(ARRAY['Ärger', 'Éa', 'Özil', 'Über', 'ér', '${'😀'.repeat(50)}']) name`)
+      const seen: string[] = []
+      for (let after: string | null = ''; after !== null; ) {
+        const path = `/users?q=Foreign&limit=1${after ? `&after=${encodeURIComponent(after)}` : ''}`
+        const page = (await (await json('GET', path, token)).json()) as {
+          items: { username: string }[]
+          next: string | null
+        }
+        seen.push(...page.items.map(({ username }) => username))
+        after = page.next
+      }
+      expect(seen).toHaveLength(6)
+      expect(new Set(seen).size).toBe(6)
+      await application.sql(`DELETE FROM users WHERE full_name = 'Foreign'`)
+    })
+
+    test.each([
+      ['/users?after=AA', 422],
+      ['/users?after=_w', 422],
+      ['/users?q=a%00b', 422],
+      ['/users?limit=0', 422],
+      ['/users?limit=101', 422],
+      ['/users/urn:uuid:2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52', 404],
+    ])('answers %s with %p', async (path, status) => {
+      const { token } = await makeAdministrator()
+      expect((await json('GET', path, token)).status).toBe(status)
     })
 
     test('takes a role away with the next request', async () => {
@@ -572,8 +635,8 @@ describe('a page of users', () => {
     await application.sql('ANALYZE users')
     for (const after of ['user000001', 'user099900']) {
       const plan =
-        await application.sql(`EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM users WHERE lower(username) > '${after}'
-        ORDER BY lower(username) LIMIT 51`)
+        await application.sql(`EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM users WHERE lower(username COLLATE "C") > '${after}'
+        ORDER BY lower(username COLLATE "C") LIMIT 51`)
       const text = JSON.stringify(plan)
       expect(text).toContain('users_username_lower_unique')
       expect(text).not.toContain('Seq Scan')
