@@ -69,7 +69,12 @@ export async function startEngine(): Promise<Engine> {
       await ended
       // The engine leaves this one mounted.
       spawnSync('umount', [`${directory}/exec/netns/default`])
-      rmSync(directory, { recursive: true, force: true })
+      // Where the engine's own mounts linger a moment, the directory is left to whoever tidies up the temporary ones.
+      try {
+        rmSync(directory, { recursive: true, maxRetries: 3, retryDelay: 200, force: true })
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error
+      }
     },
   }
 }
