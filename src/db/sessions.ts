@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, ne, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, sql } from 'drizzle-orm'
 import type { Connection, Orm } from './connection.ts'
 import { guarded } from './failure.ts'
 import { ended, sessions, users } from './schema.ts'
@@ -139,12 +139,8 @@ export function sessionStatements({ orm, client }: Pick<Connection, 'orm' | 'cli
       guarded(async () => {
         const [row] = await orm.execute<RotatedRow>(rotationStatement(rotation))
         if (!row) return undefined
-        return {
-          user: { ...row, roles: row.roles },
-          generation: row.refresh_generation,
-          expiresAt: new Date(row.expires_at),
-          isReplayed: row.is_replayed,
-        }
+        const { refresh_generation: generation, expires_at, is_replayed: isReplayed, ...user } = row
+        return { user, generation, expiresAt: new Date(expires_at), isReplayed }
       }),
 
     /** Ends one session of a user, or anybody's when no user is named; answers whether it lived. */
@@ -159,14 +155,13 @@ export function sessionStatements({ orm, client }: Pick<Connection, 'orm' | 'cli
         return rows.length === 1
       }),
 
-    /** Ends all living sessions of a user, but the one that is excepted; answers how many. */
-    endSessionsOf: (userId: string, now: Date, except?: string): Promise<number> =>
+    /** Ends all living sessions of a user; answers how many. */
+    endSessionsOf: (userId: string, now: Date): Promise<number> =>
       guarded(async () => {
-        const others = except === undefined ? undefined : ne(sessions.id, except)
         const rows = await orm
           .update(sessions)
           .set({ expires_at: ended })
-          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), others))
+          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now)))
           .returning({ id: sessions.id })
         return rows.length
       }),

@@ -19,9 +19,6 @@ export const openRoutes: readonly string[] = [
   'GET /docs/swagger-ui-bundle.js',
 ]
 
-/** The routes for whoever must change the password first. */
-export const quarantineRoutes: readonly string[] = ['GET /auth/me', 'POST /auth/password', 'POST /auth/logout']
-
 export type Guards = ReturnType<typeof createGuards>
 
 /**

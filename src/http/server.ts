@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
+import { describeError, type Log } from '../log.ts'
 import { createClientAddress } from './clientAddress.ts'
 import { createExchanges, type Exchange } from './exchange.ts'
 import { problemResponse } from './problem.ts'
@@ -46,7 +47,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       const address = clientAddress(request, peer)
       const whole = withHost(request)
       const exchange = exchanges.begin(whole, address)
-      const response = hasPlainHost(request) ? await answer(routes, whole, exchange) : refuseHost(exchange)
+      const response = hasPlainHost(request) ? await answer(routes, whole, exchange, deps.log) : refuseHost(exchange)
       const path = pathOf(whole.url)
       response.headers.set('x-request-id', exchange.requestId)
       response.headers.set('x-content-type-options', 'nosniff')
@@ -84,10 +85,11 @@ function withHost(request: Request): Request {
 }
 
 /** The last net: whatever slips through the framework's own error handling is still an answer of ours. */
-async function answer(routes: Routes, request: Request, { requestId }: Exchange): Promise<Response> {
+async function answer(routes: Routes, request: Request, { requestId }: Exchange, log: Log): Promise<Response> {
   try {
     return await routes.fetch(request)
   } catch (cause) {
+    log.error('request.failed', { request_id: requestId, ...describeError(cause) })
     return problemResponse(new AppError('internal', 'unexpected', { cause }), { requestId, isOauth: false })
   }
 }
