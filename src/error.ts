@@ -14,6 +14,9 @@ export type ErrorCode =
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'invalid_fields'
+  | 'too_many_attempts'
+  | 'request_timeout'
+  | 'overloaded'
   | 'unavailable'
   | 'refused'
   | 'usage'
@@ -28,11 +31,18 @@ export interface FieldError {
 export class AppError extends Error {
   readonly code: ErrorCode
   readonly fields: readonly FieldError[]
+  /** Whole seconds after which it is worth trying again; undefined where that is not known. */
+  readonly retryAfter: number | undefined
 
-  constructor(code: ErrorCode, message: string, options: { fields?: readonly FieldError[]; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { fields?: readonly FieldError[]; retryAfter?: number; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'AppError'
     this.code = code
     this.fields = options.fields ?? []
+    this.retryAfter = options.retryAfter
   }
 }

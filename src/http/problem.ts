@@ -13,11 +13,14 @@ const statuses = {
   not_found: 404,
   conflict: 409,
   method_not_allowed: 405,
+  request_timeout: 408,
   payload_too_large: 413,
   unsupported_media_type: 415,
   invalid_fields: 422,
+  too_many_attempts: 429,
   internal: 500,
   usage: 500,
+  overloaded: 503,
   refused: 503,
   unavailable: 503,
 } as const satisfies Record<ErrorCode, number>
@@ -43,10 +46,12 @@ const titles: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  408: 'Request Timeout',
   409: 'Conflict',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
   422: 'Unprocessable Content',
+  429: 'Too Many Requests',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 }
@@ -61,9 +66,12 @@ const oauthErrors: Partial<Record<ErrorCode, string>> = {
   method_not_allowed: 'invalid_request',
   payload_too_large: 'invalid_request',
   unsupported_media_type: 'invalid_request',
+  request_timeout: 'invalid_request',
+  too_many_attempts: 'invalid_request',
 }
 
-const retryAfterSeconds = '2'
+/** Seconds, where the error does not know better. */
+const retryAfterSeconds = 2
 
 /** RFC 9457. `error` is there on the OAuth endpoints alone. */
 export interface Problem {
@@ -97,6 +105,6 @@ export function problemResponse(error: AppError, { requestId, isOauth }: Problem
   }
   const headers: Record<string, string> = { 'content-type': isOauth ? oauthContentType : problemContentType }
   if (status === 401) headers['www-authenticate'] = 'Bearer'
-  if (status === 503) headers['retry-after'] = retryAfterSeconds
+  if (status === 429 || status === 503) headers['retry-after'] = String(error.retryAfter ?? retryAfterSeconds)
   return new Response(JSON.stringify(problem), { status, headers })
 }
