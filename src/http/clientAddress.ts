@@ -48,6 +48,24 @@ export function createClientAddress(trustedProxies: readonly string[], log: Log)
   }
 }
 
+/** Answers whether the client's own connection is https. */
+export type IsHttps = (request: Request, peer: string | undefined) => boolean
+
+/**
+ * What a trusted proxy says in X-Forwarded-Proto; of several words the right-most, which the nearest proxy wrote. We speak no
+ * TLS ourselves, so that without such a proxy no request came over https.
+ */
+export function createIsHttps(trustedProxies: readonly string[]): IsHttps {
+  if (trustedProxies.length === 0) return () => false
+  const trusted = blockList(trustedProxies)
+  return (request, socketPeer) => {
+    const protocol = request.headers.get('x-forwarded-proto')
+    if (protocol === null || socketPeer === undefined) return false
+    const isTrusted = contains(trusted, plainAddress(socketPeer) ?? socketPeer)
+    return isTrusted && protocol.split(',').at(-1)?.trim().toLowerCase() === 'https'
+  }
+}
+
 function rightmostUntrusted(forwarded: string, peer: string, trusted: BlockList): string {
   let nearest = peer
   for (const hop of forwarded.split(',').reverse()) {

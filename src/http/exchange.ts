@@ -1,15 +1,21 @@
 import { randomUUID } from 'node:crypto'
 
-/** What is known of a request before any route sees it. */
-export interface Exchange {
-  readonly requestId: string
+/** Who calls, and by what way. */
+export interface Client {
   /** The client's address; undefined where there is no socket. */
   readonly address: string | undefined
+  /** The client's own connection is https: a trusted proxy says so. Cookies for it are `Secure`. */
+  readonly isSecure: boolean
+}
+
+/** What is known of a request before any route sees it. */
+export interface Exchange extends Client {
+  readonly requestId: string
 }
 
 /** The exchanges that are under way, by their request. Made once, in `http/server`, and handed down. */
 export interface Exchanges {
-  begin(request: Request, address: string | undefined): Exchange
+  begin(request: Request, client: Client): Exchange
   of(request: Request): Exchange
 }
 
@@ -21,12 +27,14 @@ export function requestIdOf(request: Request): string {
   return incoming !== null && wellFormedId.test(incoming) ? incoming : randomUUID()
 }
 
+const nowhere: Client = { address: undefined, isSecure: false }
+
 export function createExchanges(): Exchanges {
   const current = new WeakMap<Request, Exchange>()
-  const begin = (request: Request, address: string | undefined) => {
-    const exchange = { requestId: requestIdOf(request), address }
+  const begin = (request: Request, { address, isSecure }: Client) => {
+    const exchange = { requestId: requestIdOf(request), address, isSecure }
     current.set(request, exchange)
     return exchange
   }
-  return { begin, of: (request) => current.get(request) ?? begin(request, undefined) }
+  return { begin, of: (request) => current.get(request) ?? begin(request, nowhere) }
 }

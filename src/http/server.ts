@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
 import { describeError, type Log } from '../log.ts'
-import { createClientAddress } from './clientAddress.ts'
+import { createClientAddress, createIsHttps } from './clientAddress.ts'
 import { createExchanges, type Exchange } from './exchange.ts'
 import { problemResponse } from './problem.ts'
 import { createRefreshTokens } from './refreshTokens.ts'
@@ -38,6 +38,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
   // Otherwise every request would compose the handler anew.
   routes.compile()
   const clientAddress = createClientAddress(settings.trustedProxies, deps.log)
+  const isHttps = createIsHttps(settings.trustedProxies)
   const personal = [`${basePath}/auth/`, `${basePath}/users`]
 
   return {
@@ -46,7 +47,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       const started = performance.now()
       const address = clientAddress(request, peer)
       const whole = withHost(request)
-      const exchange = exchanges.begin(whole, address)
+      const exchange = exchanges.begin(whole, { address, isSecure: isHttps(request, peer) })
       const response = hasPlainHost(request) ? await answer(routes, whole, exchange, deps.log) : refuseHost(exchange)
       const path = pathOf(whole.url)
       response.headers.set('x-request-id', exchange.requestId)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { isIP } from 'node:net'
 import fc from 'fast-check'
-import { createClientAddress } from '../../src/http/clientAddress.ts'
+import { createClientAddress, createIsHttps } from '../../src/http/clientAddress.ts'
 import { createLog } from '../../src/log.ts'
 
 const lines: string[] = []
@@ -60,5 +60,31 @@ describe('the client address', () => {
       event: 'proxy.undeclared',
       address: '172.18.0.4',
     })
+  })
+})
+
+describe('a request came over https', () => {
+  const isHttps = createIsHttps(['127.0.0.1'])
+  const saying = (...protocols: string[]) => {
+    const headers = new Headers()
+    for (const protocol of protocols) headers.append('x-forwarded-proto', protocol)
+    return new Request('https://localhost/', { headers })
+  }
+
+  test.each([
+    ['when the trusted proxy says so', ['https'], '127.0.0.1', true],
+    ['in any case of letters', ['HTTPS'], '::ffff:127.0.0.1', true],
+    ['by the word of the nearest proxy', ['http, https'], '127.0.0.1', true],
+    ['not by the word of one farther off', ['https', 'http'], '127.0.0.1', false],
+    ['not when it says http', ['http'], '127.0.0.1', false],
+    ['not when it says nothing', [], '127.0.0.1', false],
+    ['not when anyone else says so', ['https'], '203.0.113.9', false],
+    ['not without a socket', ['https'], undefined, false],
+  ])('%s', (_what, protocols, peer, expected) => {
+    expect(isHttps(saying(...protocols), peer)).toBe(expected)
+  })
+
+  test('never where no proxy is trusted', () => {
+    expect(createIsHttps([])(saying('https'), '127.0.0.1')).toBe(false)
   })
 })
