@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -7,7 +8,8 @@ import type { DatabaseTarget } from './db/connection.ts'
 import type { Database } from './db/database.ts'
 import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey, refuseOthersFiles } from './db/dataDirectory.ts'
 import type { Deps } from './domain/deps.ts'
-import { sweepDeadSessions } from './domain/housekeeping.ts'
+import { createHashing } from './domain/hashing.ts'
+import { sweepDeadSessions, sweepForgottenFailures } from './domain/housekeeping.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './domain/seed.ts'
 import { AppError } from './error.ts'
 import type { Http, HttpSettings } from './http/server.ts'
@@ -92,11 +94,27 @@ export async function openApp(
   }
 }
 
+/** Sign-ins that may wait for one place in which hashes are computed: about ten seconds' worth. */
+const waitingPerPlace = 100
+
+/**
+ * `auto`: a place for each core, since a hash keeps one busy; fewer where half of the memory that the process may use
+ * (its container's limit) does not hold so many hashes.
+ */
+function hashingPlaces({ passwordConcurrency, passwordMemoryKib }: Config): number {
+  if (passwordConcurrency !== 'auto') return passwordConcurrency
+  const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY
+  const fitting = Math.floor(limit / 2 / (passwordMemoryKib * 1024))
+  return Math.max(1, Math.min(availableParallelism(), fitting))
+}
+
 function wireDeps(database: Database, config: Config, { log, clock }: Pick<Surroundings, 'log' | 'clock'>): Deps {
+  const places = hashingPlaces(config)
   return {
     database,
     clock,
     log,
+    hashing: createHashing({ places, queue: places * waitingPerPlace }, clock),
     settings: {
       hashCost: { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost },
       passwordMinLength: config.passwordMinLength,
@@ -165,13 +183,14 @@ export async function prepareDatabaseWithRetries(app: App, isEnding: () => boole
 /** Milliseconds between two rounds of housekeeping. */
 const housekeepingInterval = 60_000
 
-/** Sweeps dead sessions now and every minute, in the background; answers how to stop it. */
+/** Sweeps dead sessions and forgotten failures now and every minute, in the background; answers how to stop it. */
 export function keepHouse({ deps }: Pick<App, 'deps'>): () => void {
   let isEnding = false
   const round = async () => {
     try {
       const swept = await sweepDeadSessions(deps, () => isEnding)
       if (swept > 0) deps.log.info('sessions.swept', { swept })
+      await sweepForgottenFailures(deps, () => isEnding)
     } catch (error) {
       deps.log.warn('housekeeping.failed', describeError(error))
     }

@@ -122,6 +122,12 @@ export const settings = {
     default: '2',
     parse: wholeNumber(1, 8),
   }),
+  passwordConcurrency: required({
+    env: 'PASSWORD_CONCURRENCY',
+    doc: 'password hashes computed at once; auto: as many as there are cores, and fewer where memory is limited to less than twice what they take',
+    default: 'auto',
+    parse: parsePasswordConcurrency,
+  }),
   trustedProxies: required({
     env: 'TRUSTED_PROXIES',
     doc: 'addresses or networks (10.0.0.0/8, comma between) of proxies whose X-Forwarded-For is believed',
@@ -151,6 +157,13 @@ function wholeNumber(from: number, to: number): (text: string) => number {
     }
     return Number(text)
   }
+}
+
+function parsePasswordConcurrency(text: string): number | 'auto' {
+  if (text === 'auto') return text
+  if (!/^\d{1,3}$/.test(text) || Number(text) < 1 || Number(text) > 256)
+    throw new Error('auto, or a whole number from 1 to 256')
+  return Number(text)
 }
 
 function oneOf<const T extends string>(words: readonly T[]): (text: string) => T {

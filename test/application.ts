@@ -8,6 +8,7 @@ import { connect, type DatabaseTarget } from '../src/db/connection.ts'
 import { openDatabase } from '../src/db/database.ts'
 import { openEmbedded } from '../src/db/embedded.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
+import { createHashing } from '../src/domain/hashing.ts'
 import { seedAdministrator } from '../src/domain/seed.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
 import { createLog } from '../src/log.ts'
@@ -54,7 +55,8 @@ export async function openTestApplication(
   const lines: Record<string, unknown>[] = []
   const log = createLog({ level: 'debug', format: 'json', now: clock, write: (line) => lines.push(JSON.parse(line)) })
   const database = openDatabase(connection)
-  const deps: Deps = { database, clock, log, settings }
+  const hashing = createHashing({ places: 2, queue: 200 }, clock)
+  const deps: Deps = { database, clock, log, hashing, settings }
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
   const docs = isDocumented ? { version: '0.0.0' } : undefined

@@ -1,5 +1,13 @@
+import { type BlockList, liftBlock, liftBlocksOfNetwork, liftBlocksOfUser, listBlocks } from '../domain/blocks.ts'
 import type { Deps } from '../domain/deps.ts'
-import { type PresentedSession, type PresentedUser, presentSession, presentUser } from '../domain/presentation.ts'
+import {
+  type PresentedBlock,
+  type PresentedSession,
+  type PresentedUser,
+  presentBlock,
+  presentSession,
+  presentUser,
+} from '../domain/presentation.ts'
 import { listSessions, revokeSession } from '../domain/sessions.ts'
 import {
   changeUser,
@@ -81,6 +89,28 @@ export const operations = {
   revokeSession: async (deps: Deps, { id }: { id: string }): Promise<null> => {
     if (!(await revokeSession(deps, id))) throw new AppError('not_found', 'There is no such living session.')
     return null
+  },
+
+  listBlocks: async (deps: Deps, _input: object): Promise<readonly PresentedBlock[]> => {
+    const all: PresentedBlock[] = []
+    let after: BlockList['next']
+    do {
+      const page = await listBlocks(deps, { limit: pageSize, after })
+      all.push(...page.blocks.map(presentBlock))
+      after = page.next
+    } while (after)
+    return all
+  },
+
+  liftBlock: async (deps: Deps, { id }: { id: string }): Promise<number> => {
+    await liftBlock(deps, actor, id)
+    return 1
+  },
+
+  /** What is no user is a network, as the list shows it. */
+  liftBlocks: async (deps: Deps, { target }: { target: string }): Promise<number> => {
+    const user = await deps.database.users.findUserByUsername(target)
+    return user ? liftBlocksOfUser(deps, actor, user.id) : liftBlocksOfNetwork(deps, actor, target)
   },
 } as const
 

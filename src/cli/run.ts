@@ -1,6 +1,7 @@
 import { readConfig } from '../config.ts'
 import { AppError } from '../error.ts'
 import { version } from '../version.ts'
+import { blockCommands } from './block.ts'
 import type { Arguments, Command, ExitCode, Surroundings } from './command.ts'
 import { config } from './config.ts'
 import { healthcheck } from './healthcheck.ts'
@@ -19,6 +20,7 @@ const commands: readonly Command[] = [
   seed,
   ...userCommands,
   ...sessionCommands,
+  ...blockCommands,
   healthcheck,
   config,
   openapi,

@@ -1,3 +1,4 @@
+import { type AttemptStatements, attemptStatements } from './attempts.ts'
 import { type Client, type Connection, connect } from './connection.ts'
 import { guarded, guardedWithoutDeadline } from './failure.ts'
 import { type InstanceStatements, instanceStatements } from './instance.ts'
@@ -9,6 +10,7 @@ import { type UserStatements, userStatements } from './users.ts'
 export interface Database {
   readonly users: UserStatements
   readonly sessions: SessionStatements
+  readonly attempts: AttemptStatements
   readonly instance: InstanceStatements
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
@@ -24,6 +26,7 @@ export function openDatabase(connection: Connection): Database {
   return {
     users: userStatements(orm),
     sessions: sessionStatements(connection, lane.orm),
+    attempts: attemptStatements(connection),
     instance: instanceStatements(orm),
     migrationStatus: () => guarded(() => migrationStatus(client)),
     migrate: () => guardedWithoutDeadline(() => withOneSession(connection, migrate)),

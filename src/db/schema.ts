@@ -58,3 +58,32 @@ export const instance = pgTable('audittrail_instance', {
   id: integer().primaryKey(),
   seeded_at: timestamp({ withTimezone: true }).notNull().defaultNow(),
 })
+
+/**
+ * Failed sign-ins, counted for whatever they have in common, unknown names like known ones. A row past `forgotten_at` counts as none.
+ */
+export const attempts = pgTable(
+  'audittrail_attempts',
+  {
+    /** What is counted, with a MAC in place of a name: the name that was typed may be a password. */
+    key: text().primaryKey(),
+    /** By which an administrator names the row. */
+    id: uuid().notNull().unique().defaultRandom(),
+    kind: text({ enum: ['network', 'account', 'client', 'device', 'session'] }).notNull(),
+    /** Of a `client` (an account from one network): the key of its account. */
+    account: text(),
+    /** The name of an account that exists. */
+    username: varchar({ length: 50 }),
+    /** IPv4 address or IPv6 /64. */
+    network: text(),
+    /** Of an `account`: how many networks have failed at it. */
+    failures: integer().notNull(),
+    last_failed_at: timestamp({ withTimezone: true }).notNull(),
+    forgotten_at: timestamp({ withTimezone: true }).notNull(),
+  },
+  (table) => [
+    index('audittrail_attempts_forgotten_at').on(table.forgotten_at),
+    // One user's are looked for where somebody's block is lifted, and where a user is deleted.
+    index('audittrail_attempts_username').on(sql`lower(${table.username} COLLATE "C")`),
+  ],
+)

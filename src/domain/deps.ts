@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { Log } from '../log.ts'
+import type { Hashing } from './hashing.ts'
 import type { HashCost } from './passwords.ts'
 
 /** What the stories of the domain need, handed to each as its first parameter. */
@@ -8,6 +9,8 @@ export interface Deps {
   readonly database: Database
   readonly clock: Clock
   readonly log: Log
+  /** Where password hashes are computed. */
+  readonly hashing: Hashing
   readonly settings: DomainSettings
 }
 

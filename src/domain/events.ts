@@ -10,10 +10,12 @@ export type AuthenticationEvent =
     }
   | {
       readonly event: 'login.failed'
-      readonly username: string
+      /** Of a user who exists; another name may be a password typed into the wrong field. */
+      readonly username?: string
       readonly reason: LoginFailure
       readonly address: Address
     }
+  | { readonly event: 'login.throttled'; readonly address: Address }
   | { readonly event: 'logout'; readonly username: string; readonly session: string; readonly ended: number }
   | {
       readonly event: 'session.replayed'
@@ -30,6 +32,7 @@ export type AuthenticationEvent =
   | { readonly event: 'sessions.ended'; readonly username: string; readonly by: string; readonly ended: number }
   | { readonly event: 'password.changed'; readonly username: string; readonly ended: number }
   | { readonly event: 'password.change_failed'; readonly username: string; readonly address: Address }
+  | { readonly event: 'password.change_throttled'; readonly username: string; readonly address: Address }
   | { readonly event: 'password.reset'; readonly username: string; readonly by: string }
   | { readonly event: 'password.rehashed'; readonly username: string }
   | {
@@ -47,14 +50,28 @@ export type AuthenticationEvent =
       readonly is_active: boolean
     }
   | { readonly event: 'user.deleted'; readonly username: string; readonly by: string }
+  | {
+      readonly event: 'block.lifted'
+      readonly by: string
+      readonly block?: string
+      readonly username?: string
+      readonly network?: string
+      readonly lifted: number
+    }
   | { readonly event: 'administrator.seeded'; readonly username: string }
 
 type Address = string | undefined
 
 /** For the log alone; the client is told the same in each case. */
-export type LoginFailure = 'unknown_user' | 'wrong_password' | 'inactive_user' | 'changed_meanwhile'
+export type LoginFailure = 'unknown_user' | 'wrong_password' | 'unusable_hash' | 'inactive_user' | 'changed_meanwhile'
 
-const alarming: readonly AuthenticationEvent['event'][] = ['login.failed', 'session.replayed', 'password.change_failed']
+const alarming: readonly AuthenticationEvent['event'][] = [
+  'login.failed',
+  'login.throttled',
+  'session.replayed',
+  'password.change_failed',
+  'password.change_throttled',
+]
 
 /** Records an event of the trail. */
 export function record({ log }: Pick<Deps, 'log'>, { event, ...facts }: AuthenticationEvent): void {

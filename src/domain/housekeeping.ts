@@ -1,6 +1,6 @@
 import type { Deps } from './deps.ts'
 
-/** Sessions deleted by one statement: few enough that nobody waits behind it. */
+/** Rows deleted by one statement: few enough that nobody waits behind it. */
 const batch = 1000
 /** Milliseconds between two batches. */
 const pause = 50
@@ -9,13 +9,25 @@ const pause = 50
  * Deletes the sessions that no longer live, batch by batch, until none is left or `isEnding` says stop; answers how many.
  * Any number of replicas may do it at once: each passes over what another one is deleting.
  */
-export async function sweepDeadSessions(
+export function sweepDeadSessions(
   { database, clock }: Pick<Deps, 'database' | 'clock'>,
   isEnding: () => boolean,
 ): Promise<number> {
+  return sweep((limit) => database.sessions.deleteDeadSessions(new Date(clock()), limit), isEnding)
+}
+
+/** The same for failed sign-ins that are forgotten. */
+export function sweepForgottenFailures(
+  { database, clock }: Pick<Deps, 'database' | 'clock'>,
+  isEnding: () => boolean,
+): Promise<number> {
+  return sweep((limit) => database.attempts.deleteForgotten(new Date(clock()), limit), isEnding)
+}
+
+async function sweep(deleteSome: (limit: number) => Promise<number>, isEnding: () => boolean): Promise<number> {
   let swept = 0
   while (!isEnding()) {
-    const deleted = await database.sessions.deleteDeadSessions(new Date(clock()), batch)
+    const deleted = await deleteSome(batch)
     swept += deleted
     if (deleted < batch) break
     await Bun.sleep(pause)

@@ -17,21 +17,36 @@ export function hashPassword(password: string, { memoryKib, timeCost }: HashCost
   return Bun.password.hash(normalized(password), { algorithm: 'argon2id', memoryCost: memoryKib, timeCost })
 }
 
-/**
- * True when the password belongs to the hash. Without a hash to hold it against (`undefined`: no such user) it works as
- * long on a decoy and answers false, so that time does not tell who exists.
- */
-export async function verifyPassword(password: string, hash: string | undefined, cost: HashCost): Promise<boolean> {
+/** `unusable`: there is no hash, or none that we know and can bear. It has cost nothing. */
+export type Verdict = 'right' | 'wrong' | 'unusable'
+
+/** Whether the password belongs to the hash. A verdict that refuses somebody is to be followed by `payInFull`. */
+export async function verifyPassword(password: string, hash: string | undefined): Promise<Verdict> {
+  if (hash === undefined || !isBearable(hash)) return 'unusable'
   const text = normalized(password)
-  if (hash !== undefined && isBearable(hash)) {
-    try {
-      return await Bun.password.verify(hash.startsWith('$2') ? cutForBcrypt(text) : text, hash)
-    } catch {
-      // Looks like a hash and is none: as good as no such user.
-    }
+  try {
+    return (await Bun.password.verify(hash.startsWith('$2') ? cutForBcrypt(text) : text, hash)) ? 'right' : 'wrong'
+  } catch {
+    // Looks like a hash and is none.
+    return 'unusable'
   }
-  await Bun.password.verify(text, decoyHash(cost))
-  return false
+}
+
+/**
+ * Works on a decoy for as long as a verification at today's cost takes longer than the one that was made: all of it where there was
+ * nothing to verify, the rest where the stored hash is a cheap one. So that time does not tell who exists, and who is disabled.
+ */
+export async function payInFull(
+  password: string,
+  hash: string | undefined,
+  verdict: Verdict,
+  cost: HashCost,
+): Promise<void> {
+  const paid = hash === undefined || verdict === 'unusable' ? 0 : workOf(hash) / argon2Work(cost)
+  if (paid >= 1) return
+  const memoryKib = Math.round(cost.memoryKib * (1 - paid) ** (1 / memoryExponent))
+  if (memoryKib < smallestDecoyKib) return
+  await Bun.password.verify(normalized(password), decoyHash({ memoryKib, timeCost: cost.timeCost }))
 }
 
 /**
@@ -68,15 +83,44 @@ function decoyHash({ memoryKib, timeCost }: HashCost): string {
   return `$argon2id$v=19$m=${memoryKib},t=${timeCost},p=1$${field(32)}$${field(32)}`
 }
 
+/**
+ * Time grows a little faster than memory, which leaves the caches: measured from 8 to 64 MiB. bcrypt of cost 10 takes 0.61 of the
+ * time of argon2id with 64 MiB and two passes, and each step of cost twice that.
+ */
+const memoryExponent = 1.1
+const bcryptShare = 0.61
+const smallestDecoyKib = 64
+
+function argon2Work({ memoryKib, timeCost }: HashCost): number {
+  return memoryKib ** memoryExponent * timeCost
+}
+
+/** How long a hash takes to verify, in the unit of `argon2Work`. */
+function workOf(hash: string): number {
+  const bcrypt = bcryptCostOf(hash)
+  if (bcrypt !== undefined) return bcryptShare * 2 ** (bcrypt - 10) * argon2Work({ memoryKib: 65_536, timeCost: 2 })
+  const argon2 = argon2ParametersOf(hash)
+  return argon2 ? argon2Work(argon2) : 0
+}
+
 /** Known to Bun.password, and no dearer than we allow. */
 function isBearable(hash: string): boolean {
-  const argon2 = /^\$argon2(?:id|i|d)\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,4})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/.exec(
+  const argon2 = argon2ParametersOf(hash)
+  if (argon2) return argon2.memoryKib * argon2.timeCost <= dearest.work && argon2.parallelism <= dearest.parallelism
+  const bcrypt = bcryptCostOf(hash)
+  return bcrypt !== undefined && bcrypt <= dearest.bcryptCost
+}
+
+function argon2ParametersOf(hash: string): (HashCost & { readonly parallelism: number }) | undefined {
+  const found = /^\$argon2(?:id|i|d)\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,4})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/.exec(
     hash,
   )
-  if (argon2) {
-    const [memoryKib = 0, timeCost = 0, parallelism = 0] = argon2.slice(1).map(Number)
-    return memoryKib * timeCost <= dearest.work && parallelism <= dearest.parallelism
-  }
-  const bcrypt = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(hash)
-  return bcrypt !== null && Number(bcrypt[1]) <= dearest.bcryptCost
+  if (!found) return undefined
+  const [memoryKib = 0, timeCost = 0, parallelism = 0] = found.slice(1).map(Number)
+  return { memoryKib, timeCost, parallelism }
+}
+
+function bcryptCostOf(hash: string): number | undefined {
+  const cost = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(hash)?.[1]
+  return cost === undefined ? undefined : Number(cost)
 }

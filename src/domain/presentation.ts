@@ -1,3 +1,4 @@
+import type { Block } from './blocks.ts'
 import type { ListedSession } from './sessions.ts'
 import type { WithPassword } from './users.ts'
 
@@ -46,5 +47,27 @@ export function presentSession(session: ListedSession): PresentedSession {
     expires_at: session.expires_at.toISOString(),
     address: session.address,
     user_agent: session.user_agent,
+  }
+}
+
+export interface PresentedBlock {
+  readonly id: string
+  readonly kind: Block['kind']
+  readonly username: string | null
+  readonly network: string | null
+  readonly failures: number
+  readonly last_failed_at: string
+  readonly blocked_until: string
+}
+
+export function presentBlock({ id, kind, username, network, failures, ...times }: Block): PresentedBlock {
+  return {
+    id,
+    kind,
+    username,
+    network,
+    failures,
+    last_failed_at: times.last_failed_at.toISOString(),
+    blocked_until: times.blocked_until.toISOString(),
   }
 }

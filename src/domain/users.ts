@@ -142,7 +142,7 @@ async function hashChosen(
   const { passwordMinLength, hashCost } = deps.settings
   if (chosen !== undefined)
     await requireGoodPassword({ password: chosen, username: name }, passwordMinLength, 'password')
-  return hashPassword(chosen ?? oneTime ?? makeOneTimePassword(), hashCost)
+  return deps.hashing.run(() => hashPassword(chosen ?? oneTime ?? makeOneTimePassword(), hashCost))
 }
 
 function requireGoodFields(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {

@@ -50,8 +50,12 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
     .post(
       '/auth/password',
       async ({ principal, body, request }) => {
-        const { address } = exchanges.of(request)
-        await changeOwnPassword(deps, principal, { current: body.current_password, next: body.new_password, address })
+        await changeOwnPassword(deps, principal, {
+          current: body.current_password,
+          next: body.new_password,
+          address: exchanges.of(request).address,
+          signal: request.signal,
+        })
         return new Response(null, { status: 204 })
       },
       {
@@ -63,7 +67,15 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
           description:
             'Other sessions end, this one goes on. After a password that had to be changed, sign in again: the token at hand ' +
             'was good for this alone.',
-          refusals: ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'invalid_fields', 'conflict'],
+          refusals: [
+            'invalid_request',
+            'payload_too_large',
+            'unsupported_media_type',
+            'invalid_fields',
+            'conflict',
+            'too_many_attempts',
+            'overloaded',
+          ],
           isLocked: true,
         }),
       },

@@ -4,6 +4,7 @@ import type { Deps } from '../domain/deps.ts'
 import { login } from '../domain/login.ts'
 import { refreshSession, revokeSession, type Session } from '../domain/sessions.ts'
 import { AppError } from '../error.ts'
+import type { Attempts } from './attempts.ts'
 import type { Exchanges } from './exchange.ts'
 import { readForm } from './form.ts'
 import type { Guards } from './guard.ts'
@@ -58,6 +59,7 @@ export interface AuthServices {
   readonly tokens: Tokens
   readonly refreshTokens: RefreshTokens
   readonly guards: Guards
+  readonly attempts: Attempts
   readonly exchanges: Exchanges
 }
 
@@ -79,7 +81,7 @@ const tokenExample = {
 export function authRoutes(services: AuthServices) {
   const { deps, tokens, refreshTokens, guards } = services
   return new Elysia({ name: 'auth' })
-    .post('/auth/login', async ({ body, request }) => answerOf(services, await sessionFor(services, body, request)), {
+    .post('/auth/login', ({ body, request, set }) => grant(services, body, request, set.headers), {
       ...form,
       body: TokenForm,
       ...operation({
@@ -92,7 +94,14 @@ export function authRoutes(services: AuthServices) {
           'It also takes `grant_type=refresh_token`, so that it is a whole OAuth token endpoint.',
         answer: TokenAnswer,
         example: tokenExample,
-        refusals: [...formRefusals, 'unsupported_grant_type', 'invalid_credentials', 'invalid_grant'],
+        refusals: [
+          ...formRefusals,
+          'unsupported_grant_type',
+          'invalid_credentials',
+          'invalid_grant',
+          'too_many_attempts',
+          'overloaded',
+        ],
         isOauth: true,
       }),
     })
@@ -164,17 +173,32 @@ export function authRoutes(services: AuthServices) {
     )
 }
 
-function sessionFor(services: AuthServices, body: typeof TokenForm.static, request: Request): Promise<Session> {
-  if (body.grant_type === 'refresh_token') return refresh(services, requireField(body, 'refresh_token'), request)
+type AnswerHeaders = Record<string, string | number | readonly string[]>
+
+/** The token endpoint (RFC 6749 §3.2): a password, or a refresh token. */
+async function grant(
+  services: AuthServices,
+  body: typeof TokenForm.static,
+  request: Request,
+  headers: AnswerHeaders,
+): Promise<typeof TokenAnswer.static> {
+  if (body.grant_type === 'refresh_token')
+    return answerOf(services, await refresh(services, requireField(body, 'refresh_token'), request))
   requireGrant(body.grant_type, 'password')
-  const { address } = services.exchanges.of(request)
-  return login(services.deps, {
-    username: requireField(body, 'username'),
-    password: requireField(body, 'password'),
+  const { deps, attempts, exchanges } = services
+  const [username, password] = [requireField(body, 'username'), requireField(body, 'password')]
+  const attempt = attempts.of(request, username)
+  const session = await login(deps, {
+    username,
+    password,
     isRefreshable: body.scope?.split(' ').includes('offline_access') === true,
-    address,
+    address: exchanges.of(request).address,
     userAgent: request.headers.get('user-agent') ?? undefined,
+    attempt,
+    signal: request.signal,
   })
+  headers['set-cookie'] = attempts.deviceCookie(request, attempt)
+  return answerOf(services, session)
 }
 
 function refresh({ deps, refreshTokens, exchanges }: AuthServices, text: string, request: Request): Promise<Session> {

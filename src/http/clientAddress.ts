@@ -66,6 +66,20 @@ export function createIsHttps(trustedProxies: readonly string[]): IsHttps {
   }
 }
 
+/** Answers whether the address is that of a proxy which nobody has declared, so that it says nothing of who calls. */
+export type IsShared = (request: Request, peer: string | undefined) => boolean
+
+/** A peer nearby that sends X-Forwarded-For and is not trusted: what `proxy.undeclared` warns of. */
+export function createIsShared(trustedProxies: readonly string[]): IsShared {
+  const trusted = blockList(trustedProxies)
+  const nearby = blockList(privateNetworks)
+  return (request, socketPeer) => {
+    if (socketPeer === undefined || !request.headers.has('x-forwarded-for')) return false
+    const peer = plainAddress(socketPeer) ?? socketPeer
+    return contains(nearby, peer) && !contains(trusted, peer)
+  }
+}
+
 function rightmostUntrusted(forwarded: string, peer: string, trusted: BlockList): string {
   let nearest = peer
   for (const hop of forwarded.split(',').reverse()) {

@@ -6,6 +6,8 @@ export interface Client {
   readonly address: string | undefined
   /** The client's own connection is https: a trusted proxy says so. Cookies for it are `Secure`. */
   readonly isSecure: boolean
+  /** The address is that of a proxy which is not declared: all of its clients share it. */
+  readonly isShared: boolean
 }
 
 /** What is known of a request before any route sees it. */
@@ -27,12 +29,12 @@ export function requestIdOf(request: Request): string {
   return incoming !== null && wellFormedId.test(incoming) ? incoming : randomUUID()
 }
 
-const nowhere: Client = { address: undefined, isSecure: false }
+const nowhere: Client = { address: undefined, isSecure: false, isShared: false }
 
 export function createExchanges(): Exchanges {
   const current = new WeakMap<Request, Exchange>()
-  const begin = (request: Request, { address, isSecure }: Client) => {
-    const exchange = { requestId: requestIdOf(request), address, isSecure }
+  const begin = (request: Request, { address, isSecure, isShared }: Client) => {
+    const exchange = { requestId: requestIdOf(request), address, isSecure, isShared }
     current.set(request, exchange)
     return exchange
   }

@@ -3,7 +3,9 @@ import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../log.ts'
 import { accountRoutes } from './account.ts'
+import type { Attempts } from './attempts.ts'
 import { authRoutes } from './auth.ts'
+import { blockRoutes } from './blocks.ts'
 import { docsRoutes } from './docs.ts'
 import type { Exchanges } from './exchange.ts'
 import { createGuards } from './guard.ts'
@@ -21,6 +23,7 @@ export interface RouteServices {
   readonly deps: Deps
   readonly tokens: Tokens
   readonly refreshTokens: RefreshTokens
+  readonly attempts: Attempts
   readonly exchanges: Exchanges
   readonly basePath: string
   /** Undefined: no docs page and no document. */
@@ -28,7 +31,7 @@ export interface RouteServices {
 }
 
 /** Every route of the product, and what becomes of every error. */
-export function createRoutes({ deps, tokens, refreshTokens, exchanges, basePath, docs }: RouteServices) {
+export function createRoutes({ deps, tokens, refreshTokens, attempts, exchanges, basePath, docs }: RouteServices) {
   const guards = createGuards(deps, tokens)
   const oauthPaths = new Set(oauthRoutes.map((path) => basePath + path))
 
@@ -45,9 +48,10 @@ export function createRoutes({ deps, tokens, refreshTokens, exchanges, basePath,
       return problemForUnknownRoute(app, { path, requestId, isOauth })
     })
     .use(healthRoutes(deps))
-    .use(authRoutes({ deps, tokens, refreshTokens, guards, exchanges }))
+    .use(authRoutes({ deps, tokens, refreshTokens, guards, attempts, exchanges }))
     .use(accountRoutes({ deps, guards, exchanges }))
     .use(userRoutes({ deps, guards }))
+    .use(blockRoutes({ deps, guards }))
   if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
   return app
 }

@@ -2,7 +2,8 @@ import type { Clock } from '../clock.ts'
 import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
 import { describeError, type Log } from '../log.ts'
-import { createClientAddress, createIsHttps } from './clientAddress.ts'
+import { createAttempts } from './attempts.ts'
+import { createClientAddress, createIsHttps, createIsShared } from './clientAddress.ts'
 import { createExchanges, type Exchange } from './exchange.ts'
 import { problemResponse } from './problem.ts'
 import { createRefreshTokens } from './refreshTokens.ts'
@@ -31,6 +32,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
     deps,
     tokens: createTokens(settings, clock),
     refreshTokens: createRefreshTokens(settings.secretKey),
+    attempts: createAttempts(settings, exchanges),
     exchanges,
     basePath,
     docs: settings.docs,
@@ -39,6 +41,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
   routes.compile()
   const clientAddress = createClientAddress(settings.trustedProxies, deps.log)
   const isHttps = createIsHttps(settings.trustedProxies)
+  const isShared = createIsShared(settings.trustedProxies)
   const personal = [`${basePath}/auth/`, `${basePath}/users`]
 
   return {
@@ -47,7 +50,11 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       const started = performance.now()
       const address = clientAddress(request, peer)
       const whole = withHost(request)
-      const exchange = exchanges.begin(whole, { address, isSecure: isHttps(request, peer) })
+      const exchange = exchanges.begin(whole, {
+        address,
+        isSecure: isHttps(request, peer),
+        isShared: isShared(request, peer),
+      })
       const response = hasPlainHost(request) ? await answer(routes, whole, exchange, deps.log) : refuseHost(exchange)
       const path = pathOf(whole.url)
       response.headers.set('x-request-id', exchange.requestId)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { hashPassword, verifyPassword } from '../../src/domain/passwords.ts'
+import { hashPassword, payInFull, verifyPassword } from '../../src/domain/passwords.ts'
 import { hashByArgon2Cffi, hashByPwdlib, password } from './foreignHashes.ts'
 
 const cost = { memoryKib: 8192, timeCost: 1 }
@@ -11,9 +11,9 @@ describe('a password hash', () => {
 
   test('fits its password and no other', async () => {
     const hash = await hashPassword('changeme', cost)
-    expect(await verifyPassword('changeme', hash, cost)).toBe(true)
+    expect(await verifyPassword('changeme', hash)).toBe('right')
     for (const other of ['Changeme', 'changeme ', 'changem', 'changeme\0']) {
-      expect(await verifyPassword(other, hash, cost)).toBe(false)
+      expect(await verifyPassword(other, hash)).toBe('wrong')
     }
   })
 
@@ -21,14 +21,14 @@ describe('a password hash', () => {
     ['pwdlib', hashByPwdlib],
     ['argon2-cffi', hashByArgon2Cffi],
   ])('of %s fits its password', async (_maker, hash) => {
-    expect(await verifyPassword(password, hash, cost)).toBe(true)
-    expect(await verifyPassword(`${password}r`, hash, cost)).toBe(false)
+    expect(await verifyPassword(password, hash)).toBe('right')
+    expect(await verifyPassword(`${password}r`, hash)).toBe('wrong')
   })
 
   test('of bcrypt reads 72 bytes and no more, as every other program does', async () => {
     const hash = await Bun.password.hash('a'.repeat(72), { algorithm: 'bcrypt', cost: 4 })
-    expect(await verifyPassword('a'.repeat(100), hash, cost)).toBe(true)
-    expect(await verifyPassword('a'.repeat(71), hash, cost)).toBe(false)
+    expect(await verifyPassword('a'.repeat(100), hash)).toBe('right')
+    expect(await verifyPassword('a'.repeat(71), hash)).toBe('wrong')
   })
 
   test.each([
@@ -38,7 +38,7 @@ describe('a password hash', () => {
     '$argon2id$v=19$m=8192,t=1,p=1$cw$cw',
     `$2b$03$${'a'.repeat(53)}`,
   ])('that only looks like one (%s) fits nothing', async (hash) => {
-    expect(await verifyPassword('changeme', hash, cost)).toBe(false)
+    expect(await verifyPassword('changeme', hash)).not.toBe('right')
   })
 
   test.each([
@@ -47,10 +47,42 @@ describe('a password hash', () => {
     'changeme',
     '$argon2id$v=19$m=4194305,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHQ',
     `$2b$31$${'a'.repeat(53)}`,
-  ])('that is %s fits nothing, at the price of a hash and no more', async (hash) => {
-    const started = process.cpuUsage()
-    expect(await verifyPassword('changeme', hash, { memoryKib: 65536, timeCost: 2 })).toBe(false)
-    // Work, not time: an honest hash of this cost is tens of milliseconds of processor, a shortcut a few microseconds.
-    expect(process.cpuUsage(started).user + process.cpuUsage(started).system).toBeGreaterThan(10_000)
+  ])('that is %s fits nothing, and costs nothing by itself', async (hash) => {
+    expect(await verifyPassword('changeme', hash)).toBe('unusable')
+  })
+})
+
+describe('a refusal', async () => {
+  // Work, not time: what the processor did for it, the median of several.
+  async function workOf(action: () => Promise<unknown>): Promise<number> {
+    const works: number[] = []
+    for (let run = 0; run < 5; run++) {
+      const started = process.cpuUsage()
+      await action()
+      const { user, system } = process.cpuUsage(started)
+      works.push(user + system)
+    }
+    return works.sort((a, b) => a - b)[2] ?? 0
+  }
+
+  const today = { memoryKib: 65536, timeCost: 2 }
+  const hashOfToday = await hashPassword('right', today)
+  const refuse = async (hash: string | undefined) => {
+    await payInFull('wrong', hash, await verifyPassword('wrong', hash), today)
+  }
+
+  test.each([
+    ['nobody', undefined],
+    ['a hash that is none', 'changeme'],
+    ['a hash that is too dear', '$argon2id$v=19$m=4194305,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHQ'],
+    ['a hash of an eighth of the memory', await hashPassword('right', { memoryKib: 8192, timeCost: 2 })],
+    ['a hash of 19 MiB', await hashPassword('right', { memoryKib: 19_456, timeCost: 2 })],
+    ['a hash of one pass', await hashPassword('right', { memoryKib: 65_536, timeCost: 1 })],
+    ['a cheap bcrypt', await Bun.password.hash('right', { algorithm: 'bcrypt', cost: 8 })],
+  ])('of %s is as much work as one of a hash of today', async (_what, hash) => {
+    const expected = await workOf(() => refuse(hashOfToday))
+    const work = await workOf(() => refuse(hash))
+    expect(work / expected).toBeGreaterThan(0.8)
+    expect(work / expected).toBeLessThan(1.25)
   })
 })

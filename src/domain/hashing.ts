@@ -1,0 +1,96 @@
+import type { Clock } from '../clock.ts'
+import { AppError } from '../error.ts'
+
+/** The places in which password hashes are computed: few, and first come, first served. */
+export interface Hashing {
+  /**
+   * Does `work` in a place of its own; `hasWaited` is true when somebody was before it. Throws `overloaded` when too many wait, and
+   * for work that has waited too long. A waiting place is given up when `signal` says that the client has gone away.
+   */
+  run<T>(work: (hasWaited: boolean) => Promise<T>, signal?: AbortSignal): Promise<T>
+  readonly running: number
+  readonly waiting: number
+}
+
+export interface HashingLimits {
+  /** At once: as many as there are cores. */
+  readonly places: number
+  /** Waiting behind them. */
+  readonly queue: number
+}
+
+/** Milliseconds after which nobody waits any longer for what comes out. */
+const longestWait = 12_000
+/** Milliseconds that a hash takes, before one was measured; and the share of the latest in the running mean. */
+const firstGuess = 100
+const share = 0.1
+
+interface Waiting {
+  readonly since: number
+  readonly begin: () => void
+  readonly refuse: (reason: AppError) => void
+}
+
+export function createHashing({ places, queue }: HashingLimits, clock: Clock): Hashing {
+  const waiting: Waiting[] = []
+  let running = 0
+  let usual = firstGuess
+
+  const overloaded = () =>
+    new AppError('overloaded', 'Too many sign-ins at once. Try again shortly.', {
+      retryAfter: Math.min(30, Math.max(1, Math.ceil((waiting.length * usual) / places / 1000))),
+    })
+
+  const waitForPlace = (signal: AbortSignal | undefined): Promise<void> => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const leave = () => {
+      const at = waiting.indexOf(own)
+      if (at < 0) return
+      waiting.splice(at, 1)
+      reject(new AppError('overloaded', 'The client has gone away.'))
+    }
+    const settle = <A extends unknown[]>(then: (...values: A) => void) => {
+      return (...values: A) => {
+        signal?.removeEventListener('abort', leave)
+        then(...values)
+      }
+    }
+    const own: Waiting = { since: clock(), begin: settle(resolve), refuse: settle(reject) }
+    waiting.push(own)
+    signal?.addEventListener('abort', leave)
+    return promise
+  }
+
+  /** The place goes on to who waits longest, and is never free in between: nobody who comes later is served before. */
+  const passOn = () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      if (clock() - next.since <= longestWait) return next.begin()
+      next.refuse(overloaded())
+    }
+    running--
+  }
+
+  return {
+    get running() {
+      return running
+    },
+    get waiting() {
+      return waiting.length
+    },
+    run: async (work, signal) => {
+      const hasToWait = running >= places
+      if (hasToWait) {
+        if (waiting.length >= queue) throw overloaded()
+        if (signal?.aborted) throw new AppError('overloaded', 'The client has gone away.')
+        await waitForPlace(signal)
+      } else running++
+      const began = performance.now()
+      try {
+        return await work(hasToWait)
+      } finally {
+        usual += share * (performance.now() - began - usual)
+        passOn()
+      }
+    },
+  }
+}
