@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { randomUUID } from 'node:crypto'
+import { accessToken, type Server, serve } from '../binary/binary.ts'
+import { createDatabase } from '../postgresql.ts'
+import { claimVectors } from './forgedClaims.ts'
+import { headerVectors } from './forgedHeaders.ts'
+import { spellingVectors } from './forgedSpellings.ts'
+import { again, longToken, readToken, type Workshop } from './forgery.ts'
+import { requestText, sendRaw } from './rawHttp.ts'
+
+// RFC 8725 and what has been broken in JWT libraries since 2015. Each forged token is that of a living session, rightly signed
+// wherever the attack does not say otherwise, so that it is refused for the one thing that is wrong with it.
+
+const secretKey = 'the signing key of these attacks, 32 bytes and more'
+const environment = {
+  SECRET_KEY: secretKey,
+  ADMIN_PASSWORD: 'a long enough pass phrase',
+  PASSWORD_MEMORY_KIB: '8192',
+  PASSWORD_TIME_COST: '1',
+}
+
+let server: Server
+let workshop: Workshop
+beforeAll(async () => {
+  server = await serve({ environment: { ...environment, DATABASE_URL: await createDatabase() } })
+  const token = await accessToken(server.url, 'admin', environment.ADMIN_PASSWORD)
+  const other = await accessToken(server.url, 'admin', environment.ADMIN_PASSWORD)
+  workshop = { ...readToken(token), token, other, secretKey }
+})
+afterAll(async () => {
+  const { code, stderr } = await server.stop()
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+})
+
+const ask = (token: string) =>
+  sendRaw(
+    server.origin,
+    requestText('GET', '/api/auth/me', [`Authorization: Bearer ${token}`, 'X-Request-Id: the-same']),
+  )
+
+const refusal = JSON.stringify({
+  type: 'urn:audittrail:problem:invalid_token',
+  title: 'Unauthorized',
+  status: 401,
+  detail: 'Could not validate credentials',
+  request_id: 'the-same',
+})
+
+describe.each([
+  ['the header', headerVectors],
+  ['the claims', claimVectors],
+  ['the spelling', spellingVectors],
+] as const)('a token forged in %s', (_where, vectors) => {
+  test.each(vectors)('%s is 401, in the same words as every other', async (_what, forge) => {
+    const answer = await ask(forge(workshop))
+    expect(answer.status).toBe(401)
+    expect(answer.body).toBe(refusal)
+    expect(answer.head).toContain('www-authenticate: Bearer')
+    expect(answer.head).toEqual((await ask('nonsense')).head)
+  })
+})
+
+describe('the tokens that these are made from', () => {
+  test('are good, so that each refusal above has the reason that it names', async () => {
+    expect((await ask(workshop.token)).status).toBe(200)
+    expect((await ask(again(workshop))).status).toBe(200)
+  })
+
+  test('may be 4,096 characters long, and not one more', async () => {
+    expect((await ask(longToken(workshop, 4096))).status).toBe(200)
+    expect((await ask(longToken(workshop, 4097))).body).toBe(refusal)
+    expect((await ask(longToken(workshop, 15_000))).body).toBe(refusal)
+    // Bun's own limit of 16 KB for a head.
+    expect((await ask(longToken(workshop, 20_000))).status).toBe(431)
+  })
+})
+
+describe('a token of another installation', () => {
+  test('opens nothing here, were its users and sessions the same', async () => {
+    const elsewhere = await serve({
+      environment: { ...environment, SECRET_KEY: randomUUID(), DATABASE_URL: await createDatabase() },
+    })
+    const token = await accessToken(elsewhere.url, 'admin', environment.ADMIN_PASSWORD)
+    expect((await ask(token)).body).toBe(refusal)
+    await elsewhere.stop()
+  })
+})
