@@ -33,7 +33,17 @@ const goodClaims = () => ({
 
 /** A token with a right signature over whatever it is given. */
 function forge(header: object, claims: object, hash = 'sha256', key: string | Buffer = secretKey): string {
-  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  return forgeText(JSON.stringify(header), JSON.stringify(claims), hash, key)
+}
+
+/** The same over texts or bytes as they stand. */
+function forgeText(
+  header: string | Uint8Array,
+  claims: string | Uint8Array,
+  hash = 'sha256',
+  key: string | Buffer = secretKey,
+): string {
+  const encode = (value: string | Uint8Array) => Buffer.from(value as string).toString('base64url')
   const input = `${encode(header)}.${encode(claims)}`
   return `${input}.${createHmac(hash, key).update(input).digest('base64url')}`
 }
@@ -148,5 +158,138 @@ describe('our verifier and the library', () => {
       ),
       { numRuns: 500 },
     )
+  })
+})
+
+/** What a token has to be, written once more and from the documents alone (RFC 7519, RFC 9068, docs/decisions/0004). */
+function isAcceptable(claims: Record<string, unknown>, now: number): boolean {
+  const text = (name: string, pattern: RegExp) => typeof claims[name] === 'string' && pattern.test(claims[name])
+  const id = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+  const whole = (name: string, from: number, to: number) => {
+    const value = claims[name]
+    return typeof value === 'number' && Math.floor(value) === value && value >= from && value <= to
+  }
+  const far = 9007199254740991
+  return (
+    text('iss', /^audittrail$/) &&
+    text('aud', /^audittrail(\/password-change)?$/) &&
+    text('sub', /^[^\0\p{Surrogate}]*$/u) &&
+    text('uid', id) &&
+    text('sid', id) &&
+    text('jti', id) &&
+    Array.isArray(claims.roles) &&
+    !claims.roles.some((role) => typeof role !== 'string') &&
+    whole('iat', 0, now + 5) &&
+    whole('exp', now + 1, far) &&
+    (!('nbf' in claims) || whole('nbf', 0, now))
+  )
+}
+
+function isCanonical(text: string): boolean {
+  try {
+    return JSON.stringify(JSON.parse(text)) === text
+  } catch {
+    return false
+  }
+}
+
+describe('rightly signed claims', () => {
+  const nearby = fc.integer({ min: -8, max: 8 }).map((n) => seconds() + n)
+  const odd = fc.oneof(
+    fc.jsonValue(),
+    nearby,
+    fc.double(),
+    fc.constantFrom<unknown>(
+      undefined,
+      2 ** 53,
+      -0,
+      '',
+      '\0',
+      'a\0b',
+      '\ud800',
+      [],
+      ['audittrail'],
+      'audittrail',
+      user.id,
+    ),
+    fc.constantFrom('audittrail/password-change', user.id.toUpperCase(), `${user.id}\n`),
+    fc.string({ unit: 'binary' }),
+  )
+  /** Mostly what it should be, so that often all are good but one. */
+  const mostly = (good: unknown) =>
+    fc.oneof({ weight: 12, arbitrary: fc.constant(good) }, { weight: 1, arbitrary: odd })
+  const anyClaims = fc.record({
+    iss: mostly('audittrail'),
+    aud: fc.oneof(mostly('audittrail'), mostly('audittrail/password-change')),
+    sub: fc.oneof(mostly('ada'), fc.string({ unit: 'binary' })),
+    uid: mostly(user.id),
+    sid: mostly(user.id),
+    jti: mostly(user.id),
+    roles: fc.oneof(mostly([]), mostly(['admin']), fc.array(fc.oneof(fc.string(), fc.string(), odd))),
+    iat: fc.oneof(mostly(0), nearby),
+    exp: fc.oneof(mostly(Number.MAX_SAFE_INTEGER), nearby),
+    nbf: fc.oneof(mostly(undefined), nearby),
+    extra: mostly(undefined),
+  })
+
+  test('are accepted when an independent reading of the rules accepts them, and never otherwise', () => {
+    const seen = { accepted: 0, refused: 0 }
+    fc.assert(
+      fc.property(anyClaims, (claims) => {
+        const text = JSON.stringify(claims)
+        const expected = isAcceptable(JSON.parse(text), seconds())
+        seen[expected ? 'accepted' : 'refused']++
+        const token = forgeText(JSON.stringify(goodHeader), text)
+        expect(tokens.verify(token) !== undefined).toBe(expected)
+        // Once more, as it may be remembered.
+        expect(tokens.verify(token) !== undefined).toBe(expected)
+      }),
+      { numRuns: 3000 },
+    )
+    expect(Math.min(seen.accepted, seen.refused)).toBeGreaterThan(300)
+  })
+
+  test('are refused in every other spelling', () => {
+    const spellings = [
+      (text: string, at: number) => `${text.slice(0, at)} ${text.slice(at)}`,
+      (text: string, at: number) => `${text.slice(0, at)}\n${text.slice(at)}`,
+      (text: string, at: number) => `${text.slice(0, at)}\\u00${text.charCodeAt(at).toString(16)}${text.slice(at + 1)}`,
+      (text: string) => text.replace('{', '{"exp":1,'),
+      (text: string) => text.replace(/}$/, `,"sub":"ada"}`),
+      (text: string) => text.replace(/"exp":\d+/, '$&.0'),
+      (text: string) => text.replace(/"exp":\d+/, '$&e0'),
+      (text: string) => text.replace(/"iat":/, '$&-'),
+      (text: string) => `\ufeff${text}`,
+    ]
+    fc.assert(
+      fc.property(fc.constantFrom(...spellings), fc.nat(), fc.boolean(), (respell, n, inHeader) => {
+        const [header, claims] = [JSON.stringify(goodHeader), JSON.stringify(goodClaims())]
+        const [before, after] = inHeader
+          ? [header, respell(header, n % header.length)]
+          : [claims, respell(claims, n % claims.length)]
+        // A space in a name makes another name, and no other spelling.
+        fc.pre(after !== before && !isCanonical(after))
+        expect(tokens.verify(inHeader ? forgeText(after, claims) : forgeText(header, after))).toBeUndefined()
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('of any bytes are read without an error', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ maxLength: 200 }), (header, claims) => {
+        expect(tokens.verify(forgeText(header, claims))).toBeUndefined()
+        expect(tokens.verify(forgeText(JSON.stringify(goodHeader), claims))).toBeUndefined()
+      }),
+    )
+  })
+
+  test('that were accepted once are refused from the second in which they expire', () => {
+    const before = time.now
+    const token = forge(goodHeader, { ...goodClaims(), exp: seconds() + 1 })
+    expect(tokens.verify(token)).toBeDefined()
+    time.now = (seconds() + 1) * 1000
+    expect(tokens.verify(token)).toBeUndefined()
+    time.now = before
   })
 })
