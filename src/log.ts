@@ -57,15 +57,27 @@ export function printable(line: string): string {
   return line.replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, escapeUnits)
 }
 
-/** Where an error happened, for the log; its message only where it cannot quote what a client sent. */
+/**
+ * Where an error happened, for the log. Its message only where we wrote it ourselves: the engine's own quote the value that
+ * did not fit (`"changeme" is not a function`), the driver's SQL and parameters.
+ */
 export function describeError(error: unknown): LogFields {
-  const { name = 'Error', message = '', stack = '' } = error instanceof Error ? error : {}
-  const isQuotable = error instanceof AppError || error instanceof TypeError || error instanceof RangeError
-  const frames = stack.split('\n').filter((line) => /^\s*at /.test(line))
+  const {
+    name = 'Error',
+    message = '',
+    stack = '',
+    code,
+  } = error instanceof Error ? (error as NodeJS.ErrnoException) : {}
+  // The message stands before the frames, and may hold lines that look like some.
+  const frames = stack.slice(stack.indexOf(message) + message.length).split('\n')
   return {
     error: name,
-    ...(isQuotable ? { message } : {}),
-    stack: frames.slice(0, 8).map((line) => line.trim()),
+    code: typeof code === 'string' && /^\w{1,50}$/.test(code) ? code : undefined,
+    message: error instanceof AppError ? message : undefined,
+    stack: frames
+      .filter((line) => /^\s*at /.test(line))
+      .slice(0, 8)
+      .map((line) => line.trim()),
   }
 }
 

@@ -92,11 +92,12 @@ function rightmostUntrusted(forwarded: string, peer: string, trusted: BlockList)
   return nearest
 }
 
-/** Without brackets and port, and IPv4 written as IPv4; undefined for what is no address. */
+/** Without brackets, port and zone, and IPv4 written as IPv4; undefined for what is no address. */
 function plainAddress(text: string): string | undefined {
   const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare
-  return isIP(mapped) ? mapped.toLowerCase() : undefined
+  // A zone (`%eth0`) is a name within one machine: it would make many addresses of one.
+  return isIP(mapped) ? mapped.replace(/%.*$/, '').toLowerCase() : undefined
 }
 
 function blockList(networks: readonly string[]): BlockList {

@@ -5,6 +5,7 @@ import { describeError, type Log } from '../log.ts'
 import { createAttempts } from './attempts.ts'
 import { createClientAddress, createIsHttps, createIsShared } from './clientAddress.ts'
 import { createExchanges, type Exchange } from './exchange.ts'
+import { loggedPath } from './loggedPath.ts'
 import { problemResponse } from './problem.ts'
 import { createRefreshTokens } from './refreshTokens.ts'
 import { createRoutes, type Routes } from './routes.ts'
@@ -62,7 +63,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       if (personal.some((prefix) => path.startsWith(prefix))) response.headers.set('cache-control', 'no-store')
       deps.log.info('request', {
         method: request.method,
-        path: path.slice(0, 200),
+        path: loggedPath(path),
         status: response.status,
         duration_ms: Math.round((performance.now() - started) * 100) / 100,
         address,

@@ -27,6 +27,8 @@ describe('the client address', () => {
     ['is IPv6 too, with brackets and port', ['[2001:DB8::1]:4711'], 'fd00::2', '2001:db8::1'],
     ['is IPv4 where the socket is IPv6', [], '::ffff:203.0.113.9', '203.0.113.9'],
     ['is trusted in that spelling too', ['198.51.100.1'], '::ffff:127.0.0.1', '198.51.100.1'],
+    ['loses its zone', ['2001:db8::1%eth0'], '127.0.0.1', '2001:db8::1'],
+    ['loses its zone in brackets', ['[fe80::1%4]:80'], '127.0.0.1', 'fe80::1'],
     ['stops at what is no address', ['198.51.100.1, unknown'], '127.0.0.1', '127.0.0.1'],
     ['stops at an empty header', [''], '127.0.0.1', '127.0.0.1'],
   ])('%s', (_what, forwarded, peer, expected) => {
