@@ -14,6 +14,7 @@ import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './
 import { AppError } from './error.ts'
 import type { Http, HttpSettings } from './http/server.ts'
 import { describeError, type Log } from './log.ts'
+import { lowerPoolPriority } from './poolPriority.ts'
 import { version } from './version.ts'
 
 // Drizzle, Elysia and the embedded engine are imported when they are needed: a process listens, and says that it is alive,
@@ -188,6 +189,7 @@ export function keepHouse({ deps }: Pick<App, 'deps'>): () => void {
   let isEnding = false
   const round = async () => {
     try {
+      await lowerPoolPriority()
       const swept = await sweepDeadSessions(deps, () => isEnding)
       if (swept > 0) deps.log.info('sessions.swept', { swept })
       await sweepForgottenFailures(deps, () => isEnding)
