@@ -34,7 +34,10 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
       },
       {
         query: t.Object({
-          all: t.Optional(t.UnionEnum(['true', 'false'], { description: 'every session of the user' })),
+          // Not UnionEnum, whose first value is what is meant where none is given.
+          all: t.Optional(
+            t.Union([t.Literal('true'), t.Literal('false')], { description: 'every session of the user' }),
+          ),
         }),
         ...silentOperation({
           operationId: 'logout',

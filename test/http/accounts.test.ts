@@ -156,6 +156,16 @@ describe.each(databaseKinds)('accounts and sessions on %s', (kind) => {
       expect((await refresh(grant.refresh_token)).status).toBe(400)
     })
 
+    test('by logout leaves the others of the user alone', async () => {
+      const { username } = await makeUser()
+      const [first, second, there] = [await signIn(username), await signIn(username), await signIn(username)]
+      expect((await json('POST', '/auth/logout', first.access_token)).status).toBe(204)
+      expect((await json('POST', '/auth/logout?all=false', second.access_token)).status).toBe(204)
+      expect(await statusOfMe(first.access_token)).toBe(401)
+      expect(await statusOfMe(second.access_token)).toBe(401)
+      expect(await statusOfMe(there.access_token)).toBe(200)
+    })
+
     test('by logout everywhere bites everywhere', async () => {
       const { username } = await makeUser()
       const [here, there] = [await signIn(username), await signIn(username)]
