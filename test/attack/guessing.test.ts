@@ -1,0 +1,217 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import postgres from 'postgres'
+import { accessToken, login, me, run, type Server, serve } from '../binary/binary.ts'
+import { createDatabase } from '../postgresql.ts'
+
+const good = 'a long enough pass phrase'
+const secretKey = 'k'.repeat(32)
+
+/** As behind a trusted proxy: each attempt from the address that it is given. */
+function attempt(url: string, username: string, password: string, address: string): Promise<Response> {
+  return fetch(`${url}/auth/login`, {
+    method: 'POST',
+    body: new URLSearchParams({ username, password }),
+    headers: { 'x-forwarded-for': address },
+  })
+}
+
+let addresses = 0
+/** An address that nobody has failed from. */
+function freshAddress(): string {
+  const number = ++addresses
+  return `198.${18 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`
+}
+
+describe('guessing at two replicas of the compiled binary', () => {
+  let environment: Record<string, string>
+  let replicas: Server[]
+  const urlOf = (index: number) => replicas[index % 2]?.url ?? ''
+  beforeAll(async () => {
+    environment = {
+      DATABASE_URL: await createDatabase(),
+      SECRET_KEY: secretKey,
+      TRUSTED_PROXIES: '127.0.0.1',
+      PASSWORD_MEMORY_KIB: '8192',
+      PASSWORD_TIME_COST: '1',
+    }
+    replicas = [await serve({ environment }), await serve({ environment })]
+    for (const name of ['ada', 'bob', 'eve'])
+      expect((await run(['user', 'add', name], { environment, input: good })).code).toBe(0)
+  })
+  afterAll(() => Promise.all(replicas.map((replica) => replica.stop())))
+
+  test('by two hundred at once is stopped after a handful, whichever replica they ask', async () => {
+    const address = freshAddress()
+    const statuses = await Promise.all(
+      Array.from({ length: 200 }, async (_, index) => (await attempt(urlOf(index), 'ada', 'wrong', address)).status),
+    )
+    const refused = statuses.filter((status) => status === 401).length
+    // Six, and what was in the few places for hashes while the sixth was counted.
+    expect(refused).toBeLessThanOrEqual(10)
+    expect(refused).toBeGreaterThanOrEqual(6)
+    expect(statuses.filter((status) => status === 429).length).toBe(200 - refused)
+    expect((await attempt(urlOf(0), 'ada', good, freshAddress())).status).toBe(200)
+  })
+
+  test('is counted by both replicas together, and lifted for both by a command', async () => {
+    const address = freshAddress()
+    for (let index = 0; index < 6; index++)
+      expect((await attempt(urlOf(index), 'bob', 'wrong', address)).status).toBe(401)
+    for (const index of [0, 1]) {
+      const refused = await attempt(urlOf(index), 'bob', good, address)
+      expect(refused.status).toBe(429)
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+    }
+    expect((await run(['block', 'list'], { environment })).stdout).toContain('bob')
+    expect(await run(['block', 'lift', 'Bob'], { environment })).toMatchObject({
+      code: 0,
+      stdout: 'Blocks lifted: 2.\n',
+    })
+    expect((await attempt(urlOf(1), 'bob', good, address)).status).toBe(200)
+    expect(await run(['block', 'lift', 'nobody-here'], { environment })).toMatchObject({ code: 1 })
+  })
+
+  test('with a device cookie of one replica the owner signs in at the other, through all of it', async () => {
+    const cookie = (await attempt(urlOf(0), 'eve', good, freshAddress())).headers.get('set-cookie')?.split(';')[0] ?? ''
+    for (let index = 0; index < 9; index++) await attempt(urlOf(index), 'eve', 'wrong', freshAddress())
+    const body = () => new URLSearchParams({ username: 'eve', password: good })
+    const ask = (headers: Record<string, string>) =>
+      fetch(`${urlOf(1)}/auth/login`, { method: 'POST', body: body(), headers })
+    expect((await ask({ 'x-forwarded-for': freshAddress() })).status).toBe(429)
+    expect((await ask({ 'x-forwarded-for': freshAddress(), cookie })).status).toBe(200)
+  })
+})
+
+describe('telling who exists', () => {
+  let server: Server
+  let client: postgres.Sql
+  const users: string[] = []
+  beforeAll(async () => {
+    const url = await createDatabase()
+    server = await serve({
+      environment: { DATABASE_URL: url, SECRET_KEY: secretKey, TRUSTED_PROXIES: '127.0.0.1', ADMIN_PASSWORD: good },
+    })
+    client = postgres(url, { max: 1, onnotice: () => {} })
+    const today = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 65_536, timeCost: 2 })
+    const cheap = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 })
+    for (let number = 0; number < 10; number++) {
+      for (const [kind, hash] of [
+        ['today', today],
+        ['cheap', cheap],
+        ['disabled', today],
+      ] as const)
+        await client`INSERT INTO users (username, hashed_password, full_name, is_active)
+          VALUES (${`${kind}${number}`}, ${hash}, 'User', ${kind !== 'disabled'})`
+      users.push(`today${number}`)
+    }
+  })
+  afterAll(async () => {
+    await client.end()
+    await server.stop()
+  })
+
+  /** The answer without what is the request's own. */
+  async function answerOf(response: Response) {
+    const { request_id: _id, ...problem } = (await response.json()) as Record<string, unknown>
+    const headers = [...response.headers].filter(([name]) => !['x-request-id', 'date'].includes(name))
+    return { status: response.status, headers, problem }
+  }
+
+  test('an unknown name, a wrong password and a disabled user get the same answer, but for the id of the request', async () => {
+    const answers = [
+      await answerOf(await attempt(server.url, 'nobody', 'wrong', freshAddress())),
+      await answerOf(await attempt(server.url, 'today0', 'wrong', freshAddress())),
+      await answerOf(await attempt(server.url, 'disabled0', 'wrong', freshAddress())),
+      await answerOf(await attempt(server.url, 'disabled0', good, freshAddress())),
+      await answerOf(await attempt(server.url, 'cheap0', 'wrong', freshAddress())),
+    ]
+    for (const answer of answers) expect(answer).toEqual(answers[0] as (typeof answers)[number])
+  })
+
+  /** Seconds that the server's processor has worked so far. Work, not time: another program on the machine does not change it. */
+  function workOf(): number {
+    const fields = readFileSync(`/proc/${server.process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  }
+
+  test('costs the server the same work for each of them', async () => {
+    const spent: Record<string, number> = { unknown: 0, today: 0, cheap: 0, disabled: 0 }
+    for (let round = 0; round < 6; round++) {
+      for (const kind of Object.keys(spent)) {
+        const before = workOf()
+        for (let number = 0; number < 2; number++) {
+          const name = `${kind}${(round + number) % 10}`
+          const password = kind === 'disabled' && number === 0 ? good : 'wrong'
+          expect((await attempt(server.url, name, password, freshAddress())).status).toBe(401)
+        }
+        spent[kind] = (spent[kind] ?? 0) + workOf() - before
+      }
+    }
+    for (const kind of ['unknown', 'cheap', 'disabled']) {
+      // Twelve samples in ticks of 10 ms, and a shortcut would be a tenth of it.
+      expect((spent[kind] ?? 0) / (spent.today ?? 0)).toBeGreaterThan(0.75)
+      expect((spent[kind] ?? 0) / (spent.today ?? 0)).toBeLessThan(1.33)
+    }
+  })
+})
+
+describe('a storm of logins', () => {
+  test('two hundred at once are each answered, by a token or by when to try again, and who is signed in is served meanwhile', async () => {
+    const environment = { SECRET_KEY: secretKey, ADMIN_PASSWORD: good, DATABASE_URL: await createDatabase() }
+    const server = await serve({ environment })
+    const token = await accessToken(server.url, 'admin', good)
+    const storm = Promise.all(Array.from({ length: 200 }, () => login(server.url, 'admin', good)))
+    for (let count = 0; count < 20; count++) expect((await me(server.url, token)).status).toBe(200)
+    const answers = await storm
+    for (const answer of answers) {
+      if (answer.status === 200) continue
+      expect(answer.status).toBe(503)
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+    }
+    expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(0)
+    expect((await login(server.url, 'admin', good)).status).toBe(200)
+    await server.stop()
+  })
+
+  test('more than the places and the queue hold are refused at once, without a hash', async () => {
+    const environment = {
+      SECRET_KEY: secretKey,
+      ADMIN_PASSWORD: good,
+      DATABASE_URL: await createDatabase(),
+      PASSWORD_CONCURRENCY: '1',
+      PASSWORD_MEMORY_KIB: '19456',
+    }
+    const server = await serve({ environment })
+    const answers = await Promise.all(Array.from({ length: 150 }, () => login(server.url, 'admin', good)))
+    const refused = answers.filter(({ status }) => status === 503)
+    expect(refused.length).toBeGreaterThanOrEqual(49)
+    expect(await refused[0]?.json()).toMatchObject({ type: 'urn:audittrail:problem:overloaded' })
+    await server.stop()
+  })
+
+  test('clients that go away give up their places in the queue', async () => {
+    const environment = {
+      SECRET_KEY: secretKey,
+      ADMIN_PASSWORD: good,
+      DATABASE_URL: await createDatabase(),
+      PASSWORD_CONCURRENCY: '1',
+      PASSWORD_MEMORY_KIB: '19456',
+    }
+    const server = await serve({ environment })
+    const gone = new AbortController()
+    const body = new URLSearchParams({ username: 'admin', password: good })
+    const leaving = Array.from({ length: 100 }, () =>
+      fetch(`${server.url}/auth/login`, { method: 'POST', body, signal: gone.signal }).catch(() => undefined),
+    )
+    // One at least has its answer by now: the others are in the queue.
+    await Promise.race(leaving)
+    gone.abort()
+    await Promise.all(leaving)
+    expect((await login(server.url, 'admin', good)).status).toBe(200)
+    const served = server.output.stdout.split('\n').filter((line) => line.includes('"login.succeeded"')).length
+    // Of a hundred that left, only what had begun was done: first come, first served, and the last one did not wait for them.
+    expect(served).toBeLessThan(20)
+    await server.stop()
+  })
+})
