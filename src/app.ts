@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -8,7 +7,7 @@ import type { DatabaseTarget } from './db/connection.ts'
 import type { Database } from './db/database.ts'
 import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey, refuseOthersFiles } from './db/dataDirectory.ts'
 import type { Deps } from './domain/deps.ts'
-import { createHashing } from './domain/hashing.ts'
+import { createHashing, hashingLimits } from './domain/hashing.ts'
 import { sweepDeadSessions, sweepForgottenFailures } from './domain/housekeeping.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './domain/seed.ts'
 import { AppError } from './error.ts'
@@ -95,29 +94,15 @@ export async function openApp(
   }
 }
 
-/** Sign-ins that may wait for one place in which hashes are computed: about ten seconds' worth. */
-const waitingPerPlace = 100
-
-/**
- * `auto`: a place for each core, since a hash keeps one busy; fewer where half of the memory that the process may use
- * (its container's limit) does not hold so many hashes.
- */
-function hashingPlaces({ passwordConcurrency, passwordMemoryKib }: Config): number {
-  if (passwordConcurrency !== 'auto') return passwordConcurrency
-  const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY
-  const fitting = Math.floor(limit / 2 / (passwordMemoryKib * 1024))
-  return Math.max(1, Math.min(availableParallelism(), fitting))
-}
-
 function wireDeps(database: Database, config: Config, { log, clock }: Pick<Surroundings, 'log' | 'clock'>): Deps {
-  const places = hashingPlaces(config)
+  const hashCost = { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost }
   return {
     database,
     clock,
     log,
-    hashing: createHashing({ places, queue: places * waitingPerPlace }, clock),
+    hashing: createHashing(hashingLimits(config.passwordConcurrency, hashCost), clock),
     settings: {
-      hashCost: { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost },
+      hashCost,
       passwordMinLength: config.passwordMinLength,
       accessTokenSeconds: config.accessTokenExpireMinutes * 60,
       refreshLifetimeDays: config.refreshTokenExpireDays,

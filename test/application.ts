@@ -82,8 +82,10 @@ export async function openTestApplication(
     login: (username = 'admin', password = 'changeme') =>
       application.call('/auth/login', { method: 'POST', body: new URLSearchParams({ username, password }) }),
     accessToken: async (username, password) => {
-      const answer = (await (await application.login(username, password)).json()) as { access_token: string }
-      return answer.access_token
+      const response = await application.login(username, password)
+      const { access_token: token } = (await response.json()) as { access_token?: string }
+      if (token === undefined) throw new Error(`login answered ${response.status}`)
+      return token
     },
     me: (token) => application.call('/auth/me', { headers: { authorization: `Bearer ${token}` } }),
     sql: (query) => connection.client.unsafe(query),

@@ -1,5 +1,7 @@
+import { availableParallelism } from 'node:os'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../error.ts'
+import type { HashCost } from './passwords.ts'
 
 /** The places in which password hashes are computed: few, and first come, first served. */
 export interface Hashing {
@@ -17,6 +19,20 @@ export interface HashingLimits {
   readonly places: number
   /** Waiting behind them. */
   readonly queue: number
+}
+
+/** Sign-ins that may wait for one place: about ten seconds' worth. */
+const waitingPerPlace = 100
+
+/**
+ * `auto`: a place for each core, since a hash keeps one busy; fewer where half of the memory that the process may use
+ * (its container's limit) does not hold so many hashes.
+ */
+export function hashingLimits(places: number | 'auto', { memoryKib }: HashCost): HashingLimits {
+  const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY
+  const fitting = Math.floor(limit / 2 / (memoryKib * 1024))
+  const chosen = places === 'auto' ? Math.max(1, Math.min(availableParallelism(), fitting)) : places
+  return { places: chosen, queue: chosen * waitingPerPlace }
 }
 
 /** Milliseconds after which nobody waits any longer for what comes out. */

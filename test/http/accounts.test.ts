@@ -632,6 +632,9 @@ describe('every route, as every kind of caller', () => {
       'POST /users/{id}/password': boss(404),
       'GET /users/{id}/sessions': boss(404),
       'DELETE /users/{id}/sessions': boss(404),
+      'GET /blocks': boss(200),
+      'DELETE /blocks/{id}': boss(404),
+      'DELETE /users/{id}/blocks': boss(404),
     })
     await application.close()
   })
