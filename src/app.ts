@@ -119,8 +119,9 @@ export async function openHttp({ deps }: App, config: Config): Promise<Http> {
 }
 
 function httpSettings(config: Config, secretKey: string): HttpSettings {
-  const { basePath, issuer, audience, trustedProxies } = config
-  return { basePath, issuer, audience, trustedProxies, secretKey, docs: config.docs === 'on' ? { version } : undefined }
+  const { basePath, issuer, audience, trustedProxies, corsOrigins } = config
+  const docs = config.docs === 'on' ? { version } : undefined
+  return { basePath, issuer, audience, trustedProxies, corsOrigins, secretKey, docs }
 }
 
 /** The OpenAPI document of the product as it is set, without opening anything: a pool that nobody asks connects to nothing. */

@@ -135,6 +135,13 @@ export const settings = {
     parse: parseNetworks,
     emptyMeans: 'empty',
   }),
+  corsOrigins: required({
+    env: 'CORS_ORIGINS',
+    doc: 'origins (https://app.example.com, comma between) whose pages may call from a browser; none: those of the same origin alone',
+    default: '',
+    parse: parseOrigins,
+    emptyMeans: 'empty',
+  }),
   docs: required({
     env: 'DOCS',
     doc: 'on or off: the docs page at /docs and the document at /openapi.json',
@@ -229,4 +236,20 @@ function parseNetwork(network: string): string {
   if (!isRight)
     throw new Error('IP addresses or networks in CIDR notation, with a comma between (127.0.0.1, 172.16.0.0/12)')
   return network
+}
+
+function parseOrigins(text: string): readonly string[] {
+  const origins = text.split(',').map((origin) => origin.trim())
+  return Object.freeze(origins.filter((origin) => origin !== '').map(parseOrigin))
+}
+
+/** As a browser writes it, since it is compared letter by letter. */
+function parseOrigin(origin: string): string {
+  const isRight = /^https?:\/\//.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
+  if (!isRight)
+    throw new Error(
+      'exact origins as browsers write them, with a comma between (https://app.example.com, http://localhost:5173): ' +
+        'no path, no slash at the end, no default port, small letters, neither * nor null',
+    )
+  return origin
 }

@@ -46,7 +46,12 @@ const settings: DomainSettings = {
 
 export async function openTestApplication(
   kind: DatabaseKind,
-  { basePath = '/api', trustedProxies = [] as readonly string[], isDocumented = true } = {},
+  {
+    basePath = '/api',
+    trustedProxies = [] as readonly string[],
+    corsOrigins = [] as readonly string[],
+    isDocumented = true,
+  } = {},
 ): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
   const connection = connect(target)
@@ -64,7 +69,7 @@ export async function openTestApplication(
   const secretKey = randomBytes(32).toString('hex')
   const http = createHttp(
     deps,
-    { secretKey, issuer: 'audittrail', audience: 'audittrail', basePath, trustedProxies, docs },
+    { secretKey, issuer: 'audittrail', audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs },
     clock,
   )
 

@@ -28,7 +28,7 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
   const loading = Promise.withResolvers<Http>()
   const stopping: (() => void | Promise<void>)[] = [claim.release]
   try {
-    const listener = listen(config, handleOnceLoaded(config.basePath, loading.promise))
+    const listener = listen(config, handleOnceLoaded(config, loading.promise))
     stopping.unshift(listener.stop)
     // The event loop gets its turns while the rest is loaded, so that a first probe is answered at once.
     await Bun.sleep(1)

@@ -7,6 +7,7 @@ import type { Guards } from './guard.ts'
 import { jsonBody } from './json.ts'
 import { operation, silentOperation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
+import { queryParameters } from './query.ts'
 import { SessionList, sessionExample, shownSession } from './sessionList.ts'
 
 const PasswordBody = t.Object(
@@ -33,7 +34,7 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
         return new Response(null, { status: 204 })
       },
       {
-        query: t.Object({
+        ...queryParameters({
           // Not UnionEnum, whose first value is what is meant where none is given.
           all: t.Optional(
             t.Union([t.Literal('true'), t.Literal('false')], { description: 'every session of the user' }),

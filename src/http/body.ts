@@ -12,17 +12,39 @@ export function mediaTypeOf(request: Request, howToSend: string): string {
   return (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
 }
 
-/** The body's bytes, counted while they come in. Throws `payload_too_large`. */
-export async function readBody(request: Request): Promise<Buffer> {
+/** Milliseconds within which a body is there as a whole. */
+const bodyWithin = 10_000
+
+/**
+ * The body's bytes, counted while they come in. Throws `payload_too_large`, `request_timeout` when it is not there within so many
+ * milliseconds, and `invalid_request` when the client breaks off.
+ */
+export async function readBody(request: Request, within = bodyWithin): Promise<Buffer> {
   if (Number(request.headers.get('content-length') ?? 0) > longestBody) throw tooLarge()
+  if (request.body === null) return Buffer.alloc(0)
+  const reader = request.body.getReader()
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(tooSlow(within)), within)
+  try {
+    return await collect(() => Promise.race([reader.read(), late]))
+  } catch (error) {
+    reader.cancel().catch(() => {})
+    throw error instanceof AppError ? error : malformed('The body broke off.')
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function collect(read: () => Promise<{ done: boolean; value?: Uint8Array | undefined }>): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request.body ?? []) {
-    size += chunk.byteLength
+  for (;;) {
+    const { value } = await read()
+    if (value === undefined) return Buffer.concat(chunks)
+    size += value.byteLength
     if (size > longestBody) throw tooLarge()
-    chunks.push(chunk)
+    chunks.push(value)
   }
-  return Buffer.concat(chunks)
 }
 
 /** Throws `invalid_request` for bytes that are not UTF-8, where the platform would put U+FFFD and make two texts one. */
@@ -40,4 +62,8 @@ export function malformed(detail: string): AppError {
 
 function tooLarge(): AppError {
   return new AppError('payload_too_large', `The body is longer than ${longestBody} bytes.`)
+}
+
+function tooSlow(within: number): AppError {
+  return new AppError('request_timeout', `The body was not there within ${Math.ceil(within / 1000)} seconds.`)
 }

@@ -1,5 +1,9 @@
 import { AppError } from '../error.ts'
+import { createAnswerHeaders } from './answerHeaders.ts'
+import { createIsHttps } from './clientAddress.ts'
+import { createCors } from './cors.ts'
 import { requestIdOf } from './exchange.ts'
+import { pathOf } from './requestTarget.ts'
 
 // Nothing heavy is imported here: this is what the process has of HTTP before the framework is loaded.
 
@@ -29,11 +33,18 @@ export function listen({ host, port }: { readonly host: string; readonly port: n
   }
 }
 
+export interface EarlySettings {
+  readonly basePath: string
+  readonly trustedProxies: readonly string[]
+  readonly corsOrigins: readonly string[]
+}
+
 /**
  * What answers until `loading` is done, and then hands on. `/health` says from the first moment that the process is alive, as
  * its route will; everything else waits for the routes.
  */
-export function handleOnceLoaded(basePath: string, loading: Promise<{ readonly handle: Handler }>): Handler {
+export function handleOnceLoaded(settings: EarlySettings, loading: Promise<{ readonly handle: Handler }>): Handler {
+  const alive = createAlive(settings)
   let loaded: { readonly handle: Handler } | undefined
   loading.then(
     (http) => {
@@ -41,22 +52,21 @@ export function handleOnceLoaded(basePath: string, loading: Promise<{ readonly h
     },
     () => {},
   )
-  return (request, peer) => {
-    if (loaded) return loaded.handle(request, peer)
-    const isHealth =
-      (request.method === 'GET' || request.method === 'HEAD') && request.url.endsWith(`${basePath}/health`)
-    return isHealth ? alive(request) : loading.then((http) => http.handle(request, peer))
-  }
+  return (request, peer) =>
+    loaded?.handle(request, peer) ?? alive(request, peer) ?? loading.then((http) => http.handle(request, peer))
 }
 
-function alive(request: Request): Response {
-  return new Response('{"status":"ok"}', {
-    headers: {
-      'content-type': 'application/json;charset=utf-8',
-      'x-content-type-options': 'nosniff',
-      'x-request-id': requestIdOf(request),
-    },
-  })
+/** Answers as the route `/health` will, and nothing else. */
+function createAlive({ basePath, trustedProxies, corsOrigins }: EarlySettings) {
+  const withHeaders = createAnswerHeaders(basePath, createCors(corsOrigins))
+  const isHttps = createIsHttps(trustedProxies)
+  return (request: Request, peer?: string): Response | undefined => {
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    const path = `${basePath}/health`
+    if (!isRead || pathOf(request.url) !== path || request.url.includes('?')) return undefined
+    const response = new Response('{"status":"ok"}', { headers: { 'content-type': 'application/json;charset=utf-8' } })
+    return withHeaders(response, request, path, { requestId: requestIdOf(request), isSecure: isHttps(request, peer) })
+  }
 }
 
 function serve(handle: Handler, hostname: string, port: number) {

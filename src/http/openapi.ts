@@ -23,12 +23,15 @@ const OauthProblem = t.Composite([
 /** The name under which the document knows the bearer token, and how a person gets one. */
 const passwordFlow = 'passwordFlow'
 
+/** A query that is no text, an answer that took too long, and what nobody foresaw. */
+const everywhere: readonly ErrorCode[] = ['invalid_request', 'overloaded', 'internal']
+
 interface OperationText {
   readonly operationId: string
   readonly tag: string
   readonly summary: string
   readonly description: string
-  /** Every word with which it can refuse, besides `internal`. */
+  /** Every word with which it can refuse, besides those of every route, of every guard and of every body. */
   readonly refusals: readonly ErrorCode[]
   /** Refusals go out as OAuth clients read them. */
   readonly isOauth?: true
@@ -67,6 +70,7 @@ function contentOf<Answer extends TSchema>({ answer, example }: AnswerText<Answe
 function detailOf(text: OperationText, status: number, content: object) {
   const { operationId, tag, summary, description, refusals, isOauth, isLocked } = text
   const guarding: readonly ErrorCode[] = isLocked ? ['not_authenticated', 'invalid_token', 'unavailable'] : []
+  const reading: readonly ErrorCode[] = refusals.includes('payload_too_large') ? ['request_timeout'] : []
   return {
     operationId,
     tags: [tag],
@@ -74,7 +78,7 @@ function detailOf(text: OperationText, status: number, content: object) {
     description,
     responses: {
       [status]: { description: 'Done.', ...content },
-      ...problemResponses([...new Set([...refusals, ...guarding, 'internal' as const])], isOauth === true),
+      ...problemResponses([...new Set([...refusals, ...guarding, ...reading, ...everywhere])], isOauth === true),
     },
     ...(isLocked ? { security: [{ [passwordFlow]: [] }] } : {}),
   }

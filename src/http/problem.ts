@@ -105,6 +105,8 @@ export function problemResponse(error: AppError, { requestId, isOauth }: Problem
   }
   const headers: Record<string, string> = { 'content-type': isOauth ? oauthContentType : problemContentType }
   if (status === 401) headers['www-authenticate'] = 'Bearer'
+  // What is still to come of a slow body is nobody's (RFC 9110 §15.5.9).
+  if (status === 408) headers.connection = 'close'
   if (status === 429 || status === 503) headers['retry-after'] = String(error.retryAfter ?? retryAfterSeconds)
   return new Response(JSON.stringify(problem), { status, headers })
 }

@@ -10,6 +10,7 @@ import { docsRoutes } from './docs.ts'
 import type { Exchanges } from './exchange.ts'
 import { createGuards } from './guard.ts'
 import { healthRoutes } from './health.ts'
+import { methodsAt, refuseMethod } from './methods.ts'
 import { openApiDocument } from './openapi.ts'
 import { problemResponse } from './problem.ts'
 import type { RefreshTokens } from './refreshTokens.ts'
@@ -30,22 +31,31 @@ export interface RouteServices {
   readonly docs: { readonly version: string } | undefined
 }
 
+/** Whether a path is one of them, with or without a slash at its end. */
+export function createIsOauth(basePath: string): (path: string) => boolean {
+  const paths = new Set(oauthRoutes.flatMap((path) => [basePath + path, `${basePath}${path}/`]))
+  return (path) => paths.has(path)
+}
+
 /** Every route of the product, and what becomes of every error. */
 export function createRoutes({ deps, tokens, refreshTokens, attempts, exchanges, basePath, docs }: RouteServices) {
   const guards = createGuards(deps, tokens)
-  const oauthPaths = new Set(oauthRoutes.map((path) => basePath + path))
+  const isOauthPath = createIsOauth(basePath)
 
   // Elysia would look for the path behind the eleventh character, and take a part of it for a short host's name.
   // The type says the default path: clients of these types have to know the path when they are compiled.
   const app = new Elysia({ prefix: basePath as '/api', handler: { standardHostname: false } })
     .onError({ as: 'global' }, ({ error, code, request, path }) => {
       const { requestId } = exchanges.of(request)
-      const isOauth = oauthPaths.has(path.replace(/\/$/, ''))
+      const isOauth = isOauthPath(path)
       const refusal = toAppError(error, code, isOauth)
       if (refusal.code === 'internal')
         deps.log.error('request.failed', { request_id: requestId, ...describeError(error) })
-      if (code !== 'NOT_FOUND') return problemResponse(refusal, { requestId, isOauth })
-      return problemForUnknownRoute(app, { path, requestId, isOauth })
+      const methods = code === 'NOT_FOUND' ? methodsAt(app, path) : []
+      // A path that is served by this method and was still not found has a parameter that nothing is named by.
+      return methods.length > 0 && !methods.includes(request.method)
+        ? refuseMethod(methods, { requestId, isOauth })
+        : problemResponse(refusal, { requestId, isOauth })
     })
     .use(healthRoutes(deps))
     .use(authRoutes({ deps, tokens, refreshTokens, guards, attempts, exchanges }))
@@ -88,34 +98,4 @@ function invalidFields(error: unknown, isOauth: boolean): AppError {
   return new AppError(isOauth ? 'invalid_request' : 'invalid_fields', 'Some fields are missing or do not fit.', {
     fields,
   })
-}
-
-interface UnknownRoute {
-  readonly path: string
-  readonly requestId: string
-  readonly isOauth: boolean
-}
-
-/** 405 with `Allow` where the path is served by other methods (RFC 9110 §15.5.6), 404 elsewhere. */
-function problemForUnknownRoute(app: RouteList, { path, requestId, isOauth }: UnknownRoute): Response {
-  const allowed = new Set(app.routes.filter((route) => fits(route.path, path)).map((route) => route.method))
-  if (allowed.has('GET')) allowed.add('HEAD')
-  if (allowed.size === 0)
-    return problemResponse(new AppError('not_found', 'There is nothing at this path.'), { requestId, isOauth })
-  const allow = [...allowed].sort().join(', ')
-  const refusal = new AppError('method_not_allowed', `This path is served by ${allow}.`)
-  const response = problemResponse(refusal, { requestId, isOauth })
-  response.headers.set('allow', allow)
-  return response
-}
-
-interface RouteList {
-  readonly routes: readonly { readonly method: string; readonly path: string }[]
-}
-
-function fits(pattern: string, path: string): boolean {
-  const [expected, given] = [pattern.split('/'), path.replace(/\/$/, '').split('/')]
-  return (
-    expected.length === given.length && expected.every((part, index) => part.startsWith(':') || part === given[index])
-  )
 }

@@ -1,14 +1,19 @@
 import type { Clock } from '../clock.ts'
 import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
-import { describeError, type Log } from '../log.ts'
+import { describeError } from '../log.ts'
+import { createAnswerHeaders } from './answerHeaders.ts'
 import { createAttempts } from './attempts.ts'
 import { createClientAddress, createIsHttps, createIsShared } from './clientAddress.ts'
-import { createExchanges, type Exchange } from './exchange.ts'
+import { createCors } from './cors.ts'
+import { createDeadline } from './deadline.ts'
+import { createExchanges } from './exchange.ts'
 import { loggedPath } from './loggedPath.ts'
-import { problemResponse } from './problem.ts'
+import { methodsAt, refuseMethod } from './methods.ts'
+import { type ProblemContext, problemResponse } from './problem.ts'
 import { createRefreshTokens } from './refreshTokens.ts'
-import { createRoutes, type Routes } from './routes.ts'
+import { hasDecodableQuery, pathOf } from './requestTarget.ts'
+import { createIsOauth, createRoutes, type Routes } from './routes.ts'
 import { createTokens, type TokenSettings } from './tokens.ts'
 
 export interface HttpSettings extends TokenSettings {
@@ -16,8 +21,12 @@ export interface HttpSettings extends TokenSettings {
   readonly basePath: string
   /** Addresses and networks in CIDR notation. */
   readonly trustedProxies: readonly string[]
+  /** Origins whose pages may read answers, as browsers write them. */
+  readonly corsOrigins: readonly string[]
   /** Undefined: no docs page and no document. */
   readonly docs: { readonly version: string } | undefined
+  /** Milliseconds after which a request is answered with 503, whatever its handler still does. */
+  readonly answerWithin?: number
 }
 
 /** The whole of HTTP without a socket: what tests call, and what a server listens for. */
@@ -25,6 +34,9 @@ export interface Http {
   readonly routes: Routes
   handle(request: Request, peer?: string): Promise<Response>
 }
+
+/** Half of what `http/listener` lets a connection be silent: who waits that long is answered. */
+const answerWithin = 15_000
 
 export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Http {
   const exchanges = createExchanges()
@@ -43,7 +55,36 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
   const clientAddress = createClientAddress(settings.trustedProxies, deps.log)
   const isHttps = createIsHttps(settings.trustedProxies)
   const isShared = createIsShared(settings.trustedProxies)
-  const personal = [`${basePath}/auth/`, `${basePath}/users`]
+  const isOauth = createIsOauth(basePath)
+  const cors = createCors(settings.corsOrigins)
+  const withHeaders = createAnswerHeaders(basePath, cors)
+  const inTime = createDeadline<Response>(settings.answerWithin ?? answerWithin)
+
+  /** What can be said without a route, or what the route says. Never throws: this is the last net. */
+  const answer = async (request: Request, path: string, context: ProblemContext): Promise<Response> => {
+    try {
+      if (!hasPlainHost(request))
+        throw new AppError('invalid_request', 'The Host header is not a host name or address.')
+      if (request.method === 'OPTIONS') return tellMethods(request, path)
+      if (refusedMethods.includes(request.method)) return refuseMethod(methodsAt(routes, path), context)
+      if (!hasDecodableQuery(request.url))
+        throw new AppError('invalid_request', 'The query is not percent-encoded UTF-8 text.')
+      return await routes.fetch(request)
+    } catch (cause) {
+      if (cause instanceof AppError) return problemResponse(cause, context)
+      deps.log.error('request.failed', { request_id: context.requestId, ...describeError(cause) })
+      return problemResponse(new AppError('internal', 'unexpected', { cause }), context)
+    }
+  }
+
+  /** RFC 9110 §9.3.7, and a browser's question before it lets a page call us. */
+  const tellMethods = (request: Request, path: string): Response => {
+    const methods = methodsAt(routes, path)
+    if (methods.length === 0) throw new AppError('not_found', 'There is nothing at this path.')
+    const response = new Response(null, { status: 204, headers: { allow: [...methods, 'OPTIONS'].join(', ') } })
+    cors.markPreflight(request, response.headers, methods)
+    return response
+  }
 
   return {
     routes,
@@ -51,28 +92,31 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       const started = performance.now()
       const address = clientAddress(request, peer)
       const whole = withHost(request)
+      const path = pathOf(whole.url)
       const exchange = exchanges.begin(whole, {
         address,
         isSecure: isHttps(request, peer),
         isShared: isShared(request, peer),
       })
-      const response = hasPlainHost(request) ? await answer(routes, whole, exchange, deps.log) : refuseHost(exchange)
-      const path = pathOf(whole.url)
-      response.headers.set('x-request-id', exchange.requestId)
-      response.headers.set('x-content-type-options', 'nosniff')
-      if (personal.some((prefix) => path.startsWith(prefix))) response.headers.set('cache-control', 'no-store')
+      const { requestId } = exchange
+      const context = { requestId, isOauth: isOauth(path) }
+      const answered = await inTime(answer(whole, path, context), () => tooLate(context))
+      const response = withHeaders(answered, request, path, exchange)
       deps.log.info('request', {
         method: request.method,
         path: loggedPath(path),
         status: response.status,
         duration_ms: Math.round((performance.now() - started) * 100) / 100,
         address,
-        request_id: exchange.requestId,
+        request_id: requestId,
       })
       return response
     },
   }
 }
+
+/** One would give back what was sent, with its credentials; the other is for proxies. */
+const refusedMethods = ['TRACE', 'CONNECT']
 
 /** A name or address and a port. A slash in it would move the path along, and every rule about paths with it. */
 const plainHost = /^[A-Za-z0-9._~:[\]-]*$/
@@ -81,31 +125,11 @@ function hasPlainHost(request: Request): boolean {
   return plainHost.test(request.headers.get('host') ?? '')
 }
 
-function refuseHost({ requestId }: Exchange): Response {
-  return problemResponse(new AppError('invalid_request', 'The Host header is not a host name or address.'), {
-    requestId,
-    isOauth: false,
-  })
-}
-
 /** Without a Host (HTTP/1.0 allows it) Bun's URL is a path alone, which no router reads. */
 function withHost(request: Request): Request {
   return request.url.startsWith('/') ? new Request(`http://localhost${request.url}`, request) : request
 }
 
-/** The last net: whatever slips through the framework's own error handling is still an answer of ours. */
-async function answer(routes: Routes, request: Request, { requestId }: Exchange, log: Log): Promise<Response> {
-  try {
-    return await routes.fetch(request)
-  } catch (cause) {
-    log.error('request.failed', { request_id: requestId, ...describeError(cause) })
-    return problemResponse(new AppError('internal', 'unexpected', { cause }), { requestId, isOauth: false })
-  }
-}
-
-/** Path of an absolute URL, without its query. */
-function pathOf(url: string): string {
-  const start = url.indexOf('/', url.indexOf('://') + 3)
-  const end = url.indexOf('?', start)
-  return start < 0 ? '/' : url.slice(start, end < 0 ? undefined : end)
+function tooLate(context: ProblemContext): Response {
+  return problemResponse(new AppError('overloaded', 'The answer took too long. Try again shortly.'), context)
 }

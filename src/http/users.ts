@@ -18,6 +18,7 @@ import type { Guards } from './guard.ts'
 import { jsonBody } from './json.ts'
 import { creation, operation, silentOperation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
+import { queryParameters } from './query.ts'
 import { SessionList, sessionExample, shownSession } from './sessionList.ts'
 
 // What they take is said here and judged in the domain, which knows how to say what is wrong.
@@ -95,7 +96,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
       },
     )
     .get('/users', async ({ query }) => page(await listUsers(deps, readPage(query))), {
-      query: t.Object({
+      ...queryParameters({
         limit: t.Optional(
           t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100; 50 unless told otherwise' }),
         ),
@@ -220,12 +221,9 @@ function nothing(_done: unknown): Response {
 
 function readPage({ limit = '50', after, q }: { limit?: string; after?: string; q?: string }) {
   const cursor = after === undefined ? undefined : Buffer.from(after, 'base64url')
-  if (cursor && !isUtf8(cursor))
+  if (cursor && (!isUtf8(cursor) || cursor.includes(0)))
     throw new AppError('invalid_fields', 'The parameter after takes a `next` of this list.')
-  const [from, search] = [cursor?.toString(), q === '' ? undefined : q]
-  if (from?.includes('\0') || search?.includes('\0'))
-    throw new AppError('invalid_fields', 'A parameter has a NUL character in it.')
-  return { limit: Number(limit), after: from, search }
+  return { limit: Number(limit), after: cursor?.toString(), search: q === '' ? undefined : q }
 }
 
 function page({ users, next }: Awaited<ReturnType<typeof listUsers>>): typeof UserPage.static {
