@@ -1,4 +1,4 @@
-/** Hands on what `work` answers, or what `late` does where that is not there in time. */
+/** Hands on what `work` answers, which never throws, or what `late` does where that is not there in time. */
 export type Deadline<Answer> = (work: Promise<Answer>, late: () => Answer) => Promise<Answer>
 
 interface Waiting {
@@ -27,20 +27,14 @@ export function createDeadline<Answer>(milliseconds: number): Deadline<Answer> {
   }
 
   return (work, late) => {
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    const { promise, resolve } = Promise.withResolvers<Answer>()
     const waiting = { since: performance.now(), expire: () => resolve(late()) }
     underWay.add(waiting)
     timer ??= setInterval(sweep, milliseconds / 10).unref()
-    work.then(
-      (answer) => {
-        underWay.delete(waiting)
-        resolve(answer)
-      },
-      (error) => {
-        underWay.delete(waiting)
-        reject(error)
-      },
-    )
+    work.then((answer) => {
+      underWay.delete(waiting)
+      resolve(answer)
+    })
     return promise
   }
 }
