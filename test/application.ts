@@ -51,6 +51,7 @@ export async function openTestApplication(
     trustedProxies = [] as readonly string[],
     corsOrigins = [] as readonly string[],
     isDocumented = true,
+    answerWithin = 15_000,
   } = {},
 ): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
@@ -69,7 +70,16 @@ export async function openTestApplication(
   const secretKey = randomBytes(32).toString('hex')
   const http = createHttp(
     deps,
-    { secretKey, issuer: 'audittrail', audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs },
+    {
+      secretKey,
+      issuer: 'audittrail',
+      audience: 'audittrail',
+      basePath,
+      trustedProxies,
+      corsOrigins,
+      docs,
+      answerWithin,
+    },
     clock,
   )
 

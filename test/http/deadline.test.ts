@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'bun:test'
+import { readBody } from '../../src/http/body.ts'
+import { createDeadline } from '../../src/http/deadline.ts'
+import { openTestApplication } from '../application.ts'
+
+describe('a deadline', () => {
+  test('hands on what is there in time', async () => {
+    const inTime = createDeadline<string>(60_000)
+    expect(await inTime(Promise.resolve('answer'), () => 'late')).toBe('answer')
+  })
+
+  test('answers for each that is late, and leaves the others alone', async () => {
+    const inTime = createDeadline<string>(100)
+    const never = new Promise<string>(() => {})
+    const first = [
+      inTime(never, () => 'late'),
+      inTime(Promise.resolve('quick'), () => 'late'),
+      inTime(never, () => 'late'),
+    ]
+    expect(await Promise.all(first)).toEqual(['late', 'quick', 'late'])
+    expect(
+      await inTime(
+        Bun.sleep(20).then(() => 'after a pause'),
+        () => 'late',
+      ),
+    ).toBe('after a pause')
+    expect(await inTime(never, () => 'late again')).toBe('late again')
+  })
+
+  test('drops what comes after it', async () => {
+    const { promise: work, resolve } = Promise.withResolvers<string>()
+    const answer = createDeadline<string>(10)(work, () => 'late')
+    expect(await answer).toBe('late')
+    resolve('too late')
+    expect(await answer).toBe('late')
+  })
+})
+
+describe('an answer that takes too long', () => {
+  test('is 503 with Retry-After, on every route and in its own form', async () => {
+    const application = await openTestApplication('PostgreSQL', { answerWithin: 100 })
+    const token = await application.accessToken()
+    // postgres.js sends a query when somebody waits for it.
+    const held = Promise.resolve(
+      application.sql('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.5); COMMIT'),
+    )
+    await Bun.sleep(50)
+    const [me, login] = await Promise.all([application.me(token), application.login()])
+    for (const response of [me, login]) {
+      expect(response.status).toBe(503)
+      expect(response.headers.get('retry-after')).toBe('2')
+      expect(await response.json()).toMatchObject({ type: 'urn:audittrail:problem:overloaded' })
+    }
+    expect(login.headers.get('content-type')).toBe('application/json')
+    await held
+    expect((await application.me(token)).status).toBe(200)
+    await application.close()
+  })
+})
+
+describe('a body', () => {
+  const request = (body: ReadableStream<Uint8Array>) => new Request('http://localhost/', { method: 'POST', body })
+
+  test('that does not come to an end in time is refused, and let go', async () => {
+    let isLetGo = false
+    const stalled = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(Buffer.from('username=')),
+      cancel: () => {
+        isLetGo = true
+      },
+    })
+    expect(await codeOf(readBody(request(stalled), 20))).toBe('request_timeout')
+    expect(isLetGo).toBe(true)
+  })
+
+  test('that trickles is refused too, however often something comes', async () => {
+    const trickle = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        await Bun.sleep(5)
+        controller.enqueue(Buffer.from('x'))
+      },
+    })
+    expect(await codeOf(readBody(request(trickle), 60))).toBe('request_timeout')
+  })
+
+  test('that breaks off is a bad request and no failure of ours', async () => {
+    const broken = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error('gone')) })
+    expect(await codeOf(readBody(request(broken)))).toBe('invalid_request')
+  })
+
+  test('is counted where no length was given', async () => {
+    const pieces = Array.from({ length: 65 }, () => Buffer.alloc(1024))
+    const long = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        const piece = pieces.pop()
+        if (piece) controller.enqueue(piece)
+        else controller.close()
+      },
+    })
+    expect(await codeOf(readBody(request(long)))).toBe('payload_too_large')
+  })
+
+  test('of exactly 64 KB is taken', async () => {
+    const body = Buffer.alloc(65_536, 'x')
+    expect(await readBody(new Request('http://localhost/', { method: 'POST', body }))).toEqual(body)
+    expect(await readBody(new Request('http://localhost/', { method: 'POST' }))).toEqual(Buffer.alloc(0))
+  })
+})
+
+async function codeOf(reading: Promise<unknown>): Promise<unknown> {
+  try {
+    return await reading
+  } catch (error) {
+    return (error as { code?: string }).code
+  }
+}
