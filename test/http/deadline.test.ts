@@ -42,7 +42,7 @@ describe('an answer that takes too long', () => {
     const token = await application.accessToken()
     // postgres.js sends a query when somebody waits for it.
     const held = Promise.resolve(
-      application.sql('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.5); COMMIT'),
+      application.sql('DO $$ BEGIN LOCK TABLE users IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(0.5); END $$'),
     )
     await Bun.sleep(50)
     const [me, login] = await Promise.all([application.me(token), application.login()])
