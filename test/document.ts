@@ -14,6 +14,7 @@ export interface OpenApiOperation {
   readonly summary: string
   readonly description: string
   readonly security?: readonly object[]
+  readonly parameters?: readonly { readonly name: string; readonly in: 'path' | 'query' }[]
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> }
   readonly responses: Readonly<
     Record<
@@ -52,11 +53,9 @@ export async function expectDocumented(
   response: Response,
 ): Promise<void> {
   const document = await documentOf(http, basePath)
-  const { pathname } = new URL(request.url)
-  const path = Object.keys(document?.paths ?? {}).find((pattern) => fits(pattern, pathname))
-  const operation = path === undefined ? undefined : document?.paths[path]?.[request.method.toLowerCase()]
+  const operation = document && findOperation(document, request.method, new URL(request.url).pathname)
   if (!document || !operation) return
-  const what = `${request.method} ${path} ${response.status}`
+  const what = `${request.method} ${operation.operationId} ${response.status}`
   const documented = operation.responses[response.status]
   if (!documented) throw new Error(`${what} is not in the document`)
   const text = await response.text()
@@ -66,6 +65,12 @@ export async function expectDocumented(
   if (!media) throw new Error(`${what} as ${contentType} is not in the document`)
   const faults = faultsOf(document, media.schema, JSON.parse(text))
   if (faults.length > 0) throw new Error(`${what} does not fit its schema: ${JSON.stringify(faults)}`)
+}
+
+/** The operation that a path and a method lead to. */
+export function findOperation(document: OpenApiDocument, method: string, path: string): OpenApiOperation | undefined {
+  const pattern = Object.keys(document.paths).find((candidate) => fits(candidate, path))
+  return pattern === undefined ? undefined : document.paths[pattern]?.[method.toLowerCase()]
 }
 
 function fits(pattern: string, path: string): boolean {

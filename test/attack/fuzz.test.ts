@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { openTestApplication, type TestApplication } from '../application.ts'
+import { accessToken, me, type Server, serve } from '../binary/binary.ts'
+import { documentOf, findOperation, type OpenApiDocument } from '../document.ts'
+import { createDatabase } from '../postgresql.ts'
+import { type Attempt, attemptAt, bytesOf, marker, type Operation, operationsOf, passwordMarker } from './fuzzInputs.ts'
+import { sendRaw } from './rawSocket.ts'
+
+const ownPassword = `${passwordMarker} of the administrator`
+/** What SQL, a stack, a file of ours or a stored hash looks like. */
+const insides =
+  /\b(SELECT|INSERT INTO|DELETE FROM|UPDATE \w+ SET|SQLSTATE|audittrail_\w+|hashed_password|postgres\w*|drizzle)\b|\bat .*:\d+:\d+|\.(ts|js):\d+|node_modules|\/\$bunfs|\/tmp\/|\$argon2/i
+
+let application: TestApplication
+let document: OpenApiDocument
+let operations: readonly Operation[]
+let ids: readonly string[]
+beforeAll(async () => {
+  application = await openTestApplication('PostgreSQL')
+  document = (await documentOf(application.http, '/api')) as OpenApiDocument
+  operations = operationsOf(document)
+  const makeUser = async (username: string, roles: readonly string[]) => {
+    const body = JSON.stringify({
+      username,
+      full_name: username,
+      password: ownPassword,
+      roles,
+      must_change_password: false,
+    })
+    const headers = { authorization: `Bearer ${await rootToken()}`, 'content-type': 'application/json' }
+    const made = await application.call('/users', { method: 'POST', headers, body })
+    return ((await made.json()) as { id: string }).id
+  }
+  await application.sql('UPDATE users SET must_change_password = false')
+  await makeUser('fuzzed-administrator', ['admin'])
+  await makeUser('fuzzed-user', [])
+  ids = [await makeUser('target-one', []), await makeUser('target-two', ['admin'])]
+})
+afterAll(() => application.close())
+
+const rootToken = () => application.accessToken()
+
+const identities = {
+  anonymous: async () => undefined,
+  'a signed-in user': () => application.accessToken('fuzzed-user', ownPassword),
+  'an administrator': () => application.accessToken('fuzzed-administrator', ownPassword),
+}
+
+describe('whatever is thrown at an operation of the document', () => {
+  test.each(Object.keys(identities) as (keyof typeof identities)[])(
+    'by %s gets an answer that the document has, and that tells nothing',
+    async (who) => {
+      expect(operations.length).toBeGreaterThan(15)
+      for (const operation of operations) {
+        // The database's clock goes on, and a token from the future is none.
+        application.clock.now = Date.now()
+        let token = await identities[who]()
+        const attempts = fc.asyncProperty(attemptAt(operation, ids), async (attempt) => {
+          const response = await send(attempt, token)
+          await expectHarmless(attempt, response)
+          // What has signed itself out signs in again.
+          if (response.status === 204) token = await identities[who]()
+        })
+        await fc.assert(attempts, { numRuns: 40 })
+      }
+      expect((await application.me(await rootToken())).status).toBe(200)
+    },
+    60_000,
+  )
+
+  test('leaves lines in the log that tell nothing either', () => {
+    expect(application.lines.length).toBeGreaterThan(1000)
+    for (const line of application.lines) {
+      expect(line.event).not.toBe('request.failed')
+      const facts = JSON.stringify(line)
+      // A name that was typed and a path that was asked for are facts; passwords, tokens and queries are not.
+      expect(facts).not.toContain(passwordMarker)
+      expect(facts).not.toContain(application.secretKey)
+      expect(facts).not.toContain('eyJ')
+      expect(JSON.stringify({ ...line, username: '', path: '' })).not.toMatch(insides)
+      expect(JSON.stringify({ ...line, username: '', path: '' })).not.toContain(marker)
+    }
+  })
+})
+
+function send({ method, target, headers, body }: Attempt, token: string | undefined): Promise<Response> {
+  const all = new Headers(headers.map(([name, value]): [string, string] => [name, value]))
+  if (token) all.set('authorization', `Bearer ${token}`)
+  const request = new Request(`http://localhost${target}`, { method, headers: all, ...(body ? { body } : {}) })
+  return application.http.handle(request, '192.0.2.7')
+}
+
+async function expectHarmless({ method, target }: Attempt, response: Response): Promise<void> {
+  const text = await response.text()
+  expect(response.status).toBeLessThan(500)
+  expect(response.headers.get('x-request-id')).toMatch(/^[A-Za-z0-9._-]{1,128}$/)
+  expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+  expect(text).not.toMatch(insides)
+  expect(text).not.toContain(application.secretKey)
+  if (response.status >= 400) {
+    expect(text).not.toContain(marker)
+    expect(text).not.toContain(passwordMarker)
+    if (method !== 'HEAD') expect(JSON.parse(text)).toMatchObject({ status: response.status })
+  }
+  // Dots may have led elsewhere, where another operation is or none. HEAD is GET; a slash at the end makes no difference.
+  const path = new URL(`http://localhost${target}`).pathname.replace(/\/$/, '')
+  const operation = findOperation(document, method === 'HEAD' ? 'GET' : method, path)
+  const legal = operation ? Object.keys(operation.responses).map(Number) : [204, 400, 404, 405]
+  expect(legal).toContain(response.status)
+}
+
+describe('the compiled binary', () => {
+  let server: Server
+  beforeAll(async () => {
+    const environment = {
+      DATABASE_URL: await createDatabase(),
+      SECRET_KEY: 'k'.repeat(32),
+      ADMIN_PASSWORD: ownPassword,
+      PASSWORD_MEMORY_KIB: '8192',
+      PASSWORD_TIME_COST: '1',
+    }
+    server = await serve({ environment })
+  })
+  afterAll(() => server.stop())
+
+  test('lives through broken bytes, answers none of them with 500, and serves on', async () => {
+    const port = Number(new URL(server.url).port)
+    const any = fc.oneof(...operations.map((operation) => bytesOf(attemptAt(operation, ids))))
+    const batches = fc.asyncProperty(fc.array(any, { minLength: 16, maxLength: 16 }), async (batch) => {
+      const answers = await Promise.all(batch.map((bytes) => sendRaw(port, bytes, { untilClosed: 400 })))
+      for (const { text, statuses } of answers) {
+        expect(statuses.every((status) => status < 500 || status === 505)).toBe(true)
+        expect(text).not.toMatch(insides)
+      }
+    })
+    await fc.assert(batches, { numRuns: 15, endOnFailure: true })
+    const token = await accessToken(server.url, 'admin', ownPassword)
+    expect((await me(server.url, token)).status).toBe(200)
+    expect(server.output.stdout).not.toContain('request.failed')
+    expect(server.output.stdout).not.toContain('stray_error')
+    expect(server.output.stdout).not.toContain(passwordMarker)
+    for (const line of server.output.stdout.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('event')
+  }, 60_000)
+})

@@ -1,0 +1,235 @@
+import fc from 'fast-check'
+import type { OpenApiDocument, OpenApiOperation } from '../document.ts'
+
+/** Stands in what is sent, so that an answer that gives something of it back is found out. No request id has such a sign. */
+export const marker = 'zqx9!marker'
+/** Stands in every password that is sent, right or wrong. */
+export const passwordMarker = 'pw9zqx-passphrase'
+
+export interface Operation {
+  readonly method: string
+  /** As the document has it: `/api/users/{id}`. */
+  readonly path: string
+  readonly operation: OpenApiOperation
+}
+
+export interface Attempt {
+  readonly method: string
+  readonly target: string
+  readonly headers: readonly (readonly [string, string])[]
+  readonly body: Uint8Array | undefined
+}
+
+export function operationsOf(document: OpenApiDocument): readonly Operation[] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
+  )
+}
+
+const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array).toString('latin1'))
+const nastyText = fc.constantFrom(
+  `';DROP TABLE users;--${marker}`,
+  `${marker}\0`,
+  `${marker}\ud800`,
+  `\u202e${marker}`,
+  `${marker}\r\nX-Own: y`,
+  '__proto__',
+  'constructor',
+  '../../../../etc/passwd',
+  '%s%n%x',
+  '{{7*7}}',
+  '<script>alert(1)</script>',
+  '1e3',
+  '-1',
+  '0x10',
+  'NaN',
+  `${marker}`.repeat(400),
+)
+const text = fc.oneof(
+  nastyText,
+  fc.string({ unit: 'binary', maxLength: 60 }),
+  bytes,
+  fc.constant(''),
+  fc.constant('admin'),
+)
+
+const rawPart = fc.constantFrom(
+  '%zz',
+  '%',
+  '%00',
+  '%ff',
+  '%c0%af',
+  '%ED%A0%80',
+  '..',
+  '%2e%2e',
+  '%2f',
+  ';',
+  ',',
+  '*',
+  '~',
+)
+const encoded = text.map((value) => encodeURIComponent(value.toWellFormed()))
+
+/** `ids` are ids that name something, or once did. */
+function pathPart(ids: readonly string[]): fc.Arbitrary<string> {
+  return fc.oneof(fc.constantFrom(...ids), fc.uuid(), encoded, rawPart)
+}
+
+function queryOf(names: readonly string[]): fc.Arbitrary<string> {
+  const name = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom(...names, 'utm_source') },
+    { weight: 1, arbitrary: encoded },
+  )
+  const value = fc.oneof({ weight: 3, arbitrary: encoded }, { weight: 1, arbitrary: rawPart })
+  const pair = fc.oneof(
+    fc.tuple(name, value).map(([left, right]) => `${left}=${right}`),
+    name,
+    fc.constant(''),
+  )
+  return fc.oneof(
+    fc.constant(''),
+    fc.array(pair, { minLength: 1, maxLength: 4 }).map((pairs) => `?${pairs.join('&')}`),
+  )
+}
+
+const mediaType = fc.constantFrom(
+  'application/json',
+  'application/json; charset=utf-16',
+  'APPLICATION/JSON',
+  'application/x-www-form-urlencoded',
+  'multipart/form-data; boundary=b',
+  'multipart/form-data',
+  'text/plain',
+  'application/xml',
+  '',
+  ',;=',
+)
+/** What the platform takes for a header's value at all: bytes without CR, LF and NUL. */
+const headerValue = fc.oneof(bytes, nastyText).map((value) => [...value].filter(isHeaderCharacter).join('').trim())
+const isHeaderCharacter = (character: string) => !'\0\r\n'.includes(character) && character <= '\xff'
+const headerName = fc.constantFrom(
+  'x-request-id',
+  'user-agent',
+  'cookie',
+  'origin',
+  'accept',
+  'accept-encoding',
+  'content-encoding',
+  'range',
+  'if-none-match',
+  'if-modified-since',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-http-method-override',
+  'access-control-request-method',
+  'host',
+)
+
+/** Names of members that the document gives to a body, and some that it does not. */
+function fieldsOf({ requestBody }: OpenApiOperation): readonly string[] {
+  const schemas = Object.values(requestBody?.content ?? {}).map(({ schema }) => schema as { properties?: object })
+  return [...new Set(schemas.flatMap(({ properties = {} }) => Object.keys(properties))), '__proto__', 'x']
+}
+
+function valueFor(name: string): fc.Arbitrary<unknown> {
+  if (name.includes('password'))
+    return fc.constantFrom(passwordMarker, `${passwordMarker}\0`, passwordMarker.repeat(60))
+  return fc.oneof(
+    { weight: 3, arbitrary: text },
+    { weight: 1, arbitrary: fc.jsonValue() },
+    { weight: 1, arbitrary: fc.boolean() },
+  )
+}
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+const multipart = (name: string, value: string) =>
+  `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
+
+function bodyOf(operation: OpenApiOperation): fc.Arbitrary<Uint8Array> {
+  const fields = fc
+    .uniqueArray(fc.constantFrom(...fieldsOf(operation)), { maxLength: 6 })
+    .chain((names) => fc.tuple(...names.map((name) => fc.tuple(fc.constant(name), valueFor(name)))))
+  const json = fields.map((members) => JSON.stringify(Object.fromEntries(members)))
+  const form = fields.map((pairs) =>
+    pairs.map(([name, value]) => `${name}=${encodeURIComponent(textOf(value).toWellFormed())}`).join('&'),
+  )
+  const parts = fields.map(
+    (pairs) => `${pairs.map(([name, value]) => multipart(name, textOf(value))).join('')}--b--\r\n`,
+  )
+  const odd = fc.constantFrom(
+    '',
+    'null',
+    '[]',
+    '{',
+    '"',
+    '{"a":1,"a":2}',
+    `${'['.repeat(5000)}${']'.repeat(5000)}`,
+    `${'{"a":'.repeat(3000)}1${'}'.repeat(3000)}`,
+    '{"username":"\\ud800"}',
+    'a=b&a=b',
+    '%zz=%zz',
+    '--b\r\n\r\n',
+    '9'.repeat(60_000),
+  )
+  const asBytes = fc.oneof(json, form, parts, odd).map((value) => new Uint8Array(Buffer.from(value)))
+  return fc.oneof({ weight: 4, arbitrary: asBytes }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 500 }) })
+}
+
+/** A request to an operation of the document with everything about it thrown at random. */
+export function attemptAt({ method, path, operation }: Operation, ids: readonly string[]): fc.Arbitrary<Attempt> {
+  const queryNames = (operation.parameters ?? []).filter(({ in: place }) => place === 'query').map(({ name }) => name)
+  const methods = fc.oneof(
+    { weight: 8, arbitrary: fc.constant(method) },
+    { weight: 1, arbitrary: fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND') },
+  )
+  const suitable = fc.constantFrom(...Object.keys(operation.requestBody?.content ?? { '': 0 }))
+  return fc
+    .record({
+      method: methods,
+      part: pathPart(ids),
+      query: queryOf(queryNames),
+      mediaType: fc.oneof({ weight: 3, arbitrary: suitable }, { weight: 1, arbitrary: mediaType }),
+      others: fc.uniqueArray(fc.tuple(headerName, headerValue), { maxLength: 3, selector: ([name]) => name }),
+      body: bodyOf(operation),
+    })
+    .map(({ part, query, mediaType: type, others, body, ...rest }) => ({
+      method: rest.method,
+      target: path.replaceAll(/\{\w+\}/g, () => part) + query,
+      headers: [...(type === '' ? [] : [['content-type', withBoundary(type)] as const]), ...others],
+      body: ['GET', 'HEAD'].includes(rest.method) ? undefined : body,
+    }))
+}
+
+function withBoundary(type: string): string {
+  return type === 'multipart/form-data' ? `${type}; boundary=b` : type
+}
+
+/** An attempt as bytes, some of which were changed, taken away, or put in anew. */
+export function bytesOf(attempt: fc.Arbitrary<Attempt>): fc.Arbitrary<Uint8Array> {
+  const edits = fc.array(
+    fc.record({
+      at: fc.nat(),
+      remove: fc.nat(3),
+      insert: fc.oneof(
+        bytes.map((b) => b.slice(0, 4)),
+        fc.constantFrom('\r\n', '\0', '\n', ':', ' '),
+      ),
+    }),
+    { maxLength: 3 },
+  )
+  return fc.tuple(attempt, edits).map(([{ method, target, headers, body = new Uint8Array() }, changes]) => {
+    const lines = headers.filter(([name]) => name !== 'host').map(([name, value]) => `${name}: ${value}`)
+    const head = [
+      `${method} ${target} HTTP/1.1`,
+      'Host: localhost',
+      'Connection: close',
+      `Content-Length: ${body.length}`,
+    ]
+    let raw = Buffer.concat([Buffer.from([...head, ...lines, '', ''].join('\r\n'), 'latin1'), body])
+    for (const { at, remove, insert } of changes) {
+      const start = at % raw.length
+      raw = Buffer.concat([raw.subarray(0, start), Buffer.from(insert, 'latin1'), raw.subarray(start + remove)])
+    }
+    return new Uint8Array(raw)
+  })
+}
