@@ -1,10 +1,6 @@
 import fc from 'fast-check'
 import type { OpenApiDocument, OpenApiOperation } from '../document.ts'
-
-/** Stands in what is sent, so that an answer that gives something of it back is found out. No request id has such a sign. */
-export const marker = 'zqx9!marker'
-/** Stands in every password that is sent, right or wrong. */
-export const passwordMarker = 'pw9zqx-passphrase'
+import { bodyFor, bytes, nastyText, text } from './fuzzBodies.ts'
 
 export interface Operation {
   readonly method: string
@@ -26,33 +22,6 @@ export function operationsOf(document: OpenApiDocument): readonly Operation[] {
   )
 }
 
-const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array).toString('latin1'))
-const nastyText = fc.constantFrom(
-  `';DROP TABLE users;--${marker}`,
-  `${marker}\0`,
-  `${marker}\ud800`,
-  `\u202e${marker}`,
-  `${marker}\r\nX-Own: y`,
-  '__proto__',
-  'constructor',
-  '../../../../etc/passwd',
-  '%s%n%x',
-  '{{7*7}}',
-  '<script>alert(1)</script>',
-  '1e3',
-  '-1',
-  '0x10',
-  'NaN',
-  `${marker}`.repeat(400),
-)
-const text = fc.oneof(
-  nastyText,
-  fc.string({ unit: 'binary', maxLength: 60 }),
-  bytes,
-  fc.constant(''),
-  fc.constant('admin'),
-)
-
 const rawPart = fc.constantFrom(
   '%zz',
   '%',
@@ -72,7 +41,7 @@ const encoded = text.map((value) => encodeURIComponent(value.toWellFormed()))
 
 /** `ids` are ids that name something, or once did. */
 function pathPart(ids: readonly string[]): fc.Arbitrary<string> {
-  return fc.oneof(fc.constantFrom(...ids), fc.uuid(), encoded, rawPart)
+  return fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...ids) }, fc.uuid(), encoded, rawPart)
 }
 
 function queryOf(names: readonly string[]): fc.Arbitrary<string> {
@@ -125,56 +94,6 @@ const headerName = fc.constantFrom(
   'host',
 )
 
-/** Names of members that the document gives to a body, and some that it does not. */
-function fieldsOf({ requestBody }: OpenApiOperation): readonly string[] {
-  const schemas = Object.values(requestBody?.content ?? {}).map(({ schema }) => schema as { properties?: object })
-  return [...new Set(schemas.flatMap(({ properties = {} }) => Object.keys(properties))), '__proto__', 'x']
-}
-
-function valueFor(name: string): fc.Arbitrary<unknown> {
-  if (name.includes('password'))
-    return fc.constantFrom(passwordMarker, `${passwordMarker}\0`, passwordMarker.repeat(60))
-  return fc.oneof(
-    { weight: 3, arbitrary: text },
-    { weight: 1, arbitrary: fc.jsonValue() },
-    { weight: 1, arbitrary: fc.boolean() },
-  )
-}
-
-const textOf = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
-const multipart = (name: string, value: string) =>
-  `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
-
-function bodyOf(operation: OpenApiOperation): fc.Arbitrary<Uint8Array> {
-  const fields = fc
-    .uniqueArray(fc.constantFrom(...fieldsOf(operation)), { maxLength: 6 })
-    .chain((names) => fc.tuple(...names.map((name) => fc.tuple(fc.constant(name), valueFor(name)))))
-  const json = fields.map((members) => JSON.stringify(Object.fromEntries(members)))
-  const form = fields.map((pairs) =>
-    pairs.map(([name, value]) => `${name}=${encodeURIComponent(textOf(value).toWellFormed())}`).join('&'),
-  )
-  const parts = fields.map(
-    (pairs) => `${pairs.map(([name, value]) => multipart(name, textOf(value))).join('')}--b--\r\n`,
-  )
-  const odd = fc.constantFrom(
-    '',
-    'null',
-    '[]',
-    '{',
-    '"',
-    '{"a":1,"a":2}',
-    `${'['.repeat(5000)}${']'.repeat(5000)}`,
-    `${'{"a":'.repeat(3000)}1${'}'.repeat(3000)}`,
-    '{"username":"\\ud800"}',
-    'a=b&a=b',
-    '%zz=%zz',
-    '--b\r\n\r\n',
-    '9'.repeat(60_000),
-  )
-  const asBytes = fc.oneof(json, form, parts, odd).map((value) => new Uint8Array(Buffer.from(value)))
-  return fc.oneof({ weight: 4, arbitrary: asBytes }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 500 }) })
-}
-
 /** A request to an operation of the document with everything about it thrown at random. */
 export function attemptAt({ method, path, operation }: Operation, ids: readonly string[]): fc.Arbitrary<Attempt> {
   const queryNames = (operation.parameters ?? []).filter(({ in: place }) => place === 'query').map(({ name }) => name)
@@ -183,20 +102,24 @@ export function attemptAt({ method, path, operation }: Operation, ids: readonly 
     { weight: 1, arbitrary: fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND') },
   )
   const suitable = fc.constantFrom(...Object.keys(operation.requestBody?.content ?? { '': 0 }))
+  const others = fc.uniqueArray(fc.tuple(headerName, headerValue), { maxLength: 3, selector: ([name]) => name })
   return fc
-    .record({
-      method: methods,
-      part: pathPart(ids),
-      query: queryOf(queryNames),
-      mediaType: fc.oneof({ weight: 3, arbitrary: suitable }, { weight: 1, arbitrary: mediaType }),
-      others: fc.uniqueArray(fc.tuple(headerName, headerValue), { maxLength: 3, selector: ([name]) => name }),
-      body: bodyOf(operation),
-    })
-    .map(({ part, query, mediaType: type, others, body, ...rest }) => ({
-      method: rest.method,
+    .oneof({ weight: 5, arbitrary: suitable }, { weight: 1, arbitrary: mediaType })
+    .chain((type) =>
+      fc.record({
+        method: methods,
+        part: pathPart(ids),
+        query: queryOf(queryNames),
+        type: fc.constant(withBoundary(type)),
+        others: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: others }),
+        body: bodyFor(operation, type),
+      }),
+    )
+    .map(({ method: own, part, query, type, others: more, body }) => ({
+      method: own,
       target: path.replaceAll(/\{\w+\}/g, () => part) + query,
-      headers: [...(type === '' ? [] : [['content-type', withBoundary(type)] as const]), ...others],
-      body: ['GET', 'HEAD'].includes(rest.method) ? undefined : body,
+      headers: [...(type === '' ? [] : [['content-type', type] as const]), ...more],
+      body: ['GET', 'HEAD'].includes(own) ? undefined : body,
     }))
 }
 

@@ -1,0 +1,110 @@
+import fc from 'fast-check'
+import type { OpenApiOperation } from '../document.ts'
+
+/** Stands in what is sent, so that an answer that gives something of it back is found out. No request id has such a sign. */
+export const marker = 'zqx9!marker'
+/** Stands in every password that is sent, right or wrong. */
+export const passwordMarker = 'pw9zqx-passphrase'
+/** The right one of every user whose name begins with `fuzzed`. */
+export const rightPassword = `${passwordMarker} of them all`
+
+export const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array).toString('latin1'))
+export const nastyText = fc.constantFrom(
+  `';DROP TABLE users;--${marker}`,
+  `${marker}\0`,
+  `${marker}\ud800`,
+  `\u202e${marker}`,
+  `${marker}\r\nX-Own: y`,
+  '__proto__',
+  'constructor',
+  '../../../../etc/passwd',
+  '%s%n%x',
+  '{{7*7}}',
+  '<script>alert(1)</script>',
+  '1e3',
+  '-1',
+  '0x10',
+  'NaN',
+  `${marker}`.repeat(400),
+)
+export const text = fc.oneof(
+  nastyText,
+  fc.string({ unit: 'binary', maxLength: 60 }),
+  bytes,
+  fc.constant(''),
+  fc.constant('admin'),
+)
+
+/** Names of members that the document gives to a body, and some that it does not. */
+function fieldsOf({ requestBody }: OpenApiOperation): readonly string[] {
+  const schemas = Object.values(requestBody?.content ?? {}).map(({ schema }) => schema as { properties?: object })
+  return [...new Set(schemas.flatMap(({ properties = {} }) => Object.keys(properties)))]
+}
+
+/** None of them changes a password into one that the test does not know. */
+const passwords = [rightPassword, `${rightPassword}\0`, rightPassword.repeat(60), 'password1234']
+
+/** Often what the member takes, sometimes what it takes with an odd text in it, sometimes anything. */
+function valueFor(name: string): fc.Arbitrary<unknown> {
+  if (name.includes('password') && !name.startsWith('must')) return fc.constantFrom(...passwords)
+  const anything = fc.oneof(text, fc.jsonValue(), fc.boolean())
+  const fitting: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+    username: fc.oneof(fc.constantFrom('fuzzed-user', 'admin'), fc.stringMatching(/^[a-z0-9._@+-]{1,12}$/)),
+    full_name: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 100 }),
+    roles: fc.array(fc.oneof(fc.constantFrom('billing', 'admin'), text), { maxLength: 4 }),
+    is_active: fc.boolean(),
+    must_change_password: fc.boolean(),
+    grant_type: fc.constantFrom('password', 'refresh_token'),
+    scope: fc.constantFrom('offline_access', 'openid offline_access', marker),
+  }
+  return fc.oneof(
+    { weight: 3, arbitrary: (Object.hasOwn(fitting, name) && fitting[name]) || text },
+    { weight: 1, arbitrary: anything },
+  )
+}
+
+type Fields = readonly (readonly [string, unknown])[]
+
+function fieldsFor(operation: OpenApiOperation): fc.Arbitrary<Fields> {
+  const known = fieldsOf(operation)
+  const some = fc.subarray([...known, '__proto__', 'x'])
+  return fc
+    .oneof(fc.constant(known), fc.subarray([...known]), some)
+    .chain((names) => fc.tuple(...names.map((name) => fc.tuple(fc.constant(name), valueFor(name)))))
+}
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+const asJson = (fields: Fields) => JSON.stringify(Object.fromEntries(fields))
+const asForm = (fields: Fields) =>
+  fields.map(([name, value]) => `${name}=${encodeURIComponent(textOf(value).toWellFormed())}`).join('&')
+const asParts = (fields: Fields) =>
+  `${fields.map(([name, value]) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${textOf(value)}\r\n`).join('')}--b--\r\n`
+
+const odd = fc.constantFrom(
+  '',
+  'null',
+  '[]',
+  '{',
+  '"',
+  '{"a":1,"a":2}',
+  `${'['.repeat(5000)}${']'.repeat(5000)}`,
+  `${'{"a":'.repeat(3000)}1${'}'.repeat(3000)}`,
+  '{"username":"\\ud800"}',
+  'a=b&a=b',
+  '%zz=%zz',
+  '--b\r\n\r\n',
+  '9'.repeat(60_000),
+)
+
+/** A body for an operation: mostly as the media type has it, else in another form, broken, or mere bytes. */
+export function bodyFor(operation: OpenApiOperation, mediaType: string): fc.Arbitrary<Uint8Array> {
+  const written = [asJson, asForm, asParts].map((write) => fieldsFor(operation).map(write))
+  const [json, form, parts] = written
+  const suitable = mediaType.includes('json') ? json : mediaType.includes('multipart') ? parts : form
+  const textual = fc.oneof(
+    { weight: 6, arbitrary: suitable ?? odd },
+    { weight: 1, arbitrary: fc.oneof(...written, odd) },
+  )
+  const asBytes = textual.map((body) => new Uint8Array(Buffer.from(body)))
+  return fc.oneof({ weight: 9, arbitrary: asBytes }, { weight: 1, arbitrary: fc.uint8Array({ maxLength: 500 }) })
+}
