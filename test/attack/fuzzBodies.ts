@@ -44,11 +44,9 @@ function fieldsOf({ requestBody }: OpenApiOperation): readonly string[] {
 /** None of them changes a password into one that the test does not know. */
 const passwords = [rightPassword, `${rightPassword}\0`, rightPassword.repeat(60), 'password1234']
 
-/** Often what the member takes, sometimes what it takes with an odd text in it, sometimes anything. */
-function valueFor(name: string): fc.Arbitrary<unknown> {
-  if (name.includes('password') && !name.startsWith('must')) return fc.constantFrom(...passwords)
-  const anything = fc.oneof(text, fc.jsonValue(), fc.boolean())
-  const fitting: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+const anything = fc.oneof(text, fc.jsonValue(), fc.boolean())
+const fitting = new Map<string, fc.Arbitrary<unknown>>(
+  Object.entries({
     username: fc.oneof(fc.constantFrom('fuzzed-user', 'admin'), fc.stringMatching(/^[a-z0-9._@+-]{1,12}$/)),
     full_name: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 100 }),
     roles: fc.array(fc.oneof(fc.constantFrom('billing', 'admin'), text), { maxLength: 4 }),
@@ -56,21 +54,28 @@ function valueFor(name: string): fc.Arbitrary<unknown> {
     must_change_password: fc.boolean(),
     grant_type: fc.constantFrom('password', 'refresh_token'),
     scope: fc.constantFrom('offline_access', 'openid offline_access', marker),
-  }
-  return fc.oneof(
-    { weight: 3, arbitrary: (Object.hasOwn(fitting, name) && fitting[name]) || text },
-    { weight: 1, arbitrary: anything },
-  )
+  }),
+)
+
+/** A member: often with what it takes, sometimes with an odd text, sometimes with anything. */
+function memberFor(name: string): fc.Arbitrary<readonly [string, unknown]> {
+  const isPassword = name.includes('password') && !name.startsWith('must')
+  const value = isPassword
+    ? fc.constantFrom(...passwords)
+    : fc.oneof({ weight: 3, arbitrary: fitting.get(name) ?? text }, { weight: 1, arbitrary: anything })
+  return fc.tuple(fc.constant(name), value)
 }
 
 type Fields = readonly (readonly [string, unknown])[]
 
 function fieldsFor(operation: OpenApiOperation): fc.Arbitrary<Fields> {
   const known = fieldsOf(operation)
-  const some = fc.subarray([...known, '__proto__', 'x'])
+  // Made once: to make an arbitrary takes far longer than to draw from it.
+  const members = new Map([...known, '__proto__', 'x'].map((name) => [name, memberFor(name)]))
+  const some = fc.subarray([...members.keys()])
   return fc
-    .oneof(fc.constant(known), fc.subarray([...known]), some)
-    .chain((names) => fc.tuple(...names.map((name) => fc.tuple(fc.constant(name), valueFor(name)))))
+    .oneof(fc.constant([...known]), fc.subarray([...known]), some)
+    .chain((names) => fc.tuple(...names.flatMap((name) => members.get(name) ?? [])))
 }
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))

@@ -61,7 +61,7 @@ function queryOf(names: readonly string[]): fc.Arbitrary<string> {
   )
 }
 
-const mediaType = fc.constantFrom(
+const oddMediaTypes = [
   'application/json',
   'application/json; charset=utf-16',
   'APPLICATION/JSON',
@@ -72,7 +72,7 @@ const mediaType = fc.constantFrom(
   'application/xml',
   '',
   ',;=',
-)
+]
 /** What the platform takes for a header's value at all: bytes without CR, LF and NUL. */
 const headerValue = fc.oneof(bytes, nastyText).map((value) => [...value].filter(isHeaderCharacter).join('').trim())
 const isHeaderCharacter = (character: string) => !'\0\r\n'.includes(character) && character <= '\xff'
@@ -101,21 +101,24 @@ export function attemptAt({ method, path, operation }: Operation, ids: readonly 
     { weight: 8, arbitrary: fc.constant(method) },
     { weight: 1, arbitrary: fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND') },
   )
-  const suitable = fc.constantFrom(...Object.keys(operation.requestBody?.content ?? { '': 0 }))
+  const suitable = Object.keys(operation.requestBody?.content ?? { '': 0 })
+  const bodies = new Map([...suitable, ...oddMediaTypes].map((type) => [type, bodyFor(operation, type)]))
   const others = fc.uniqueArray(fc.tuple(headerName, headerValue), { maxLength: 3, selector: ([name]) => name })
-  return fc
-    .oneof({ weight: 5, arbitrary: suitable }, { weight: 1, arbitrary: mediaType })
-    .chain((type) =>
-      fc.record({
-        method: methods,
-        part: pathPart(ids),
-        query: queryOf(queryNames),
-        type: fc.constant(withBoundary(type)),
-        others: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: others }),
-        body: bodyFor(operation, type),
-      }),
+  const content = fc
+    .oneof(
+      { weight: 5, arbitrary: fc.constantFrom(...suitable) },
+      { weight: 1, arbitrary: fc.constantFrom(...oddMediaTypes) },
     )
-    .map(({ method: own, part, query, type, others: more, body }) => ({
+    .chain((type) => fc.tuple(fc.constant(withBoundary(type)), bodies.get(type) ?? fc.constant(new Uint8Array())))
+  return fc
+    .record({
+      method: methods,
+      part: pathPart(ids),
+      query: queryOf(queryNames),
+      content,
+      others: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: others }),
+    })
+    .map(({ method: own, part, query, content: [type, body], others: more }) => ({
       method: own,
       target: path.replaceAll(/\{\w+\}/g, () => part) + query,
       headers: [...(type === '' ? [] : [['content-type', type] as const]), ...more],
