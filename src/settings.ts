@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { parseDatabaseUrl } from './databaseUrl.ts'
 import { logFormats, logLevels } from './log.ts'
+import { parseOrigins } from './origins.ts'
 
 /** One setting. `parse` throws an Error whose message says what the setting takes ("a whole number from 0 to 65535"). */
 export interface Setting<T> {
@@ -236,20 +237,4 @@ function parseNetwork(network: string): string {
   if (!isRight)
     throw new Error('IP addresses or networks in CIDR notation, with a comma between (127.0.0.1, 172.16.0.0/12)')
   return network
-}
-
-function parseOrigins(text: string): readonly string[] {
-  const origins = text.split(',').map((origin) => origin.trim())
-  return Object.freeze(origins.filter((origin) => origin !== '').map(parseOrigin))
-}
-
-/** As a browser writes it, since it is compared letter by letter. */
-function parseOrigin(origin: string): string {
-  const isRight = /^https?:\/\//.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
-  if (!isRight)
-    throw new Error(
-      'exact origins as browsers write them, with a comma between (https://app.example.com, http://localhost:5173): ' +
-        'no path, no slash at the end, no default port, small letters, neither * nor null',
-    )
-  return origin
 }

@@ -50,6 +50,45 @@ describe('settings', () => {
     expect(configOf({ BASE_PATH: '/auth-service/v1/' }).basePath).toBe('/auth-service/v1')
   })
 
+  test('CORS_ORIGINS is a list of exact origins, none by default', () => {
+    expect(configOf({}).corsOrigins).toEqual([])
+    expect(configOf({ CORS_ORIGINS: '' }).corsOrigins).toEqual([])
+    const origins = [
+      'https://app.example.com',
+      'http://localhost:5173',
+      'http://[::1]:8080',
+      'https://xn--mnchen-3ya.example',
+    ]
+    expect(configOf({ CORS_ORIGINS: origins.join(' , ') }).corsOrigins).toEqual(origins)
+  })
+
+  test.each([
+    '*',
+    'null',
+    'https://*',
+    'https://*.example.com',
+    'app.example.com',
+    'https://app.example.com/',
+    'https://app.example.com/path',
+    'https://app.example.com?q',
+    'https://APP.example.com',
+    'https://app.example.com:443',
+    'http://app.example.com:080',
+    'https://user@app.example.com',
+    'https://münchen.example',
+    'https://app.example.com https://b.example.com',
+    'https://app.example.com,*',
+    'ftp://app.example.com',
+    'file:///index.html',
+    'https://',
+  ])('CORS_ORIGINS=%s is refused and told what it takes', (value) => {
+    const [problem = '', ...others] = problemsOf({ CORS_ORIGINS: value })
+    expect(others).toEqual([])
+    expect(problem).toStartWith(
+      `CORS_ORIGINS is ${JSON.stringify(value)}: it takes exact origins as browsers write them`,
+    )
+  })
+
   test.each([
     ['PORT', 'http', 'PORT is "http": it takes a whole number from 0 to 65535.'],
     ['PORT', '65536', 'PORT is "65536": it takes a whole number from 0 to 65535.'],

@@ -52,7 +52,6 @@ describe('whatever is thrown at an operation of the document', () => {
       expect(operations.length).toBeGreaterThan(15)
       for (const operation of operations) {
         let token = await identities[who]()
-        wind()
         const ids = operation.path.includes('{') ? [await target(), await target()] : [crypto.randomUUID()]
         const attempts = fc.asyncProperty(attemptAt(operation, ids), async (attempt) => {
           const response = await send(attempt, token)
@@ -62,7 +61,6 @@ describe('whatever is thrown at an operation of the document', () => {
         })
         await fc.assert(attempts, { numRuns: 40 })
       }
-      wind()
       expect((await application.me(await rootToken())).status).toBe(200)
     },
     60_000,
@@ -83,13 +81,7 @@ describe('whatever is thrown at an operation of the document', () => {
   })
 })
 
-/** The database's clock goes on, and a token from the future is none. */
-function wind(): void {
-  application.clock.now = Date.now()
-}
-
 function send({ method, target, headers, body }: Attempt, token: string | undefined): Promise<Response> {
-  wind()
   const all = new Headers(headers.map(([name, value]): [string, string] => [name, value]))
   if (token) all.set('authorization', `Bearer ${token}`)
   const request = new Request(`http://localhost${target}`, { method, headers: all, ...(body ? { body } : {}) })

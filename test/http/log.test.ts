@@ -38,7 +38,7 @@ function httpWith(format: LogFormat): Http {
   const settings = { secretKey, issuer: 'audittrail', audience: 'audittrail', basePath: '/api', docs: undefined }
   return createHttp(
     { ...application.deps, log },
-    { ...settings, trustedProxies: ['127.0.0.1'] },
+    { ...settings, trustedProxies: ['127.0.0.1'], corsOrigins: [] },
     application.deps.clock,
   )
 }
