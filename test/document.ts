@@ -14,7 +14,11 @@ export interface OpenApiOperation {
   readonly summary: string
   readonly description: string
   readonly security?: readonly object[]
-  readonly parameters?: readonly { readonly name: string; readonly in: 'path' | 'query' }[]
+  readonly parameters?: readonly {
+    readonly name: string
+    readonly in: 'path' | 'query'
+    readonly schema: { readonly type?: string }
+  }[]
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> }
   readonly responses: Readonly<
     Record<

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { hasDecodableQuery } from '../../src/http/requestTarget.ts'
 import { openTestApplication, type TestApplication } from '../application.ts'
+import { documentOf } from '../document.ts'
 
 let application: TestApplication
 let token: string
@@ -68,6 +69,21 @@ describe('a parameter that a route takes once', () => {
     expect(response.status).toBe(400)
     expect(await response.json()).toMatchObject({ errors: [{ field, message: 'is there more than once' }] })
     expect((await application.call(path)).status).toBe(401)
+  })
+
+  test('and is given more often is 400 on every operation of the document', async () => {
+    const document = await documentOf(application.http, '/api')
+    let asked = 0
+    for (const [path, methods] of Object.entries(document?.paths ?? {}))
+      for (const [method, { parameters = [] }] of Object.entries(methods))
+        for (const { name, in: place, schema } of parameters) {
+          if (place !== 'query' || schema.type === 'array') continue
+          asked++
+          const own = path.slice('/api'.length).replaceAll(/\{\w+\}/g, crypto.randomUUID())
+          const response = await asAdministrator(`${own}?${name}=1&${name}=1`, method.toUpperCase())
+          expect({ path, name, status: response.status }).toEqual({ path, name, status: 400 })
+        }
+    expect(asked).toBeGreaterThan(3)
   })
 
   test('and is repeated at logout ends no session', async () => {
