@@ -18,7 +18,7 @@ const strictTransportSecurity = 'max-age=31536000'
  * line break would end in a bare 500 of Bun's.
  */
 export function createAnswerHeaders(basePath: string, cors: Cors): AnswerHeaders {
-  const personal = [`${basePath}/auth/`, `${basePath}/users`]
+  const personal = [`${basePath}/auth/`, `${basePath}/users`, `${basePath}/blocks`]
 
   return (response, request, path, { requestId, isSecure }) => {
     const { headers } = response

@@ -56,7 +56,7 @@ export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly gu
           'than `limit` and have a next one.',
         answer: BlockPage,
         example: { items: [example], next: null },
-        refusals: [...guarded, 'invalid_fields'],
+        refusals: [...guarded, 'invalid_request', 'invalid_fields'],
       }),
     })
     .delete(
