@@ -50,13 +50,13 @@ export async function payInFull(
 }
 
 /**
- * True when a hash costs less than new ones do: time to make it anew, while the password is at hand. Not from a password of
- * which bcrypt has read a part alone: what is behind it may be a slip of the fingers.
+ * True when a hash is not as new ones are, cheaper or dearer: time to make it anew, while the password is at hand, so that this user's
+ * refusals take as long as all others. Not from a password of which bcrypt has read a part alone: what is behind it may be a slip
+ * of the fingers.
  */
 export function isOutdated(hash: string, password: string, { memoryKib, timeCost }: HashCost): boolean {
   if (hash.startsWith('$2') && Buffer.byteLength(normalized(password)) > bcryptBytes) return false
-  const [, memory = '0', time = '0'] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),/.exec(hash) ?? []
-  return Number(memory) < memoryKib || Number(time) < timeCost
+  return !hash.startsWith(`$argon2id$v=19$m=${memoryKib},t=${timeCost},p=1$`)
 }
 
 /** 32 characters, so that a byte falls on each equally often; none that is taken for another. */

@@ -265,9 +265,13 @@ describe.each(databaseKinds)('accounts and sessions on %s', (kind) => {
       expect((await application.login(username, `${long} and its real end`)).status).toBe(200)
     })
 
-    test('is made anew at login where its hash is cheaper than new ones are', async () => {
+    test.each([
+      ['cheaper', { algorithm: 'bcrypt', cost: 4 }],
+      ['dearer', { algorithm: 'argon2id', memoryCost: 8192, timeCost: 3 }],
+      ['of another variant', { algorithm: 'argon2d', memoryCost: 8192, timeCost: 1 }],
+    ] as const)('is made anew at login where its hash is %s than new ones are', async (_how, how) => {
       const { username } = await makeUser()
-      const hash = await Bun.password.hash(good, { algorithm: 'bcrypt', cost: 4 })
+      const hash = await Bun.password.hash(good, how)
       await application.sql(`UPDATE users SET hashed_password = '${hash}' WHERE username = '${username}'`)
       await signIn(username)
       const [row] = await application.sql(`SELECT hashed_password FROM users WHERE username = '${username}'`)
