@@ -6,6 +6,7 @@ import { parseDatabaseUrl } from './databaseUrl.ts'
 import type { DatabaseTarget } from './db/connection.ts'
 import type { Database } from './db/database.ts'
 import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey, refuseOthersFiles } from './db/dataDirectory.ts'
+import type { DatabaseWatch } from './db/watch.ts'
 import type { Deps } from './domain/deps.ts'
 import { createHashing, hashingLimits } from './domain/hashing.ts'
 import { sweepDeadSessions, sweepForgottenFailures } from './domain/housekeeping.ts'
@@ -31,6 +32,8 @@ export interface Surroundings {
   readonly clock: Clock
   /** Called once when the embedded database has died: nothing can go on, and the process should end. */
   readonly onDatabaseLost: (reason: string) => void
+  /** Told how the database does. A command has none: it says itself what it has met. */
+  readonly databaseWatch?: DatabaseWatch
 }
 
 /** The embedded database's place in DATA_DIR. */
@@ -73,12 +76,12 @@ export function hasDatabase(config: Config): boolean {
 export async function openApp(
   config: Config,
   claim: Claim,
-  { log, clock, onDatabaseLost }: Surroundings,
+  { log, clock, onDatabaseLost, databaseWatch }: Surroundings,
 ): Promise<App> {
   const { target, close } = await openTarget(config, claim, onDatabaseLost)
-  const { connect } = await import('./db/connection.ts')
+  const { openPool } = await import('./db/pool.ts')
   const { openDatabase } = await import('./db/database.ts')
-  const database = openDatabase(connect(target))
+  const database = openDatabase(openPool(target, databaseWatch))
   return {
     deps: wireDeps(database, config, { log, clock }),
     administrator: {
@@ -129,11 +132,11 @@ export async function readOpenApiDocument(
   config: Config,
   { log, clock }: Omit<Surroundings, 'onDatabaseLost'>,
 ): Promise<string> {
-  const { connect } = await import('./db/connection.ts')
+  const { openPool } = await import('./db/pool.ts')
   const { openDatabase } = await import('./db/database.ts')
   const { createHttp } = await import('./http/server.ts')
   const address = parseDatabaseUrl('postgresql://nobody@localhost/nothing')
-  const deps = wireDeps(openDatabase(connect({ kind: 'server', address, poolSize: 1 })), config, { log, clock })
+  const deps = wireDeps(openDatabase(openPool({ kind: 'server', address, poolSize: 1 })), config, { log, clock })
   const http = createHttp(deps, httpSettings({ ...config, docs: 'on' }, 'signs nothing'), clock)
   const response = await http.handle(new Request(`http://localhost${config.basePath}/openapi.json`))
   return JSON.stringify(await response.json(), undefined, 2)
@@ -160,7 +163,6 @@ export async function prepareDatabaseWithRetries(app: App, isEnding: () => boole
       return true
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'unavailable') throw error
-      app.deps.log.warn('database.unavailable', { detail: error.message, retry_in_seconds: delay })
       await Bun.sleep(delay * 1000)
     }
   }

@@ -15,6 +15,8 @@ export interface DatabaseAddress {
   readonly sslrootcert?: string
   /** libpq's `options`, sent when a connection starts. */
   readonly options?: string
+  /** Behind a pooler that hands a session to others between two transactions; undefined: whatever the server shows. */
+  readonly isPooled?: boolean
 }
 
 export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
@@ -45,7 +47,14 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
     sslmode: isSocket ? 'disable' : readSslMode(query, loopback.includes(place)),
     ...(sslrootcert === undefined || sslrootcert === 'system' ? {} : { sslrootcert }),
     ...(options === undefined ? {} : { options }),
+    ...(query.has('pgbouncer') ? { isPooled: readSwitch(query, 'pgbouncer') } : {}),
   }
+}
+
+function readSwitch(query: Map<string, string>, name: string): boolean {
+  const text = query.get(name)
+  if (text !== 'true' && text !== 'false') throw new Error(`a URL whose ${name} is true or false`)
+  return text === 'true'
 }
 
 function readPort(text: string): number {
@@ -72,7 +81,18 @@ function parseUrl(text: string): URL {
   return url
 }
 
-const knownParameters = ['host', 'port', 'user', 'dbname', 'password', 'sslmode', 'ssl', 'sslrootcert', 'options']
+const knownParameters = [
+  'host',
+  'port',
+  'user',
+  'dbname',
+  'password',
+  'sslmode',
+  'ssl',
+  'sslrootcert',
+  'options',
+  'pgbouncer',
+]
 /** Parameters of libpq, of other drivers and of providers' copy buttons that change nothing for us. */
 const ignoredParameters = [
   'application_name',
@@ -84,7 +104,6 @@ const ignoredParameters = [
   'keepalives_count',
   'keepalives_idle',
   'keepalives_interval',
-  'pgbouncer',
   'prepared_statement_cache_size',
   'target_session_attrs',
 ]

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../src/clock.ts'
 import { parseDatabaseUrl } from '../src/databaseUrl.ts'
-import { connect, type DatabaseTarget } from '../src/db/connection.ts'
+import type { DatabaseTarget } from '../src/db/connection.ts'
 import { openDatabase } from '../src/db/database.ts'
 import { openEmbedded } from '../src/db/embedded.ts'
+import { openPool } from '../src/db/pool.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { createHashing } from '../src/domain/hashing.ts'
 import { seedAdministrator } from '../src/domain/seed.ts'
@@ -55,13 +56,13 @@ export async function openTestApplication(
   } = {},
 ): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
-  const connection = connect(target)
+  const pool = openPool(target)
   // The library that signs reads the time of day, and a token from the future is refused: this clock, which stands, is well ahead.
   const turned = { now: Date.now() + 600_000 }
   const clock: Clock = () => turned.now
   const lines: Record<string, unknown>[] = []
   const log = createLog({ level: 'debug', format: 'json', now: clock, write: (line) => lines.push(JSON.parse(line)) })
-  const database = openDatabase(connection)
+  const database = openDatabase(pool)
   const hashing = createHashing({ places: 2, queue: 200 }, clock)
   const deps: Deps = { database, clock, log, hashing, settings }
   await database.migrate()
@@ -104,7 +105,7 @@ export async function openTestApplication(
       return token
     },
     me: (token) => application.call('/auth/me', { headers: { authorization: `Bearer ${token}` } }),
-    sql: (query) => connection.client.unsafe(query),
+    sql: (query) => pool.run(async ({ client }) => client.unsafe(query)),
     close: async () => {
       await database.close()
       await release()

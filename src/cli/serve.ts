@@ -1,5 +1,6 @@
 import { claimDataDirectory, keepHouse, openApp, openHttp, prepareDatabaseWithRetries } from '../app.ts'
 import type { Config } from '../config.ts'
+import { watchDatabase } from '../db/watch.ts'
 import { handleOnceLoaded, type Listener, listen } from '../http/listener.ts'
 import type { Http } from '../http/server.ts'
 import { batchedWriter, createLog, describeError, type Log } from '../log.ts'
@@ -32,7 +33,8 @@ async function runServer({ config, stdout, stderr }: Surroundings): Promise<Exit
     stopping.unshift(listener.stop)
     // The event loop gets its turns while the rest is loaded, so that a first probe is answered at once.
     await Bun.sleep(1)
-    const app = await openApp(config, claim, { log, clock: Date.now, onDatabaseLost: ending.fail })
+    const databaseWatch = watchDatabase(log, performance.now.bind(performance))
+    const app = await openApp(config, claim, { log, clock: Date.now, onDatabaseLost: ending.fail, databaseWatch })
     stopping.splice(1, 1, app.close)
     await Bun.sleep(1)
     loading.resolve(await openHttp(app, config))
@@ -65,12 +67,28 @@ async function stopInOrder(stopping: readonly (() => void | Promise<void>)[]): P
   for (const stop of stopping) await stop()
 }
 
+/** Stray errors that are written in full within a minute; the rest is counted. */
+const strayErrorsPerMinute = 10
+
 /**
- * postgres.js throws from a timer when a connection is cut at the wrong moment, where no caller can catch it. What was under
- * way runs into its deadline; the process goes on.
+ * What was thrown where nobody can catch it (a timer of a library, a promise that nobody waits for) must not end the process for
+ * all who are being answered. It is a fault all the same, and each is an error in the log: at most ten a minute, so that one
+ * that comes back for ever does not fill the disk, with the number of those that were left out.
  */
 function surviveStrayErrors(log: Log): void {
-  process.on('uncaughtException', (error) => log.error('process.stray_error', describeError(error)))
+  let written = 0
+  let leftOut = 0
+  const survive = (error: unknown) => {
+    if (written === 0)
+      setTimeout(() => {
+        written = 0
+      }, 60_000).unref()
+    if (written++ >= strayErrorsPerMinute) return void leftOut++
+    log.error('process.stray_error', { ...describeError(error), ...(leftOut > 0 ? { left_out: leftOut } : {}) })
+    leftOut = 0
+  }
+  process.on('uncaughtException', survive)
+  process.on('unhandledRejection', survive)
 }
 
 async function withDeadline(work: Promise<void>, seconds: number): Promise<void> {

@@ -1,57 +1,73 @@
+import { drizzle } from 'drizzle-orm/postgres-js'
 import { type AttemptStatements, attemptStatements } from './attempts.ts'
-import { type Client, type Connection, connect } from './connection.ts'
-import { guarded, guardedWithoutDeadline } from './failure.ts'
+import type { Client, Connection } from './connection.ts'
 import { type InstanceStatements, instanceStatements } from './instance.ts'
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrate.ts'
+import type { Pool } from './pool.ts'
 import { type SessionStatements, sessionStatements } from './sessions.ts'
 import { type UserStatements, userStatements } from './users.ts'
 
-/** The database as the rest of the product sees it: one set of statements per noun. Everything throws AppError only. */
-export interface Database {
+/** One set of statements per noun. */
+interface Statements {
   readonly users: UserStatements
   readonly sessions: SessionStatements
   readonly attempts: AttemptStatements
   readonly instance: InstanceStatements
+}
+
+/** The database as the rest of the product sees it. Everything throws AppError only. */
+export interface Database extends Statements {
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
   close(): Promise<void>
 }
 
-/** Seconds that running statements get when the pool is closed. */
-const closeTimeout = 5
-
-export function openDatabase(connection: Connection): Database {
-  const { client, orm } = connection
-  const lane = openLane(connection)
+/** Made once for each connection, with what they prepare on it; gone with it. */
+function statementsOn({ orm, client }: Connection): Statements {
   return {
     users: userStatements(orm),
-    sessions: sessionStatements(connection, lane.orm),
-    attempts: attemptStatements(connection),
+    sessions: sessionStatements({ orm, client }),
+    attempts: attemptStatements({ client }),
     instance: instanceStatements(orm),
-    migrationStatus: () => guarded(() => migrationStatus(client)),
-    migrate: () => guardedWithoutDeadline(() => withOneSession(connection, migrate)),
-    close: async () => {
-      await Promise.all([client.end({ timeout: closeTimeout }), lane.client.end({ timeout: closeTimeout })])
+  }
+}
+
+export function openDatabase(pool: Pool): Database {
+  const made = new WeakMap<Connection, Statements>()
+  const statementsOf = (connection: Connection): Statements => {
+    const known = made.get(connection)
+    if (known) return known
+    const statements = statementsOn(connection)
+    made.set(connection, statements)
+    return statements
+  }
+  const statements = statementsThrough(pool, statementsOf)
+  return {
+    ...statements,
+    sessions: {
+      ...statements.sessions,
+      // The question of every request.
+      findLiveSession: (key) => pool.read((connection) => statementsOf(connection).sessions.findLiveSession(key)),
     },
+    migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
+    migrate: () => pool.run(({ client }) => migrate(client), 'unlimited'),
+    close: pool.close,
   }
 }
 
-/**
- * A connection for the one question that every request asks. It only reads, by primary keys, so that nothing makes it wait;
- * and since it is one, many requests travel together: 1.3 times as many a second as over a pool of four.
- */
-function openLane(connection: Connection): Connection {
-  const { target } = connection
-  return target.kind === 'server' && target.poolSize > 1 ? connect(target, 1) : connection
-}
+type Call = (...args: unknown[]) => Promise<unknown>
 
-/** On a server migrations get a connection of their own; the embedded database has but one. */
-async function withOneSession<T>({ target, client }: Connection, work: (client: Client) => Promise<T>): Promise<T> {
-  if (target.kind === 'embedded') return work(client)
-  const own = connect(target, 1).client
-  try {
-    return await work(own)
-  } finally {
-    await own.end({ timeout: closeTimeout })
+/** Every statement under its name; each call goes to the connection that the pool gives it. */
+function statementsThrough(pool: Pool, statementsOf: (connection: Connection) => Statements): Statements {
+  const through = (noun: keyof Statements, name: string) => {
+    const choose = (statements: Statements) => (statements[noun] as unknown as Record<string, Call>)[name] as Call
+    return (...args: unknown[]) => pool.run((connection) => choose(statementsOf(connection))(...args))
   }
+  // Made without a connection, for the names alone.
+  const named = statementsOn({ orm: drizzle.mock(), client: undefined as unknown as Client })
+  const nouns = Object.entries(named).map(([noun, set]) => [
+    noun,
+    Object.fromEntries(Object.keys(set).map((name) => [name, through(noun as keyof Statements, name)])),
+  ])
+  return Object.fromEntries(nouns) as Statements
 }

@@ -13,35 +13,19 @@ const refusals: Readonly<Record<string, string>> = {
 }
 
 /**
- * Classes 08 and 57 (connection, shutdown, starting up), 53 (too many connections, memory, disk), 58 (I/O); and a table or
- * column that is not there yet, since a replica may be asked while another one still migrates.
+ * What may pass by itself. Classes 08 (connection), 53 (connections, memory, disk), 57 (shutdown, starting up, cancelled by a
+ * time limit), 58 (I/O); a server that takes no changes (25006), as after a failover; a transaction that idled too long
+ * (25P03, 25P04), lost against another (40001, 40P01) or waited too long for a lock (55P03); a statement that a pooler's next
+ * server has not prepared (26000, 42P05); and a table or column that is not there yet, since a replica may be asked while
+ * another one still migrates (42P01, 42703).
  */
-const transient = /^(08|53|57|58|42P01|42703)/
+const transient = /^(08|53|57|58|25006|25P03|25P04|26000|40001|40P01|42P01|42703|42P05|55P03)/
 
-/** Milliseconds that one operation may take, waiting for a connection included. */
-const operationDeadline = 5000
+/** What the driver says of its connection, and the system of its socket or of a name: CONNECTION_CLOSED, ECONNRESET, EAI_AGAIN. */
+const unreachable = /^(CONNECTION_|CONNECT_TIMEOUT$|E[A-Z]+(_[A-Z]+)?$)/
 
-/**
- * Runs one database operation; whatever goes wrong comes out as an AppError that carries no SQL and no parameter. Past the
- * deadline it is `unavailable`: a server that is frozen answers nothing, and its time limits neither.
- */
+/** Runs one database operation; whatever goes wrong comes out as an AppError that carries no SQL and no parameter. */
 export async function guarded<T>(operation: () => PromiseLike<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => reject(new AppError('unavailable', 'The database did not answer in time.')),
-    operationDeadline,
-  )
-  try {
-    return await Promise.race([operation(), late])
-  } catch (error) {
-    throw databaseFailure(error)
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-/** The same for work that takes as long as it takes: migrations. */
-export async function guardedWithoutDeadline<T>(operation: () => PromiseLike<T>): Promise<T> {
   try {
     return await operation()
   } catch (error) {
@@ -52,7 +36,7 @@ export async function guardedWithoutDeadline<T>(operation: () => PromiseLike<T>)
 /** `refused` for what only a person can mend, `unavailable` for what may pass, `internal` for the rest. */
 export function databaseFailure(error: unknown): AppError {
   if (error instanceof AppError) return error
-  const code = errorCode(error)
+  const code = driverError(error)?.code ?? ''
   const refusal = refusals[code]
   if (refusal) return new AppError('refused', refusal, { cause: error })
   if (isCertificateProblem(code)) {
@@ -61,17 +45,44 @@ export function databaseFailure(error: unknown): AppError {
       `The TLS certificate of the database cannot be trusted (${code}): check sslmode and sslrootcert in DATABASE_URL.`,
     )
   }
-  if (isSqlState(code) && !transient.test(code)) {
-    return new AppError('internal', `The database answered with an error (SQLSTATE ${code}).`, { cause: error })
+  if (isSqlState(code) ? transient.test(code) : unreachable.test(code)) {
+    return new AppError('unavailable', `The database cannot be reached (${code}).`, { cause: error })
   }
-  return new AppError('unavailable', `The database cannot be reached (${code || 'no reason given'}).`, { cause: error })
+  const fault = isSqlState(code) ? `The database answered with an error (SQLSTATE ${code}).` : 'unexpected'
+  return new AppError('internal', fault, { cause: error })
 }
 
-/** The SQLSTATE or the system's error code. Drizzle wraps the driver's error, with SQL and parameters in its message. */
-function errorCode(error: unknown): string {
+/** True where the connection is of no more use: the server ended it, it broke, or it is to a server that takes no changes. */
+export function endsConnection(error: AppError): boolean {
+  const { code, severity } = driverError(error) ?? {}
+  if (code === undefined) return false
+  return severity === 'FATAL' || severity === 'PANIC' || code === readOnly || unreachable.test(code)
+}
+
+const readOnly = '25006'
+
+/** True where other connections are of no more use either: they too are to a server that takes no changes. */
+export function endsAllConnections(error: AppError): boolean {
+  return driverError(error)?.code === readOnly
+}
+
+/** True of what a pooler says (PgBouncer) that takes no parameters at the start of a connection. */
+export function refusesStartupParameters(error: unknown): boolean {
+  const { code, message = '' } = driverError(error) ?? {}
+  return code === '08P01' && message.includes('startup parameter')
+}
+
+interface DriverError {
+  readonly code: string
+  readonly severity?: string
+  readonly message?: string
+}
+
+/** The error with a code at the bottom of what was wrapped around it. */
+function driverError(error: unknown): DriverError | undefined {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown }
-  if (typeof code === 'string') return code
-  return cause === undefined ? '' : errorCode(cause)
+  if (!(error instanceof AppError) && typeof code === 'string') return error as DriverError
+  return cause === undefined ? undefined : driverError(cause)
 }
 
 /** The unique index or constraint that refused a row (23505); undefined for all else. */

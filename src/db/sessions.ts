@@ -1,5 +1,5 @@
 import { and, desc, eq, gt, sql } from 'drizzle-orm'
-import type { Connection, Orm } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { guarded } from './failure.ts'
 import { ended, sessions, users } from './schema.ts'
 
@@ -68,8 +68,8 @@ const userColumns = {
   must_change_password: users.must_change_password,
 }
 
-export function sessionStatements({ orm, client }: Pick<Connection, 'orm' | 'client'>, lane: Orm) {
-  const live = lane
+export function sessionStatements({ orm, client }: Connection) {
+  const live = orm
     .select(userColumns)
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.user_id))

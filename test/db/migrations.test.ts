@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { parseDatabaseUrl } from '../../src/databaseUrl.ts'
-import { type Connection, connect } from '../../src/db/connection.ts'
+import type { Client } from '../../src/db/connection.ts'
 import { type Database, openDatabase } from '../../src/db/database.ts'
+import { openPool, type Pool } from '../../src/db/pool.ts'
 import type { AppError } from '../../src/error.ts'
 import { databaseKinds, openTarget } from '../application.ts'
 import { hashByPwdlib } from '../domain/foreignHashes.ts'
@@ -14,14 +15,28 @@ afterEach(async () => {
 
 interface Opened {
   readonly database: Database
-  readonly connection: Connection
+  readonly connection: Straight
 }
 
 function openAt(url: string): Opened {
-  const connection = connect({ kind: 'server', address: parseDatabaseUrl(url), poolSize: 2 })
-  const database = openDatabase(connection)
+  const pool = openPool({ kind: 'server', address: parseDatabaseUrl(url), poolSize: 2 })
+  const database = openDatabase(pool)
   closing.push(() => database.close())
-  return { database, connection }
+  return { database, connection: straight(pool) }
+}
+
+type Rows = Promise<readonly Record<string, unknown>[]>
+
+interface Straight {
+  readonly client: ((text: TemplateStringsArray, ...values: string[]) => Rows) & { unsafe(text: string): Rows }
+}
+
+/** Statements of the test's own, over the connections that the product has: the embedded database takes no other. */
+function straight(pool: Pool): Straight {
+  const run = (ask: (client: Client) => Rows): Rows =>
+    pool.run(async ({ client }) => ask(client)).catch((error: AppError) => Promise.reject(error.cause ?? error))
+  const client = (text: TemplateStringsArray, ...values: string[]): Rows => run((own) => own(text, ...values))
+  return { client: Object.assign(client, { unsafe: (text: string): Rows => run((own) => own.unsafe(text)) }) }
 }
 
 /** Columns, defaults, constraints and indexes of `users`, as the catalogue has them. */
@@ -42,8 +57,9 @@ async function uniqueIndexesOfUsers({ connection: { client } }: Opened): Promise
 describe.each(databaseKinds)('migrating on %s', (kind) => {
   test('makes everything on an empty database, and nothing the second time', async () => {
     const { target, release } = await openTarget(kind)
-    const connection = connect(target)
-    const database = openDatabase(connection)
+    const pool = openPool(target)
+    const connection = straight(pool)
+    const database = openDatabase(pool)
     closing.push(release, () => database.close())
     expect(await database.migrationStatus()).toEqual({ applied: 0, pending: 3, newer: 0 })
     expect(await database.migrate()).toEqual({ applied: 3, adopted: false })
