@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chownSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,18 @@ const nobody = 65534
 export interface PostgresqlServer {
   /** Of a superuser, on 127.0.0.1. */
   readonly url: string
+  readonly port: number
+  /** Its data directory. */
+  readonly data: string
+  /** Ends it the way `pg_ctl stop` does in that mode; its directory stays. */
+  halt(mode: 'fast' | 'immediate'): Promise<void>
+  /** Starts it again, on the same directory and port. */
+  restart(): Promise<void>
+  /** The process ids of its backends that serve a client now. */
+  backends(): number[]
+  /** Of the server itself. */
+  processId(): number
+  /** Ends it for good. */
   stop(): Promise<void>
 }
 
@@ -41,18 +53,42 @@ export async function startServer(settings: readonly string[] = ['fsync=off']): 
     ...settings,
   ]
   const args = ['-D', data, '-p', String(port), ...options.flatMap((option) => ['-c', option])]
-  const child = spawn(serverFile, args, { ...identity, cwd: directory, stdio: 'ignore' })
+  const launch = () => spawn(serverFile, args, { ...identity, cwd: directory, stdio: 'ignore' })
+  let child = launch()
   const kill = () => child.kill('SIGKILL')
   process.on('exit', kill)
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
   await untilItAnswers(url)
   return {
     url,
+    port,
+    data,
+    halt: (mode) => ended(child, mode === 'fast' ? 'SIGINT' : 'SIGQUIT'),
+    restart: async () => {
+      child = launch()
+      await untilItAnswers(url)
+    },
+    processId: () => child.pid ?? 0,
+    backends: () => childrenOf(child.pid ?? 0).filter((id) => servesClient(id)),
     stop: async () => {
       process.off('exit', kill)
-      await ended(child)
+      await ended(child, 'SIGINT')
       rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+function childrenOf(processId: number): number[] {
+  const text = readFileSync(`/proc/${processId}/task/${processId}/children`, 'utf8').trim()
+  return text === '' ? [] : text.split(' ').map(Number)
+}
+
+/** By its title, such as `postgres: role database 127.0.0.1(53122) idle`. */
+function servesClient(processId: number): boolean {
+  try {
+    return /\(\d+\) /.test(readFileSync(`/proc/${processId}/cmdline`, 'utf8').replaceAll('\0', ' '))
+  } catch {
+    return false
   }
 }
 
@@ -92,10 +128,10 @@ async function untilItAnswers(url: string): Promise<void> {
   throw new Error('the PostgreSQL of the tests did not start within 15 s')
 }
 
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return
+async function ended(child: ChildProcess, signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
   const { promise, resolve } = Promise.withResolvers<void>()
   child.once('exit', () => resolve())
-  child.kill('SIGINT')
+  child.kill(signal)
   await promise
 }
