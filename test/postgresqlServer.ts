@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 
-const nobody = 65534
+export const nobody = 65534
 
 export interface PostgresqlServer {
   /** Of a superuser, on 127.0.0.1. */

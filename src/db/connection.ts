@@ -32,6 +32,8 @@ export interface OpenConnection extends Connection {
 const openingLimit = 3000
 /** Seconds that running statements get when a connection is ended. */
 const endTimeout = 5
+/** Milliseconds to tell a pooler that a statement is abandoned. */
+const cancelling = 1000
 /** Milliseconds that the other end gets to close, until we no longer wait for it. */
 const lingering = 10_000
 
@@ -67,11 +69,14 @@ export async function openConnection(
   let backend: Backend | undefined
   let isAbandoned = false
   const abandon = () => {
-    if (isAbandoned || stream.destroyed) return void client.end({ timeout: 0 })
+    if (isAbandoned) return
     isAbandoned = true
-    void client.end({ timeout: 0 })
     setTimeout(() => stream.destroy(), lingering).unref()
-    if (isPooled && target.kind === 'server' && backend) void cancel(target.address, backend)
+    void leaveStatement().then(() => client.end({ timeout: 0 }))
+  }
+  // A pooler forgets whom a cancellation is for as soon as that one has gone.
+  const leaveStatement = async () => {
+    if (isPooled && target.kind === 'server' && backend && !stream.destroyed) await cancel(target.address, backend)
   }
   try {
     if (target.kind === 'server') backend = await greet(client, limit)
@@ -174,19 +179,23 @@ async function greet(client: Client, limit: AbortSignal): Promise<Backend> {
   }
 }
 
-/** PostgreSQL's CancelRequest, on a connection of its own. PgBouncer hands it on, and knows no time limit of ours. */
+/** PostgreSQL's CancelRequest, on a connection of its own; resolves once it is delivered. PgBouncer hands it on. */
 async function cancel(address: DatabaseAddress, { pid, secret }: Backend): Promise<void> {
   const request = Buffer.alloc(16)
   request.writeInt32BE(16, 0)
   request.writeInt32BE(80877102, 4)
   request.writeUInt32BE(pid, 8)
   request.writeUInt32BE(secret, 12)
+  const limit = AbortSignal.timeout(cancelling)
   try {
-    const stream = await dial(address, AbortSignal.timeout(openingLimit))
-    stream.on('error', () => {}).end(request)
-    setTimeout(() => stream.destroy(), openingLimit).unref()
+    const stream = await dial(address, limit)
+    const delivered = Promise.withResolvers<void>()
+    limit.addEventListener('abort', () => stream.destroy(), { once: true })
+    stream.once('close', delivered.resolve).resume()
+    stream.write(request)
+    await delivered.promise
   } catch {
-    // Whoever cannot be reached cannot be told; the statement's own time limit ends it.
+    // Who cannot be reached cannot be told.
   }
 }
 

@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import { login, me, run, type Server, serve } from '../binary/binary.ts'
+import { freePort, nobody, type PostgresqlServer, startServer } from '../postgresqlServer.ts'
+import { hasProgram } from '../requirements.ts'
+import { password, startLoad } from './load.ts'
+
+const isHere = hasProgram('pgbouncer', 'pgbouncer')
+const environment = {
+  SECRET_KEY: 'k'.repeat(32),
+  ADMIN_PASSWORD: password,
+  PASSWORD_MEMORY_KIB: '8192',
+  PASSWORD_TIME_COST: '1',
+}
+
+/** As docs/settings.md says, but for the ways in. */
+const settings = (port: number, serverPort: number, directory: string) => `
+[databases]
+* = host=127.0.0.1 port=${serverPort}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = trust
+auth_file = ${join(directory, 'users')}
+pool_mode = transaction
+default_pool_size = 4
+server_login_retry = 1
+logfile = ${join(directory, 'log')}
+`
+
+describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'audittrail-pgbouncer-'))
+  let database: PostgresqlServer
+  let pooler: ChildProcess
+  let port: number
+  let own: postgres.Sql
+  let server: Server
+
+  const urlOf = (name: string, query = '') => `postgresql://postgres@127.0.0.1:${port}/${name}${query}`
+
+  beforeAll(async () => {
+    database = await startServer()
+    own = postgres(database.url, { max: 1, onnotice: () => {} })
+    for (const name of ['shown', 'declared', 'many']) await own`CREATE DATABASE ${own(name)}`
+    port = await freePort()
+    const file = join(directory, 'pgbouncer.ini')
+    writeFileSync(file, settings(port, database.port, directory))
+    writeFileSync(join(directory, 'users'), '"postgres" ""\n')
+    // It refuses to run as root.
+    const isRoot = process.getuid?.() === 0
+    if (isRoot) for (const path of [directory, file, join(directory, 'users')]) chownSync(path, nobody, nobody)
+    pooler = spawn('pgbouncer', ['-q', file], { ...(isRoot ? { uid: nobody, gid: nobody } : {}), stdio: 'ignore' })
+    await untilItListens(port)
+    server = await serve({ environment: { ...environment, DATABASE_URL: urlOf('declared', '?pgbouncer=true') } })
+  })
+
+  afterAll(async () => {
+    await server?.stop()
+    await own?.end({ timeout: 1 })
+    pooler?.kill('SIGTERM')
+    await database?.stop()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  test('carries signing in, refreshing and administration', async () => {
+    const { url } = server
+    const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) })
+    const grant = await ask(`${url}/auth/login`, form({ username: 'admin', password, scope: 'offline_access' }))
+    const next = await ask(`${url}/auth/refresh`, form({ refresh_token: String(grant.body.refresh_token) }))
+    expect(next.status).toBe(200)
+    const headers = { authorization: `Bearer ${next.body.access_token}`, 'content-type': 'application/json' }
+    const json = (method: string, body: object) => ({ method, headers, body: JSON.stringify(body) })
+    const made = await ask(`${url}/users`, json('POST', { username: 'ada', full_name: 'Ada' }))
+    expect(made.status).toBe(201)
+    const user = `${url}/users/${made.body.id}`
+    expect((await ask(user, json('PATCH', { is_active: false }))).body).toMatchObject({ is_active: false })
+    expect((await ask(`${user}/password`, json('POST', {}))).status).toBe(200)
+    expect((await fetch(user, { method: 'DELETE', headers })).status).toBe(204)
+  })
+
+  test('carries two hundred logins at once', async () => {
+    const answers = await Promise.all(Array.from({ length: 200 }, () => login(server.url, 'admin', password)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+    const tokens = await Promise.all(answers.map((answer) => answer.json() as Promise<{ access_token: string }>))
+    const statuses = await Promise.all(
+      tokens.map(async ({ access_token: token }) => (await me(server.url, token)).status),
+    )
+    expect(new Set(statuses)).toEqual(new Set([200]))
+  })
+
+  test('carries a migration that six start at once', async () => {
+    const url = urlOf('many', '?pgbouncer=true')
+    const outcomes = await Promise.all(
+      Array.from({ length: 6 }, () => run(['migrate'], { environment: { ...environment, DATABASE_URL: url } })),
+    )
+    expect(outcomes.map(({ code, stderr }) => ({ code, stderr }))).toEqual(
+      outcomes.map(() => ({ code: 0, stderr: '' })),
+    )
+    expect(outcomes.filter(({ stdout }) => stdout.startsWith('Migrations applied'))).toHaveLength(1)
+  })
+
+  test('is recognised where DATABASE_URL does not say so', async () => {
+    const other = await serve({ environment: { ...environment, DATABASE_URL: urlOf('shown') } })
+    const answers = await Promise.all(Array.from({ length: 20 }, () => login(other.url, 'admin', password)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+    await other.stop()
+  })
+
+  test('has the server leave what is abandoned while somebody holds a lock', async () => {
+    const waiting = () => own`SELECT pid FROM pg_stat_activity WHERE datname = 'declared' AND wait_event_type = 'Lock'`
+    const locker = postgres(database.url.replace(/postgres$/, 'declared'), { max: 1 })
+    await locker.begin(async (transaction) => {
+      await transaction`LOCK TABLE audittrail_sessions IN ACCESS EXCLUSIVE MODE`
+      const answer = login(server.url, 'admin', password)
+      await Bun.sleep(1000)
+      expect(await waiting()).toHaveLength(1)
+      expect((await answer).status).toBe(503)
+      for (let look = 0; look < 20 && (await waiting()).length > 0; look++) await Bun.sleep(50)
+      expect(await waiting()).toHaveLength(0)
+    })
+    await locker.end()
+    expect((await login(server.url, 'admin', password)).status).toBe(200)
+  })
+
+  test('outlives a restart of the server behind it', async () => {
+    const load = await startLoad(server)
+    await Bun.sleep(300)
+    await database.halt('immediate')
+    await Bun.sleep(500)
+    await database.restart()
+    expect(await load.untilHealthy()).toBeLessThan(5000)
+    await load.stop()
+    await load.verify()
+    expect(load.answers.filter(({ status, what }) => ![200, 204, 503].includes(status) && what !== 'verify')).toEqual(
+      [],
+    )
+    expect(Math.max(...load.answers.map(({ milliseconds }) => milliseconds))).toBeLessThan(6000)
+    expect(server.output.stdout).not.toContain('process.stray_error')
+  })
+})
+
+async function ask(url: string, init: RequestInit): Promise<{ status: number; body: Record<string, unknown> }> {
+  const response = await fetch(url, init)
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+}
+
+async function untilItListens(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const probe = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
+    const isThere = await promise
+    probe.destroy()
+    if (isThere) return
+    await Bun.sleep(50)
+  }
+  throw new Error('PgBouncer did not start within 5 s')
+}
