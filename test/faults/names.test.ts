@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import { emptyDirectory, login, start, untilReady } from '../binary/binary.ts'
+import { type PostgresqlServer, startServer } from '../postgresqlServer.ts'
+import { hasProgram } from '../requirements.ts'
+
+const name = 'database.audittrail.test'
+
+/** A command before another one that gives it an /etc/hosts of its own; undefined where this machine lets nobody. */
+const withHosts = findCommand()
+
+describe.skipIf(withHosts === undefined)('the name of the database', () => {
+  const hosts = join(emptyDirectory(), 'hosts')
+  let database: PostgresqlServer
+
+  beforeAll(async () => {
+    database = await startServer()
+  })
+  afterAll(() => database?.stop())
+
+  test('does not resolve at the start, and later no more: it is 503, and well again when the name is known', async () => {
+    const forget = () => writeFileSync(hosts, '127.0.0.1 localhost\n')
+    const tell = () => writeFileSync(hosts, `127.0.0.1 localhost ${name}\n`)
+    const own = postgres(database.url, { max: 1 })
+    forget()
+    const running = start({
+      command: withHosts?.(hosts) ?? [],
+      environment: {
+        HOST: '127.0.0.1',
+        PORT: '0',
+        SECRET_KEY: 'k'.repeat(32),
+        DATABASE_URL: `postgresql://postgres@${name}:${database.port}/postgres?sslmode=disable`,
+      },
+    })
+    const ready = untilReady(running)
+    for (let look = 0; look < 100 && !running.output.stdout.includes('database.unavailable'); look++)
+      await Bun.sleep(50)
+    expect(running.output.stdout).toMatch(/cannot be reached \((ENOTFOUND|EAI_AGAIN)/)
+    tell()
+    const url = await ready
+    expect((await login(url)).status).toBe(200)
+
+    forget()
+    await own`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'audittrail'`
+    const began = performance.now()
+    expect((await login(url)).status).toBe(503)
+    expect(performance.now() - began).toBeLessThan(6000)
+    tell()
+    const told = performance.now()
+    while ((await login(url)).status !== 200) await Bun.sleep(50)
+    expect(performance.now() - told).toBeLessThan(5000)
+    await own.end()
+    running.process.kill('SIGTERM')
+    expect((await running.finished).code).toBe(0)
+  })
+})
+
+function findCommand(): ((hosts: string) => string[]) | undefined {
+  if (!hasProgram('unshare', 'util-linux')) return undefined
+  const ways = [[], ['--user', '--map-root-user']].map((own) => (hosts: string) => [
+    ...['unshare', ...own, '--mount', 'sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts],
+  ])
+  const way = ways.find((candidate) => {
+    const [file = '', ...args] = candidate('/etc/hosts')
+    return spawnSync(file, [...args, 'true']).status === 0
+  })
+  if (way === undefined && process.env.CI === 'true') throw new Error('unshare --mount is not permitted here')
+  return way
+}
