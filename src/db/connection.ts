@@ -71,7 +71,8 @@ export async function openConnection(
   const abandon = () => {
     if (isAbandoned) return
     isAbandoned = true
-    setTimeout(() => stream.destroy(), lingering).unref()
+    const patience = setTimeout(() => stream.destroy(), lingering)
+    void closed.promise.then(() => clearTimeout(patience))
     void leaveStatement().then(() => client.end({ timeout: 0 }))
   }
   // A pooler forgets whom a cancellation is for as soon as that one has gone.
