@@ -42,6 +42,8 @@ describe('a DATABASE_URL', () => {
     ['?sslmode=verify-full&sslrootcert=/etc/ca.pem', { sslmode: 'verify-full', sslrootcert: '/etc/ca.pem' }],
     ['?ssl=require', { sslmode: 'require' }],
     ['?sslmode=disable', { sslmode: 'disable' }],
+    ['?pgbouncer=true', { isPooled: true }],
+    ['?pgbouncer=false', { isPooled: false }],
     ['', { sslmode: 'prefer' }],
   ])('understands %s', (query, expected) => {
     expect(parseDatabaseUrl(`postgresql://u@db.example/x${query}`)).toMatchObject(expected)

@@ -107,7 +107,10 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
     await own`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'audittrail'`
     expect((await login(server.url)).status).toBe(503)
     const line = 'The TLS certificate of the database cannot be trusted'
-    for (let look = 0; look < 40 && !server.output.stdout.includes(line); look++) await Bun.sleep(25)
+    for (let look = 0; look < 40 && !server.output.stdout.includes(line); look++) {
+      expect((await login(server.url)).status).toBe(503)
+      await Bun.sleep(100)
+    }
     expect(server.output.stdout).toContain(line)
     await show(trusted.issue('localhost'))
     for (let look = 0; look < 50 && (await login(server.url)).status !== 200; look++) await Bun.sleep(100)
