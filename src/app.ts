@@ -78,7 +78,7 @@ export async function openApp(
   claim: Claim,
   { log, clock, onDatabaseLost, databaseWatch }: Surroundings,
 ): Promise<App> {
-  const { target, close } = await openTarget(config, claim, onDatabaseLost)
+  const { target, close } = await openTarget(config, claim, { log, onDatabaseLost })
   const { openPool } = await import('./db/pool.ts')
   const { openDatabase } = await import('./db/database.ts')
   const database = openDatabase(openPool(target, databaseWatch))
@@ -210,14 +210,18 @@ interface OpenTarget {
 async function openTarget(
   config: Config,
   { directory }: Claim,
-  onDatabaseLost: (reason: string) => void,
+  { log, onDatabaseLost }: Omit<Surroundings, 'clock'>,
 ): Promise<OpenTarget> {
   if (config.databaseUrl) {
     const target: DatabaseTarget = { kind: 'server', address: config.databaseUrl, poolSize: config.databasePoolSize }
     return { target, close: async () => {} }
   }
   const { openEmbedded } = await import('./db/embedded.ts')
-  const opening = openEmbedded(`${directory}/${databaseFolder}`, onDatabaseLost)
+  const opening = openEmbedded(`${directory}/${databaseFolder}`, {
+    onFailure: onDatabaseLost,
+    onStall: () => log.error('database.stalled', { detail: 'the disk under DATA_DIR does not answer' }),
+    onResume: () => log.info('database.resumed'),
+  })
   // Whoever first asks the database is told why it did not open.
   opening.catch(() => {})
   return {

@@ -85,21 +85,3 @@ export function describeError(error: unknown): LogFields {
 function escapeUnits(text: string): string {
   return text.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
-
-/**
- * A writer that gathers the lines of one turn of the event loop into one write, since a system call per request would
- * cost more than the request. `flush` is for the last moment before exit.
- */
-export function batchedWriter(writeOut: (text: string) => void): { write: (line: string) => void; flush: () => void } {
-  let pending = ''
-  const flush = () => {
-    const text = pending
-    pending = ''
-    if (text) writeOut(text)
-  }
-  const write = (line: string) => {
-    if (!pending) setImmediate(flush)
-    pending += line
-  }
-  return { write, flush }
-}

@@ -126,8 +126,10 @@ export async function openTarget(kind: DatabaseKind): Promise<OpenTarget> {
     return { target: { kind: 'server', address, poolSize: 4 }, release: async () => {} }
   }
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-embedded-'))
-  const embedded = await openEmbedded(join(directory, 'postgresql'), (reason) => {
-    throw new Error(reason)
+  const embedded = await openEmbedded(join(directory, 'postgresql'), {
+    onFailure: (reason) => {
+      throw new Error(reason)
+    },
   })
   return {
     target: { kind: 'embedded', socket: async () => embedded.socket() },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { AppError } from '../src/error.ts'
-import { batchedWriter, createLog, describeError, type LogFormat, type LogLevel } from '../src/log.ts'
+import { createLog, describeError, type LogFormat, type LogLevel } from '../src/log.ts'
 
 function linesOf(format: LogFormat, level: LogLevel, work: (log: ReturnType<typeof createLog>) => void): string[] {
   const lines: string[] = []
@@ -94,18 +94,3 @@ function caught(fail: () => unknown): unknown {
   }
   throw new Error('did not throw')
 }
-
-describe('the batched writer', () => {
-  test('loses nothing and keeps the order', () => {
-    let out = ''
-    const { write, flush } = batchedWriter((text) => {
-      out += text
-    })
-    write('one\n')
-    write('two\n')
-    flush()
-    write('three\n')
-    flush()
-    expect(out).toBe('one\ntwo\nthree\n')
-  })
-})

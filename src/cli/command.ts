@@ -1,4 +1,5 @@
 import type { Config, SettingName, SettingSource } from '../config.ts'
+import type { Outlet } from '../outlet.ts'
 
 /** What a command has of the world around it. */
 export interface Surroundings {
@@ -6,6 +7,8 @@ export interface Surroundings {
   readonly sources: Readonly<Record<SettingName, SettingSource>>
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
+  /** Standard output for what must not wait for its reader. */
+  readonly outlet: Outlet
 }
 
 /** Exit code: 0 done, 1 refused or failed, 2 wrong usage or setting. */

@@ -1,5 +1,6 @@
 import { readConfig } from '../config.ts'
 import { AppError } from '../error.ts'
+import type { Outlet } from '../outlet.ts'
 import { version } from '../version.ts'
 import { blockCommands } from './block.ts'
 import type { Arguments, Command, ExitCode, Surroundings } from './command.ts'
@@ -30,6 +31,8 @@ export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
+  /** Standard output for what must not wait for its reader. */
+  readonly outlet: Outlet
 }
 
 /** From the arguments behind the program's name to an exit code. Nothing is opened before flags and settings are right. */

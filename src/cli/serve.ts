@@ -3,7 +3,8 @@ import type { Config } from '../config.ts'
 import { watchDatabase } from '../db/watch.ts'
 import { handleOnceLoaded, type Listener, listen } from '../http/listener.ts'
 import type { Http } from '../http/server.ts'
-import { batchedWriter, createLog, describeError, type Log } from '../log.ts'
+import { createLog, describeError, type Log } from '../log.ts'
+import { logWriter } from '../logWriter.ts'
 import { version } from '../version.ts'
 import type { Command, ExitCode, Surroundings } from './command.ts'
 import { listenForCommands } from './control.ts'
@@ -19,9 +20,9 @@ export const serve: Command = {
 /** Seconds for what is under way when the process is told to end. */
 const stopGrace = 10
 
-async function runServer({ config, stdout, stderr }: Surroundings): Promise<ExitCode> {
-  const { write, flush } = batchedWriter(stdout)
-  const log = createLog({ level: config.logLevel, format: config.logFormat, now: Date.now, write })
+async function runServer({ config, outlet, stderr }: Surroundings): Promise<ExitCode> {
+  const { write, flush } = logWriter(outlet, (lines) => log.error('log.dropped', { lines }))
+  const log: Log = createLog({ level: config.logLevel, format: config.logFormat, now: Date.now, write })
   const ending = awaitEnding()
   surviveStrayErrors(log)
 

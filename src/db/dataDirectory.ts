@@ -5,7 +5,6 @@ import {
   fsyncSync,
   ftruncateSync,
   linkSync,
-  mkdirSync,
   openSync,
   readFileSync,
   rmSync,
@@ -13,14 +12,15 @@ import {
   writeSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AppError } from '../error.ts'
+import { makeDirectory, syncDirectory } from './durableFiles.ts'
 import { lockFile } from './fileLock.ts'
 
 /** Makes DATA_DIR, readable by its owner alone. Throws `refused` where it cannot be had. */
 export function makeDataDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeDirectory(path)
   } catch (error) {
     throw refusedBySystem(`DATA_DIR ${JSON.stringify(path)} cannot be made`, error)
   }
@@ -58,9 +58,16 @@ export function holdDataDirectory(path: string): () => void {
       `DATA_DIR ${JSON.stringify(path)} is held by another AuditTrail${holder && ` (${holder})`}: stop that one, or set DATA_DIR to another directory.`,
     )
   }
-  ftruncateSync(descriptor)
-  writeSync(descriptor, `process ${process.pid} on ${hostname()}\n`)
+  nameHolder(descriptor)
   return () => closeSync(descriptor)
+}
+
+/** For whoever is refused; the lock holds without it, on a full disk too. */
+function nameHolder(descriptor: number): void {
+  try {
+    ftruncateSync(descriptor)
+    writeSync(descriptor, `process ${process.pid} on ${hostname()}\n`)
+  } catch {}
 }
 
 /**
@@ -100,6 +107,7 @@ function makeSecretKey(file: string): void {
     fsyncSync(descriptor)
     // Unlike a rename, a link does not replace what another process has made meanwhile.
     linkSync(draft, file)
+    syncDirectory(dirname(file))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   } finally {
@@ -111,7 +119,9 @@ function makeSecretKey(file: string): void {
 function refusedBySystem(what: string, error: unknown): AppError {
   if (error instanceof AppError) return error
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
-  return new AppError('refused', `${what} (${code}): check the path and its permissions, or name another place.`, {
-    cause: error,
-  })
+  const advice =
+    code === 'ENOSPC' || code === 'EDQUOT'
+      ? 'make room on the disk and start again'
+      : 'check the path and its permissions, or name another place'
+  return new AppError('refused', `${what} (${code}): ${advice}.`, { cause: error })
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { AppError } from '../error.ts'
+import { type DiskState, diskField, newDiskState } from './embeddedFiles.ts'
 import { sessionQueue } from './embeddedSocket.ts'
 import type { FromWorker, ToWorker } from './embeddedWorker.ts'
 
@@ -10,32 +11,52 @@ export interface EmbeddedDatabase {
   close(): Promise<void>
 }
 
+export interface EmbeddedEvents {
+  /** The engine has stopped without being asked to. What it acknowledged is kept, and the way on is a new process. At most once. */
+  onFailure(reason: string): void
+  /** The disk does not answer. Until it does, every connection is refused. */
+  onStall?(): void
+  onResume?(): void
+}
+
 const tickMilliseconds = 1000
-/** Seconds that an answer may take in each phase. Opening after a crash replays the log; a full disk can make a query spin. */
+/** Seconds that an answer may take in each phase while the disk has nothing to do with it. Opening after a crash replays the log. */
 const patience = { opening: 120, open: 15, closing: 10 }
+/** Seconds that one call to the operating system may take before the disk counts as stalled. */
+const diskPatience = 3
+/** Seconds that an answer may take though the disk gets on with it: a checkpoint, a VACUUM. */
+const longestAnswer = 120
 
 /**
  * Opens the PostgreSQL that the program carries, on `directory`, which is made if absent; the caller keeps other
- * processes out. Rejects with `refused`, one line for the operator. `onFailure` is called at most once, when the engine stops
- * without being asked to: what it acknowledged is kept, and the way on is a new process.
+ * processes out. Rejects with `refused`, one line for the operator. A disk that does not answer is waited for.
  */
-export async function openEmbedded(directory: string, onFailure: (reason: string) => void): Promise<EmbeddedDatabase> {
+export async function openEmbedded(directory: string, events: EmbeddedEvents): Promise<EmbeddedDatabase> {
   const worker = new Worker(workerUrl())
   const sessions = sessionQueue(post)
+  const disk = newDiskState()
   const opened = Promise.withResolvers<void>()
   const closed = Promise.withResolvers<void>()
   let phase: keyof typeof patience | 'stopped' = 'opening'
   let owed = 0
-  let silent = 0
+  let ends = 0
+  let isStalled = false
+  const watch = newWatch(disk)
 
   // Ticks are counted, not time: a process that was suspended must not blame the thread.
   const watchdog = setInterval(() => {
-    if (phase === 'stopped' || owed === 0 || ++silent < patience[phase]) return
-    fail(`the embedded database did not answer for ${patience[phase]} seconds`)
+    if (phase === 'stopped' || (owed === 0 && !isStalled)) return
+    const seen = watch.tick()
+    // A thread that waits for the disk cannot be ended, and neither can its process: better to be there when the disk is back.
+    if (seen.isWaiting && phase !== 'closing') return seen.ticks >= diskPatience ? stall() : undefined
+    resume()
+    const limit = seen.idleTicks >= patience[phase] ? patience[phase] : longestAnswer
+    if (seen.ticks >= limit) fail(`the embedded database did not answer for ${limit} seconds`)
   }, tickMilliseconds)
 
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-    silent = 0
+    if (phase === 'stopped') return
+    watch.reset()
     if (data instanceof Uint8Array) {
       owed--
       if (data.length > 0) sessions.receive(data)
@@ -57,8 +78,25 @@ export async function openEmbedded(directory: string, onFailure: (reason: string
 
   function post(message: ToWorker): void {
     if (phase === 'stopped') return
-    if (owed++ === 0) silent = 0
+    if (owed++ === 0) watch.reset()
+    if (message === 'end') ends++
     worker.postMessage(message, message instanceof Uint8Array ? [message.buffer] : [])
+  }
+
+  function stall(): void {
+    if (isStalled) return
+    isStalled = true
+    sessions.stop('the disk does not answer')
+    // Nobody waits for the answers any more: what has not begun by now must not happen when the disk is back.
+    Atomics.store(disk, diskField.abandoned, ends)
+    events.onStall?.()
+  }
+
+  function resume(): void {
+    if (!isStalled || phase === 'closing') return
+    isStalled = false
+    sessions.resume()
+    events.onResume?.()
   }
 
   function stop(reason: string): void {
@@ -74,7 +112,7 @@ export async function openEmbedded(directory: string, onFailure: (reason: string
     stop(reason)
     closed.resolve()
     if (before === 'opening') opened.reject(new AppError('refused', capitalized(reason)))
-    else if (before === 'open') onFailure(capitalized(reason))
+    else if (before === 'open') events.onFailure(capitalized(reason))
   }
 
   async function close(): Promise<void> {
@@ -87,10 +125,40 @@ export async function openEmbedded(directory: string, onFailure: (reason: string
     if (phase !== 'stopped') stop('the embedded database is closed')
   }
 
-  post({ open: directory })
+  post({ open: directory, disk })
   await opened.promise
   phase = 'open'
   return { socket: sessions.socket, close }
+}
+
+interface Seen {
+  /** Whether the thread has been inside one and the same call to the operating system since the tick before. */
+  readonly isWaiting: boolean
+  /** Ticks since the last answer, or since this one wait for the disk began. */
+  readonly ticks: number
+  /** How many of them brought no progress on the disk, in a row. */
+  readonly idleTicks: number
+}
+
+function newWatch(disk: DiskState) {
+  let progress = 0
+  let waiting = 0
+  let ticks = 0
+  let idleTicks = 0
+  return {
+    reset: () => {
+      ticks = idleTicks = waiting = 0
+    },
+    tick: (): Seen => {
+      const before = progress
+      progress = Atomics.load(disk, diskField.progress)
+      const isWaiting = progress === before && progress % 2 !== 0
+      waiting = isWaiting ? waiting + 1 : 0
+      ticks++
+      idleTicks = progress === before ? idleTicks + 1 : 0
+      return { isWaiting, ticks: isWaiting ? waiting : ticks, idleTicks }
+    },
+  }
 }
 
 /** In the executable the bundler has named the thread's file, and `import.meta.url` may be the path of the source. */

@@ -1,12 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import clusterFile from '../../dist/embedded/cluster.tar.zst' with { type: 'file' }
+import { makeDirectory, syncDirectory, syncTree } from './durableFiles.ts'
 
 const majorVersion = '18'
 
 /**
  * Makes sure that `directory` holds a cluster: makes an empty one where there is nothing, and refuses what it does not
- * know, for which it gives one line for the operator. Nothing of the user's is ever removed, and a crash leaves either no directory or a whole one. The caller holds
+ * know, for which it gives one line for the operator. Nothing of the user's is ever removed, and a crash or a power cut leaves either no directory or a whole one. The caller holds
  * the lock that keeps other processes out, so a half-made neighbour is always a leftover.
  */
 export async function prepareDirectory(directory: string): Promise<string | undefined> {
@@ -45,13 +46,15 @@ function removeLeftovers(target: string): void {
 }
 
 async function makeCluster(target: string): Promise<undefined> {
-  mkdirSync(dirname(target), { recursive: true, mode: 0o700 })
+  makeDirectory(dirname(target))
   const half = join(dirname(target), newPrefix(target) + crypto.randomUUID())
   mkdirSync(half, { mode: 0o700 })
   try {
     const archive = Bun.zstdDecompressSync(await Bun.file(clusterFile).bytes())
     await new Bun.Archive(archive).extract(half)
+    await syncTree(half)
     renameSync(half, target)
+    syncDirectory(dirname(target))
   } catch (error) {
     rmSync(half, { recursive: true, force: true })
     throw error

@@ -10,8 +10,9 @@ export interface SessionQueue {
   receive(bytes: Uint8Array): void
   /** The engine has cleaned up after the session that `send('end')` ended. */
   ended(): void
-  /** Closes every connection; those asked for later fail. */
+  /** Closes every connection; those asked for later fail, until `resume`. */
   stop(reason: string): void
+  resume(): void
 }
 
 type Connection = { duplex: Duplex; held: Uint8Array<ArrayBuffer>[] }
@@ -90,6 +91,9 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
       stopped = reason
       for (const { duplex } of [...waiting]) duplex.destroy()
       current?.duplex.destroy()
+    },
+    resume() {
+      stopped = undefined
     },
   }
 }

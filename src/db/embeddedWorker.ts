@@ -4,16 +4,19 @@ import { PGlite } from '@electric-sql/pglite'
 import dataFile from '../../dist/embedded/pglite.data.zst' with { type: 'file' }
 import wasmFile from '../../dist/embedded/pglite.wasm.zst' with { type: 'file' }
 import { prepareDirectory } from './embeddedDirectory.ts'
+import { type DiskState, diskField, hostFiles } from './embeddedFiles.ts'
 import { type FrontendStream, frontendStream, simpleQuery, sync } from './embeddedWire.ts'
 
 /** Bytes are from the current session; `end` ends it. Every message is answered once, in order. */
-export type ToWorker = { open: string } | Uint8Array<ArrayBuffer> | 'end' | 'close'
-/** `part`: more is to come of the answer to the oldest request. A bare array is its last part. */
+export type ToWorker = { open: string; disk: DiskState } | Uint8Array<ArrayBuffer> | 'end' | 'close'
+/**
+ * `part`: more is to come of the answer to the oldest request. A bare array is its last part. `failed` comes at any moment,
+ * also while the engine does not answer, and is the last that counts.
+ */
 export type FromWorker = 'opened' | 'ended' | 'closed' | { failed: string } | { part: Uint8Array } | Uint8Array
 
 declare const self: Worker
 
-const diskFull = 'No space left on device'
 const partBytes = 64 * 1024
 const housekeepingMilliseconds = 20_000
 const housekeepingRequests = 50_000
@@ -24,14 +27,22 @@ const engineSettings = [
   'max_connections=4',
   'jit=off',
   'min_wal_size=2MB',
+  // Of its ways to have a commit on the disk, the one that reaches the host: fdatasync does nothing in WebAssembly.
+  'wal_sync_method=fsync',
   'log_min_error_statement=panic',
 ]
 
+/** PGlite's own, without the one that turns syncing off. */
+const startParameters = PGlite.defaultStartParams.filter((parameter) => parameter !== '-F')
+
 let engine: PGlite
+let disk: DiskState
 let stream: FrontendStream = frontendStream()
 /** Between a ReadyForQuery outside a transaction and the next request: only then may this thread speak for itself. */
 let idle = true
 let usedSince = 0
+/** How many sessions were ended. */
+let ends = 0
 let rounds = 0
 /** Why the engine gave up. It goes on taking requests after that, so it must be asked nothing more. */
 let gaveUp: string | undefined
@@ -40,6 +51,7 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
   if (data instanceof Uint8Array) return serve(data)
   if (data === 'end') {
     endSession()
+    ends++
     return post('ended')
   }
   if (data === 'close') {
@@ -48,6 +60,7 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
     await engine.close()
     return post('closed')
   }
+  disk = data.disk
   post(await open(data.open))
 }
 
@@ -56,23 +69,26 @@ function post(message: FromWorker, transfer: ArrayBufferLike[] = []): void {
 }
 
 async function open(directory: string): Promise<FromWorker> {
+  const engineModule = unpack(wasmFile).then((bytes) => WebAssembly.compile(bytes))
   const refusal = await prepareDirectory(directory)
   if (refusal !== undefined) return { failed: refusal }
+  let verb = 'does not open'
   try {
-    const [wasm, files] = await Promise.all([unpack(wasmFile), unpack(dataFile)])
-    engine = await PGlite.create(directory, {
-      pgliteWasmModule: await WebAssembly.compile(wasm),
-      fsBundle: new Blob([files]),
+    engine = await PGlite.create({
+      pgliteWasmModule: await engineModule,
+      fsBundle: new Blob([await unpack(dataFile)]),
+      fs: hostFiles(directory, disk, (reason) =>
+        post({ failed: `the database in ${directory} ${verb} because ${reason}` }),
+      ),
       onStderr: listen,
-      startParams: [...PGlite.defaultStartParams, ...engineSettings.flatMap((setting) => ['-c', setting])],
+      startParams: [...startParameters, ...engineSettings.flatMap((setting) => ['-c', setting])],
     })
   } catch {
     return {
-      failed: (gaveUp ?? '').includes(diskFull)
-        ? `the database in ${directory} does not open because the disk is full: make room and start again`
-        : `the database in ${directory} does not open, it may be damaged: restore a backup, or move the directory away to begin anew`,
+      failed: `the database in ${directory} does not open, it may be damaged: restore a backup, or move the directory away to begin anew`,
     }
   }
+  verb = 'stopped'
   setInterval(keepHouse, housekeepingMilliseconds)
   return 'opened'
 }
@@ -103,6 +119,10 @@ function serve(bytes: Uint8Array): void {
     post({ part }, [part.buffer])
     parts = []
     size = 0
+  }
+  if (ends < Atomics.load(disk, diskField.abandoned)) {
+    post(new Uint8Array())
+    return
   }
   const { whole, options } = stream.take(bytes)
   if (whole.length > 0) run(whole, answer)

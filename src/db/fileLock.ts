@@ -1,4 +1,5 @@
 import { dlopen, ptr } from 'bun:ffi'
+import { cLibraries, openCLibrary } from '../cLibrary.ts'
 import { AppError } from '../error.ts'
 
 const exclusive = 2
@@ -12,21 +13,11 @@ export function lockFile(descriptor: number, path: string): boolean {
   return process.platform === 'win32' ? lockOnWindows(path) : lockOnUnix(descriptor)
 }
 
-/** flock(2): by glibc, by musl, or by macOS. */
+/** flock(2). */
 function lockOnUnix(descriptor: number): boolean {
-  const libraries =
-    process.platform === 'darwin'
-      ? ['libSystem.B.dylib']
-      : ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`, 'libc.so']
-  for (const library of libraries) {
-    try {
-      const { symbols } = dlopen(library, { flock: { args: ['i32', 'i32'], returns: 'i32' } })
-      return symbols.flock(descriptor, exclusive | nonBlocking) === 0
-    } catch {
-      // Not this C library; the next.
-    }
-  }
-  throw new AppError('refused', `DATA_DIR cannot be locked: no C library with flock among ${libraries.join(', ')}.`)
+  const library = openCLibrary({ flock: { args: ['i32', 'i32'], returns: 'i32' } })
+  if (library) return library.flock(descriptor, exclusive | nonBlocking) === 0
+  throw new AppError('refused', `DATA_DIR cannot be locked: no C library with flock among ${cLibraries.join(', ')}.`)
 }
 
 const genericWrite = 0x40000000

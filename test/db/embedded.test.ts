@@ -44,7 +44,7 @@ function fill(directory: string, files: Readonly<Record<string, string>>): void 
 
 beforeAll(async () => {
   mkdirSync(join(root, 'deeper', 'database.new-leftover'), { recursive: true })
-  database = await openEmbedded(directory, (reason) => failures.push(reason))
+  database = await openEmbedded(directory, { onFailure: (reason) => failures.push(reason) })
 }, 30_000)
 
 afterAll(async () => {
@@ -73,7 +73,7 @@ describe('the directory', () => {
       const path = join(root, name.replaceAll(' ', '-'))
       make(path)
       const before = statSync(path).isDirectory() ? readdirSync(path) : readFileSync(path, 'utf8')
-      const error = await openEmbedded(path, () => {}).then(
+      const error = await openEmbedded(path, { onFailure: () => {} }).then(
         () => undefined,
         (reason: Error) => reason,
       )
@@ -234,7 +234,7 @@ describe('the engine', () => {
     setTimeout(() => child.kill('SIGKILL'), 2500)
     const acknowledged = (await new Response(child.stdout).text()).split('\n').slice(0, -1).map(Number)
     expect(acknowledged.length).toBeGreaterThan(0)
-    const again = await openEmbedded(path, (reason) => failures.push(reason))
+    const again = await openEmbedded(path, { onFailure: (reason) => failures.push(reason) })
     const sql = connect(again)
     const kept = new Set((await sql`SELECT id FROM written`).map((row) => row.id as number))
     await sql.end()
@@ -244,7 +244,7 @@ describe('the engine', () => {
 
   test('closes with a checkpoint, twice if asked, and serves nobody after that', async () => {
     const path = join(root, 'closed')
-    const short = await openEmbedded(path, (reason) => failures.push(reason))
+    const short = await openEmbedded(path, { onFailure: (reason) => failures.push(reason) })
     const sql = connect(short)
     await sql`CREATE TABLE t ()`
     const started = performance.now()
@@ -258,7 +258,7 @@ describe('the engine', () => {
 
   test('reports once when it dies, and fails what was under way', async () => {
     const reasons: string[] = []
-    const doomed = await openEmbedded(join(root, 'doomed'), (reason) => reasons.push(reason))
+    const doomed = await openEmbedded(join(root, 'doomed'), { onFailure: (reason) => reasons.push(reason) })
     const sql = connect(doomed)
     await sql`CREATE TEMP TABLE c (i int)`
     // The engine cannot wait for the rows of a COPY, and exits.
@@ -272,7 +272,7 @@ describe('the engine', () => {
 
   test('is ended by the watchdog when it does not answer', async () => {
     const { promise, resolve } = Promise.withResolvers<string>()
-    const stuck = await openEmbedded(join(root, 'stuck'), resolve)
+    const stuck = await openEmbedded(join(root, 'stuck'), { onFailure: resolve })
     const sql = connect(stuck)
     const outcome = code(sql`SELECT pg_sleep(600)`)
     expect(await promise).toContain('did not answer')

@@ -2,7 +2,7 @@
 import postgres from 'postgres'
 import { openEmbedded } from '../../src/db/embedded.ts'
 
-const database = await openEmbedded(process.argv[2] ?? '', () => process.exit(1))
+const database = await openEmbedded(process.argv[2] ?? '', { onFailure: () => process.exit(1) })
 const sql = postgres({ socket: database.socket, max: 1, fetch_types: false } as unknown as postgres.Options<
   Record<string, never>
 >)
