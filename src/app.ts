@@ -78,7 +78,14 @@ export async function openApp(
   claim: Claim,
   { log, clock, onDatabaseLost, databaseWatch }: Surroundings,
 ): Promise<App> {
-  const { target, close } = await openTarget(config, claim, { log, onDatabaseLost })
+  const lost = Promise.withResolvers<void>()
+  const { target, close } = await openTarget(config, claim, {
+    log,
+    onDatabaseLost: (reason) => {
+      lost.resolve()
+      onDatabaseLost(reason)
+    },
+  })
   const { openPool } = await import('./db/pool.ts')
   const { openDatabase } = await import('./db/database.ts')
   const database = openDatabase(openPool(target, databaseWatch))
@@ -90,7 +97,8 @@ export async function openApp(
       password: config.adminPassword,
     },
     close: async () => {
-      await database.close()
+      // Nobody is left to take leave of a database that has died.
+      await Promise.race([database.close(), lost.promise])
       await close()
       claim.release()
     },

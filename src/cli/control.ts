@@ -25,13 +25,34 @@ export function listenForCommands(dataDirectory: string, deps: Deps): () => Prom
     })
     return async () => {}
   }
-  rmSync(path, { force: true })
-  const server = Bun.serve({ unix: path, development: false, fetch: (request) => answer(deps, request) })
-  chmodSync(path, 0o600)
+  const server = listenAt(path, deps)
   return async () => {
-    await server.stop(true)
-    rmSync(path, { force: true })
+    await server?.stop(true)
+    removeQuietly(path)
   }
+}
+
+/** Undefined, and a line in the log, where the disk takes no socket. */
+function listenAt(path: string, deps: Deps): Bun.Server<undefined> | undefined {
+  try {
+    rmSync(path, { force: true })
+    const server = Bun.serve({ unix: path, development: false, fetch: (request) => answer(deps, request) })
+    chmodSync(path, 0o600)
+    return server
+  } catch (error) {
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException
+    deps.log.warn('control.unavailable', {
+      detail: `there can be no socket in DATA_DIR (${code}): commands need the server to be stopped`,
+    })
+    return undefined
+  }
+}
+
+/** The next server removes what is left where the disk has turned read-only. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {}
 }
 
 async function answer(deps: Deps, request: Request): Promise<Response> {

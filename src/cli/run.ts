@@ -1,5 +1,6 @@
 import { readConfig } from '../config.ts'
 import { AppError } from '../error.ts'
+import { describeError } from '../log.ts'
 import type { Outlet } from '../outlet.ts'
 import { version } from '../version.ts'
 import { blockCommands } from './block.ts'
@@ -52,7 +53,9 @@ async function runCommand(command: Command, given: Arguments, surroundings: Surr
     return await command.run(surroundings, given)
   } catch (error) {
     if (error instanceof AppError) return fail(surroundings, error.code === 'usage' ? 2 : 1, error.message)
-    throw error
+    // Thrown further it would be one of the stray errors that a server survives.
+    const { error: name, stack } = describeError(error)
+    return fail(surroundings, 1, `An unexpected error (${name}), which is a fault of the program: ${stack}`)
   }
 }
 

@@ -57,15 +57,21 @@ async function runServer({ config, outlet, stderr }: Surroundings): Promise<Exit
     return reason.isFailure ? 1 : 0
   } finally {
     loading.reject(new Error('stopped'))
-    await withDeadline(stopInOrder(stopping), stopGrace)
+    await withDeadline(stopInOrder(stopping, log), stopGrace)
     log.info('server.stopped')
     flush()
   }
 }
 
-/** Each after the one before: what asks the database ends before the database does. */
-async function stopInOrder(stopping: readonly (() => void | Promise<void>)[]): Promise<void> {
-  for (const stop of stopping) await stop()
+/** Each after the one before: what asks the database ends before the database does. None keeps the others from ending. */
+async function stopInOrder(stopping: readonly (() => void | Promise<void>)[], log: Log): Promise<void> {
+  for (const stop of stopping) {
+    try {
+      await stop()
+    } catch (error) {
+      log.error('server.stop_failed', describeError(error))
+    }
+  }
 }
 
 /** Stray errors that are written in full within a minute; the rest is counted. */

@@ -6,6 +6,7 @@ import {
   ftruncateSync,
   linkSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -59,6 +60,7 @@ export function holdDataDirectory(path: string): () => void {
     )
   }
   nameHolder(descriptor)
+  removeDrafts(path)
   return () => closeSync(descriptor)
 }
 
@@ -68,6 +70,13 @@ function nameHolder(descriptor: number): void {
     ftruncateSync(descriptor)
     writeSync(descriptor, `process ${process.pid} on ${hostname()}\n`)
   } catch {}
+}
+
+/** Keys that were to become secret.key when a process was killed. Who holds the lock makes the only one. */
+function removeDrafts(path: string): void {
+  for (const name of readdirSync(path)) {
+    if (name.startsWith('secret.key.')) rmSync(join(path, name), { force: true })
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statfsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import clusterFile from '../../dist/embedded/cluster.tar.zst' with { type: 'file' }
 import { makeDirectory, syncDirectory, syncTree } from './durableFiles.ts'
@@ -19,6 +19,8 @@ export async function prepareDirectory(directory: string): Promise<string | unde
     if (!entries.includes('PG_VERSION') || !entries.includes('global')) {
       return `${target} is not empty and not a database: name another directory, or move its files away`
     }
+    // The engine takes a whole one for its own, but an empty one, which a full disk or a crash leaves, for damage.
+    rmSync(join(target, 'postmaster.pid'), { force: true })
     const major = readFileSync(join(target, 'PG_VERSION'), 'utf8').trim()
     if (major === majorVersion) return undefined
     const found = /^\d{1,3}$/.test(major) ? `PostgreSQL ${major}` : 'an unknown PostgreSQL'
@@ -51,6 +53,7 @@ async function makeCluster(target: string): Promise<undefined> {
   mkdirSync(half, { mode: 0o700 })
   try {
     const archive = Bun.zstdDecompressSync(await Bun.file(clusterFile).bytes())
+    requireRoom(half, archive.length)
     await new Bun.Archive(archive).extract(half)
     await syncTree(half)
     renameSync(half, target)
@@ -59,6 +62,12 @@ async function makeCluster(target: string): Promise<undefined> {
     rmSync(half, { recursive: true, force: true })
     throw error
   }
+}
+
+/** The archive's own error tells no reason. */
+function requireRoom(directory: string, bytes: number): void {
+  const { bavail, bsize, blocks } = statfsSync(directory)
+  if (blocks > 0 && bavail * bsize < bytes) throw Object.assign(new Error('no room'), { code: 'ENOSPC' })
 }
 
 function errorCode(error: unknown): string {

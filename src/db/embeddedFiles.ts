@@ -47,7 +47,10 @@ interface Stream {
 
 /** As much as is needed here of the emscripten file system that PGlite's NodeFS mounts. */
 interface HostFiles {
-  readonly stream_ops: { fsync?: (stream: Stream) => number }
+  readonly stream_ops: {
+    write(stream: Stream, buffer: unknown, offset: number, length: number, position: number): number
+    fsync?: (stream: Stream) => number
+  }
   realPath(node: Node): string
   /** Runs one call to the operating system; every one goes through here. Turns its errors into the engine's. */
   tryFSOperation<T>(operation: () => T): T
@@ -96,6 +99,14 @@ function furnishHostFiles(
         Atomics.add(disk, diskField.progress, 1)
       }
     })
+
+  const { write } = host.stream_ops
+  host.stream_ops.write = (stream, buffer, offset, length, position) => {
+    const written = write(stream, buffer, offset, length, position)
+    // A file takes less than it is given only when the disk has no more room.
+    if (written < length) refuse(refusals.ENOSPC ?? '')
+    return written
+  }
 
   host.stream_ops.fsync = ({ node, nfd }) =>
     host.tryFSOperation(() => {

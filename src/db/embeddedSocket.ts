@@ -33,6 +33,8 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
   }
 
   function socket(): Duplex {
+    // Told at the first write: postgres.js forgets to write again after a close that comes between planning a write and doing it.
+    const refusal = stopped === undefined ? undefined : Object.assign(new Error(stopped), { code: 'CONNECTION_CLOSED' })
     const connection: Connection = {
       held: [],
       duplex: new Duplex({
@@ -40,7 +42,8 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
         write(chunk: Buffer, _encoding, done) {
           // A copy of its own: the caller's may lie in a shared pool, and this one is handed over to the thread.
           const bytes = new Uint8Array(chunk)
-          if (isCancelRequest(chunk))
+          if (refusal !== undefined) connection.duplex.destroy(refusal)
+          else if (isCancelRequest(chunk))
             connection.duplex.destroy() // nothing can interrupt the engine
           else if (current === connection) send(bytes)
           else connection.held.push(bytes)
@@ -59,12 +62,9 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
     const { duplex } = connection
     // postgres.js asks for it, and a Duplex has none.
     Object.defineProperty(duplex, 'readyState', { get: () => (duplex.destroyed ? 'closed' : 'open') })
-    if (stopped === undefined) {
+    if (refusal === undefined) {
       waiting.push(connection)
       admit()
-    } else {
-      const error = Object.assign(new Error(stopped), { code: 'CONNECTION_CLOSED' })
-      setImmediate(() => duplex.destroy(error)) // postgres.js listens only after it has been given the socket
     }
     return duplex
   }

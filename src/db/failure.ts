@@ -1,6 +1,6 @@
 import { AppError } from '../error.ts'
 
-/** SQLSTATEs with which PostgreSQL refuses us for good: password, role, database name, privileges. */
+/** SQLSTATEs with which PostgreSQL refuses us for good: password, role, database name, privileges, damage. */
 const refusals: Readonly<Record<string, string>> = {
   '28P01': 'The database refused the user name or password in DATABASE_URL (28P01): correct it and start again.',
   '28000':
@@ -10,6 +10,8 @@ const refusals: Readonly<Record<string, string>> = {
     'The database has a table or view already whose name AuditTrail needs (42P07): give AuditTrail a database or schema of its own.',
   '42501':
     'The role in DATABASE_URL lacks a privilege that migrating needs (42501): grant it CREATE on the schema, or run "audittrail migrate" as the owner.',
+  XX001: 'Data in the database is damaged (XX001): restore a backup.',
+  XX002: 'An index in the database is damaged (XX002): rebuild it with REINDEX, or restore a backup.',
 }
 
 /**

@@ -1,0 +1,106 @@
+import { dlopen } from 'bun:ffi'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { emptyDirectory } from '../binary/binary.ts'
+import { hasProgram } from '../requirements.ts'
+
+/** A small ext4 of its own, in a mount namespace of its own, which nobody else sees and nothing outlives. */
+export interface Disk {
+  /** For DATA_DIR. */
+  readonly path: string
+  /** Before a command that is to see the disk. */
+  readonly command: readonly string[]
+  fill(): void
+  makeRoom(): void
+  freeze(): void
+  thaw(): void
+  /** What a power cut leaves: whatever was not synced is gone, and nothing answers any more. */
+  cutPower(): void
+  /** The file system turns read-only under those who write, as after an error of the disk. */
+  turnReadOnly(): void
+  /** Mounted anew, as after the machine's start. */
+  remount(options?: string): void
+  release(): Promise<void>
+}
+
+export const hasDisks = canMount()
+
+export async function makeDisk(megabytes: number): Promise<Disk> {
+  const directory = emptyDirectory()
+  const image = join(directory, 'image')
+  const mount = join(directory, 'mount')
+  mkdirSync(mount)
+  writeFileSync(image, '')
+  truncateSync(image, megabytes * 1_048_576)
+  succeed('mkfs.ext4', '-q', '-F', '-m', '0', image)
+  const holder = spawn('unshare', ['--mount', 'sh', '-c', 'echo here; cat'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  await once(holder.stdout, 'data')
+  const command = ['nsenter', '--target', String(holder.pid), '--mount']
+  const inside = (...args: string[]) => succeed(...command, ...args)
+  const seen = `/proc/${holder.pid}/root${mount}`
+  inside('mount', '-o', 'loop', image, mount)
+  return {
+    path: join(mount, 'data'),
+    command,
+    fill: () => fillUp(join(seen, 'filler')),
+    makeRoom: () => rmSync(join(seen, 'filler')),
+    freeze: () => inside('fsfreeze', '--freeze', mount),
+    thaw: () => inside('fsfreeze', '--unfreeze', mount),
+    cutPower: () => shutDown(seen),
+    turnReadOnly: () => inside('mount', '-o', 'remount,abort', mount),
+    remount: (options = 'loop') => {
+      inside('umount', mount)
+      inside('mount', '-o', options, image, mount)
+    },
+    release: () => release(holder, directory),
+  }
+}
+
+function canMount(): boolean {
+  const programs = ['unshare', 'nsenter', 'fsfreeze'].every((name) => hasProgram(name, 'util-linux'))
+  if (!programs || !hasProgram('mkfs.ext4', 'e2fsprogs')) return false
+  const image = join(emptyDirectory(), 'image')
+  writeFileSync(image, '')
+  truncateSync(image, 8_388_608)
+  const script = `mkfs.ext4 -q -F ${image} && mount -o loop ${image} /mnt`
+  if (spawnSync('unshare', ['--mount', 'sh', '-c', script]).status === 0) return true
+  if (process.env.CI === 'true') throw new Error('no disk image can be mounted here: this needs root and loop devices')
+  console.log('skipped: no disk image can be mounted here (root and loop devices are needed)')
+  return false
+}
+
+function succeed(...[file = '', ...args]: string[]): void {
+  const { status, stderr } = spawnSync(file, args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`)
+}
+
+function fillUp(file: string): void {
+  const descriptor = openSync(file, 'w')
+  for (const size of [65_536, 1024]) {
+    const chunk = new Uint8Array(size)
+    try {
+      for (;;) writeSync(descriptor, chunk)
+    } catch {
+      // Full, as far as this size goes.
+    }
+  }
+  closeSync(descriptor)
+}
+
+/** EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH, which is there for tests like this one. */
+function shutDown(path: string): void {
+  const { symbols } = dlopen('libc.so.6', { ioctl: { args: ['i32', 'u64', 'ptr'], returns: 'i32' } })
+  const descriptor = openSync(path, 'r')
+  const result = symbols.ioctl(descriptor, 0x8004587d, new Uint32Array([2]))
+  closeSync(descriptor)
+  if (result !== 0) throw new Error('the file system cannot be shut down')
+}
+
+async function release(holder: ChildProcess, directory: string): Promise<void> {
+  const ended = once(holder, 'exit')
+  holder.stdin?.end()
+  await ended
+  rmSync(directory, { recursive: true, force: true })
+}

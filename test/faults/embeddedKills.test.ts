@@ -1,0 +1,30 @@
+import { describe, expect, test } from 'bun:test'
+import { emptyDirectory, serve } from '../binary/binary.ts'
+import { newWorkload, settings } from './workload.ts'
+
+/** Together fifty. Two directories at a time: while one starts, the other works. */
+const rounds = 25
+
+describe('kill -9 on the embedded database under refreshes and administration, fifty times', () => {
+  test.concurrent.each(['one', 'two'])(
+    'loses nothing that was acknowledged, and opens again (directory %s)',
+    async () => {
+      const directory = emptyDirectory()
+      const workload = newWorkload(3)
+      let acknowledged = 0
+      for (let round = 0; round < rounds; round++) {
+        const server = await serve({ directory, environment: settings })
+        await workload.verify(server.url)
+        const work = workload.run(server.url)
+        await Bun.sleep(100 + Math.random() * 250)
+        await server.stop('SIGKILL')
+        acknowledged += await work
+      }
+      const server = await serve({ directory, environment: settings })
+      await workload.verify(server.url)
+      expect((await server.stop()).code).toBe(0)
+      expect(acknowledged).toBeGreaterThan(rounds * 10)
+    },
+    120_000,
+  )
+})

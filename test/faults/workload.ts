@@ -1,0 +1,182 @@
+import { expect } from 'bun:test'
+import { login, me } from '../binary/binary.ts'
+
+export const password = 'a long enough pass phrase'
+/** Cheap hashes: what is looked at here is the database. */
+export const settings = { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1', ADMIN_PASSWORD: password }
+
+type State = 'active' | 'disabled' | 'deleted'
+interface User {
+  readonly id: string
+  state: State
+  password: string
+}
+
+/** Clients that keep what the server has acknowledged, and look for it after whatever happens to the server. */
+export interface Workload {
+  /** Works until nobody answers, or answers that the database is away. Resolves to how many changes were acknowledged. */
+  run(url: string): Promise<number>
+  /** Everything that was acknowledged is there. */
+  verify(url: string): Promise<void>
+}
+
+export function newWorkload(refreshers: number): Workload {
+  const users = new Map<string, User>()
+  const refreshTokens: string[] = []
+  const livingTokens: string[] = []
+  const endedTokens: string[] = []
+  let made = 0
+
+  async function run(url: string): Promise<number> {
+    const clients = [administrate(url), ...Array.from({ length: refreshers }, (_, index) => refresh(url, index))]
+    return (await Promise.all(clients)).reduce((sum, count) => sum + count, 0)
+  }
+
+  /** Each change is noted as soon as it is acknowledged; the user whose change was under way is forgotten. */
+  async function administrate(url: string): Promise<number> {
+    let acknowledged = 0
+    let touched = ''
+    return untilAway(
+      async () => {
+        const token = await signIn(url, 'admin', password)
+        livingTokens.push(token)
+        for (;;) {
+          const username = `user${made++}`
+          touched = username
+          const user = await change<User>(url, token, 'POST', '/users', {
+            username,
+            full_name: username,
+            password,
+            must_change_password: false,
+          })
+          users.set(username, { id: user.id, state: 'active', password })
+          acknowledged++
+          touched = pick(users)
+          acknowledged += await alter(url, token, touched)
+        }
+      },
+      () => {
+        users.delete(touched)
+        return acknowledged
+      },
+    )
+  }
+
+  async function alter(url: string, token: string, username: string): Promise<number> {
+    const user = users.get(username)
+    if (!user || user.state === 'deleted') return 0
+    const [path, kind] = [`/users/${user.id}`, made % 5]
+    if (kind === 0) {
+      await change(url, token, 'PATCH', path, { is_active: false })
+      user.state = 'disabled'
+    } else if (kind === 1) {
+      await change(url, token, 'DELETE', path)
+      user.state = 'deleted'
+    } else if (user.state === 'active') {
+      const own = await signIn(url, username, user.password)
+      if (kind === 2) {
+        const next = `another long pass phrase ${made}`
+        await change(url, own, 'POST', '/auth/password', { current_password: user.password, new_password: next })
+        user.password = next
+      } else if (kind === 3) {
+        await change(url, own, 'POST', '/auth/logout')
+        endedTokens.push(own)
+      }
+    }
+    return 1
+  }
+
+  async function refresh(url: string, index: number): Promise<number> {
+    let acknowledged = 0
+    return untilAway(
+      async () => {
+        refreshTokens[index] ??= await obtain(url, { username: 'admin', password, scope: 'offline_access' })
+        for (;;) {
+          refreshTokens[index] = await obtain(url, { grant_type: 'refresh_token', refresh_token: refreshTokens[index] })
+          acknowledged++
+        }
+      },
+      () => acknowledged,
+    )
+  }
+
+  async function verify(url: string): Promise<void> {
+    const token = await signIn(url, 'admin', password)
+    const found = new Map<string, boolean>()
+    for (let after: string | null = ''; after !== null; ) {
+      const page: { items: { username: string; is_active: boolean }[]; next: string | null } = await change(
+        url,
+        token,
+        'GET',
+        `/users?limit=100${after && `&after=${encodeURIComponent(after)}`}`,
+      )
+      for (const { username, is_active } of page.items) found.set(username, is_active)
+      after = page.next
+    }
+    for (const [username, { state }] of users) {
+      expect([username, found.get(username)]).toEqual([
+        username,
+        { active: true, disabled: false, deleted: undefined }[state],
+      ])
+    }
+    for (const [username, user] of [...users].slice(-4)) {
+      const { status } = await login(url, username, user.password)
+      expect([username, status]).toEqual([username, user.state === 'active' ? 200 : 401])
+    }
+    for (const living of livingTokens) expect((await me(url, living)).status).toBe(200)
+    for (const ended of endedTokens) expect((await me(url, ended)).status).toBe(401)
+    for (const [index, refreshToken] of refreshTokens.entries()) {
+      refreshTokens[index] = await obtain(url, { grant_type: 'refresh_token', refresh_token: refreshToken })
+    }
+  }
+
+  return { run, verify }
+}
+
+/** The server says that it cannot reach its database. */
+const away = new Error('away')
+
+async function untilAway<T>(work: () => Promise<never>, outcome: () => T): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error === away || isCut(error)) return outcome()
+    throw error
+  }
+}
+
+/** Nobody listens, or the connection was cut in the middle of an answer. */
+function isCut(error: unknown): boolean {
+  const { code = '', name } = error as { code?: string; name?: string }
+  return /^(ECONN|ConnectionRefused|ConnectionClosed|EPIPE)/.test(code) || name === 'SyntaxError'
+}
+
+async function change<T>(url: string, token: string, method: string, path: string, body?: object): Promise<T> {
+  const response = await fetch(`${url}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  })
+  return accepted<T>(response)
+}
+
+async function obtain(url: string, fields: Record<string, string>): Promise<string> {
+  const response = await fetch(`${url}/auth/login`, { method: 'POST', body: new URLSearchParams(fields) })
+  return (await accepted<{ refresh_token: string }>(response)).refresh_token
+}
+
+async function signIn(url: string, username: string, secret: string): Promise<string> {
+  return (await accepted<{ access_token: string }>(await login(url, username, secret))).access_token
+}
+
+async function accepted<T>(response: Response): Promise<T> {
+  if (response.status === 503) throw away
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${response.status} ${text}`)
+  return (text === '' ? undefined : JSON.parse(text)) as T
+}
+
+function pick(users: ReadonlyMap<string, unknown>): string {
+  const names = [...users.keys()]
+  return names[Math.floor(Math.random() * Math.min(8, names.length)) + Math.max(0, names.length - 8)] ?? ''
+}
