@@ -259,19 +259,16 @@ describe('a damaged database', () => {
   const attempt = (directory: string, ...args: string[]) =>
     timed(run(args, { directory, environment: { ...settings, HOST: '127.0.0.1', PORT: '0' } }))
 
-  test.concurrent.each(damages)(
-    '%s: one line and exit 1, for the server and for a command',
-    async (_, damage, line) => {
-      const directory = damaged(damage)
-      for (const args of [[], ['user', 'list']]) {
-        const [finished, milliseconds] = await attempt(directory, ...args)
-        endsWith(line, finished)
-        expect(milliseconds).toBeLessThan(10_000)
-      }
-    },
-  )
+  test.each(damages)('%s: one line and exit 1, for the server and for a command', async (_, damage, line) => {
+    const directory = damaged(damage)
+    for (const args of [[], ['user', 'list']]) {
+      const [finished, milliseconds] = await attempt(directory, ...args)
+      endsWith(line, finished)
+      expect(milliseconds).toBeLessThan(10_000)
+    }
+  })
 
-  test.concurrent('a table without its rows: the server does not take it for an empty one', async () => {
+  test('a table without its rows: the server does not take it for an empty one', async () => {
     const [finished] = await attempt(damaged(userTable((file) => truncateSync(file))))
     endsWith(/is damaged \(XX001\): restore a backup/, finished)
   })

@@ -119,9 +119,9 @@ export function newWorkload(refreshers: number): Workload {
         { active: true, disabled: false, deleted: undefined }[state],
       ])
     }
+    // Only those who may: a refused sign-in is an attempt, and attempts are counted.
     for (const [username, user] of [...users].slice(-4)) {
-      const { status } = await login(url, username, user.password)
-      expect([username, status]).toEqual([username, user.state === 'active' ? 200 : 401])
+      if (user.state === 'active') await signIn(url, username, user.password)
     }
     for (const living of livingTokens) expect((await me(url, living)).status).toBe(200)
     for (const ended of endedTokens) expect((await me(url, ended)).status).toBe(401)
