@@ -6,6 +6,7 @@ import { parseDatabaseUrl } from './databaseUrl.ts'
 import type { DatabaseTarget } from './db/connection.ts'
 import type { Database } from './db/database.ts'
 import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey, refuseOthersFiles } from './db/dataDirectory.ts'
+import type { OpenTarget } from './db/embeddedTarget.ts'
 import type { DatabaseWatch } from './db/watch.ts'
 import type { Deps } from './domain/deps.ts'
 import { createHashing, hashingLimits } from './domain/hashing.ts'
@@ -78,14 +79,8 @@ export async function openApp(
   claim: Claim,
   { log, clock, onDatabaseLost, databaseWatch }: Surroundings,
 ): Promise<App> {
-  const lost = Promise.withResolvers<void>()
-  const { target, close } = await openTarget(config, claim, {
-    log,
-    onDatabaseLost: (reason) => {
-      lost.resolve()
-      onDatabaseLost(reason)
-    },
-  })
+  const { target, lost, close } = await openTarget(config, claim, log)
+  lost.then(onDatabaseLost)
   const { openPool } = await import('./db/pool.ts')
   const { openDatabase } = await import('./db/database.ts')
   const database = openDatabase(openPool(target, databaseWatch))
@@ -98,7 +93,7 @@ export async function openApp(
     },
     close: async () => {
       // Nobody is left to take leave of a database that has died.
-      await Promise.race([database.close(), lost.promise])
+      await Promise.race([database.close(), lost])
       await close()
       claim.release()
     },
@@ -210,32 +205,13 @@ export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<numb
   return applied
 }
 
-interface OpenTarget {
-  readonly target: DatabaseTarget
-  readonly close: () => Promise<void>
-}
-
-async function openTarget(
-  config: Config,
-  { directory }: Claim,
-  { log, onDatabaseLost }: Omit<Surroundings, 'clock'>,
-): Promise<OpenTarget> {
+async function openTarget(config: Config, { directory }: Claim, log: Log): Promise<OpenTarget> {
   if (config.databaseUrl) {
     const target: DatabaseTarget = { kind: 'server', address: config.databaseUrl, poolSize: config.databasePoolSize }
-    return { target, close: async () => {} }
+    return { target, lost: new Promise(() => {}), close: async () => {} }
   }
-  const { openEmbedded } = await import('./db/embedded.ts')
-  const opening = openEmbedded(`${directory}/${databaseFolder}`, {
-    onFailure: onDatabaseLost,
-    onStall: () => log.error('database.stalled', { detail: 'the disk under DATA_DIR does not answer' }),
-    onResume: () => log.info('database.resumed'),
-  })
-  // Whoever first asks the database is told why it did not open.
-  opening.catch(() => {})
-  return {
-    target: { kind: 'embedded', socket: async () => (await opening).socket() },
-    close: () => opening.then((embedded) => embedded.close()).catch(() => {}),
-  }
+  const { openEmbeddedTarget } = await import('./db/embeddedTarget.ts')
+  return openEmbeddedTarget(`${directory}/${databaseFolder}`, log)
 }
 
 function secretKeyOfDataDirectory(config: Config, log: Log): string {

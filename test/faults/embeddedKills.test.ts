@@ -11,20 +11,18 @@ describe('kill -9 on the embedded database under refreshes and administration, f
     async () => {
       const directory = emptyDirectory()
       const workload = newWorkload(3)
-      let acknowledged = 0
       for (let round = 0; round < rounds; round++) {
         const server = await serve({ directory, environment: settings })
         await workload.verify(server.url)
         const work = workload.run(server.url)
-        await Bun.sleep(100 + Math.random() * 250)
+        await workload.proceed(5 + Math.random() * 30)
         await server.stop('SIGKILL')
-        acknowledged += await work
+        await work
       }
       const server = await serve({ directory, environment: settings })
       await workload.verify(server.url)
       expect((await server.stop()).code).toBe(0)
-      expect(acknowledged).toBeGreaterThan(rounds * 10)
     },
-    120_000,
+    300_000,
   )
 })
