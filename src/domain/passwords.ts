@@ -7,7 +7,7 @@ export interface HashCost {
 }
 
 /** Hashes dearer than this are not verified: whoever can write one into the database could stop the service with it. */
-const dearest = { work: 524_288 * 8, parallelism: 16, bcryptCost: 15 }
+const dearest = { memoryKib: 524_288, work: 524_288 * 8, parallelism: 16, bcryptCost: 15 }
 
 /** bcrypt reads 72 bytes and no more; what is longer Bun hashes first, which other programs do not. */
 const bcryptBytes = 72
@@ -106,7 +106,10 @@ function workOf(hash: string): number {
 /** Known to Bun.password, and no dearer than we allow. */
 function isBearable(hash: string): boolean {
   const argon2 = argon2ParametersOf(hash)
-  if (argon2) return argon2.memoryKib * argon2.timeCost <= dearest.work && argon2.parallelism <= dearest.parallelism
+  if (argon2) {
+    const { memoryKib, timeCost, parallelism } = argon2
+    return memoryKib <= dearest.memoryKib && memoryKib * timeCost <= dearest.work && parallelism <= dearest.parallelism
+  }
   const bcrypt = bcryptCostOf(hash)
   return bcrypt !== undefined && bcrypt <= dearest.bcryptCost
 }
