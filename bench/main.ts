@@ -20,6 +20,8 @@ import {
  */
 const rounds = Number(process.env.ROUNDS ?? 5)
 const seconds = Number(process.env.SECONDS ?? 3)
+/** Parts to run alone, by name: `ONLY=storm,telling`. */
+const only = process.env.ONLY?.split(',')
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
 const password = 'correct horse battery staple'
 
@@ -27,10 +29,16 @@ await buildReference()
 console.log(`${describeMachine()}; ${rounds} rounds\n`)
 console.log('| what | min | median | max |\n|---|---|---|---|')
 reportSizes()
-await measureStart()
-await measureEmbedded()
-await measureOnPostgresql()
-await measureSweeping()
+if (wants('start')) await measureStart()
+if (wants('embedded')) await measureEmbedded()
+if (wants('onpostgresql')) await measureOnPostgresql()
+if (wants('storm')) await measureStorm()
+if (wants('telling')) await measureTelling()
+if (wants('sweeping')) await measureSweeping()
+
+function wants(part: string): boolean {
+  return only?.includes(part) !== false
+}
 
 async function buildReference(): Promise<void> {
   mkdirSync(`${root}/dist/bench`, { recursive: true })
@@ -136,6 +144,85 @@ async function measureMe(ours: number, constant: number, select: number): Promis
   reportRatio('/auth/me beside one SELECT (at least 0.70, aim 0.85)', peers[2]?.runs ?? [], peers[1]?.runs ?? [])
 }
 
+interface Probe {
+  readonly p50: number
+  readonly p99: number
+  readonly refused: number
+}
+
+/** Who is signed in is asked a hundred times a second, in quiet and while 16 clients sign in. */
+async function measureStorm(): Promise<void> {
+  const server = await startServer([])
+  const environment = { DATABASE_URL: server.url, ...secretKey, ADMIN_PASSWORD: password }
+  const [quiet, storm, logins, ratios]: number[][] = [[], [], [], []]
+  try {
+    const { port, stop } = await start({ file: binary, path: '/api/ready', environment })
+    const token = await accessToken(port)
+    const ask = () =>
+      runJson<Probe>(
+        [process.execPath, 'bench/probe.ts', `http://127.0.0.1:${port}/api/auth/me`, token, '100', String(seconds)],
+        {},
+      )
+    await ask()
+    for (let round = 0; round < rounds; round++) {
+      const before = await ask()
+      const storming = load(port, 16, seconds + 3, loginRequest())
+      await Bun.sleep(1500)
+      const during = await ask()
+      logins?.push((await storming).perSecond)
+      quiet?.push(before.p99)
+      storm?.push(during.p99)
+      ratios?.push(during.p99 / before.p99)
+    }
+    await stop()
+  } finally {
+    await server.stop()
+  }
+  report('GET /api/auth/me at 100 requests/s, p99 in quiet, ms', quiet ?? [])
+  report('the same while 16 clients sign in, ms', storm ?? [])
+  report('beside quiet (bound: 3)', ratios ?? [])
+  report('sign-ins meanwhile, per second', logins ?? [])
+}
+
+/** How long it takes to be refused: each kind in turn, each sample at another account and from another network. */
+async function measureTelling(): Promise<void> {
+  const server = await startServer([])
+  const environment = { DATABASE_URL: server.url, ...secretKey, ADMIN_PASSWORD: password, TRUSTED_PROXIES: '127.0.0.1' }
+  const client = postgres(server.url, { max: 1, onnotice: () => {} })
+  const samples = 200
+  const cheap = await Bun.password.hash(password, { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 })
+  try {
+    const { port, stop } = await start({ file: binary, path: '/api/ready', environment })
+    await client`INSERT INTO users (username, hashed_password, full_name, is_active)
+      SELECT kind || number, CASE kind WHEN 'cheap' THEN ${cheap} ELSE (SELECT hashed_password FROM users LIMIT 1) END, 'User', kind <> 'disabled'
+      FROM unnest(ARRAY['known', 'disabled', 'cheap']) AS kind, generate_series(0, ${samples - 1}::integer) AS number`
+    const kinds = ['unknown', 'known', 'disabled', 'cheap']
+    const times = new Map(kinds.map((kind): [string, number[]] => [kind, []]))
+    for (let number = 0; number < samples; number++) {
+      for (const [place, kind] of kinds.entries()) {
+        const body = new URLSearchParams({
+          username: `${kind}${number}`,
+          password: kind === 'disabled' ? password : 'wrong',
+        })
+        const headers = { 'x-forwarded-for': `198.18.${place * 64 + (number >> 8)}.${number & 255}` }
+        const began = performance.now()
+        const answer = await fetch(`http://127.0.0.1:${port}/api/auth/login`, { method: 'POST', body, headers })
+        await answer.text()
+        if (answer.status !== 401) throw new Error(`a wrong login was answered with ${answer.status}`)
+        times.get(kind)?.push(performance.now() - began)
+      }
+    }
+    await stop()
+    const median = (kind: string) => spread(times.get(kind) ?? []).median
+    report('refusal of a wrong password, ms (median of 200 in the middle)', times.get('known') ?? [])
+    for (const kind of ['unknown', 'disabled', 'cheap'])
+      report(`median refusal, ${kind} beside wrong password (within 0.90 to 1.10)`, [median(kind) / median('known')])
+  } finally {
+    await client.end()
+    await server.stop()
+  }
+}
+
 /** A million dead sessions are swept from the start on, while others ask who they are. */
 async function measureSweeping(): Promise<void> {
   const server = await startServer([])
@@ -171,18 +258,26 @@ async function untilSwept(client: postgres.Sql): Promise<void> {
 }
 
 async function meRequest(port: number): Promise<string> {
+  return `GET /api/auth/me HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${await accessToken(port)}\r\n\r\n`
+}
+
+async function accessToken(port: number): Promise<string> {
   const body = new URLSearchParams({ username: 'admin', password })
   const answer = await fetch(`http://127.0.0.1:${port}/api/auth/login`, { method: 'POST', body })
   const { access_token: token } = (await answer.json()) as { access_token: string }
-  return `GET /api/auth/me HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`
+  return token
+}
+
+function loginRequest(): string {
+  const form = new URLSearchParams({ username: 'admin', password }).toString()
+  return `POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n\r\n${form}`
 }
 
 async function measureLogin(port: number, url: string): Promise<void> {
   const client = postgres(url, { max: 1 })
   const [row] = await client`SELECT hashed_password FROM users`
   await client.end()
-  const form = new URLSearchParams({ username: 'admin', password }).toString()
-  const request = `POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n\r\n${form}`
+  const request = loginRequest()
   const [alone, logins]: number[][] = [[], []]
   for (let round = 0; round < rounds; round++) {
     const { perSecond } = await runJson<{ perSecond: number }>([reference, 'verify', String(seconds)], {
