@@ -4,30 +4,59 @@ import clusterFile from '../../dist/embedded/cluster.tar.zst' with { type: 'file
 import { makeDirectory, syncDirectory, syncTree } from './durableFiles.ts'
 
 const majorVersion = '18'
+/** DB_SHUTDOWNED, the state of a cluster that was closed with a checkpoint. */
+const shutDown = 1
+
+export interface Prepared {
+  /** One line for the operator, where the directory is not for this program. */
+  readonly refusal?: string
+  /** Whether all that lies there has just been synced. */
+  readonly isSynced: boolean
+}
 
 /**
  * Makes sure that `directory` holds a cluster: makes an empty one where there is nothing, and refuses what it does not
- * know, for which it gives one line for the operator. Nothing of the user's is ever removed, and a crash or a power cut leaves either no directory or a whole one. The caller holds
- * the lock that keeps other processes out, so a half-made neighbour is always a leftover.
+ * know. Nothing of the user's is ever removed, and a crash or a power cut leaves either no directory or a whole one. What a
+ * crash has left unsynced is synced. The caller holds the lock that keeps other processes out, so a half-made neighbour is
+ * always a leftover.
  */
-export async function prepareDirectory(directory: string): Promise<string | undefined> {
+export async function prepareDirectory(directory: string): Promise<Prepared> {
   const target = existsSync(directory) ? realpathSync(directory) : resolve(directory)
   try {
     removeLeftovers(target)
     const entries = list(target)
-    if (entries === undefined || entries.length === 0) return await makeCluster(target)
-    if (!entries.includes('PG_VERSION') || !entries.includes('global')) {
-      return `${target} is not empty and not a database: name another directory, or move its files away`
+    if (entries === undefined || entries.length === 0) {
+      await makeCluster(target)
+      return { isSynced: true }
     }
+    const refusal = refusalOf(target, entries)
+    if (refusal !== undefined) return { refusal, isSynced: false }
     // The engine takes a whole one for its own, but an empty one, which a full disk or a crash leaves, for damage.
     rmSync(join(target, 'postmaster.pid'), { force: true })
-    const major = readFileSync(join(target, 'PG_VERSION'), 'utf8').trim()
-    if (major === majorVersion) return undefined
-    const found = /^\d{1,3}$/.test(major) ? `PostgreSQL ${major}` : 'an unknown PostgreSQL'
-    return `${target} was written by ${found}, this program reads ${majorVersion}: use the program that wrote it`
+    const isSynced = !wasShutDown(target)
+    if (isSynced) await syncTree(target)
+    return { isSynced }
   } catch (error) {
-    return `cannot use ${target} for the database (${errorCode(error)}): check that it can be written and that the disk has room`
+    const refusal = `cannot use ${target} for the database (${errorCode(error)}): check that it can be written and that the disk has room`
+    return { refusal, isSynced: false }
   }
+}
+
+function refusalOf(target: string, entries: readonly string[]): string | undefined {
+  if (!entries.includes('PG_VERSION') || !entries.includes('global')) {
+    return `${target} is not empty and not a database: name another directory, or move its files away`
+  }
+  const major = readFileSync(join(target, 'PG_VERSION'), 'utf8').trim()
+  if (major === majorVersion) return undefined
+  const found = /^\d{1,3}$/.test(major) ? `PostgreSQL ${major}` : 'an unknown PostgreSQL'
+  return `${target} was written by ${found}, this program reads ${majorVersion}: use the program that wrote it`
+}
+
+/** What pg_control says; where it says nothing, the engine will say more. */
+function wasShutDown(target: string): boolean {
+  const control = join(target, 'global/pg_control')
+  const bytes = existsSync(control) ? readFileSync(control) : Buffer.alloc(0)
+  return bytes.length < 20 || bytes.readUInt32LE(16) === shutDown
 }
 
 function list(directory: string): string[] | undefined {
@@ -47,7 +76,7 @@ function removeLeftovers(target: string): void {
   }
 }
 
-async function makeCluster(target: string): Promise<undefined> {
+async function makeCluster(target: string): Promise<void> {
   makeDirectory(dirname(target))
   const half = join(dirname(target), newPrefix(target) + crypto.randomUUID())
   mkdirSync(half, { mode: 0o700 })

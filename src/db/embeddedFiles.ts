@@ -47,7 +47,16 @@ interface Stream {
 
 /** As much as is needed here of the emscripten file system that PGlite's NodeFS mounts. */
 interface HostFiles {
+  readonly node_ops: {
+    setattr(node: Node, attributes: unknown): void
+    mknod(parent: Node, name: string, mode: number, device: number): Node
+    rename(node: Node, parent: Node, name: string): void
+    unlink(parent: Node, name: string): void
+    rmdir(parent: Node, name: string): void
+    symlink(parent: Node, name: string, target: string): void
+  }
   readonly stream_ops: {
+    setattr(stream: Stream, attributes: unknown): void
     write(stream: Stream, buffer: unknown, offset: number, length: number, position: number): number
     fsync?: (stream: Stream) => number
   }
@@ -56,28 +65,35 @@ interface HostFiles {
   tryFSOperation<T>(operation: () => T): T
 }
 
+export interface HostOptions {
+  /** Tells whoever watches when the thread waits for the disk. */
+  readonly disk: DiskState
+  /** While it says yes, what the engine has not changed itself is on the disk. */
+  readonly isUntouched: () => boolean
+  /** Called with the reason, once, when the disk refuses, or when the directory is no longer the one that was opened. */
+  readonly onRefusal: (reason: string) => void
+}
+
 /**
- * The engine's files in `directory`, as PGlite's own NodeFS has them, and three things that it lacks: what the engine
- * syncs reaches the disk; `disk` tells when the thread waits for it; and `onRefusal` is called with the reason, once, when
- * the disk refuses, or when the directory is no longer the one that was opened.
+ * The engine's files in `directory`, as PGlite's own NodeFS has them, and what that lacks: what the engine syncs reaches the
+ * disk, and what the disk does is told.
  */
-export function hostFiles(directory: string, disk: DiskState, onRefusal: (reason: string) => void): NodeFS {
+export function hostFiles(directory: string, options: HostOptions): NodeFS {
   const files = new NodeFS(directory)
   const init = files.init.bind(files)
-  files.init = (engine: PGlite, options) => {
-    const furnish = (module: object) =>
-      furnishHostFiles((module as { NODEFS: HostFiles }).NODEFS, directory, disk, onRefusal)
-    return init(engine, { ...options, preRun: [...(options.preRun ?? []), furnish] })
+  files.init = (engine: PGlite, given) => {
+    const furnish = (module: object) => {
+      const host = (module as { NODEFS: HostFiles }).NODEFS
+      const refuse = watchCalls(host, directory, options)
+      syncFiles(host, noteChanges(host, options.isUntouched), refuse)
+    }
+    return init(engine, { ...given, preRun: [...(given.preRun ?? []), furnish] })
   }
   return files
 }
 
-function furnishHostFiles(
-  host: HostFiles,
-  directory: string,
-  disk: DiskState,
-  onRefusal: (reason: string) => void,
-): void {
+/** Has every call to the operating system looked at. Answers how to give up for another reason. */
+function watchCalls(host: HostFiles, directory: string, { disk, onRefusal }: HostOptions): (reason: string) => void {
   let isRefused = false
   const refuse = (reason: string): void => {
     if (!isRefused) onRefusal(reason)
@@ -107,11 +123,67 @@ function furnishHostFiles(
     if (written < length) refuse(refusals.ENOSPC ?? '')
     return written
   }
+  return refuse
+}
 
-  host.stream_ops.fsync = ({ node, nfd }) =>
-    host.tryFSOperation(() => {
-      const isDirectory = (node.mode & typeBits) === directoryBits
-      if (isDirectory && process.platform === 'win32') return 0 // Windows syncs files alone
+/**
+ * After a crash the engine syncs each file before it looks at the first, one after the other. These were synced just before,
+ * many at a time, so that only what it changes itself while it opens needs it. Answers whether a file or directory does.
+ */
+function noteChanges(
+  { node_ops, stream_ops, realPath }: HostFiles,
+  isUntouched: () => boolean,
+): (node: Node) => boolean {
+  const changed = new Set<string>()
+  const note = (...nodes: readonly Node[]): void => {
+    if (isUntouched()) for (const node of nodes) changed.add(realPath(node))
+  }
+
+  const { setattr, mknod, rename, unlink, rmdir, symlink } = node_ops
+  node_ops.setattr = (node, attributes) => {
+    note(node)
+    setattr(node, attributes)
+  }
+  node_ops.mknod = (parent, ...rest) => {
+    const node = mknod(parent, ...rest)
+    note(parent, node)
+    return node
+  }
+  node_ops.rename = (node, parent, name) => {
+    note(node.parent, parent)
+    rename(node, parent, name)
+    if (isUntouched()) changed.add(join(realPath(parent), name))
+  }
+  node_ops.unlink = (parent, name) => {
+    note(parent)
+    unlink(parent, name)
+  }
+  node_ops.rmdir = (parent, name) => {
+    note(parent)
+    rmdir(parent, name)
+  }
+  node_ops.symlink = (parent, ...rest) => {
+    note(parent)
+    symlink(parent, ...rest)
+  }
+  const { setattr: setStreamAttributes, write } = stream_ops
+  stream_ops.setattr = (stream, attributes) => {
+    note(stream.node)
+    setStreamAttributes(stream, attributes)
+  }
+  stream_ops.write = (stream, ...rest) => {
+    note(stream.node)
+    return write(stream, ...rest)
+  }
+  return (node) => !isUntouched() || changed.has(realPath(node))
+}
+
+function syncFiles(host: HostFiles, needsSync: (node: Node) => boolean, refuse: (reason: string) => void): void {
+  host.stream_ops.fsync = ({ node, nfd }) => {
+    const isDirectory = (node.mode & typeBits) === directoryBits
+    if (isDirectory && process.platform === 'win32') return 0 // Windows syncs files alone
+    if (!needsSync(node)) return 0
+    return host.tryFSOperation(() => {
       // As PostgreSQL does where it can choose: of the log, contents and length must be on the disk, the times need not.
       if (isDirectory || node.parent.name !== 'pg_wal') {
         fsyncSync(nfd)
@@ -123,6 +195,7 @@ function furnishHostFiles(
       refuse(gone)
       return ioError
     })
+  }
 }
 
 const typeBits = 0o170000

@@ -70,16 +70,19 @@ function post(message: FromWorker, transfer: ArrayBufferLike[] = []): void {
 
 async function open(directory: string): Promise<FromWorker> {
   const engineModule = unpack(wasmFile).then((bytes) => WebAssembly.compile(bytes))
-  const refusal = await prepareDirectory(directory)
+  const { refusal, isSynced } = await prepareDirectory(directory)
   if (refusal !== undefined) return { failed: refusal }
-  let verb = 'does not open'
+  let isOpening = true
   try {
     engine = await PGlite.create({
       pgliteWasmModule: await engineModule,
       fsBundle: new Blob([await unpack(dataFile)]),
-      fs: hostFiles(directory, disk, (reason) =>
-        post({ failed: `the database in ${directory} ${verb} because ${reason}` }),
-      ),
+      fs: hostFiles(directory, {
+        disk,
+        isUntouched: () => isSynced && isOpening,
+        onRefusal: (reason) =>
+          post({ failed: `the database in ${directory} ${isOpening ? 'does not open' : 'stopped'} because ${reason}` }),
+      }),
       onStderr: listen,
       startParams: [...startParameters, ...engineSettings.flatMap((setting) => ['-c', setting])],
     })
@@ -88,7 +91,7 @@ async function open(directory: string): Promise<FromWorker> {
       failed: `the database in ${directory} does not open, it may be damaged: restore a backup, or move the directory away to begin anew`,
     }
   }
-  verb = 'stopped'
+  isOpening = false
   setInterval(keepHouse, housekeepingMilliseconds)
   return 'opened'
 }
