@@ -1,16 +1,18 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { secretKeysOf } from './app/secretKey.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { parseDatabaseUrl } from './databaseUrl.ts'
 import type { DatabaseTarget } from './db/connection.ts'
 import type { Database } from './db/database.ts'
-import { holdDataDirectory, makeDataDirectory, readOrMakeSecretKey, refuseOthersFiles } from './db/dataDirectory.ts'
+import { holdDataDirectory, makeDataDirectory, refuseOthersFiles } from './db/dataDirectory.ts'
 import type { OpenTarget } from './db/embeddedTarget.ts'
 import type { DatabaseWatch } from './db/watch.ts'
 import type { Deps } from './domain/deps.ts'
 import { createHashing, hashingLimits } from './domain/hashing.ts'
 import { sweepDeadSessions, sweepForgottenFailures } from './domain/housekeeping.ts'
+import { keepKeys, prepareKeys } from './domain/keys.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './domain/seed.ts'
 import { AppError } from './error.ts'
 import type { Http, HttpSettings } from './http/server.ts'
@@ -113,21 +115,25 @@ function wireDeps(database: Database, config: Config, { log, clock }: Pick<Surro
       accessTokenSeconds: config.accessTokenExpireMinutes * 60,
       refreshLifetimeDays: config.refreshTokenExpireDays,
       sessionIdleDays: config.sessionIdleDays,
+      keys: {
+        algorithm: config.algorithm,
+        rotationDays: config.keyRotationDays,
+        secretKeys: secretKeysOf(config, log),
+      },
     },
   }
 }
 
 /** The HTTP side of an opened app. */
 export async function openHttp({ deps }: App, config: Config): Promise<Http> {
-  const secretKey = config.secretKey ?? secretKeyOfDataDirectory(config, deps.log)
   const { createHttp } = await import('./http/server.ts')
-  return createHttp(deps, httpSettings(config, secretKey), deps.clock)
+  return createHttp(deps, httpSettings(config), deps.clock)
 }
 
-function httpSettings(config: Config, secretKey: string): HttpSettings {
+function httpSettings(config: Config): HttpSettings {
   const { basePath, issuer, audience, trustedProxies, corsOrigins } = config
   const docs = config.docs === 'on' ? { version } : undefined
-  return { basePath, issuer, audience, trustedProxies, corsOrigins, secretKey, docs }
+  return { basePath, issuer, audience, trustedProxies, corsOrigins, docs }
 }
 
 /** The OpenAPI document of the product as it is set, without opening anything: a pool that nobody asks connects to nothing. */
@@ -139,8 +145,9 @@ export async function readOpenApiDocument(
   const { openDatabase } = await import('./db/database.ts')
   const { createHttp } = await import('./http/server.ts')
   const address = parseDatabaseUrl('postgresql://nobody@localhost/nothing')
-  const deps = wireDeps(openDatabase(openPool({ kind: 'server', address, poolSize: 1 })), config, { log, clock })
-  const http = createHttp(deps, httpSettings({ ...config, docs: 'on' }, 'signs nothing'), clock)
+  const database = openDatabase(openPool({ kind: 'server', address, poolSize: 1 }))
+  const deps = wireDeps(database, { ...config, secretKey: 'signs nothing' }, { log, clock })
+  const http = createHttp(deps, httpSettings({ ...config, docs: 'on' }), clock)
   const response = await http.handle(new Request(`http://localhost${config.basePath}/openapi.json`))
   return JSON.stringify(await response.json(), undefined, 2)
 }
@@ -155,13 +162,14 @@ export async function prepareDatabase({ deps, administrator }: App): Promise<boo
 const retryDelay = { first: 0.25, longest: 2 }
 
 /**
- * The same, again and again while the database cannot be reached, and then a word in the log about seeded passwords. False when `isEnding` says that the process was told to
- * end meanwhile; throws what only a person can mend.
+ * The same, again and again while the database cannot be reached, and then the keys, and a word in the log about seeded
+ * passwords. False when `isEnding` says that the process was told to end meanwhile; throws what only a person can mend.
  */
 export async function prepareDatabaseWithRetries(app: App, isEnding: () => boolean): Promise<boolean> {
   for (let delay = retryDelay.first; !isEnding(); delay = Math.min(delay * 2, retryDelay.longest)) {
     try {
       const seeded = await prepareDatabase(app)
+      await prepareKeys(app.deps)
       await warnOfSeededPasswords(app.deps, app.administrator, seeded)
       return true
     } catch (error) {
@@ -175,12 +183,13 @@ export async function prepareDatabaseWithRetries(app: App, isEnding: () => boole
 /** Milliseconds between two rounds of housekeeping. */
 const housekeepingInterval = 60_000
 
-/** Sweeps dead sessions and forgotten failures now and every minute, in the background; answers how to stop it. */
+/** Sweeps dead sessions and forgotten failures and keeps the keys, now and every minute, in the background; answers how to stop it. */
 export function keepHouse({ deps }: Pick<App, 'deps'>): () => void {
   let isEnding = false
   const round = async () => {
     try {
       await lowerPoolPriority()
+      await keepKeys(deps)
       const swept = await sweepDeadSessions(deps, () => isEnding)
       if (swept > 0) deps.log.info('sessions.swept', { swept })
       await sweepForgottenFailures(deps, () => isEnding)
@@ -212,16 +221,4 @@ async function openTarget(config: Config, { directory }: Claim, log: Log): Promi
   }
   const { openEmbeddedTarget } = await import('./db/embeddedTarget.ts')
   return openEmbeddedTarget(`${directory}/${databaseFolder}`, log)
-}
-
-function secretKeyOfDataDirectory(config: Config, log: Log): string {
-  const directory = resolve(config.dataDir)
-  makeDataDirectory(directory)
-  if (config.databaseUrl) {
-    log.warn('secret_key.local', {
-      detail:
-        'SECRET_KEY is not set: tokens are signed with DATA_DIR/secret.key of this machine, which other replicas do not have',
-    })
-  }
-  return readOrMakeSecretKey(directory)
 }

@@ -1,7 +1,10 @@
 import { isIP } from 'node:net'
+import { algorithms } from './algorithms.ts'
 import { parseDatabaseUrl } from './databaseUrl.ts'
 import { logFormats, logLevels } from './log.ts'
+import { parseNetworks } from './networks.ts'
 import { parseOrigins } from './origins.ts'
+import { parseSecretKey, parseSecretKeys } from './secretKeys.ts'
 
 /** One setting. `parse` throws an Error whose message says what the setting takes ("a whole number from 0 to 65535"). */
 export interface Setting<T> {
@@ -61,6 +64,24 @@ export const settings = {
     doc: 'key that signs the tokens, at least 32 bytes (openssl rand -hex 32); unset: made once and kept in DATA_DIR/secret.key',
     parse: parseSecretKey,
     secret: true,
+  }),
+  secretKeyPrevious: optional({
+    env: 'SECRET_KEY_PREVIOUS',
+    doc: 'former (or coming) values of SECRET_KEY, comma or line break between: what they made is honoured, nothing new is made with them',
+    parse: parseSecretKeys,
+    secret: true,
+  }),
+  algorithm: required({
+    env: 'ALGORITHM',
+    doc: 'HS256 (signs with SECRET_KEY, publishes nothing), or EdDSA, ES256, RS256 (public keys at /.well-known/jwks.json)',
+    default: 'HS256',
+    parse: oneOf(algorithms),
+  }),
+  keyRotationDays: required({
+    env: 'KEY_ROTATION_DAYS',
+    doc: 'days after which a key of EdDSA, ES256 or RS256 is followed by the next one; 0: only by audittrail key rotate',
+    default: '90',
+    parse: wholeNumber(0, 3650),
   }),
   issuer: required({
     env: 'ISSUER',
@@ -197,11 +218,6 @@ function parseBasePath(text: string): string {
   return path
 }
 
-function parseSecretKey(text: string): string {
-  if (Buffer.byteLength(text) < 32) throw new Error('at least 32 bytes (make one with: openssl rand -hex 32)')
-  return text
-}
-
 function parseClaim(text: string): string {
   if (!/^[\x21-\x7e]{1,255}$/.test(text)) throw new Error('1 to 255 printable ASCII characters without spaces')
   return text
@@ -220,21 +236,4 @@ function parseAdminPassword(text: string): string {
 function parseFullName(text: string): string {
   if ([...text].length > 100 || !/^[^\p{Cc}]+$/u.test(text)) throw new Error('1 to 100 characters on one line')
   return text
-}
-
-function parseNetworks(text: string): readonly string[] {
-  const networks = text.split(',').map((network) => network.trim())
-  return Object.freeze(networks.filter((network) => network !== '').map(parseNetwork))
-}
-
-function parseNetwork(network: string): string {
-  const [address = '', bits, ...rest] = network.split('/')
-  const family = isIP(address)
-  const isRight =
-    family !== 0 &&
-    rest.length === 0 &&
-    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32)))
-  if (!isRight)
-    throw new Error('IP addresses or networks in CIDR notation, with a comma between (127.0.0.1, 172.16.0.0/12)')
-  return network
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Algorithm } from '../src/algorithms.ts'
 import type { Clock } from '../src/clock.ts'
 import { parseDatabaseUrl } from '../src/databaseUrl.ts'
 import type { DatabaseTarget } from '../src/db/connection.ts'
@@ -10,6 +11,7 @@ import { openEmbedded } from '../src/db/embedded.ts'
 import { openPool } from '../src/db/pool.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { createHashing } from '../src/domain/hashing.ts'
+import { prepareKeys } from '../src/domain/keys.ts'
 import { seedAdministrator } from '../src/domain/seed.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
 import { createLog } from '../src/log.ts'
@@ -37,7 +39,7 @@ export interface TestApplication {
 }
 
 /** Cheap hashes: the tests are about what happens, not about how long it takes. */
-const settings: DomainSettings = {
+const settings: Omit<DomainSettings, 'keys'> = {
   hashCost: { memoryKib: 8192, timeCost: 1 },
   passwordMinLength: 12,
   accessTokenSeconds: 1800,
@@ -53,6 +55,8 @@ export async function openTestApplication(
     corsOrigins = [] as readonly string[],
     isDocumented = true,
     answerWithin = 15_000,
+    algorithm = 'HS256' as Algorithm,
+    issuer = 'audittrail',
   } = {},
 ): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
@@ -64,23 +68,17 @@ export async function openTestApplication(
   const log = createLog({ level: 'debug', format: 'json', now: clock, write: (line) => lines.push(JSON.parse(line)) })
   const database = openDatabase(pool)
   const hashing = createHashing({ places: 2, queue: 200 }, clock)
-  const deps: Deps = { database, clock, log, hashing, settings }
+  const secretKey = randomBytes(32).toString('hex')
+  const secretKeys = { current: secretKey, previous: [] }
+  const keys = { algorithm, rotationDays: 90, secretKeys: () => secretKeys }
+  const deps: Deps = { database, clock, log, hashing, settings: { ...settings, keys } }
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
+  await prepareKeys(deps)
   const docs = isDocumented ? { version: '0.0.0' } : undefined
-  const secretKey = randomBytes(32).toString('hex')
   const http = createHttp(
     deps,
-    {
-      secretKey,
-      issuer: 'audittrail',
-      audience: 'audittrail',
-      basePath,
-      trustedProxies,
-      corsOrigins,
-      docs,
-      answerWithin,
-    },
+    { issuer, audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs, answerWithin },
     clock,
   )
 

@@ -1,5 +1,7 @@
 import { type BlockList, liftBlock, liftBlocksOfNetwork, liftBlocksOfUser, listBlocks } from '../domain/blocks.ts'
 import type { Deps } from '../domain/deps.ts'
+import { listKeys } from '../domain/keyList.ts'
+import { type AddedKey, resetKeys, rotateKey } from '../domain/keys.ts'
 import {
   type PresentedBlock,
   type PresentedSession,
@@ -32,7 +34,7 @@ const actor = 'command line'
 const pageSize = 500
 
 /**
- * What the command line does to accounts, by the same domain functions as HTTP. Carried out in the process of the command,
+ * What the command line does to accounts and keys, by the same domain functions as HTTP. Carried out in the process of the command,
  * or, while a server holds the embedded database, by that server (`control.ts`): inputs and answers are JSON.
  */
 export const operations = {
@@ -85,6 +87,12 @@ export const operations = {
 
   revokeSessions: async (deps: Deps, { username }: { username: string }): Promise<number> =>
     endSessionsOf(deps, actor, (await requireByName(deps, username)).id),
+
+  listKeys,
+
+  rotateKey: (deps: Deps, _input: object): Promise<AddedKey> => rotateKey(deps, actor),
+
+  resetKeys: (deps: Deps, _input: object): Promise<number> => resetKeys(deps, actor),
 
   revokeSession: async (deps: Deps, { id }: { id: string }): Promise<null> => {
     if (!(await revokeSession(deps, id))) throw new AppError('not_found', 'There is no such living session.')

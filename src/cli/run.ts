@@ -8,6 +8,7 @@ import type { Arguments, Command, ExitCode, Surroundings } from './command.ts'
 import { config } from './config.ts'
 import { healthcheck } from './healthcheck.ts'
 import { commandHelp, helpText } from './help.ts'
+import { keyCommands } from './key.ts'
 import { parseLine } from './line.ts'
 import { migrate } from './migrate.ts'
 import { openapi } from './openapi.ts'
@@ -23,6 +24,7 @@ const commands: readonly Command[] = [
   ...userCommands,
   ...sessionCommands,
   ...blockCommands,
+  ...keyCommands,
   healthcheck,
   config,
   openapi,

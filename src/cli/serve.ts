@@ -38,14 +38,17 @@ async function runServer({ config, outlet, stderr }: Surroundings): Promise<Exit
     const app = await openApp(config, claim, { log, clock: Date.now, onDatabaseLost: ending.fail, databaseWatch })
     stopping.splice(1, 1, app.close)
     await Bun.sleep(1)
-    loading.resolve(await openHttp(app, config))
+    const http = await openHttp(app, config)
+    loading.resolve(http)
     log.info('server.listening', { url: listener.url + config.basePath, version })
     const isPrepared = await Promise.race([
       prepareDatabaseWithRetries(app, ending.isEnding),
       ending.reason.then(() => false),
     ])
     if (isPrepared) {
-      stopping.unshift(keepHouse(app))
+      // What cannot be read now is read when it is needed.
+      await http.keyRing.refresh().catch(() => {})
+      stopping.unshift(keepHouse(app), http.keyRing.follow())
       if (!config.databaseUrl) stopping.unshift(listenForCommands(config.dataDir, app.deps))
       log.info('server.ready', { url: listener.url + config.basePath })
       if (config.logFormat === 'pretty')

@@ -104,7 +104,7 @@ function readSecretKey(file: string): string {
   if (Buffer.byteLength(key) >= 32) return key
   throw new AppError(
     'refused',
-    `${JSON.stringify(file)} holds less than 32 bytes: restore it, or delete it and everybody signs in anew.`,
+    `${JSON.stringify(file)} holds less than 32 bytes: restore it, or delete it and run "audittrail key reset", and everybody signs in anew.`,
   )
 }
 

@@ -2,6 +2,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { type AttemptStatements, attemptStatements } from './attempts.ts'
 import type { Client, Connection } from './connection.ts'
 import { type InstanceStatements, instanceStatements } from './instance.ts'
+import { type KeyStatements, keyStatements } from './keys.ts'
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrate.ts'
 import type { Pool } from './pool.ts'
 import { type SessionStatements, sessionStatements } from './sessions.ts'
@@ -13,6 +14,7 @@ interface Statements {
   readonly sessions: SessionStatements
   readonly attempts: AttemptStatements
   readonly instance: InstanceStatements
+  readonly keys: KeyStatements
 }
 
 /** The database as the rest of the product sees it. Everything throws AppError only. */
@@ -29,6 +31,7 @@ function statementsOn({ orm, client }: Connection): Statements {
     sessions: sessionStatements({ orm, client }),
     attempts: attemptStatements({ client }),
     instance: instanceStatements(orm),
+    keys: keyStatements(orm),
   }
 }
 
@@ -48,6 +51,12 @@ export function openDatabase(pool: Pool): Database {
       ...statements.sessions,
       // The question of every request.
       findLiveSession: (key) => pool.read((connection) => statementsOf(connection).sessions.findLiveSession(key)),
+    },
+    keys: {
+      ...statements.keys,
+      // The question of every few seconds.
+      listKeys: () => pool.read((connection) => statementsOf(connection).keys.listKeys()),
+      resetKeys: (...reset) => pool.run((connection) => statementsOf(connection).keys.resetKeys(...reset), 'unlimited'),
     },
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
     migrate: () => pool.run(({ client }) => migrate(client), 'unlimited'),

@@ -57,6 +57,29 @@ export const ended = sql`to_timestamp(0)`
 export const instance = pgTable('audittrail_instance', {
   id: integer().primaryKey(),
   seeded_at: timestamp({ withTimezone: true }).notNull().defaultNow(),
+  /** Of the SECRET_KEY that this database is used with, and that its private keys are encrypted under; NULL until a server notes it. */
+  secret_key_fingerprint: text(),
+})
+
+/**
+ * What signs tokens, one row after the other. The row of the highest generation whose time has come signs; the ones before it
+ * verify until the last token that they have signed has expired.
+ */
+export const keys = pgTable('audittrail_keys', {
+  /** Counted from 1. Whoever adds the next one says its number, so that of many at once one succeeds. */
+  generation: integer().primaryKey(),
+  algorithm: text().notNull(),
+  /** RFC 7638 thumbprint; NULL for HS256, whose key is SECRET_KEY. */
+  kid: text().unique(),
+  /** JWK, as it is published; NULL for HS256. */
+  public_key: text(),
+  /** PKCS #8 under AES-256-GCM; NULL for HS256. */
+  private_key: text(),
+  created_at: timestamp({ withTimezone: true }).notNull(),
+  /** From then on by every replica's own clock; until then it is only published. */
+  signs_from: timestamp({ withTimezone: true }).notNull(),
+  /** NULL as long as there is no next one. Kept here, so that a setting that is changed later cuts nothing short. */
+  verifies_until: timestamp({ withTimezone: true }),
 })
 
 /**

@@ -1,6 +1,8 @@
+import type { Algorithm } from '../algorithms.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { Log } from '../log.ts'
+import type { SecretKeys } from '../secretKeys.ts'
 import type { Hashing } from './hashing.ts'
 import type { HashCost } from './passwords.ts'
 
@@ -23,4 +25,14 @@ export interface DomainSettings {
   /** A session with a refresh token lives so long at most, and so long without use. */
   readonly refreshLifetimeDays: number
   readonly sessionIdleDays: number
+  readonly keys: KeySettings
+}
+
+export interface KeySettings {
+  /** What tokens are to be signed with from here on. */
+  readonly algorithm: Algorithm
+  /** Days after which a key is followed by the next one; 0: not by itself. */
+  readonly rotationDays: number
+  /** Read when they are first needed: where SECRET_KEY is not set, DATA_DIR keeps one. */
+  readonly secretKeys: () => SecretKeys
 }

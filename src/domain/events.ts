@@ -1,6 +1,6 @@
 import type { Deps } from './deps.ts'
 
-/** What happens to accounts and sessions. Each becomes one line of the log; the words are stable. */
+/** What happens to accounts, sessions and keys. Each becomes one line of the log; the words are stable. */
 export type AuthenticationEvent =
   | {
       readonly event: 'login.succeeded'
@@ -59,8 +59,20 @@ export type AuthenticationEvent =
       readonly lifted: number
     }
   | { readonly event: 'administrator.seeded'; readonly username: string }
+  | ({ readonly event: 'key.created'; readonly by: string } & KeyFacts)
+  | ({ readonly event: 'key.rotated'; readonly from: string; readonly by: string } & KeyFacts)
+  | { readonly event: 'key.retired'; readonly kid: string | null; readonly algorithm: string }
+  | { readonly event: 'key.reset'; readonly ended: number; readonly by: string }
+  | { readonly event: 'secret_key.changed'; readonly reencrypted: number }
 
 type Address = string | undefined
+
+interface KeyFacts {
+  /** Null for HS256. */
+  readonly kid: string | null
+  readonly algorithm: string
+  readonly signs_from: string
+}
 
 /** For the log alone; the client is told the same in each case. */
 export type LoginFailure = 'unknown_user' | 'wrong_password' | 'unusable_hash' | 'inactive_user' | 'changed_meanwhile'

@@ -1,6 +1,7 @@
-import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { networkOf } from '../domain/network.ts'
 import type { Attempt } from '../domain/throttle.ts'
+import { deriveKeys, type SecretKeys } from '../secretKeys.ts'
 import type { Exchanges } from './exchange.ts'
 
 /** Tells those who try to sign in from one another, and knows a device again. */
@@ -11,7 +12,7 @@ export interface Attempts {
 }
 
 export interface AttemptSettings {
-  readonly secretKey: string
+  readonly secretKeys: SecretKeys
   readonly basePath: string
 }
 
@@ -26,25 +27,29 @@ const mostAccounts = 8
 /**
  * The device cookie (OWASP Authentication Cheat Sheet): an id of the device, and a MAC over it for each account that has signed in on
  * it. It authorises nothing; whoever shows it is only not kept waiting for what strangers have done. Names stand in the database
- * as MACs, since what was typed may be a password. Both keys are derived from SECRET_KEY (HKDF, RFC 5869).
+ * as MACs, since what was typed may be a password. Both keys are derived from SECRET_KEY; cookies of a former one are known too.
  */
-export function createAttempts({ secretKey, basePath }: AttemptSettings, exchanges: Exchanges): Attempts {
-  const keyFor = (label: string) => Buffer.from(hkdfSync('sha256', secretKey, '', label, 32))
-  const accountKey = keyFor('audittrail account of an attempt')
-  const deviceKey = keyFor('audittrail device cookie')
-  const accountOf = (username: string) => createHmac('sha256', accountKey).update(lowered(username)).digest('base64url')
-  const macOf = (device: string, account: string) =>
-    createHmac('sha256', deviceKey).update(`${device} ${account}`).digest().subarray(0, macBytes)
+export function createAttempts({ secretKeys, basePath }: AttemptSettings, exchanges: Exchanges): Attempts {
+  const accountKeys = deriveKeys(secretKeys, 'audittrail account of an attempt')
+  const deviceKeys = deriveKeys(secretKeys, 'audittrail device cookie')
+  const accountOf = (username: string, key: Buffer = accountKeys[0]) =>
+    createHmac('sha256', key).update(lowered(username)).digest('base64url')
+  const macOf = (device: string, account: string, key: Buffer = deviceKeys[0]) =>
+    createHmac('sha256', key).update(`${device} ${account}`).digest().subarray(0, macBytes)
+  const isKnown = ({ device, macs }: DeviceCookie, username: string) =>
+    accountKeys.some((key, at) => {
+      const expected = macOf(device, accountOf(username, key), deviceKeys[at])
+      return macs.some((mac) => isEqual(mac, expected))
+    })
 
   return {
     of: (request, username) => {
       const { address, isShared } = exchanges.of(request)
-      const account = accountOf(username)
       const cookie = readCookie(request)
       return {
-        account,
+        account: accountOf(username),
         network: address === undefined || isShared ? undefined : networkOf(address),
-        device: cookie?.macs.some((mac) => isEqual(mac, macOf(cookie.device, account))) ? cookie.device : undefined,
+        device: cookie && isKnown(cookie, username) ? cookie.device : undefined,
       }
     },
     deviceCookie: (request, { account }) => {

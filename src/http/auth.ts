@@ -131,7 +131,9 @@ export function authRoutes(services: AuthServices) {
     .post(
       '/auth/revoke',
       async ({ body }) => {
-        const sessionId = refreshTokens.read(body.token)?.sessionId ?? tokens.verify(body.token)?.sid
+        const { token } = body
+        const holder = refreshTokens.read(token)?.sessionId
+        const sessionId = holder ?? (tokens.verify(token) ?? (await tokens.verifyByNewKey(token)))?.sid
         if (sessionId) await revokeSession(deps, sessionId)
         return new Response(null, { status: 200 })
       },

@@ -11,6 +11,8 @@ export const openRoutes: readonly string[] = [
   'POST /auth/login',
   'POST /auth/refresh',
   'POST /auth/revoke',
+  'GET /.well-known/jwks.json',
+  'GET /.well-known/oauth-authorization-server',
   'GET /openapi.json',
   'GET /docs',
   'GET /docs/page.css',
@@ -62,7 +64,8 @@ export interface GuardedPrincipal extends Principal {
 
 async function requirePrincipal(deps: Deps, tokens: Tokens, authorization: string | null): Promise<GuardedPrincipal> {
   if (authorization === null) throw new AppError('not_authenticated', 'Not authenticated')
-  const claims = tokens.verify(bearerToken(authorization))
+  const token = bearerToken(authorization)
+  const claims = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
   const principal = claims && (await findPrincipal(deps, claims))
   if (!principal) throw invalidToken()
   return { ...principal, isForPasswordChange: tokens.isForPasswordChange(claims) }

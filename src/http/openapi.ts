@@ -130,6 +130,7 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
         { name: 'Sign in', description: 'Sign in, and see who is signed in.' },
         { name: 'Stay in and get out', description: 'Refresh, sign out, sessions, the own password.' },
         { name: 'Users', description: 'Administration: for whoever has the role admin.' },
+        { name: 'Keys', description: 'For whoever verifies tokens without asking.' },
         { name: 'Health', description: 'For load balancers and orchestrators.' },
       ],
       components: {

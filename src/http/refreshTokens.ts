@@ -1,4 +1,5 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { deriveKeys, type SecretKeys } from '../secretKeys.ts'
 
 /** What a refresh token says: whose session, and the how-manieth of its tokens it is. */
 export interface RefreshToken {
@@ -21,18 +22,19 @@ const length = idBytes + generationBytes + macBytes
 /**
  * Refresh tokens are a session's id and a generation under a MAC of 256 bits (HMAC-SHA-256, under a key of its own that HKDF,
  * RFC 5869, derives from SECRET_KEY). The database has id and generation, and neither the token nor what could make one;
- * and the successor that a retry gets is the same, because it is the same computation.
+ * and the successor that a retry gets is the same, because it is the same computation. Tokens of a former SECRET_KEY are read too.
  */
-export function createRefreshTokens(secretKey: string): RefreshTokens {
-  const key = Buffer.from(hkdfSync('sha256', secretKey, '', 'audittrail refresh token', 32))
-  const macOf = (body: Buffer) => createHmac('sha256', key).update(body).digest()
+export function createRefreshTokens(secretKeys: SecretKeys): RefreshTokens {
+  const keys = deriveKeys(secretKeys, 'audittrail refresh token')
+  const macOf = (body: Buffer, key: Buffer) => createHmac('sha256', key).update(body).digest()
+  const isOurs = (body: Buffer, mac: Buffer) => keys.some((key) => timingSafeEqual(macOf(body, key), mac))
 
   return {
     make: ({ sessionId, generation }) => {
       const body = Buffer.alloc(idBytes + generationBytes)
       body.write(sessionId.replaceAll('-', ''), 'hex')
       body.writeUInt32BE(generation, idBytes)
-      return prefix + Buffer.concat([body, macOf(body)]).toString('base64url')
+      return prefix + Buffer.concat([body, macOf(body, keys[0])]).toString('base64url')
     },
     read: (text) => {
       if (!text.startsWith(prefix)) return undefined
@@ -41,7 +43,7 @@ export function createRefreshTokens(secretKey: string): RefreshTokens {
       // One token has one spelling.
       if (bytes.length !== length || bytes.toString('base64url') !== encoded) return undefined
       const body = bytes.subarray(0, -macBytes)
-      if (!timingSafeEqual(macOf(body), bytes.subarray(-macBytes))) return undefined
+      if (!isOurs(body, bytes.subarray(-macBytes))) return undefined
       const id = body.toString('hex', 0, idBytes)
       const generation = body.readUInt32BE(idBytes)
       const sessionId = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')

@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
+import type { KeyRing } from '../domain/keyRing.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../log.ts'
 import { accountRoutes } from './account.ts'
@@ -10,6 +11,8 @@ import { docsRoutes } from './docs.ts'
 import type { Exchanges } from './exchange.ts'
 import { createGuards } from './guard.ts'
 import { healthRoutes } from './health.ts'
+import { jwksRoute } from './jwks.ts'
+import { type MetadataPlace, metadataRoute } from './metadata.ts'
 import { methodsAt, refuseMethod } from './methods.ts'
 import { openApiDocument } from './openapi.ts'
 import { problemResponse } from './problem.ts'
@@ -25,6 +28,9 @@ export interface RouteServices {
   readonly tokens: Tokens
   readonly refreshTokens: RefreshTokens
   readonly attempts: Attempts
+  readonly keyRing: KeyRing
+  /** Undefined: ISSUER is no URL, and there is no metadata. */
+  readonly metadata: MetadataPlace | undefined
   readonly exchanges: Exchanges
   readonly basePath: string
   /** Undefined: no docs page and no document. */
@@ -38,7 +44,8 @@ export function createIsOauth(basePath: string): (path: string) => boolean {
 }
 
 /** Every route of the product, and what becomes of every error. */
-export function createRoutes({ deps, tokens, refreshTokens, attempts, exchanges, basePath, docs }: RouteServices) {
+export function createRoutes(services: RouteServices) {
+  const { deps, tokens, refreshTokens, attempts, keyRing, metadata, exchanges, basePath, docs } = services
   const guards = createGuards(deps, tokens)
   const isOauthPath = createIsOauth(basePath)
 
@@ -62,6 +69,8 @@ export function createRoutes({ deps, tokens, refreshTokens, attempts, exchanges,
     .use(accountRoutes({ deps, guards, exchanges }))
     .use(userRoutes({ deps, guards }))
     .use(blockRoutes({ deps, guards }))
+    .use(jwksRoute(keyRing))
+  if (metadata) app.use(metadataRoute(keyRing, metadata))
   if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
   return app
 }

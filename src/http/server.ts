@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Deps } from '../domain/deps.ts'
+import { createKeyRing, type KeyRing } from '../domain/keyRing.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../log.ts'
 import { createAnswerHeaders } from './answerHeaders.ts'
@@ -9,6 +10,7 @@ import { createCors } from './cors.ts'
 import { createDeadline } from './deadline.ts'
 import { createExchanges } from './exchange.ts'
 import { loggedPath } from './loggedPath.ts'
+import { atRoute, findMetadataPlace } from './metadata.ts'
 import { methodsAt, refuseMethod } from './methods.ts'
 import { type ProblemContext, problemResponse } from './problem.ts'
 import { createRefreshTokens } from './refreshTokens.ts'
@@ -16,7 +18,7 @@ import { hasDecodableQuery, pathOf } from './requestTarget.ts'
 import { createIsOauth, createRoutes, type Routes } from './routes.ts'
 import { createTokens, type TokenSettings } from './tokens.ts'
 
-export interface HttpSettings extends TokenSettings {
+export interface HttpSettings extends Omit<TokenSettings, 'keyRing'> {
   /** `/api`, or empty for the root. */
   readonly basePath: string
   /** Addresses and networks in CIDR notation. */
@@ -32,6 +34,8 @@ export interface HttpSettings extends TokenSettings {
 /** The whole of HTTP without a socket: what tests call, and what a server listens for. */
 export interface Http {
   readonly routes: Routes
+  /** The keys of this process: read when they are needed, and better every few seconds. */
+  readonly keyRing: KeyRing
   handle(request: Request, peer?: string): Promise<Response>
 }
 
@@ -40,12 +44,17 @@ const answerWithin = 15_000
 
 export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Http {
   const exchanges = createExchanges()
-  const { basePath } = settings
+  const { basePath, issuer } = settings
+  const secretKeys = deps.settings.keys.secretKeys()
+  const keyRing = createKeyRing(deps)
+  const metadata = findMetadataPlace({ basePath, issuer })
   const routes = createRoutes({
     deps,
-    tokens: createTokens(settings, clock),
-    refreshTokens: createRefreshTokens(settings.secretKey),
-    attempts: createAttempts(settings, exchanges),
+    attempts: createAttempts({ secretKeys, basePath }, exchanges),
+    tokens: createTokens({ ...settings, keyRing }, clock),
+    refreshTokens: createRefreshTokens(secretKeys),
+    keyRing,
+    metadata,
     exchanges,
     basePath,
     docs: settings.docs,
@@ -88,11 +97,14 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
 
   return {
     routes,
+    keyRing,
     async handle(request, peer) {
       const started = performance.now()
       const address = clientAddress(request, peer)
-      const whole = withHost(request)
-      const path = pathOf(whole.url)
+      const addressed = withHost(request)
+      const asked = pathOf(addressed.url)
+      const whole = hasPlainHost(request) ? atRoute(addressed, asked, metadata) : addressed
+      const path = whole === addressed ? asked : pathOf(whole.url)
       const exchange = exchanges.begin(whole, {
         address,
         isSecure: isHttps(request, peer),
@@ -104,7 +116,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       const response = withHeaders(answered, request, path, exchange)
       deps.log.info('request', {
         method: request.method,
-        path: loggedPath(path),
+        path: loggedPath(asked),
         status: response.status,
         duration_ms: Math.round((performance.now() - started) * 100) / 100,
         address,

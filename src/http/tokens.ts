@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { jwt } from '@elysiajs/jwt'
 import type { Clock } from '../clock.ts'
+import type { KeyRing, Signer, Verifier } from '../domain/keyRing.ts'
 import type { Session } from '../domain/sessions.ts'
-import { type CompactJws, isSignedWithHs256, parseCompactJws } from './compactJws.ts'
+import { type CompactJws, parseCompactJws } from './compactJws.ts'
+import { isSignedBy } from './signature.ts'
 
 /** The claims of an access token (RFC 9068 §2.2), with the session (`sid`) and the user's id (`uid`). */
 export interface AccessClaims {
@@ -19,17 +21,19 @@ export interface AccessClaims {
 }
 
 export interface TokenSettings {
-  readonly secretKey: string
+  readonly keyRing: Pick<KeyRing, 'version' | 'findVerifier' | 'requireSigner' | 'look'>
   readonly issuer: string
   readonly audience: string
 }
 
 export interface Tokens {
-  /** An access token for a session that has begun. */
+  /** An access token for a session that has begun. Throws `unavailable` while the keys cannot be read. */
   sign(session: Session): Promise<string>
   /** The claims of a valid access token; undefined for all else. Synchronous: it must not wait behind password hashes. */
   verify(token: string): AccessClaims | undefined
-  /** The same by the library, for tests to hold `verify` against. */
+  /** Once more for a token that `verify` has refused for want of its key alone: another replica may have a new one. */
+  verifyByNewKey(token: string): Promise<AccessClaims | undefined>
+  /** What `verify` does, by the library, for tests to hold it against. */
   verifyByLibrary(token: string): Promise<AccessClaims | undefined>
   /** Whether the token is good for changing the password and nothing else. */
   isForPasswordChange(claims: AccessClaims): boolean
@@ -44,22 +48,54 @@ const rememberedTokens = 4096
 const passwordChangeSuffix = '/password-change'
 const requiredClaims = ['iss', 'aud', 'sub', 'uid', 'sid', 'jti', 'roles', 'iat', 'exp']
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+/** A SHA-256 thumbprint (RFC 7638) in base64url. */
+const thumbprint = /^[A-Za-z0-9_-]{43}$/
 
-export function createTokens({ secretKey, issuer, audience }: TokenSettings, clock: Clock): Tokens {
-  const plugin = jwt({ name: 'accessTokens', secret: secretKey, alg: 'HS256', typ: tokenType }).decorator.accessTokens
-  const key = Buffer.from(secretKey)
+/** Epoch milliseconds until which they are good, by the token and by its key. */
+interface Remembered {
+  readonly claims: AccessClaims
+  readonly until: number
+}
+
+export function createTokens({ keyRing, issuer, audience }: TokenSettings, clock: Clock): Tokens {
   const audiences = [audience, audience + passwordChangeSuffix]
   const now = () => Math.floor(clock() / 1000)
-  const verified = new Map<string, AccessClaims>()
+  const signWith = createSigning()
+  const verified = new Map<string, Remembered>()
+  let version = keyRing.version()
 
   const acceptable = (jws: CompactJws): AccessClaims | undefined =>
-    hasOurHeader(jws) && hasOurClaims(jws, issuer, audiences, now())
-      ? (jws.claims as unknown as AccessClaims)
-      : undefined
+    hasOurClaims(jws, issuer, audiences, now()) ? (jws.claims as unknown as AccessClaims) : undefined
+
+  /** The key that the token names, unless its header is another than we write with that key. */
+  const verifierOf = ({ header }: CompactJws): Verifier | undefined => {
+    const verifier = isOurHeader(header) ? keyRing.findVerifier(header.kid) : undefined
+    return verifier?.algorithm === header.alg ? verifier : undefined
+  }
+
+  const remember = (token: string, claims: AccessClaims, { verifiesUntil }: Verifier) => {
+    if (verified.size >= rememberedTokens) verified.clear()
+    verified.set(copyOf(token), { claims, until: Math.min(claims.exp * 1000, verifiesUntil) })
+  }
+
+  const verify = (token: string): AccessClaims | undefined => {
+    if (version !== keyRing.version()) {
+      verified.clear()
+      version = keyRing.version()
+    }
+    const known = verified.get(token)
+    if (known) return known.until > clock() ? known.claims : undefined
+    const jws = parseCompactJws(token)
+    const verifier = jws && verifierOf(jws)
+    const claims = verifier && isSignedBy(jws, verifier) ? acceptable(jws) : undefined
+    if (claims) remember(token, claims, verifier as Verifier)
+    return claims
+  }
 
   return {
-    sign: ({ id, user, expiresAt }) =>
-      plugin.sign({
+    verify,
+    sign: async ({ id, user, expiresAt }) =>
+      signWith(await keyRing.requireSigner(), {
         iss: issuer,
         // A quarantined user's token must open nothing elsewhere either: other services check `aud`, and roles.
         aud: user.must_change_password ? audience + passwordChangeSuffix : audience,
@@ -70,35 +106,63 @@ export function createTokens({ secretKey, issuer, audience }: TokenSettings, clo
         roles: user.must_change_password ? [] : [...user.roles],
         exp: expiresAt,
       }),
-    verify: (token) => {
-      const known = verified.get(token)
-      if (known) return known.exp > now() ? known : undefined
+    verifyByNewKey: async (token) => {
       const jws = parseCompactJws(token)
-      const claims = jws && isSignedWithHs256(jws, key) ? acceptable(jws) : undefined
-      if (!claims) return undefined
-      if (verified.size >= rememberedTokens) verified.clear()
-      verified.set(copyOf(token), claims)
-      return claims
+      const isOfUnknownKey = jws && isOurHeader(jws.header) && !keyRing.findVerifier(jws.header.kid)
+      if (!isOfUnknownKey || !acceptable(jws)) return undefined
+      // With the keys read and none of HS256 among them, there is none to look for.
+      if (jws.header.kid === undefined && keyRing.version() > 0) return undefined
+      await keyRing.look()
+      return verify(token)
     },
     verifyByLibrary: async (token) => {
       const jws = parseCompactJws(token)
+      const verifier = jws && verifierOf(jws)
+      if (!verifier) return undefined
       const options = {
-        algorithms: ['HS256'],
+        algorithms: [verifier.algorithm],
         issuer,
         audience: audiences,
         typ: tokenType,
         requiredClaims,
         currentDate: new Date(clock()),
       }
-      return jws && (await plugin.verify(token, options)) ? acceptable(jws) : undefined
+      const secrets = verifier.algorithm === 'HS256' ? verifier.secrets : [verifier.publicKey]
+      const answers = secrets.map((secret) =>
+        jwt({ name: 'verification', secret, alg: verifier.algorithm }).decorator.verification.verify(token, options),
+      )
+      return (await Promise.all(answers)).some(Boolean) ? acceptable(jws) : undefined
     },
     isForPasswordChange: ({ aud }) => aud === audience + passwordChangeSuffix,
   }
 }
 
-/** Exactly what we write: no `crit`, no `b64`, no key that a token brings along, no other algorithm (RFC 8725 §3.1). */
-function hasOurHeader({ header }: CompactJws): boolean {
-  return header.alg === 'HS256' && header.typ === tokenType && Object.keys(header).length === 2
+/** Signs by the library, an instance of which has one key: the latest is kept, until another key signs. */
+function createSigning() {
+  let latest: { readonly key: Signer['key']; readonly plugin: ReturnType<typeof pluginFor> } | undefined
+  return (signer: Signer, claims: Parameters<ReturnType<typeof pluginFor>['sign']>[0]): Promise<string> => {
+    if (latest?.key !== signer.key) latest = { key: signer.key, plugin: pluginFor(signer) }
+    return latest.plugin.sign(claims)
+  }
+}
+
+function pluginFor({ algorithm, kid, key }: Signer) {
+  const name = kid === undefined ? {} : { kid }
+  return jwt({ name: 'accessTokens', secret: key, alg: algorithm, typ: tokenType, ...name }).decorator.accessTokens
+}
+
+type OurHeader = { readonly alg: Verifier['algorithm']; readonly typ: string; readonly kid: string | undefined }
+
+/**
+ * Exactly what we write: no `crit`, no `b64`, no key that a token brings along (RFC 8725 §3.1). HS256 has no `kid`, all else has,
+ * so that no public key is ever tried as a secret.
+ */
+function isOurHeader(header: CompactJws['header']): header is CompactJws['header'] & OurHeader {
+  const { alg, typ, kid } = header
+  if (typ !== tokenType) return false
+  if (alg === 'HS256') return Object.keys(header).length === 2
+  const isOfPair = alg === 'EdDSA' || alg === 'ES256' || alg === 'RS256'
+  return isOfPair && typeof kid === 'string' && thumbprint.test(kid) && Object.keys(header).length === 3
 }
 
 function hasOurClaims({ claims }: CompactJws, issuer: string, audiences: readonly string[], now: number): boolean {

@@ -73,6 +73,7 @@ describe.each(databaseKinds)('migrating on %s', (kind) => {
     expect(tables.map((row) => row.tablename)).toEqual([
       'audittrail_attempts',
       'audittrail_instance',
+      'audittrail_keys',
       'audittrail_migrations',
       'audittrail_sessions',
       'users',

@@ -141,16 +141,18 @@ describe('methods', () => {
 
 describe('locked by default', () => {
   test('every route asks for a token unless it is on the list of the open ones', async () => {
+    const whole = await openTestApplication('PostgreSQL', { issuer: 'https://auth.example.com' })
     const answers = await Promise.all(
-      application.http.routes.routes.map(async ({ method, path }) => {
+      whole.http.routes.routes.map(async ({ method, path }) => {
         const own = path.slice('/api'.length)
-        const response = await application.call(own.replaceAll(/:\w+/g, 'x'), { method })
+        const response = await whole.call(own.replaceAll(/:\w+/g, 'x'), { method })
         return {
           route: `${method} ${own}`,
           isLocked: response.status === 401 && response.headers.has('www-authenticate'),
         }
       }),
     )
+    await whole.close()
     expect(
       answers
         .filter(({ isLocked }) => !isLocked)

@@ -2,10 +2,14 @@ import { describe, expect, test } from 'bun:test'
 import { createHmac, randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { createTokens } from '../../src/http/tokens.ts'
+import { secretKeyRing } from './fixedKeyRing.ts'
 
 const secretKey = '0123456789abcdef0123456789abcdef'
 const time = { now: Date.now() }
-const tokens = createTokens({ secretKey, issuer: 'audittrail', audience: 'audittrail' }, () => time.now)
+const tokens = createTokens(
+  { keyRing: secretKeyRing(secretKey), issuer: 'audittrail', audience: 'audittrail' },
+  () => time.now,
+)
 const seconds = () => Math.floor(time.now / 1000)
 
 const user = {

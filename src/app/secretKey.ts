@@ -1,0 +1,35 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Config } from '../config.ts'
+import { makeDataDirectory, readOrMakeSecretKey } from '../db/dataDirectory.ts'
+import type { Log } from '../log.ts'
+import type { SecretKeys } from '../secretKeys.ts'
+
+/** SECRET_KEY, or the one in DATA_DIR, and the ones of SECRET_KEY_PREVIOUS; read when they are first asked for. */
+export function secretKeysOf(config: Config, log: Log): () => SecretKeys {
+  let known: SecretKeys | undefined
+  return () => {
+    known ??= {
+      current: config.secretKey ?? secretKeyOfDataDirectory(config, log),
+      previous: config.secretKeyPrevious ?? [],
+    }
+    return known
+  }
+}
+
+/** Whether there is a SECRET_KEY, and none has to be made. */
+export function hasSecretKey(config: Config): boolean {
+  return config.secretKey !== undefined || existsSync(join(config.dataDir, 'secret.key'))
+}
+
+function secretKeyOfDataDirectory(config: Config, log: Log): string {
+  const directory = resolve(config.dataDir)
+  makeDataDirectory(directory)
+  if (config.databaseUrl) {
+    log.warn('secret_key.local', {
+      detail:
+        'SECRET_KEY is not set: tokens are signed with DATA_DIR/secret.key of this machine, which other replicas do not have',
+    })
+  }
+  return readOrMakeSecretKey(directory)
+}
