@@ -51,6 +51,15 @@ describe.each(pairAlgorithms)('the published keys of %s', (algorithm) => {
   })
 })
 
+test('a private member that got into the database by whatever way does not get out', async () => {
+  const application = await open({ algorithm: 'EdDSA' })
+  await application.sql(
+    `UPDATE audittrail_keys SET public_key = (public_key::jsonb || '{"d": "AAAA", "k": "AAAA"}')::text`,
+  )
+  const { keys } = await openReplica(application).jwks()
+  expect(Object.keys(keys[0] ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x'])
+})
+
 /** A minute later another key signs, and the published ones still verify what was signed before. */
 async function rotatedAway(application: TestApplication, token: string): Promise<void> {
   application.clock.now += 60_000
