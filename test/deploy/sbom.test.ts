@@ -38,7 +38,9 @@ describe('the bill of materials', () => {
 
   test('has nothing twice and nothing that only development needs', () => {
     expect(new Set(purls).size).toBe(purls.length)
-    for (const name of Object.keys(manifest.devDependencies).filter((name) => !files.includes(name)))
+    // `jose` is in the product under @elysiajs/jwt, and named for the tests, which verify with it as others do.
+    const inBoth = [...files, 'jose']
+    for (const name of Object.keys(manifest.devDependencies).filter((name) => !inBoth.includes(name)))
       expect(purls.filter((purl) => purl.startsWith(`pkg:npm/${name.replace('@', '%40')}@`))).toEqual([])
   })
 

@@ -576,7 +576,7 @@ describe('a session that ends while it is refreshed', () => {
 
 describe('every route, as every kind of caller', () => {
   test('lets in whom the document says', async () => {
-    const application = await openTestApplication('PostgreSQL')
+    const application = await openTestApplication('PostgreSQL', { issuer: 'https://auth.example.com' })
     const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
     await application.sql(`INSERT INTO users (username, hashed_password, full_name, roles) VALUES
       ('plain', '${hash}', 'P', '{}'), ('boss', '${hash}', 'B', '{admin}')`)
@@ -620,6 +620,8 @@ describe('every route, as every kind of caller', () => {
     expect(outcome).toEqual({
       'GET /health': all(200),
       'GET /ready': all(200),
+      'GET /.well-known/jwks.json': all(200),
+      'GET /.well-known/oauth-authorization-server': all(200),
       'POST /auth/login': all(400),
       'POST /auth/refresh': all(400),
       'POST /auth/revoke': all(400),
