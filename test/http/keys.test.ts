@@ -127,7 +127,7 @@ describe('a kid that nobody knows', () => {
     const claims = { iss: 'audittrail', aud: 'audittrail', sub: 'admin', uid, sid, jti, roles: ['admin'], iat: seconds }
     const parts = [
       { alg: 'EdDSA', kid, typ: 'at+jwt' },
-      { ...claims, exp: seconds + 600 },
+      { ...claims, exp: seconds + 6000 },
     ]
     const [head, payload] = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
     return `${head}.${payload}.${randomBytes(64).toString('base64url')}`
