@@ -40,7 +40,14 @@ export function openReplica(application: TestApplication, given: ReplicaSettings
   const deps: Deps = { ...application.deps, database, clock, log, settings: { ...settings, accessTokenSeconds, keys } }
   const http = createHttp(
     deps,
-    { issuer: 'audittrail', audience: 'audittrail', basePath: '/api', trustedProxies: [], docs: undefined },
+    {
+      issuer: 'audittrail',
+      audience: 'audittrail',
+      basePath: '/api',
+      trustedProxies: [],
+      corsOrigins: [],
+      docs: undefined,
+    },
     clock,
   )
   const call = (path: string, init?: RequestInit) =>
