@@ -83,9 +83,9 @@ describe('a key', () => {
     expect(thumbprintOf({ kty: 'OKP', crv: 'Ed25519', x })).toBe('kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k')
   })
 
-  test('of RSA has 2,048 bits', async () => {
+  test('of RSA has 3,072 bits', async () => {
     const { privateKey } = await makeKeyPair('RS256')
-    expect(privateKey.asymmetricKeyDetails).toMatchObject({ modulusLength: 2048, publicExponent: 65537n })
+    expect(privateKey.asymmetricKeyDetails).toMatchObject({ modulusLength: 3072, publicExponent: 65537n })
   })
 })
 
