@@ -125,9 +125,9 @@ function wireDeps(database: Database, config: Config, { log, clock }: Pick<Surro
 }
 
 /** The HTTP side of an opened app. */
-export async function openHttp({ deps }: App, config: Config): Promise<Http> {
+export async function openHttp({ deps }: App, config: Config, isEnding: () => boolean): Promise<Http> {
   const { createHttp } = await import('./http/server.ts')
-  return createHttp(deps, httpSettings(config), deps.clock)
+  return createHttp(deps, { ...httpSettings(config), isEnding }, deps.clock)
 }
 
 function httpSettings(config: Config): HttpSettings {
@@ -211,6 +211,9 @@ export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<numb
   if (adopted)
     deps.log.info('database.adopted', { detail: 'the existing table "users" was taken over with all its rows' })
   if (applied > 0) deps.log.info('database.migrated', { applied })
+  const { newer } = await deps.database.migrationStatus()
+  if (newer > 0)
+    deps.log.info('database.newer', { newer, detail: 'a newer version was here; this one works beside it' })
   return applied
 }
 

@@ -164,6 +164,12 @@ export const settings = {
     parse: parseOrigins,
     emptyMeans: 'empty',
   }),
+  shutdownGraceSeconds: required({
+    env: 'SHUTDOWN_GRACE_SECONDS',
+    doc: 'seconds after SIGTERM in which /ready says 503 and requests are still taken, so that a load balancer turns away',
+    default: '1',
+    parse: wholeNumber(0, 300),
+  }),
   docs: required({
     env: 'DOCS',
     doc: 'on or off: the docs page at /docs and the document at /openapi.json',

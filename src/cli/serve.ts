@@ -17,8 +17,15 @@ export const serve: Command = {
   run: runServer,
 }
 
-/** Seconds for what is under way when the process is told to end. */
-const stopGrace = 10
+/** Milliseconds of the end, each from the end of the grace on; all of it within the ten seconds that Docker waits before it kills. */
+const endings = {
+  /** Then a request whose body is not there as a whole is given up. */
+  unfinished: 1000,
+  /** Then everything is answered that is still under way. */
+  all: 7000,
+  /** Then the process ends. */
+  deadline: 8000,
+}
 
 async function runServer({ config, outlet, stderr }: Surroundings): Promise<ExitCode> {
   const { write, flush } = logWriter(outlet, (lines) => log.error('log.dropped', { lines }))
@@ -30,7 +37,8 @@ async function runServer({ config, outlet, stderr }: Surroundings): Promise<Exit
   const loading = Promise.withResolvers<Http>()
   const stopping: (() => void | Promise<void>)[] = [claim.release]
   try {
-    const listener = listen(config, handleOnceLoaded(config, loading.promise))
+    const { isEnding } = ending
+    const listener = listen(config, handleOnceLoaded({ ...config, isEnding }, loading.promise))
     stopping.unshift(listener.stop)
     // The event loop gets its turns while the rest is loaded, so that a first probe is answered at once.
     await Bun.sleep(1)
@@ -38,7 +46,8 @@ async function runServer({ config, outlet, stderr }: Surroundings): Promise<Exit
     const app = await openApp(config, claim, { log, clock: Date.now, onDatabaseLost: ending.fail, databaseWatch })
     stopping.splice(1, 1, app.close)
     await Bun.sleep(1)
-    const http = await openHttp(app, config)
+    const http = await openHttp(app, config, isEnding)
+    stopping[0] = () => answerTheLast(listener, http)
     loading.resolve(http)
     log.info('server.listening', { url: listener.url + config.basePath, version })
     const isPrepared = await Promise.race([
@@ -56,14 +65,23 @@ async function runServer({ config, outlet, stderr }: Surroundings): Promise<Exit
     }
     const reason = await ending.reason
     log.info('server.stopping', { reason: reason.text })
+    listener.prepareToStop()
+    if (reason.hasGrace) await Bun.sleep(config.shutdownGraceSeconds * 1000)
     if (reason.isFailure) stderr(`audittrail: ${reason.text}\n`)
     return reason.isFailure ? 1 : 0
   } finally {
     loading.reject(new Error('stopped'))
-    await withDeadline(stopInOrder(stopping, log), stopGrace)
+    await withDeadline(stopInOrder(stopping, log), endings.deadline)
     log.info('server.stopped')
     flush()
   }
+}
+
+/** What has come is answered; what has come in part, or takes too long, with 503. */
+async function answerTheLast(listener: Listener, http: Http): Promise<void> {
+  const timers = [setTimeout(http.giveUpUnfinished, endings.unfinished), setTimeout(http.giveUp, endings.all)]
+  await listener.stop()
+  for (const timer of timers) clearTimeout(timer)
 }
 
 /** Each after the one before: what asks the database ends before the database does. None keeps the others from ending. */
@@ -101,9 +119,9 @@ function surviveStrayErrors(log: Log): void {
   process.on('unhandledRejection', survive)
 }
 
-async function withDeadline(work: Promise<void>, seconds: number): Promise<void> {
+async function withDeadline(work: Promise<void>, milliseconds: number): Promise<void> {
   const { promise: deadline, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, seconds * 1000)
+  const timer = setTimeout(resolve, milliseconds)
   await Promise.race([work, deadline])
   clearTimeout(timer)
 }
@@ -111,6 +129,8 @@ async function withDeadline(work: Promise<void>, seconds: number): Promise<void>
 interface Ending {
   readonly text: string
   readonly isFailure: boolean
+  /** Others have to hear of the end before it comes: a load balancer, the proxy in front. */
+  readonly hasGrace: boolean
 }
 
 /**
@@ -127,13 +147,13 @@ function awaitEnding() {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (isEnding) process.exit(1)
-      end({ text: signal, isFailure: false })
+      end({ text: signal, isFailure: false, hasGrace: signal === 'SIGTERM' })
     })
   }
   return {
     reason: promise,
     isEnding: () => isEnding,
-    fail: (text: string) => end({ text, isFailure: true }),
+    fail: (text: string) => end({ text, isFailure: true, hasGrace: false }),
   }
 }
 

@@ -14,10 +14,11 @@ const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'"
 const strictTransportSecurity = 'max-age=31536000'
 
 /**
+ * While `isEnding` says that the process is about to end, each answer is the last one of its connection (RFC 9112 §9.6).
  * Every value is a constant, an origin of the list, or a request id of its own narrow alphabet: what is not Latin-1 or holds a
  * line break would end in a bare 500 of Bun's.
  */
-export function createAnswerHeaders(basePath: string, cors: Cors): AnswerHeaders {
+export function createAnswerHeaders(basePath: string, cors: Cors, isEnding: () => boolean): AnswerHeaders {
   const personal = [`${basePath}/auth/`, `${basePath}/users`, `${basePath}/blocks`]
 
   return (response, request, path, { requestId, isSecure }) => {
@@ -35,6 +36,8 @@ export function createAnswerHeaders(basePath: string, cors: Cors): AnswerHeaders
       headers.set('cache-control', 'no-store')
     // Bun dates every answer but this one.
     if (request.method === 'HEAD') headers.set('date', new Date().toUTCString())
+    // The client, or the proxy before it, brings its next request to another replica.
+    if (isEnding()) headers.set('connection', 'close')
     cors.mark(request, headers)
     return response
   }

@@ -32,7 +32,13 @@ export async function readBody(request: Request, within = bodyWithin): Promise<B
     throw error instanceof AppError ? error : malformed('The body broke off.')
   } finally {
     clearTimeout(timer)
+    reader.releaseLock()
   }
+}
+
+/** Whether the rest of a body is still waited for. */
+export function isBeingRead(request: Request): boolean {
+  return request.body?.locked === true
 }
 
 async function collect(read: () => Promise<{ done: boolean; value?: Uint8Array | undefined }>): Promise<Buffer> {

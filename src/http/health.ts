@@ -7,7 +7,7 @@ import { operation } from './openapi.ts'
 const Status = t.Object({ status: t.Literal('ok') })
 
 /** Alive, and ready for work. */
-export function healthRoutes(deps: Deps) {
+export function healthRoutes(deps: Deps, isEnding: () => boolean) {
   return new Elysia({ name: 'health' })
     .get(
       '/health',
@@ -25,6 +25,7 @@ export function healthRoutes(deps: Deps) {
     .get(
       '/ready',
       async () => {
+        if (isEnding()) throw new AppError('unavailable', 'about to end')
         if (!(await isReady(deps))) throw new AppError('unavailable', 'not migrated yet')
         return { status: 'ok' as const }
       },
@@ -33,7 +34,8 @@ export function healthRoutes(deps: Deps) {
         tag: 'Health',
         summary: 'Is it ready for work?',
         description:
-          'Answers 200 once the database answers and is migrated. The log says why not; the answer does not.',
+          'Answers 200 once the database answers and is migrated, and 503 from the moment on when the process is told to end. ' +
+          'The log says why not; the answer does not.',
         answer: Status,
         example: { status: 'ok' },
         refusals: ['unavailable'],

@@ -35,6 +35,8 @@ export interface RouteServices {
   readonly basePath: string
   /** Undefined: no docs page and no document. */
   readonly docs: { readonly version: string } | undefined
+  /** The process is about to end. */
+  readonly isEnding: () => boolean
 }
 
 /** Whether a path is one of them, with or without a slash at its end. */
@@ -45,7 +47,7 @@ export function createIsOauth(basePath: string): (path: string) => boolean {
 
 /** Every route of the product, and what becomes of every error. */
 export function createRoutes(services: RouteServices) {
-  const { deps, tokens, refreshTokens, attempts, keyRing, metadata, exchanges, basePath, docs } = services
+  const { deps, tokens, refreshTokens, attempts, keyRing, metadata, exchanges, basePath, docs, isEnding } = services
   const guards = createGuards(deps, tokens)
   const isOauthPath = createIsOauth(basePath)
 
@@ -64,7 +66,7 @@ export function createRoutes(services: RouteServices) {
         ? refuseMethod(methods, { requestId, isOauth })
         : problemResponse(refusal, { requestId, isOauth })
     })
-    .use(healthRoutes(deps))
+    .use(healthRoutes(deps, isEnding))
     .use(authRoutes({ deps, tokens, refreshTokens, guards, attempts, exchanges }))
     .use(accountRoutes({ deps, guards, exchanges }))
     .use(userRoutes({ deps, guards }))

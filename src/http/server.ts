@@ -5,6 +5,7 @@ import { AppError } from '../error.ts'
 import { describeError } from '../log.ts'
 import { createAnswerHeaders } from './answerHeaders.ts'
 import { createAttempts } from './attempts.ts'
+import { isBeingRead } from './body.ts'
 import { createClientAddress, createIsHttps, createIsShared } from './clientAddress.ts'
 import { createCors } from './cors.ts'
 import { createDeadline } from './deadline.ts'
@@ -29,6 +30,8 @@ export interface HttpSettings extends Omit<TokenSettings, 'keyRing'> {
   readonly docs: { readonly version: string } | undefined
   /** Milliseconds after which a request is answered with 503, whatever its handler still does. */
   readonly answerWithin?: number
+  /** The process is about to end: `/ready` says so, and each answer is the last one of its connection. */
+  readonly isEnding?: () => boolean
 }
 
 /** The whole of HTTP without a socket: what tests call, and what a server listens for. */
@@ -37,6 +40,10 @@ export interface Http {
   /** The keys of this process: read when they are needed, and better every few seconds. */
   readonly keyRing: KeyRing
   handle(request: Request, peer?: string): Promise<Response>
+  /** Answers 503 to those under way whose body is not there as a whole. Nothing was done for them yet. */
+  giveUpUnfinished(): void
+  /** Answers 503 to all that is under way, whatever their handlers still do. */
+  giveUp(): void
 }
 
 /** Half of what `http/listener` lets a connection be silent: who waits that long is answered. */
@@ -44,7 +51,7 @@ const answerWithin = 15_000
 
 export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Http {
   const exchanges = createExchanges()
-  const { basePath, issuer } = settings
+  const { basePath, issuer, isEnding = () => false } = settings
   const secretKeys = deps.settings.keys.secretKeys()
   const keyRing = createKeyRing(deps)
   const metadata = findMetadataPlace({ basePath, issuer })
@@ -58,6 +65,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
     exchanges,
     basePath,
     docs: settings.docs,
+    isEnding,
   })
   // Otherwise every request would compose the handler anew.
   routes.compile()
@@ -66,8 +74,8 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
   const isShared = createIsShared(settings.trustedProxies)
   const isOauth = createIsOauth(basePath)
   const cors = createCors(settings.corsOrigins)
-  const withHeaders = createAnswerHeaders(basePath, cors)
-  const inTime = createDeadline<Response>(settings.answerWithin ?? answerWithin)
+  const withHeaders = createAnswerHeaders(basePath, cors, isEnding)
+  const deadline = createDeadline<Request, Response>(settings.answerWithin ?? answerWithin)
 
   /** What can be said without a route, or what the route says. Never throws: this is the last net. */
   const answer = async (request: Request, path: string, context: ProblemContext): Promise<Response> => {
@@ -112,7 +120,8 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       })
       const { requestId } = exchange
       const context = { requestId, isOauth: isOauth(path) }
-      const answered = await inTime(answer(whole, path, context), () => tooLate(context))
+      const late = () => tooLate(context, isEnding())
+      const answered = await deadline.meet(answer(whole, path, context), whole, late)
       const response = withHeaders(answered, request, path, exchange)
       deps.log.info('request', {
         method: request.method,
@@ -124,6 +133,8 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
       })
       return response
     },
+    giveUpUnfinished: () => deadline.expire(isBeingRead),
+    giveUp: () => deadline.expire(() => true),
   }
 }
 
@@ -142,6 +153,7 @@ function withHost(request: Request): Request {
   return request.url.startsWith('/') ? new Request(`http://localhost${request.url}`, request) : request
 }
 
-function tooLate(context: ProblemContext): Response {
-  return problemResponse(new AppError('overloaded', 'The answer took too long. Try again shortly.'), context)
+function tooLate(context: ProblemContext, isEnding: boolean): Response {
+  const reason = isEnding ? 'The service is about to be restarted.' : 'The answer took too long.'
+  return problemResponse(new AppError('overloaded', `${reason} Try again shortly.`), context)
 }

@@ -79,9 +79,14 @@ export interface Server extends Running {
   stop(signal?: NodeJS.Signals): Promise<Finished>
 }
 
-/** Starts a server on a free port and waits until it says that it is ready. Throws with its output when it ends instead. */
+/**
+ * Starts a server on a free port and waits until it says that it is ready. Throws with its output when it ends instead. No load
+ * balancer has to hear of its end, unless a test says so.
+ */
+const alone = { HOST: '127.0.0.1', PORT: '0', SHUTDOWN_GRACE_SECONDS: '0' }
+
 export async function serve({ environment = {}, ...rest }: Start = {}): Promise<Server> {
-  const running = start({ ...rest, environment: { HOST: '127.0.0.1', PORT: '0', ...environment } })
+  const running = start({ ...rest, environment: { ...alone, ...environment } })
   const url = await untilReady(running)
   const origin = new URL(url).origin
   return {

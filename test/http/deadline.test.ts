@@ -5,31 +5,41 @@ import { openTestApplication } from '../application.ts'
 
 describe('a deadline', () => {
   test('hands on what is there in time', async () => {
-    const inTime = createDeadline<string>(60_000)
-    expect(await inTime(Promise.resolve('answer'), () => 'late')).toBe('answer')
+    const { meet } = createDeadline<string, string>(60_000)
+    expect(await meet(Promise.resolve('answer'), 'one', () => 'late')).toBe('answer')
   })
 
   test('answers for each that is late, and leaves the others alone', async () => {
-    const inTime = createDeadline<string>(100)
+    const { meet } = createDeadline<string, string>(100)
     const never = new Promise<string>(() => {})
     const first = [
-      inTime(never, () => 'late'),
-      inTime(Promise.resolve('quick'), () => 'late'),
-      inTime(never, () => 'late'),
+      meet(never, 'never', () => 'late'),
+      meet(Promise.resolve('quick'), 'quick', () => 'late'),
+      meet(never, 'never', () => 'late'),
     ]
     expect(await Promise.all(first)).toEqual(['late', 'quick', 'late'])
     expect(
-      await inTime(
+      await meet(
         Bun.sleep(20).then(() => 'after a pause'),
+        'pausing',
         () => 'late',
       ),
     ).toBe('after a pause')
-    expect(await inTime(never, () => 'late again')).toBe('late again')
+    expect(await meet(never, 'never', () => 'late again')).toBe('late again')
+  })
+
+  test('is over at once for those that are meant', async () => {
+    const { meet, expire } = createDeadline<string, string>(60_000)
+    const { promise: work, resolve } = Promise.withResolvers<string>()
+    const answers = ['half', 'whole'].map((subject) => meet(work, subject, () => 'given up'))
+    expire((subject) => subject === 'half')
+    resolve('answer')
+    expect(await Promise.all(answers)).toEqual(['given up', 'answer'])
   })
 
   test('drops what comes after it', async () => {
     const { promise: work, resolve } = Promise.withResolvers<string>()
-    const answer = createDeadline<string>(10)(work, () => 'late')
+    const answer = createDeadline<string, string>(10).meet(work, 'slow', () => 'late')
     expect(await answer).toBe('late')
     resolve('too late')
     expect(await answer).toBe('late')
