@@ -15,8 +15,10 @@ import { sweepDeadSessions, sweepForgottenFailures } from './domain/housekeeping
 import { keepKeys, prepareKeys } from './domain/keys.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from './domain/seed.ts'
 import { AppError } from './error.ts'
+import type { Observation } from './http/observation.ts'
 import type { Http, HttpSettings } from './http/server.ts'
 import { describeError, type Log } from './log.ts'
+import { createMeters, type Meters } from './meters.ts'
 import { lowerPoolPriority } from './poolPriority.ts'
 import { version } from './version.ts'
 
@@ -37,6 +39,8 @@ export interface Surroundings {
   readonly onDatabaseLost: (reason: string) => void
   /** Told how the database does. A command has none: it says itself what it has met. */
   readonly databaseWatch?: DatabaseWatch
+  /** What the work is counted in, where somebody asks. */
+  readonly meters?: Meters
 }
 
 /** The embedded database's place in DATA_DIR. */
@@ -79,7 +83,7 @@ export function hasDatabase(config: Config): boolean {
 export async function openApp(
   config: Config,
   claim: Claim,
-  { log, clock, onDatabaseLost, databaseWatch }: Surroundings,
+  { log, clock, onDatabaseLost, databaseWatch, meters = createMeters() }: Surroundings,
 ): Promise<App> {
   const { target, lost, close } = await openTarget(config, claim, log)
   lost.then(onDatabaseLost)
@@ -87,7 +91,7 @@ export async function openApp(
   const { openDatabase } = await import('./db/database.ts')
   const database = openDatabase(openPool(target, databaseWatch))
   return {
-    deps: wireDeps(database, config, { log, clock }),
+    deps: wireDeps(database, config, { log, clock, meters }),
     administrator: {
       username: config.adminUsername,
       fullName: config.adminFullName,
@@ -102,13 +106,18 @@ export async function openApp(
   }
 }
 
-function wireDeps(database: Database, config: Config, { log, clock }: Pick<Surroundings, 'log' | 'clock'>): Deps {
+function wireDeps(
+  database: Database,
+  config: Config,
+  { log, clock, meters }: Pick<Deps, 'log' | 'clock'> & { meters: Meters },
+): Deps {
   const hashCost = { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost }
   return {
     database,
     clock,
     log,
-    hashing: createHashing(hashingLimits(config.passwordConcurrency, hashCost), clock),
+    hashing: createHashing(hashingLimits(config.passwordConcurrency, hashCost), clock, meters),
+    meters,
     settings: {
       hashCost,
       passwordMinLength: config.passwordMinLength,
@@ -125,9 +134,14 @@ function wireDeps(database: Database, config: Config, { log, clock }: Pick<Surro
 }
 
 /** The HTTP side of an opened app. */
-export async function openHttp({ deps }: App, config: Config, isEnding: () => boolean): Promise<Http> {
+export async function openHttp(
+  { deps }: App,
+  config: Config,
+  isEnding: () => boolean,
+  observation?: Observation,
+): Promise<Http> {
   const { createHttp } = await import('./http/server.ts')
-  return createHttp(deps, { ...httpSettings(config), isEnding }, deps.clock)
+  return createHttp(deps, { ...httpSettings(config), isEnding }, deps.clock, observation)
 }
 
 function httpSettings(config: Config): HttpSettings {
@@ -146,7 +160,8 @@ export async function readOpenApiDocument(
   const { createHttp } = await import('./http/server.ts')
   const address = parseDatabaseUrl('postgresql://nobody@localhost/nothing')
   const database = openDatabase(openPool({ kind: 'server', address, poolSize: 1 }))
-  const deps = wireDeps(database, { ...config, secretKey: 'signs nothing' }, { log, clock })
+  const meters = createMeters()
+  const deps = wireDeps(database, { ...config, secretKey: 'signs nothing' }, { log, clock, meters })
   const http = createHttp(deps, httpSettings({ ...config, docs: 'on' }), clock)
   const response = await http.handle(new Request(`http://localhost${config.basePath}/openapi.json`))
   return JSON.stringify(await response.json(), undefined, 2)

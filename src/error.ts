@@ -33,16 +33,19 @@ export class AppError extends Error {
   readonly fields: readonly FieldError[]
   /** Whole seconds after which it is worth trying again; undefined where that is not known. */
   readonly retryAfter: number | undefined
+  /** A finer word than the code, for what is counted; no answer has it. */
+  readonly reason: string | undefined
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { fields?: readonly FieldError[]; retryAfter?: number; cause?: unknown } = {},
+    options: { fields?: readonly FieldError[]; retryAfter?: number; reason?: string | undefined; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'AppError'
     this.code = code
     this.fields = options.fields ?? []
     this.retryAfter = options.retryAfter
+    this.reason = options.reason
   }
 }

@@ -24,14 +24,16 @@ export interface LogOptions {
   readonly now: () => number
   /** Takes one whole line, newline included. */
   readonly write: (line: string) => void
+  /** Facts that every line gets behind its own: what is being worked for. */
+  readonly surroundings?: () => LogFields | undefined
 }
 
-export function createLog({ level, format, now, write }: LogOptions): Log {
+export function createLog({ level, format, now, write, surroundings = () => undefined }: LogOptions): Log {
   const line = format === 'json' ? jsonLine : prettyLine
   const at = (own: LogLevel) =>
     logLevels.indexOf(own) < logLevels.indexOf(level)
       ? () => {}
-      : (event: string, fields: LogFields = {}) => write(line(now(), own, event, fields))
+      : (event: string, fields: LogFields = {}) => write(line(now(), own, event, { ...fields, ...surroundings() }))
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 

@@ -14,9 +14,14 @@ const patience = { again: 20, atTheEnd: 1000 }
 /**
  * Writes the lines of a server's log without ever stopping the server. Those of one turn of the event loop go out
  * together, since a system call per request would cost more than the request. While the reader takes nothing they wait, up
- * to a bound; what does not fit is dropped, whole lines at a time, and `sayDropped` is called when it flows again.
+ * to a bound; what does not fit is dropped, whole lines at a time: `countDropped` is called at once, and `sayDropped` when it
+ * flows again.
  */
-export function logWriter(outlet: Outlet, sayDropped: (lines: number) => void): LogWriter {
+export function logWriter(
+  outlet: Outlet,
+  sayDropped: (lines: number) => void,
+  countDropped: (lines: number) => void = () => {},
+): LogWriter {
   let waiting = ''
   let rest: Uint8Array = new Uint8Array()
   let isScheduled = false
@@ -25,6 +30,7 @@ export function logWriter(outlet: Outlet, sayDropped: (lines: number) => void): 
   function write(line: string): void {
     if (rest.length + waiting.length + line.length > bound) {
       dropped++
+      countDropped(1)
       return
     }
     waiting += line

@@ -1,7 +1,8 @@
-import { isIP } from 'node:net'
 import { algorithms } from './algorithms.ts'
 import { parseDatabaseUrl } from './databaseUrl.ts'
+import { parseHost, parseOptionalAddress } from './listenAddress.ts'
 import { logFormats, logLevels } from './log.ts'
+import { parseLoggedRequests } from './loggedRequests.ts'
 import { parseNetworks } from './networks.ts'
 import { parseOrigins } from './origins.ts'
 import { parseSecretKey, parseSecretKeys } from './secretKeys.ts'
@@ -183,6 +184,18 @@ export const settings = {
     default: 'json',
     parse: oneOf(logFormats),
   }),
+  logRequests: required({
+    env: 'LOG_REQUESTS',
+    doc: 'requests that get a line in the log: all; errors (answered with 500 or above); off; or a share of the others beside the errors, such as 0.01',
+    default: 'all',
+    parse: parseLoggedRequests,
+  }),
+  metrics: required({
+    env: 'METRICS',
+    doc: 'off, or a private address and a port (127.0.0.1:9464) at which GET /metrics answers Prometheus, without a password',
+    default: 'off',
+    parse: parseOptionalAddress,
+  }),
 } as const satisfies Record<string, Setting<unknown>>
 
 function wholeNumber(from: number, to: number): (text: string) => number {
@@ -207,13 +220,6 @@ function oneOf<const T extends string>(words: readonly T[]): (text: string) => T
     if (word === undefined) throw new Error(`one of ${words.join(', ')}`)
     return word
   }
-}
-
-function parseHost(text: string): string {
-  if (!isIP(text) && !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text)) {
-    throw new Error('an IP address or host name, without port (0.0.0.0 for all addresses)')
-  }
-  return text
 }
 
 function parseBasePath(text: string): string {

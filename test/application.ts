@@ -15,6 +15,9 @@ import { prepareKeys } from '../src/domain/keys.ts'
 import { seedAdministrator } from '../src/domain/seed.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
 import { createLog } from '../src/log.ts'
+import type { LoggedRequests } from '../src/loggedRequests.ts'
+import { createMeters } from '../src/meters.ts'
+import { createTraces } from '../src/traces.ts'
 import { expectDocumented } from './document.ts'
 import { createDatabase } from './postgresql.ts'
 
@@ -28,6 +31,8 @@ export interface TestApplication {
   /** Every line that was logged, parsed. */
   readonly lines: Record<string, unknown>[]
   readonly secretKey: string
+  /** What has been counted, in Prometheus' text format. */
+  metrics(): Promise<string>
   clock: { now: number }
   call(path: string, init?: RequestInit & { readonly address?: string }): Promise<Response>
   login(username?: string, password?: string): Promise<Response>
@@ -57,6 +62,7 @@ export async function openTestApplication(
     answerWithin = 15_000,
     algorithm = 'HS256' as Algorithm,
     issuer = 'audittrail',
+    logged = 'all' as LoggedRequests,
   } = {},
 ): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
@@ -65,13 +71,21 @@ export async function openTestApplication(
   const turned = { now: Date.now() + 600_000 }
   const clock: Clock = () => turned.now
   const lines: Record<string, unknown>[] = []
-  const log = createLog({ level: 'debug', format: 'json', now: clock, write: (line) => lines.push(JSON.parse(line)) })
+  const traces = createTraces()
+  const log = createLog({
+    level: 'debug',
+    format: 'json',
+    now: clock,
+    write: (line) => lines.push(JSON.parse(line)),
+    surroundings: traces.current,
+  })
   const database = openDatabase(pool)
-  const hashing = createHashing({ places: 2, queue: 200 }, clock)
+  const meters = createMeters()
+  const hashing = createHashing({ places: 2, queue: 200 }, clock, meters)
   const secretKey = randomBytes(32).toString('hex')
   const secretKeys = { current: secretKey, previous: [] }
   const keys = { algorithm, rotationDays: 90, secretKeys: () => secretKeys }
-  const deps: Deps = { database, clock, log, hashing, settings: { ...settings, keys } }
+  const deps: Deps = { database, clock, log, hashing, settings: { ...settings, keys }, meters }
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
   await prepareKeys(deps)
@@ -80,6 +94,7 @@ export async function openTestApplication(
     deps,
     { issuer, audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs, answerWithin },
     clock,
+    { answered: meters.answered, traces, logged },
   )
 
   const application: TestApplication = {
@@ -87,6 +102,7 @@ export async function openTestApplication(
     http,
     lines,
     secretKey,
+    metrics: meters.metrics.render,
     clock: turned,
     call: async (path, { address = '192.0.2.7', ...init } = {}) => {
       const request = new Request(`http://localhost${basePath}${path}`, init)

@@ -45,19 +45,26 @@ describe('the log writer', () => {
 
   test('keeps a bounded heap for a reader that has stopped, drops whole lines, and tells how many', async () => {
     const { state, outlet } = reader()
-    const writer = logWriter(outlet, (lines) => writer.write(`dropped ${lines}\n`))
+    let counted = 0
+    const count = (lines: number) => {
+      counted += lines
+    }
+    const writer = logWriter(outlet, (lines) => writer.write(`dropped ${lines}\n`), count)
     state.allowed = 10
     const line = (index: number) => `${String(index).padStart(99, '0')}\n`
     for (let index = 0; index < 20_000; index++) {
       writer.write(line(index))
       if (index === 100) await Bun.sleep(0)
     }
+    // Before anybody reads on: whoever watches is told of it while it happens.
+    expect(counted).toBeGreaterThan(1000)
     state.allowed = Number.POSITIVE_INFINITY
     await Bun.sleep(60)
     const lines = state.text.split('\n').slice(0, -1)
     const kept = lines.slice(0, -1)
     expect(kept).toEqual(kept.map((_, index) => line(index).slice(0, -1)))
     expect(lines.at(-1)).toBe(`dropped ${20_000 - kept.length}`)
+    expect(counted).toBe(20_000 - kept.length)
     expect(kept.length).toBeGreaterThan(10_000)
     expect(kept.length).toBeLessThan(10_600)
   })

@@ -1,3 +1,4 @@
+import { countFailures, readApp, serveMetrics } from '../app/metrics.ts'
 import { claimDataDirectory, keepHouse, openApp, openHttp, prepareDatabaseWithRetries } from '../app.ts'
 import type { Config } from '../config.ts'
 import { watchDatabase } from '../db/watch.ts'
@@ -5,6 +6,8 @@ import { handleOnceLoaded, type Listener, listen } from '../http/listener.ts'
 import type { Http } from '../http/server.ts'
 import { createLog, describeError, type Log } from '../log.ts'
 import { logWriter } from '../logWriter.ts'
+import { createMeters } from '../meters.ts'
+import { createTraces } from '../traces.ts'
 import { version } from '../version.ts'
 import type { Command, ExitCode, Surroundings } from './command.ts'
 import { listenForCommands } from './control.ts'
@@ -28,8 +31,12 @@ const endings = {
 }
 
 async function runServer({ config, outlet, stderr }: Surroundings): Promise<ExitCode> {
-  const { write, flush } = logWriter(outlet, (lines) => log.error('log.dropped', { lines }))
-  const log: Log = createLog({ level: config.logLevel, format: config.logFormat, now: Date.now, write })
+  const meters = createMeters()
+  const traces = createTraces()
+  const sayDropped = (lines: number) => log.error('log.dropped', { lines })
+  const { write, flush } = logWriter(outlet, sayDropped, meters.logLinesDropped)
+  const { logLevel: level, logFormat: format } = config
+  const log: Log = createLog({ level, format, now: Date.now, write, surroundings: traces.current })
   const ending = awaitEnding()
   surviveStrayErrors(log)
 
@@ -40,13 +47,17 @@ async function runServer({ config, outlet, stderr }: Surroundings): Promise<Exit
     const { isEnding } = ending
     const listener = listen(config, handleOnceLoaded({ ...config, isEnding }, loading.promise))
     stopping.unshift(listener.stop)
+    stopping.push(serveMetrics(config, meters.metrics, log))
     // The event loop gets its turns while the rest is loaded, so that a first probe is answered at once.
     await Bun.sleep(1)
-    const databaseWatch = watchDatabase(log, performance.now.bind(performance))
-    const app = await openApp(config, claim, { log, clock: Date.now, onDatabaseLost: ending.fail, databaseWatch })
+    const databaseWatch = countFailures(watchDatabase(log, performance.now.bind(performance)), meters)
+    const surroundings = { log, clock: Date.now, onDatabaseLost: ending.fail, databaseWatch, meters }
+    const app = await openApp(config, claim, surroundings)
+    readApp(meters.metrics, app.deps, ending.isEnding)
     stopping.splice(1, 1, app.close)
     await Bun.sleep(1)
-    const http = await openHttp(app, config, isEnding)
+    const answered = config.metrics === 'off' ? undefined : meters.answered
+    const http = await openHttp(app, config, isEnding, { answered, traces, logged: config.logRequests })
     stopping[0] = () => answerTheLast(listener, http)
     loading.resolve(http)
     log.info('server.listening', { url: listener.url + config.basePath, version })

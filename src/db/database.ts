@@ -4,7 +4,7 @@ import type { Client, Connection } from './connection.ts'
 import { type InstanceStatements, instanceStatements } from './instance.ts'
 import { type KeyStatements, keyStatements } from './keys.ts'
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrate.ts'
-import type { Pool } from './pool.ts'
+import type { Pool, PoolState } from './pool.ts'
 import { type SessionStatements, sessionStatements } from './sessions.ts'
 import { type UserStatements, userStatements } from './users.ts'
 
@@ -21,6 +21,7 @@ interface Statements {
 export interface Database extends Statements {
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
+  pool(): PoolState
   close(): Promise<void>
 }
 
@@ -60,6 +61,7 @@ export function openDatabase(pool: Pool): Database {
     },
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
     migrate: () => pool.run(({ client }) => migrate(client), 'unlimited'),
+    pool: pool.state,
     close: pool.close,
   }
 }

@@ -17,7 +17,16 @@ export interface Pool {
    * second as over a pool of four. What is lost with its connection is asked again, once.
    */
   read<T>(work: Work<T>): Promise<T>
+  state(): PoolState
   close(): Promise<void>
+}
+
+export interface PoolState {
+  readonly connections: number
+  /** Operations that have no connection yet. */
+  readonly waiting: number
+  /** Connections since the start. */
+  readonly opened: number
 }
 
 /** Milliseconds that one operation may take, waiting for a connection included. */
@@ -35,6 +44,7 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
   const opener = createOpener(target)
   let alarm: ReturnType<typeof setTimeout> | undefined
   let isClosed = false
+  let opened = 0
 
   function submit<T>(line: Line, work: Work<T>, isRepeatable: boolean, limit?: number): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
@@ -127,6 +137,7 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
       (connection) => {
         place.isOpening = false
         if (isClosed) return void connection.end()
+        opened++
         const openedAt = performance.now()
         const retireAt = openedAt + lifetime * (1 + Math.random())
         const seat: Seat = { connection, retireAt, held: 0, answeredAt: openedAt, isRetired: false }
@@ -204,6 +215,11 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
   return {
     run: (work, limit) => submit(others, work, false, limit === 'unlimited' ? undefined : operationLimit),
     read: (work) => submit(reads, work, true, operationLimit),
+    state: () => ({
+      connections: places.filter(({ seat }) => seat).length,
+      waiting: lines.reduce((sum, { waiting }) => sum + waiting.length, 0),
+      opened,
+    }),
     close,
   }
 }

@@ -2,6 +2,7 @@ import type { Algorithm } from '../algorithms.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { Log } from '../log.ts'
+import type { Meters } from '../meters.ts'
 import type { SecretKeys } from '../secretKeys.ts'
 import type { Hashing } from './hashing.ts'
 import type { HashCost } from './passwords.ts'
@@ -14,6 +15,8 @@ export interface Deps {
   /** Where password hashes are computed. */
   readonly hashing: Hashing
   readonly settings: DomainSettings
+  /** Where the stories count what becomes of them. */
+  readonly meters: Pick<Meters, 'login' | 'refresh' | 'sessionsSwept' | 'failuresSwept'>
 }
 
 export interface DomainSettings {

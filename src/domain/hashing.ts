@@ -10,6 +10,7 @@ export interface Hashing {
    * for work that has waited too long. A waiting place is given up when `signal` says that the client has gone away.
    */
   run<T>(work: (hasWaited: boolean) => Promise<T>, signal?: AbortSignal): Promise<T>
+  readonly limits: HashingLimits
   readonly running: number
   readonly waiting: number
 }
@@ -47,7 +48,16 @@ interface Waiting {
   readonly refuse: (reason: AppError) => void
 }
 
-export function createHashing({ places, queue }: HashingLimits, clock: Clock): Hashing {
+/** Told of each hash, in seconds: how long it waited for its place, and how long it had it. */
+export interface HashingObserver {
+  hashWaited(seconds: number): void
+  hashTook(seconds: number): void
+}
+
+const nobody: HashingObserver = { hashWaited: () => {}, hashTook: () => {} }
+
+export function createHashing(limits: HashingLimits, clock: Clock, observer = nobody): Hashing {
+  const { places, queue } = limits
   const waiting: Waiting[] = []
   let running = 0
   let usual = firstGuess
@@ -87,6 +97,7 @@ export function createHashing({ places, queue }: HashingLimits, clock: Clock): H
   }
 
   return {
+    limits,
     get running() {
       return running
     },
@@ -95,16 +106,20 @@ export function createHashing({ places, queue }: HashingLimits, clock: Clock): H
     },
     run: async (work, signal) => {
       const hasToWait = running >= places
+      const asked = performance.now()
       if (hasToWait) {
         if (waiting.length >= queue) throw overloaded()
         if (signal?.aborted) throw new AppError('overloaded', 'The client has gone away.')
         await waitForPlace(signal)
       } else running++
       const began = performance.now()
+      observer.hashWaited((began - asked) / 1000)
       try {
         return await work(hasToWait)
       } finally {
-        usual += share * (performance.now() - began - usual)
+        const took = performance.now() - began
+        observer.hashTook(took / 1000)
+        usual += share * (took - usual)
         passOn()
       }
     },

@@ -10,25 +10,34 @@ const pause = 50
  * Any number of replicas may do it at once: each passes over what another one is deleting.
  */
 export function sweepDeadSessions(
-  { database, clock }: Pick<Deps, 'database' | 'clock'>,
+  { database, clock, meters }: Pick<Deps, 'database' | 'clock' | 'meters'>,
   isEnding: () => boolean,
 ): Promise<number> {
-  return sweep((limit) => database.sessions.deleteDeadSessions(new Date(clock()), limit), isEnding)
+  return sweep(
+    (limit) => database.sessions.deleteDeadSessions(new Date(clock()), limit),
+    meters.sessionsSwept,
+    isEnding,
+  )
 }
 
 /** The same for failed sign-ins that are forgotten. */
 export function sweepForgottenFailures(
-  { database, clock }: Pick<Deps, 'database' | 'clock'>,
+  { database, clock, meters }: Pick<Deps, 'database' | 'clock' | 'meters'>,
   isEnding: () => boolean,
 ): Promise<number> {
-  return sweep((limit) => database.attempts.deleteForgotten(new Date(clock()), limit), isEnding)
+  return sweep((limit) => database.attempts.deleteForgotten(new Date(clock()), limit), meters.failuresSwept, isEnding)
 }
 
-async function sweep(deleteSome: (limit: number) => Promise<number>, isEnding: () => boolean): Promise<number> {
+async function sweep(
+  deleteSome: (limit: number) => Promise<number>,
+  count: (deleted: number) => void,
+  isEnding: () => boolean,
+): Promise<number> {
   let swept = 0
   while (!isEnding()) {
     const deleted = await deleteSome(batch)
     swept += deleted
+    count(deleted)
     if (deleted < batch) break
     await Bun.sleep(pause)
   }

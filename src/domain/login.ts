@@ -1,5 +1,6 @@
 import type { User } from '../db/users.ts'
-import { AppError } from '../error.ts'
+import { AppError, type ErrorCode } from '../error.ts'
+import { type LoginOutcome, loginOutcomes } from '../meters.ts'
 import type { Deps } from './deps.ts'
 import { type LoginFailure, record } from './events.ts'
 import { hashPassword, isOutdated, payInFull, type Verdict, verifyPassword } from './passwords.ts'
@@ -22,6 +23,17 @@ export interface LoginInput extends Client {
  * depend on nothing that tells who exists. Who must change the password first gets no refresh token.
  */
 export async function login(deps: Deps, input: LoginInput): Promise<Session> {
+  try {
+    const session = await signIn(deps, input)
+    deps.meters.login('succeeded')
+    return session
+  } catch (error) {
+    deps.meters.login(outcomeOf(error))
+    throw error
+  }
+}
+
+async function signIn(deps: Deps, input: LoginInput): Promise<Session> {
   // A second look where the hash has changed since the first: a login beside this one may have made it anew.
   const session = (await tryLogin(deps, input)) ?? (await tryLogin(deps, input))
   if (!session) throw refuse(deps, input, 'changed_meanwhile')
@@ -87,5 +99,17 @@ async function rehashIfOutdated(deps: Deps, user: User, password: string): Promi
 /** Without a user no name is logged: what was typed may be a password in the wrong field. */
 function refuse(deps: Deps, { address }: LoginInput, reason: LoginFailure, username?: string): AppError {
   record(deps, { event: 'login.failed', ...(username === undefined ? {} : { username }), reason, address })
-  return new AppError('invalid_credentials', 'Incorrect username or password')
+  return new AppError('invalid_credentials', 'Incorrect username or password', { reason })
+}
+
+const outcomes: Partial<Record<ErrorCode, LoginOutcome>> = {
+  too_many_attempts: 'throttled',
+  overloaded: 'overloaded',
+  refused: 'unavailable',
+  unavailable: 'unavailable',
+}
+
+function outcomeOf(error: unknown): LoginOutcome {
+  if (!(error instanceof AppError)) return 'failed'
+  return loginOutcomes.find((outcome) => outcome === error.reason) ?? outcomes[error.code] ?? 'failed'
 }

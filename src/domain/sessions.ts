@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ListedSession, SessionUser } from '../db/sessions.ts'
 import type { User } from '../db/users.ts'
 import { AppError } from '../error.ts'
+import type { RefreshOutcome } from '../meters.ts'
 import type { Deps } from './deps.ts'
 import { record } from './events.ts'
 
@@ -79,11 +80,23 @@ export async function findPrincipal(
  * Rotates a session's refresh token. The direct parent may be shown again within ten seconds and gets the same successor;
  * an older one is theft: the session ends, and that is committed though the answer is `invalid_grant` (RFC 9700 §4.14.2).
  */
-export async function refreshSession(
-  deps: Deps,
-  token: { readonly sessionId: string; readonly generation: number },
-  address: string | undefined,
-): Promise<Session> {
+export async function refreshSession(deps: Deps, token: RefreshToken, address: string | undefined): Promise<Session> {
+  try {
+    const session = await rotateSession(deps, token, address)
+    deps.meters.refresh('succeeded')
+    return session
+  } catch (error) {
+    deps.meters.refresh(outcomeOf(error))
+    throw error
+  }
+}
+
+interface RefreshToken {
+  readonly sessionId: string
+  readonly generation: number
+}
+
+async function rotateSession(deps: Deps, token: RefreshToken, address: string | undefined): Promise<Session> {
   const { database, clock, settings } = deps
   const now = clock()
   const lifetime = settings.refreshLifetimeDays * dayMilliseconds
@@ -99,7 +112,7 @@ export async function refreshSession(
   if (!rotated) throw invalidGrant()
   if (rotated.isReplayed) {
     record(deps, { event: 'session.replayed', username: rotated.user.username, session: token.sessionId, address })
-    throw invalidGrant()
+    throw invalidGrant('replayed')
   }
   const accessEnd = Math.floor(now / 1000) + settings.accessTokenSeconds
   return {
@@ -141,8 +154,14 @@ export async function endSession(
   record(deps, { event: 'session.ended', username: user.username, session: sessionId, by: 'request' })
 }
 
-function invalidGrant(): AppError {
-  return new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.')
+function invalidGrant(reason?: 'replayed'): AppError {
+  return new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.', { reason })
+}
+
+function outcomeOf(error: unknown): RefreshOutcome {
+  if (!(error instanceof AppError)) return 'failed'
+  if (error.code === 'invalid_grant') return error.reason === 'replayed' ? 'replayed' : 'invalid'
+  return error.code === 'unavailable' || error.code === 'refused' ? 'unavailable' : 'failed'
 }
 
 function now({ clock }: Pick<Deps, 'clock'>): Date {

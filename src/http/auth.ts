@@ -205,7 +205,10 @@ async function grant(
 
 function refresh({ deps, refreshTokens, exchanges }: AuthServices, text: string, request: Request): Promise<Session> {
   const token = refreshTokens.read(text)
-  if (!token) throw new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.')
+  if (!token) {
+    deps.meters.refresh('invalid')
+    throw new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.')
+  }
   return refreshSession(deps, token, exchanges.of(request).address)
 }
 

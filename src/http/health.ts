@@ -1,6 +1,6 @@
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
-import { isReady } from '../domain/readiness.ts'
+import { findUnreadiness, watchReadiness } from '../domain/readiness.ts'
 import { AppError } from '../error.ts'
 import { operation } from './openapi.ts'
 
@@ -8,6 +8,7 @@ const Status = t.Object({ status: t.Literal('ok') })
 
 /** Alive, and ready for work. */
 export function healthRoutes(deps: Deps, isEnding: () => boolean) {
+  const readiness = watchReadiness(() => findUnreadiness(deps), deps.log)
   return new Elysia({ name: 'health' })
     .get(
       '/health',
@@ -26,7 +27,7 @@ export function healthRoutes(deps: Deps, isEnding: () => boolean) {
       '/ready',
       async () => {
         if (isEnding()) throw new AppError('unavailable', 'about to end')
-        if (!(await isReady(deps))) throw new AppError('unavailable', 'not migrated yet')
+        if (await readiness()) throw new AppError('unavailable', 'not ready')
         return { status: 'ok' as const }
       },
       operation({

@@ -10,9 +10,9 @@ import { createClientAddress, createIsHttps, createIsShared } from './clientAddr
 import { createCors } from './cors.ts'
 import { createDeadline } from './deadline.ts'
 import { createExchanges } from './exchange.ts'
-import { loggedPath } from './loggedPath.ts'
 import { atRoute, findMetadataPlace } from './metadata.ts'
 import { methodsAt, refuseMethod } from './methods.ts'
+import { createObserver, inTrace, type Observation } from './observation.ts'
 import { type ProblemContext, problemResponse } from './problem.ts'
 import { createRefreshTokens } from './refreshTokens.ts'
 import { hasDecodableQuery, pathOf } from './requestTarget.ts'
@@ -49,7 +49,7 @@ export interface Http {
 /** Half of what `http/listener` lets a connection be silent: who waits that long is answered. */
 const answerWithin = 15_000
 
-export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Http {
+export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, observation: Observation = {}): Http {
   const exchanges = createExchanges()
   const { basePath, issuer, isEnding = () => false } = settings
   const secretKeys = deps.settings.keys.secretKeys()
@@ -75,6 +75,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
   const isOauth = createIsOauth(basePath)
   const cors = createCors(settings.corsOrigins)
   const withHeaders = createAnswerHeaders(basePath, cors, isEnding)
+  const observe = createObserver(observation, deps.log, routes, basePath)
   const deadline = createDeadline<Request, Response>(settings.answerWithin ?? answerWithin)
 
   /** What can be said without a route, or what the route says. Never throws: this is the last net. */
@@ -103,36 +104,31 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock): Ht
     return response
   }
 
+  const handle = async (request: Request, peer?: string): Promise<Response> => {
+    const started = performance.now()
+    const address = clientAddress(request, peer)
+    const addressed = withHost(request)
+    const asked = pathOf(addressed.url)
+    const whole = hasPlainHost(request) ? atRoute(addressed, asked, metadata) : addressed
+    const path = whole === addressed ? asked : pathOf(whole.url)
+    const exchange = exchanges.begin(whole, {
+      address,
+      isSecure: isHttps(request, peer),
+      isShared: isShared(request, peer),
+    })
+    const { requestId } = exchange
+    const context = { requestId, isOauth: isOauth(path) }
+    const late = () => tooLate(context, isEnding())
+    const answered = await deadline.meet(answer(whole, path, context), whole, late)
+    const response = withHeaders(answered, request, path, exchange)
+    observe(exchange, { method: request.method, asked, path, status: response.status, started })
+    return response
+  }
+
   return {
     routes,
     keyRing,
-    async handle(request, peer) {
-      const started = performance.now()
-      const address = clientAddress(request, peer)
-      const addressed = withHost(request)
-      const asked = pathOf(addressed.url)
-      const whole = hasPlainHost(request) ? atRoute(addressed, asked, metadata) : addressed
-      const path = whole === addressed ? asked : pathOf(whole.url)
-      const exchange = exchanges.begin(whole, {
-        address,
-        isSecure: isHttps(request, peer),
-        isShared: isShared(request, peer),
-      })
-      const { requestId } = exchange
-      const context = { requestId, isOauth: isOauth(path) }
-      const late = () => tooLate(context, isEnding())
-      const answered = await deadline.meet(answer(whole, path, context), whole, late)
-      const response = withHeaders(answered, request, path, exchange)
-      deps.log.info('request', {
-        method: request.method,
-        path: loggedPath(asked),
-        status: response.status,
-        duration_ms: Math.round((performance.now() - started) * 100) / 100,
-        address,
-        request_id: requestId,
-      })
-      return response
-    },
+    handle: inTrace(observation.traces, handle),
     giveUpUnfinished: () => deadline.expire(isBeingRead),
     giveUp: () => deadline.expire(() => true),
   }
