@@ -208,10 +208,8 @@ function wholeNumber(from: number, to: number): (text: string) => number {
 }
 
 function parsePasswordConcurrency(text: string): number | 'auto' {
-  if (text === 'auto') return text
-  if (!/^\d{1,3}$/.test(text) || Number(text) < 1 || Number(text) > 256)
-    throw new Error('auto, or a whole number from 1 to 256')
-  return Number(text)
+  if (/^(auto|[1-9]\d?|1\d\d|2[0-4]\d|25[0-6])$/.test(text)) return text === 'auto' ? text : Number(text)
+  throw new Error('auto, or a whole number from 1 to 256')
 }
 
 function oneOf<const T extends string>(words: readonly T[]): (text: string) => T {
