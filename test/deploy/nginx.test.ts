@@ -57,7 +57,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
     const [made = ''] = headersOf(await curl(`${nginx.url}/health`, '-i', '-H', 'X-Request-Id: a b;c'), 'x-request-id')
     expect(made).toMatch(/^[0-9a-f]{32}$/)
     for (const id of [own, made]) {
-      expect(nginx.requests().filter((line) => line.endsWith(` ${id}`))).toHaveLength(1)
+      expect(await loggedBy(nginx, id)).toHaveLength(1)
       expect((await requestsOf(server)).filter((line) => line.request_id === id)).toHaveLength(1)
     }
   })
@@ -234,4 +234,14 @@ function breakOff() {
     },
   })
   return { port: listener.port, requests, stop: () => listener.stop(true) }
+}
+
+/** Nginx writes its line after the answer has gone. */
+async function loggedBy(nginx: Nginx, id: string): Promise<readonly string[]> {
+  for (let look = 0; look < 250; look++) {
+    const lines = nginx.requests().filter((line) => line.endsWith(` ${id}`))
+    if (lines.length > 0) return lines
+    await Bun.sleep(20)
+  }
+  return []
 }
