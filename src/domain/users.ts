@@ -33,7 +33,7 @@ export interface UserList {
 
 const username = /^[A-Za-z0-9._@+-]{1,50}$/
 const role = /^[a-z0-9_-]{1,32}$/
-const mostRoles = 32
+export const mostRoles = 32
 
 /** Makes a user. Throws `invalid_fields` with every fault, `conflict` when the name is taken. */
 export async function createUser(deps: Deps, by: Actor, draft: UserDraft): Promise<WithPassword> {
@@ -158,7 +158,7 @@ function* faultsOf(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'ro
   if (given.full_name !== undefined && !isFullName(given.full_name)) {
     yield { field: 'full_name', message: 'takes 1 to 100 characters on one line' }
   }
-  if (given.roles && (given.roles.length > mostRoles || !given.roles.every((word) => role.test(word)))) {
+  if (given.roles && (given.roles.length > mostRoles || !given.roles.every(isRole))) {
     yield { field: 'roles', message: `takes up to ${mostRoles} words, each of 1 to 32 of the characters a-z 0-9 _ -` }
   }
 }
@@ -178,4 +178,9 @@ function noSuchUser(): AppError {
 
 function lastAdministrator(): AppError {
   return new AppError('conflict', 'This is the last active administrator: make another one first.')
+}
+
+/** What a role may be called. */
+export function isRole(word: string): boolean {
+  return role.test(word)
 }

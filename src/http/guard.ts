@@ -62,7 +62,12 @@ export interface GuardedPrincipal extends Principal {
   readonly isForPasswordChange: boolean
 }
 
-async function requirePrincipal(deps: Deps, tokens: Tokens, authorization: string | null): Promise<GuardedPrincipal> {
+/** Whose token the Authorization header has. Throws `not_authenticated` or `invalid_token`; does not look at the quarantine. */
+export async function requirePrincipal(
+  deps: Deps,
+  tokens: Tokens,
+  authorization: string | null,
+): Promise<GuardedPrincipal> {
   if (authorization === null) throw new AppError('not_authenticated', 'Not authenticated')
   const token = bearerToken(authorization)
   const claims = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))

@@ -37,6 +37,8 @@ interface OperationText {
   readonly isOauth?: true
   /** Needs a bearer token. */
   readonly isLocked?: true
+  /** Not even those of every route. */
+  readonly hasNoOthers?: true
 }
 
 export interface AnswerText<Answer extends TSchema> extends OperationText {
@@ -68,9 +70,10 @@ function contentOf<Answer extends TSchema>({ answer, example }: AnswerText<Answe
 }
 
 function detailOf(text: OperationText, status: number, content: object) {
-  const { operationId, tag, summary, description, refusals, isOauth, isLocked } = text
+  const { operationId, tag, summary, description, refusals, isOauth, isLocked, hasNoOthers } = text
   const guarding: readonly ErrorCode[] = isLocked ? ['not_authenticated', 'invalid_token', 'unavailable'] : []
   const reading: readonly ErrorCode[] = refusals.includes('payload_too_large') ? ['request_timeout'] : []
+  const general = hasNoOthers ? (['overloaded'] as const) : everywhere
   return {
     operationId,
     tags: [tag],
@@ -78,7 +81,7 @@ function detailOf(text: OperationText, status: number, content: object) {
     description,
     responses: {
       [status]: { description: 'Done.', ...content },
-      ...problemResponses([...new Set([...refusals, ...guarding, ...reading, ...everywhere])], isOauth === true),
+      ...problemResponses([...new Set([...refusals, ...guarding, ...reading, ...general])], isOauth === true),
     },
     ...(isLocked ? { security: [{ [passwordFlow]: [] }] } : {}),
   }

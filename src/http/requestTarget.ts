@@ -18,3 +18,10 @@ export function hasDecodableQuery(url: string): boolean {
     return false
   }
 }
+
+/** A name or address and a port. A slash in it would move the path along, and every rule about paths with it. */
+const plainHost = /^[A-Za-z0-9._~:[\]-]*$/
+
+export function hasPlainHost(request: Request): boolean {
+  return plainHost.test(request.headers.get('host') ?? '')
+}

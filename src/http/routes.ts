@@ -19,6 +19,7 @@ import { problemResponse } from './problem.ts'
 import type { RefreshTokens } from './refreshTokens.ts'
 import type { Tokens } from './tokens.ts'
 import { userRoutes } from './users.ts'
+import { type Verify, verifyRoute } from './verify.ts'
 
 /** The endpoints that OAuth clients call: their errors have the form that such clients read. */
 const oauthRoutes = ['/auth/login', '/auth/refresh', '/auth/revoke']
@@ -26,6 +27,7 @@ const oauthRoutes = ['/auth/login', '/auth/refresh', '/auth/revoke']
 export interface RouteServices {
   readonly deps: Deps
   readonly tokens: Tokens
+  readonly verify: Verify
   readonly refreshTokens: RefreshTokens
   readonly attempts: Attempts
   readonly keyRing: KeyRing
@@ -47,7 +49,8 @@ export function createIsOauth(basePath: string): (path: string) => boolean {
 
 /** Every route of the product, and what becomes of every error. */
 export function createRoutes(services: RouteServices) {
-  const { deps, tokens, refreshTokens, attempts, keyRing, metadata, exchanges, basePath, docs, isEnding } = services
+  const { deps, tokens, verify, refreshTokens, attempts, keyRing, metadata, exchanges, basePath, docs, isEnding } =
+    services
   const guards = createGuards(deps, tokens)
   const isOauthPath = createIsOauth(basePath)
 
@@ -72,6 +75,7 @@ export function createRoutes(services: RouteServices) {
     .use(userRoutes({ deps, guards }))
     .use(blockRoutes({ deps, guards }))
     .use(jwksRoute(keyRing))
+    .use(verifyRoute(verify, (request) => exchanges.of(request).requestId))
   if (metadata) app.use(metadataRoute(keyRing, metadata))
   if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
   return app

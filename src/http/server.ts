@@ -15,9 +15,10 @@ import { methodsAt, refuseMethod } from './methods.ts'
 import { createObserver, inTrace, type Observation } from './observation.ts'
 import { type ProblemContext, problemResponse } from './problem.ts'
 import { createRefreshTokens } from './refreshTokens.ts'
-import { hasDecodableQuery, pathOf } from './requestTarget.ts'
+import { hasDecodableQuery, hasPlainHost, pathOf } from './requestTarget.ts'
 import { createIsOauth, createRoutes, type Routes } from './routes.ts'
 import { createTokens, type TokenSettings } from './tokens.ts'
+import { createIsVerify, createVerify } from './verify.ts'
 
 export interface HttpSettings extends Omit<TokenSettings, 'keyRing'> {
   /** `/api`, or empty for the root. */
@@ -55,10 +56,13 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, obs
   const secretKeys = deps.settings.keys.secretKeys()
   const keyRing = createKeyRing(deps)
   const metadata = findMetadataPlace({ basePath, issuer })
+  const tokens = createTokens({ ...settings, keyRing }, clock)
+  const verify = createVerify(deps, tokens)
   const routes = createRoutes({
     deps,
     attempts: createAttempts({ secretKeys, basePath }, exchanges),
-    tokens: createTokens({ ...settings, keyRing }, clock),
+    tokens,
+    verify,
     refreshTokens: createRefreshTokens(secretKeys),
     keyRing,
     metadata,
@@ -73,6 +77,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, obs
   const isHttps = createIsHttps(settings.trustedProxies)
   const isShared = createIsShared(settings.trustedProxies)
   const isOauth = createIsOauth(basePath)
+  const isVerify = createIsVerify(basePath)
   const cors = createCors(settings.corsOrigins)
   const withHeaders = createAnswerHeaders(basePath, cors, isEnding)
   const observe = createObserver(observation, deps.log, routes, basePath)
@@ -80,6 +85,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, obs
 
   /** What can be said without a route, or what the route says. Never throws: this is the last net. */
   const answer = async (request: Request, path: string, context: ProblemContext): Promise<Response> => {
+    if (isVerify(request, path)) return verify(request, context)
     try {
       if (!hasPlainHost(request))
         throw new AppError('invalid_request', 'The Host header is not a host name or address.')
@@ -136,13 +142,6 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, obs
 
 /** One would give back what was sent, with its credentials; the other is for proxies. */
 const refusedMethods = ['TRACE', 'CONNECT']
-
-/** A name or address and a port. A slash in it would move the path along, and every rule about paths with it. */
-const plainHost = /^[A-Za-z0-9._~:[\]-]*$/
-
-function hasPlainHost(request: Request): boolean {
-  return plainHost.test(request.headers.get('host') ?? '')
-}
 
 /** Without a Host (HTTP/1.0 allows it) Bun's URL is a path alone, which no router reads. */
 function withHost(request: Request): Request {

@@ -626,6 +626,7 @@ describe('every route, as every kind of caller', () => {
       'POST /auth/refresh': all(400),
       'POST /auth/revoke': all(400),
       'GET /auth/me': member(200, 200),
+      'GET /auth/verify': member(204),
       'POST /auth/logout': member(204, 204),
       'POST /auth/password': member(422, 422),
       'GET /auth/sessions': member(200),
