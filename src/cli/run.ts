@@ -11,6 +11,7 @@ import { commandHelp, helpText } from './help.ts'
 import { keyCommands } from './key.ts'
 import { parseLine } from './line.ts'
 import { migrate } from './migrate.ts'
+import { nginx } from './nginx.ts'
 import { openapi } from './openapi.ts'
 import { seed } from './seed.ts'
 import { serve } from './serve.ts'
@@ -28,6 +29,7 @@ const commands: readonly Command[] = [
   healthcheck,
   config,
   openapi,
+  nginx,
 ]
 
 export interface Terminal {

@@ -27,14 +27,20 @@ export interface Nginx {
 
 /** What of a shipped file is about the machine and not about AuditTrail: port, paths, the service's address. */
 function changesOf(directory: string, port: number, upstream: string): Change[] {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map((name) => `${name}_temp_path ${directory}/${name};`)
-    .join(' ')
   return [
     ['    listen 80;\n\n', `    listen 127.0.0.1:${port};\n\n`],
     ['    server api:8000 ', `    server ${upstream} `],
-    ['access_log /var/log/nginx/access.log requests;', `access_log ${directory}/access.log requests; ${temporary}`],
+    [
+      'access_log /var/log/nginx/access.log requests;',
+      `access_log ${directory}/access.log requests; ${temporaryPaths(directory)}`,
+    ],
   ]
+}
+
+function temporaryPaths(directory: string): string {
+  return ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${directory}/${name};`)
+    .join(' ')
 }
 
 /** A copy of a shipped configuration, changed, in a directory of its own. */
@@ -62,7 +68,30 @@ export function faultOf(configuration: string): string | undefined {
 export async function startNginx(file: string, upstream: string, changes: readonly Change[] = []): Promise<Nginx> {
   const directory = emptyDirectory()
   const port = await freePort()
-  const configuration = writeConfiguration(file, [...changesOf(directory, port, upstream), ...changes], directory)
+  writeConfiguration(file, [...changesOf(directory, port, upstream), ...changes], directory)
+  return run(directory, port)
+}
+
+/** The same with a file for conf.d, which listens on 127.0.0.1 and `port`. */
+export function startNginxSite(site: string, port: number): Promise<Nginx> {
+  const directory = emptyDirectory()
+  writeSite(site, directory)
+  return run(directory, port)
+}
+
+/** The smallest configuration that includes a file for conf.d. */
+export function writeSite(site: string, directory = emptyDirectory()): string {
+  const path = join(directory, 'nginx.conf')
+  writeFileSync(join(directory, 'site.conf'), site)
+  writeFileSync(
+    path,
+    `events {}\nhttp {\n  access_log ${directory}/access.log;\n  ${temporaryPaths(directory)}\n  include ${directory}/site.conf;\n}\n`,
+  )
+  return path
+}
+
+async function run(directory: string, port: number): Promise<Nginx> {
+  const configuration = join(directory, 'nginx.conf')
   const fault = faultOf(configuration)
   if (fault) throw new Error(fault)
   const child = spawn(
