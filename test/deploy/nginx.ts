@@ -85,7 +85,7 @@ export function writeSite(site: string, directory = emptyDirectory()): string {
   writeFileSync(join(directory, 'site.conf'), site)
   writeFileSync(
     path,
-    `events {}\nhttp {\n  access_log ${directory}/access.log;\n  ${temporaryPaths(directory)}\n  include ${directory}/site.conf;\n}\n`,
+    `events {}\nhttp {\n  include /etc/nginx/mime.types;\n  access_log ${directory}/access.log;\n  ${temporaryPaths(directory)}\n  include ${directory}/site.conf;\n}\n`,
   )
   return path
 }

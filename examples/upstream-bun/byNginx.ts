@@ -1,0 +1,12 @@
+export interface User {
+  readonly id: string
+  readonly username: string
+  readonly roles: readonly string[]
+}
+
+/** The headers that Nginx sets from AuditTrail's answer. They are worth something only where nobody but Nginx can connect. */
+export async function userByNginx({ headers }: Request): Promise<User | undefined> {
+  const [id, username] = [headers.get('x-auth-user-id'), headers.get('x-auth-user')]
+  if (!id || !username) return undefined
+  return { id, username: decodeURIComponent(username), roles: headers.get('x-auth-roles')?.split(',') ?? [] }
+}

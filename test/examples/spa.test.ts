@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { chmodSync, cpSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { BrowserContext, Page } from 'playwright-core'
+import postgres from 'postgres'
+import { type Server, serve } from '../binary/binary.ts'
+import { hasChromium, openChromium } from '../browser/chromium.ts'
+import { hasNginx, type Nginx } from '../deploy/nginx.ts'
+import { createDatabase } from '../postgresql.ts'
+import { examples, startSite, startUpstream, upstreams } from './upstream.ts'
+
+const password = 'a long enough pass phrase'
+
+describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind what audittrail nginx prints', () => {
+  let databaseUrl: string
+  let server: Server
+  let nginx: Nginx
+  let browser: BrowserContext
+  let page: Page
+  const faults: string[] = []
+
+  beforeAll(async () => {
+    databaseUrl = await createDatabase()
+    const environment = { DATABASE_URL: databaseUrl, SECRET_KEY: 'k'.repeat(32), ADMIN_PASSWORD: password }
+    server = await serve({ environment: { ...environment, TRUSTED_PROXIES: '127.0.0.1' } })
+    const [bun] = upstreams
+    const upstream = await startUpstream(...bun, { AUTH: 'nginx' })
+    // Where the user that Nginx works as can read it.
+    const root = mkdtempSync(join(tmpdir(), 'audittrail-spa-'))
+    chmodSync(root, 0o755)
+    cpSync(join(examples, 'spa'), root, { recursive: true })
+    const args = ['--root', root, '--upstream', `/notes=http://${upstream}`]
+    nginx = await startSite(new URL(server.origin).host, args)
+    browser = await openChromium()
+    page = await browser.newPage()
+    page.setDefaultTimeout(10_000)
+    page.on('pageerror', (error) => faults.push(error.message))
+    page.on('console', (message) => {
+      if (/Content Security Policy|MIME/.test(message.text())) faults.push(message.text())
+    })
+    await page.goto(nginx.origin)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await nginx?.stop()
+    await server?.stop()
+  })
+
+  const status = (text: string) => page.locator('[role=status]', { hasText: text }).waitFor()
+  const signIn = async (word: string) => {
+    await page.getByLabel('Name').fill('admin')
+    await page.getByLabel('Password').fill(word)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+  }
+  const add = async (text: string) => {
+    await page.getByRole('textbox', { name: 'Note' }).fill(text)
+    await page.getByRole('button', { name: 'Add' }).click()
+    await page.getByRole('listitem').filter({ hasText: text }).waitFor()
+  }
+
+  test('says that a password is wrong, and signs in with the right one', async () => {
+    await signIn('wrong')
+    await status('Incorrect username or password')
+    await signIn(password)
+    await page.locator('#who', { hasText: 'admin' }).waitFor()
+    expect(await page.evaluate('localStorage.length + sessionStorage.length + document.cookie.length')).toBe(0)
+  })
+
+  test('calls the protected API, and shows what is stored as text', async () => {
+    await add('milk')
+    await add('<img src=x onerror=alert(1)>')
+    expect(await page.locator('li').allTextContents()).toEqual(['milk', '<img src=x onerror=alert(1)>'])
+  })
+
+  test('renews its access token when that is over, once, and goes on', async () => {
+    let renewals = 0
+    let refusals = 0
+    page.on('request', (request) => {
+      if (request.url().endsWith('/api/auth/refresh')) renewals++
+    })
+    // As after half an hour: the access token that the page holds is refused, and its session lives.
+    await page.route('**/notes', (route) =>
+      refusals++ === 0 ? route.fulfill({ status: 401, body: '{}' }) : route.continue(),
+    )
+    await add('bread')
+    await page.unroute('**/notes')
+    expect(renewals).toBe(1)
+  })
+
+  test('asks to sign in again when the session has ended', async () => {
+    const client = postgres(databaseUrl, { max: 1 })
+    await client`DELETE FROM audittrail_sessions`
+    await client.end()
+    await page.getByRole('textbox', { name: 'Note' }).fill('lost')
+    await page.getByRole('button', { name: 'Add' }).click()
+    await page.locator('#sign-in').waitFor()
+    expect(await page.locator('main').isHidden()).toBe(true)
+  })
+
+  test('signs out, and the session is over', async () => {
+    await signIn(password)
+    await page.locator('#who', { hasText: 'admin' }).waitFor()
+    const revoked = page.waitForResponse((response) => response.url().endsWith('/api/auth/revoke'))
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await status('Signed out.')
+    expect((await revoked).status()).toBe(200)
+    const client = postgres(databaseUrl, { max: 1 })
+    const [living] =
+      await client`SELECT count(*)::int AS n FROM audittrail_sessions WHERE expires_at > now() AND refresh_generation IS NOT NULL`
+    await client.end()
+    expect(living?.n).toBe(0)
+    expect(await page.locator('li').count()).toBe(0)
+  })
+
+  test('has nothing to complain of', () => {
+    expect(faults).toEqual([])
+  })
+})

@@ -1,0 +1,62 @@
+import { afterAll } from 'bun:test'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../binary/binary.ts'
+import { type Nginx, startNginxSite } from '../deploy/nginx.ts'
+import { freePort } from '../postgresqlServer.ts'
+import { hasProgram } from '../requirements.ts'
+
+export const examples = join(import.meta.dir, '../../examples')
+
+// Debian's packages are for Debian's own Python, whichever is first on PATH.
+const packages = '/usr/lib/python3/dist-packages'
+export const hasPyJwt =
+  hasProgram(`${packages}/jwt`, 'python3-jwt') && hasProgram(`${packages}/cryptography`, 'python3-cryptography')
+
+export const upstreams = [
+  ['upstream-bun', [process.execPath, 'server.ts']],
+  ['upstream-python', ['/usr/bin/python3', '-B', 'server.py']],
+] as const
+
+/** Those that a failed test has left behind end with its file. */
+const running = new Set<ChildProcess>()
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/** Starts an example as its README says, on a free port; answers `127.0.0.1:PORT`. */
+export function startUpstream(
+  name: string,
+  [file, ...args]: readonly [string, ...string[]],
+  environment: Record<string, string>,
+): Promise<string> {
+  const child = spawn(file, args, {
+    cwd: join(examples, name),
+    env: { PATH: process.env.PATH ?? '', PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  running.add(child)
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  let output = ''
+  const look = (chunk: Buffer) => {
+    output += chunk
+    const host = /listening on http:\/\/([^/\s]+)/.exec(output)?.[1]
+    if (host) resolve(host.replace('localhost', '127.0.0.1'))
+  }
+  child.stdout.on('data', look)
+  child.stderr.on('data', look)
+  child.once('exit', () => reject(new Error(`${name} ended: ${output}`)))
+  return promise
+}
+
+/** Real Nginx with what `audittrail nginx` prints. */
+export async function startSite(service: string, args: readonly string[]): Promise<Nginx> {
+  const port = await freePort()
+  const place = ['--server-name', 'localhost', '--listen', `127.0.0.1:${port}`, '--service', service]
+  const { code, stdout, stderr } = await run(['nginx', ...place, ...args])
+  if (code !== 0) throw new Error(stderr)
+  const directory = mkdtempSync(join(tmpdir(), 'audittrail-site-'))
+  return startNginxSite(stdout.replace('proxy_cache_path /run/', `proxy_cache_path ${directory}/`), port)
+}
