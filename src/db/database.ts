@@ -7,6 +7,7 @@ import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } 
 import type { Pool, PoolState } from './pool.ts'
 import { type SessionStatements, sessionStatements } from './sessions.ts'
 import { type UserStatements, userStatements } from './users.ts'
+import { type UserTransferStatements, userTransferStatements } from './userTransfer.ts'
 
 /** One set of statements per noun. */
 interface Statements {
@@ -19,6 +20,7 @@ interface Statements {
 
 /** The database as the rest of the product sees it. Everything throws AppError only. */
 export interface Database extends Statements {
+  readonly userTransfer: UserTransferStatements
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
   pool(): PoolState
@@ -59,6 +61,8 @@ export function openDatabase(pool: Pool): Database {
       listKeys: () => pool.read((connection) => statementsOf(connection).keys.listKeys()),
       resetKeys: (...reset) => pool.run((connection) => statementsOf(connection).keys.resetKeys(...reset), 'unlimited'),
     },
+    // Each takes as long as it takes, and has its connection to itself.
+    userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
     migrate: () => pool.run(({ client }) => migrate(client), 'unlimited'),
     pool: pool.state,

@@ -18,6 +18,7 @@ export interface Pool {
    */
   read<T>(work: Work<T>): Promise<T>
   state(): PoolState
+  readonly kind: DatabaseTarget['kind']
   close(): Promise<void>
 }
 
@@ -215,6 +216,7 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
   return {
     run: (work, limit) => submit(others, work, false, limit === 'unlimited' ? undefined : operationLimit),
     read: (work) => submit(reads, work, true, operationLimit),
+    kind: target.kind,
     state: () => ({
       connections: places.filter(({ seat }) => seat).length,
       waiting: lines.reduce((sum, { waiting }) => sum + waiting.length, 0),

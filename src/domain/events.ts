@@ -64,6 +64,15 @@ export type AuthenticationEvent =
   | { readonly event: 'key.retired'; readonly kid: string | null; readonly algorithm: string }
   | { readonly event: 'key.reset'; readonly ended: number; readonly by: string }
   | { readonly event: 'secret_key.changed'; readonly reencrypted: number }
+  | {
+      readonly event: 'users.imported'
+      readonly by: string
+      readonly imported: number
+      readonly skipped: number
+      readonly administrators: number
+    }
+  /** With every hash: whoever has the file can guess at passwords. */
+  | { readonly event: 'users.exported'; readonly by: string; readonly exported: number }
 
 type Address = string | undefined
 

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { readForeignHash, withoutDjangoPrefix } from './foreignHashes.ts'
+import { bcryptShare, type KnownHash } from './hashSpelling.ts'
 
 /** Cost of one argon2id hash (RFC 9106): memory in KiB, passes. The parallelism of Bun.password is 1. */
 export interface HashCost {
@@ -22,10 +24,10 @@ export type Verdict = 'right' | 'wrong' | 'unusable'
 
 /** Whether the password belongs to the hash. A verdict that refuses somebody is to be followed by `payInFull`. */
 export async function verifyPassword(password: string, hash: string | undefined): Promise<Verdict> {
-  if (hash === undefined || !isBearable(hash)) return 'unusable'
-  const text = normalized(password)
+  const known = hash === undefined ? undefined : readHash(hash)
+  if (!known) return 'unusable'
   try {
-    return (await Bun.password.verify(hash.startsWith('$2') ? cutForBcrypt(text) : text, hash)) ? 'right' : 'wrong'
+    return (await known.verify(normalized(password))) ? 'right' : 'wrong'
   } catch {
     // Looks like a hash and is none.
     return 'unusable'
@@ -42,7 +44,8 @@ export async function payInFull(
   verdict: Verdict,
   cost: HashCost,
 ): Promise<void> {
-  const paid = hash === undefined || verdict === 'unusable' ? 0 : workOf(hash) / argon2Work(cost)
+  const share = hash === undefined || verdict === 'unusable' ? 0 : (readHash(hash)?.share ?? 0)
+  const paid = (share * argon2Work(yardstick)) / argon2Work(cost)
   if (paid >= 1) return
   const memoryKib = Math.round(cost.memoryKib * (1 - paid) ** (1 / memoryExponent))
   if (memoryKib < smallestDecoyKib) return
@@ -55,8 +58,18 @@ export async function payInFull(
  * of the fingers.
  */
 export function isOutdated(hash: string, password: string, { memoryKib, timeCost }: HashCost): boolean {
-  if (hash.startsWith('$2') && Buffer.byteLength(normalized(password)) > bcryptBytes) return false
+  if (withoutDjangoPrefix(hash).startsWith('$2') && Buffer.byteLength(normalized(password)) > bcryptBytes) return false
   return !hash.startsWith(`$argon2id$v=19$m=${memoryKib},t=${timeCost},p=1$`)
+}
+
+/** A hash as one to verify against; undefined where it is no hash that we know, or dearer than we compute. */
+export function readHash(hash: string): KnownHash | undefined {
+  const plain = withoutDjangoPrefix(hash)
+  if (!isBearable(plain)) return readForeignHash(hash)
+  return {
+    verify: (text) => Bun.password.verify(plain.startsWith('$2') ? cutForBcrypt(text) : text, plain),
+    share: workOf(plain) / argon2Work(yardstick),
+  }
 }
 
 /** 32 characters, so that a byte falls on each equally often; none that is taken for another. */
@@ -84,11 +97,11 @@ function decoyHash({ memoryKib, timeCost }: HashCost): string {
 }
 
 /**
- * Time grows a little faster than memory, which leaves the caches: measured from 8 to 64 MiB. bcrypt of cost 10 takes 0.61 of the
- * time of argon2id with 64 MiB and two passes, and each step of cost twice that.
+ * Time grows a little faster than memory, which leaves the caches: measured from 8 to 64 MiB. What a hash of another kind costs
+ * is measured against the yardstick.
  */
 const memoryExponent = 1.1
-const bcryptShare = 0.61
+const yardstick: HashCost = { memoryKib: 65_536, timeCost: 2 }
 const smallestDecoyKib = 64
 
 function argon2Work({ memoryKib, timeCost }: HashCost): number {
@@ -98,7 +111,7 @@ function argon2Work({ memoryKib, timeCost }: HashCost): number {
 /** How long a hash takes to verify, in the unit of `argon2Work`. */
 function workOf(hash: string): number {
   const bcrypt = bcryptCostOf(hash)
-  if (bcrypt !== undefined) return bcryptShare * 2 ** (bcrypt - 10) * argon2Work({ memoryKib: 65_536, timeCost: 2 })
+  if (bcrypt !== undefined) return bcryptShare(bcrypt) * argon2Work(yardstick)
   const argon2 = argon2ParametersOf(hash)
   return argon2 ? argon2Work(argon2) : 0
 }

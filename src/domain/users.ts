@@ -151,7 +151,8 @@ function requireGoodFields(given: Partial<Pick<UserDraft, 'username' | 'full_nam
   if (first) throw new AppError('invalid_fields', `The field ${first.field} ${first.message}.`, { fields })
 }
 
-function* faultsOf(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): Generator<FieldError> {
+/** Everything that is wrong with what is given; the rules are the same for HTTP, command line and import. */
+export function* faultsOf(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): Generator<FieldError> {
   if (given.username !== undefined && !username.test(given.username)) {
     yield { field: 'username', message: 'takes 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -' }
   }
