@@ -1,16 +1,19 @@
 import { chmodSync, rmSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
 import type { Deps } from '../domain/deps.ts'
-import { AppError, type ErrorCode } from '../error.ts'
-import { describeError } from '../log.ts'
+import { AppError } from '../error.ts'
+import { type Refusal, refusalOf, socketPath } from './controlSocket.ts'
+import { streamedOperations } from './controlStreams.ts'
 import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 
-/** Longest path of a unix socket that every system takes (sockaddr_un). */
-const longestSocketPath = 103
+/**
+ * A file of users is as long as it is, and what is asked for takes as long as it takes. Bun's types have no `idleTimeout` for a
+ * unix socket; Bun has, of ten seconds.
+ */
+const patience: object = { maxRequestBodySize: Number.MAX_SAFE_INTEGER, idleTimeout: 0 }
 
 interface Answer {
   readonly output?: unknown
-  readonly refusal?: { readonly code: ErrorCode; readonly message: string }
+  readonly refusal?: Refusal
 }
 
 /**
@@ -36,7 +39,12 @@ export function listenForCommands(dataDirectory: string, deps: Deps): () => Prom
 function listenAt(path: string, deps: Deps): Bun.Server<undefined> | undefined {
   try {
     rmSync(path, { force: true })
-    const server = Bun.serve({ unix: path, development: false, fetch: (request) => answer(deps, request) })
+    const server = Bun.serve({
+      unix: path,
+      development: false,
+      fetch: (request) => answer(deps, request),
+      ...patience,
+    })
     chmodSync(path, 0o600)
     return server
   } catch (error) {
@@ -57,6 +65,7 @@ function removeQuietly(path: string): void {
 
 async function answer(deps: Deps, request: Request): Promise<Response> {
   const name = new URL(request.url).pathname.slice(1)
+  if (Object.hasOwn(streamedOperations, name)) return streamedOperations[name]?.(deps, request) as Response
   if (!Object.hasOwn(operations, name))
     return Response.json({
       refusal: { code: 'not_found', message: `The server is of another version: it has no ${name}.` },
@@ -65,13 +74,7 @@ async function answer(deps: Deps, request: Request): Promise<Response> {
     const operation = operations[name as OperationName] as (deps: Deps, input: unknown) => Promise<unknown>
     return Response.json({ output: (await operation(deps, await request.json())) ?? null } satisfies Answer)
   } catch (error) {
-    if (!(error instanceof AppError)) {
-      deps.log.error('control.failed', { operation: name, ...describeError(error) })
-      return Response.json({
-        refusal: { code: 'internal', message: 'The server could not do that; its log says more.' },
-      } satisfies Answer)
-    }
-    return Response.json({ refusal: { code: error.code, message: error.message } } satisfies Answer)
+    return Response.json({ refusal: refusalOf(deps, name, error) } satisfies Answer)
   }
 }
 
@@ -92,9 +95,4 @@ export async function askServer<Name extends OperationName>(
   const { output, refusal } = (await response.json()) as Answer
   if (refusal) throw new AppError(refusal.code, refusal.message)
   return { output: output as OperationOutput<Name> }
-}
-
-function socketPath(dataDirectory: string): string | undefined {
-  const path = join(resolve(dataDirectory), 'control.sock')
-  return [path, relative(process.cwd(), path)].find((candidate) => Buffer.byteLength(candidate) <= longestSocketPath)
 }

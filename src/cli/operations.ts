@@ -30,7 +30,8 @@ export interface UserSettings {
   readonly is_active?: boolean
 }
 
-const actor = 'command line'
+/** Who administers by command line, for the trail. */
+export const actor = 'command line'
 const pageSize = 500
 
 /**

@@ -6,8 +6,10 @@ import { version } from '../version.ts'
 import { blockCommands } from './block.ts'
 import type { Arguments, Command, ExitCode, Surroundings } from './command.ts'
 import { config } from './config.ts'
+import { exportCommand } from './export.ts'
 import { healthcheck } from './healthcheck.ts'
 import { commandHelp, helpText } from './help.ts'
+import { importCommand } from './import.ts'
 import { keyCommands } from './key.ts'
 import { parseLine } from './line.ts'
 import { migrate } from './migrate.ts'
@@ -26,6 +28,8 @@ const commands: readonly Command[] = [
   ...sessionCommands,
   ...blockCommands,
   ...keyCommands,
+  importCommand,
+  exportCommand,
   healthcheck,
   config,
   openapi,

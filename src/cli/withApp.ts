@@ -46,12 +46,7 @@ export async function perform<Name extends OperationName>(
 ): Promise<OperationOutput<Name>> {
   const answer = await askHolder(surroundings, name, input)
   if (answer !== undefined) return answer
-  if (!hasDatabase(surroundings.config)) {
-    throw new AppError(
-      'refused',
-      `There is no database in DATA_DIR ${JSON.stringify(surroundings.config.dataDir)}: start the server there once, or set DATA_DIR or DATABASE_URL as the server has them.`,
-    )
-  }
+  requireDatabase(surroundings.config)
   return withApp(surroundings, async (app) => {
     await prepareDatabase(app)
     const operation = operations[name] as (
@@ -60,4 +55,13 @@ export async function perform<Name extends OperationName>(
     ) => Promise<OperationOutput<Name>>
     return operation(app.deps, input)
   })
+}
+
+/** Throws `refused` where a command would make a database by being started in the wrong place. */
+export function requireDatabase(config: Surroundings['config']): void {
+  if (hasDatabase(config)) return
+  throw new AppError(
+    'refused',
+    `There is no database in DATA_DIR ${JSON.stringify(config.dataDir)}: start the server there once, or set DATA_DIR or DATABASE_URL as the server has them.`,
+  )
 }

@@ -1,7 +1,7 @@
 import type { TransactionSql } from 'postgres'
 import { AppError } from '../error.ts'
 import type { Client } from './connection.ts'
-import { guardedWithoutDeadline, violatedConstraint } from './failure.ts'
+import { guarded, violatedConstraint } from './failure.ts'
 
 /** A user on the way in. `place` is where in the file; ids and times that are null are made. */
 export interface StagedUser {
@@ -86,7 +86,7 @@ export function stagingIn(
 
   return {
     add: (users) =>
-      guardedWithoutDeadline(async () => {
+      guarded(async () => {
         if (users.length === 0) return []
         const refused = await session.unsafe(addSql, [JSON.stringify(users)], { prepare: true })
         const clashes: Clash[] = []
@@ -107,7 +107,7 @@ export function stagingIn(
       }),
 
     insertUsers: () =>
-      guardedWithoutDeadline(async () => {
+      guarded(async () => {
         try {
           return await atOnce((transaction) => insertStaged(transaction, table))
         } catch (error) {

@@ -25,8 +25,8 @@ export interface BadRecord {
 }
 
 export interface ImportReport {
-  /** Users who went in, or of a dry run would. */
-  readonly imported: number
+  /** Users who went in; of a dry run would have, and where bad ones were not to be skipped could have. */
+  readonly good: number
   readonly bad: number
   /** Records that are no people. */
   readonly passedOver: number
@@ -49,26 +49,15 @@ export async function importUsers(
   options: ImportOptions,
   report: (bad: BadRecord) => Promise<void> | void,
 ): Promise<ImportReport> {
+  const goesIn = ({ bad }: ImportReport) => !options.isDryRun && (bad === 0 || options.skipsBad)
   const totals = await deps.database.userTransfer.withStaging(async (staging) => {
     const staged = await stageAll(staging, source, options, report)
-    const goesIn = !options.isDryRun && (staged.bad === 0 || options.skipsBad)
-    if (goesIn) await staging.insertUsers()
+    if (goesIn(staged)) await staging.insertUsers()
     return staged
   })
-  const { bad, administrators } = totals
-  const isRefused = bad > 0 && !options.skipsBad
-  const imported = isRefused ? 0 : totals.good
-  if (!options.isDryRun && imported > 0)
-    record(deps, { event: 'users.imported', by, imported, skipped: bad, administrators })
-  return { imported, bad, passedOver: totals.passedOver, withoutPassword: totals.withoutPassword, administrators }
-}
-
-interface Totals {
-  readonly good: number
-  readonly bad: number
-  readonly passedOver: number
-  readonly withoutPassword: number
-  readonly administrators: number
+  const { good: imported, bad: skipped, administrators } = totals
+  if (goesIn(totals) && imported > 0) record(deps, { event: 'users.imported', by, imported, skipped, administrators })
+  return totals
 }
 
 async function stageAll(
@@ -76,7 +65,7 @@ async function stageAll(
   source: AsyncIterable<Uint8Array>,
   options: ImportOptions,
   report: (bad: BadRecord) => Promise<void> | void,
-): Promise<Totals> {
+): Promise<ImportReport> {
   const totals = { good: 0, bad: 0, passedOver: 0, withoutPassword: 0, administrators: 0 }
   let batch = emptyBatch()
   const read = batchReader(options)

@@ -59,7 +59,7 @@ function strangeField(name: string): string {
   if (name === 'password')
     return 'has a password in plain text, which is not taken: give its hash as hashed_password, or make the user with "audittrail user add"'
   const shown = JSON.stringify(name.slice(0, 50))
-  return `has a field ${shown} that means nothing here (there are ${nativeFields.join(', ')})`
+  return `has a field ${shown}, which means nothing here`
 }
 
 /** What will be stored; undefined where the record has no such field. A null or empty one is a user without a password. */

@@ -1,0 +1,60 @@
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { AppError } from '../error.ts'
+
+/** A file that is there when it is whole, and not before. */
+export interface Output {
+  write(text: string): void
+  finish(): void
+  /** Leaves nothing behind of what was not finished. */
+  abandon(): void
+}
+
+/** A new file for its owner alone (0600), or standard output for `-`. Throws `refused`; another one is replaced if `replaces`. */
+export function openOutput(path: string, replaces: boolean, stdout: (text: string) => void): Output {
+  if (path === '-') return { write: stdout, finish: () => {}, abandon: () => {} }
+  const refuseOther = () => {
+    if (!replaces && existsSync(path))
+      throw new AppError('refused', `The file ${JSON.stringify(path)} is there already: --force replaces it.`)
+  }
+  refuseOther()
+  const partial = `${path}.${process.pid}.partial`
+  const attempt = <T>(work: () => T): T => {
+    try {
+      return work()
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      throw new AppError('refused', `The file ${JSON.stringify(path)} cannot be written (${code}).`)
+    }
+  }
+  const descriptor = attempt(() => openSync(partial, 'wx', 0o600))
+  let isOpen = true
+  const close = () => {
+    if (isOpen) closeSync(descriptor)
+    isOpen = false
+  }
+  const leave = () => rmSync(partial, { force: true })
+  // A signal that ends the process runs no `finally`.
+  const end = () => {
+    leave()
+    process.exit(1)
+  }
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  for (const signal of signals) process.once(signal, end)
+  return {
+    write: (text) => {
+      const bytes = Buffer.from(text)
+      for (let written = 0; written < bytes.length; ) written += attempt(() => writeSync(descriptor, bytes, written))
+    },
+    finish: () => {
+      attempt(() => fsyncSync(descriptor))
+      close()
+      refuseOther()
+      attempt(() => renameSync(partial, path))
+    },
+    abandon: () => {
+      close()
+      leave()
+      for (const signal of signals) process.off(signal, end)
+    },
+  }
+}
