@@ -33,13 +33,14 @@ export function readUser(fields: Fields): ReadUser {
     return value ?? fallback
   }
   for (const name of Object.keys(fields)) if (!nativeFields.includes(name)) faults.push(strangeField(name))
-  const given = (name: string) => (Object.hasOwn(fields, name) ? (fields[name] ?? undefined) : undefined)
+  const given = (name: string) =>
+    Object.hasOwn(fields, name) && fields[name] !== null && fields[name] !== '' ? fields[name] : undefined
 
   const username = or(textOf(given('username')), 'has no username', '')
   const user = {
     id: or(idOf(given('id')), 'id is no UUID', null),
     username,
-    full_name: or(textOf(given('full_name') ?? username), 'full_name is no text', ''),
+    full_name: or(textOf(given('full_name') ?? (username || '-')), 'full_name is no text', ''),
     hashed_password: or(hashOf(fields, faults), 'has no hashed_password', ''),
     is_active: or(booleanOf(given('is_active') ?? true), 'is_active is neither true nor false', true),
     roles: or(rolesOf(given('roles') ?? []), 'roles is no list of words', []),
@@ -78,7 +79,7 @@ function hashOf(fields: Fields, faults: string[]): string | undefined {
 }
 
 function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
+  return typeof value === 'string' ? value : undefined
 }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i

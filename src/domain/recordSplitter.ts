@@ -70,12 +70,17 @@ function lines(): Scanner {
   return { step: (byte) => (byte === lineFeed ? 'end' : 'inside'), end: () => {} }
 }
 
-/** A line break within quotation marks belongs to the record; not where the record has grown past all reason. */
+/**
+ * A line break within quotation marks belongs to the record; not where the record has grown past all reason. A mark opens at
+ * the beginning of a field, and behind one that closes: a stray one elsewhere costs its own record alone.
+ */
 function quotedLines(): Scanner {
   let isQuoted = false
+  let last = lineFeed
   return {
     step: (byte, size) => {
-      if (byte === quote) isQuoted = !isQuoted
+      if (byte === quote) isQuoted = !isQuoted && [comma, lineFeed, quote].includes(last)
+      last = byte
       if (byte !== lineFeed || (isQuoted && size <= longestRecord)) return 'inside'
       isQuoted = false
       return 'end'
