@@ -44,15 +44,17 @@ function opened(path: string): number {
 
 /** The same, until the process is told to end: then reading fails, and what depends on it is undone. A second signal ends it at once. */
 export async function* interruptible(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const { promise: interrupted, reject } = Promise.withResolvers<never>()
-  interrupted.catch(() => {})
+  let reject: (error: AppError) => void = () => {}
   const interrupt = () => reject(new AppError('refused', 'Interrupted: nothing went in.'))
   const signals = ['SIGINT', 'SIGTERM'] as const
   for (const signal of signals) process.once(signal, interrupt)
   const iterator = chunks[Symbol.asyncIterator]()
   try {
     for (;;) {
-      const { value, done } = await Promise.race([iterator.next(), interrupted])
+      // One for each chunk: a promise that outlives them all would hold on to every one that it raced with.
+      const interrupted = Promise.withResolvers<never>()
+      reject = interrupted.reject
+      const { value, done } = await Promise.race([iterator.next(), interrupted.promise])
       if (done) return
       yield value
     }
