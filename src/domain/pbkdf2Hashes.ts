@@ -1,6 +1,6 @@
 import { pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { bytesOfBase64, bytesOfHex, phcField, type KnownHash } from './hashSpelling.ts'
+import { bytesOfBase64, bytesOfHex, type KnownHash, phcField } from './hashSpelling.ts'
 
 type Digest = 'sha1' | 'sha256' | 'sha512'
 

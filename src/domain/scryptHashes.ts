@@ -1,5 +1,5 @@
 import { createCipheriv, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
-import { bytesOfBase64, bytesOfHex, phcField, type KnownHash } from './hashSpelling.ts'
+import { bytesOfBase64, bytesOfHex, type KnownHash, phcField } from './hashSpelling.ts'
 
 /** The cost of one scrypt key (RFC 7914 §2): N, r, p. */
 export interface ScryptCost {

@@ -82,6 +82,10 @@ describe('a refusal', async () => {
     ['a hash of 19 MiB', await hashPassword('right', { memoryKib: 19_456, timeCost: 2 })],
     ['a hash of one pass', await hashPassword('right', { memoryKib: 65_536, timeCost: 1 })],
     ['a cheap bcrypt', await Bun.password.hash('right', { algorithm: 'bcrypt', cost: 8 })],
+    ["Django's PBKDF2 of 2021", `pbkdf2_sha256$260000$salt$${'A'.repeat(43)}=`],
+    ["Keycloak's PBKDF2", `$pbkdf2-sha512$210000$c2FsdA$${'A'.repeat(86)}`],
+    ["Django's scrypt", `scrypt$16384$salt$8$1$${'A'.repeat(86)}==`],
+    ["Django's bcrypt over SHA-256", `bcrypt_sha256$$2b$09$${'a'.repeat(53)}`],
   ])('of %s is as much work as one of a hash of today', async (_what, hash) => {
     const [expected = 0, work = 0] = await worksOf(
       () => refuse(hashOfToday),
