@@ -44,8 +44,13 @@ function opened(path: string): number {
 
 /** The same, until the process is told to end: then reading fails, and what depends on it is undone. A second signal ends it at once. */
 export async function* interruptible(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const refusal = new AppError('refused', 'Interrupted: nothing went in.')
+  let isInterrupted = false
   let reject: (error: AppError) => void = () => {}
-  const interrupt = () => reject(new AppError('refused', 'Interrupted: nothing went in.'))
+  const interrupt = () => {
+    isInterrupted = true
+    reject(refusal)
+  }
   const signals = ['SIGINT', 'SIGTERM'] as const
   for (const signal of signals) process.once(signal, interrupt)
   const iterator = chunks[Symbol.asyncIterator]()
@@ -54,6 +59,7 @@ export async function* interruptible(chunks: AsyncIterable<Uint8Array>): AsyncGe
       // One for each chunk: a promise that outlives them all would hold on to every one that it raced with.
       const interrupted = Promise.withResolvers<never>()
       reject = interrupted.reject
+      if (isInterrupted) throw refusal
       const { value, done } = await Promise.race([iterator.next(), interrupted.promise])
       if (done) return
       yield value
