@@ -5,10 +5,13 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import postgres from 'postgres'
 import { accessToken, run, type Server, serve } from '../binary/binary.ts'
+import { hasCurl } from '../binary/seedContract.ts'
 import { createDatabase } from '../postgresql.ts'
-import { freePort } from '../postgresqlServer.ts'
+import { freePort, startServer } from '../postgresqlServer.ts'
+import { hasProgram } from '../requirements.ts'
 import { faultOf, hasNginx, type Nginx, startNginxSite, writeSite } from './nginx.ts'
 
+const hasOpenssl = hasProgram('openssl', 'openssl')
 const password = 'a long enough pass phrase'
 
 /** What the command prints; its cache lies where a test that is not root may write. */
@@ -102,7 +105,7 @@ describe.skipIf(!hasNginx)('what it prints', () => {
     expect(faultOf(writeSite(await print(args)))).toBeUndefined()
   })
 
-  test('satisfies nginx -t with a certificate, and with a second site beside it', async () => {
+  test.skipIf(!hasOpenssl)('satisfies nginx -t with a certificate, and with a second site beside it', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'audittrail-tls-'))
     const [certificate, key] = [join(directory, 'chain.pem'), join(directory, 'key.pem')]
     const openssl = ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
@@ -162,7 +165,7 @@ function roles(count: number): string {
   return Array.from({ length: count }, (_, at) => `${'r'.repeat(29)}-${at}`).join(',')
 }
 
-describe.skipIf(!hasNginx).each([
+describe.skipIf(!(hasNginx && hasCurl)).each([
   ['/api', {}],
   ['', { BASE_PATH: '' }],
 ] as const)('behind real Nginx, BASE_PATH %p', (_basePath, environment) => {
@@ -366,3 +369,34 @@ test.skipIf(!hasNginx)(
     echo.stop()
   },
 )
+
+test.skipIf(!hasNginx)('a database that is stopped, or frozen, opens nothing: 503', async () => {
+  const database = await startServer()
+  const environment = { DATABASE_URL: database.url, SECRET_KEY: 'k'.repeat(32), ADMIN_PASSWORD: password }
+  const server = await serve({ environment: { ...environment, TRUSTED_PROXIES: '127.0.0.1' } })
+  const token = await accessToken(server.url, 'admin', password)
+  const echo = serveEcho()
+  const port = await freePort()
+  const place = [
+    '--server-name',
+    'localhost',
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--service',
+    new URL(server.origin).host,
+  ]
+  const nginx = await startNginxSite(await print([...place, '--upstream', `/a=http://${echo.host}`]), port)
+  const ask = async () => (await fetch(`${nginx.origin}/a`, { headers: { authorization: `Bearer ${token}` } })).status
+  expect(await ask()).toBe(200)
+  const frozen = [...database.backends(), database.processId()]
+  for (const id of frozen) process.kill(id, 'SIGSTOP')
+  expect(await ask()).toBe(503)
+  for (const id of frozen) process.kill(id, 'SIGCONT')
+  await database.halt('immediate')
+  expect([await ask(), await ask()]).toEqual([503, 503])
+  expect(echo.asked()).toBe(1)
+  await nginx.stop()
+  await server.stop()
+  echo.stop()
+  await database.stop()
+})
