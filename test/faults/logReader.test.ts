@@ -22,6 +22,7 @@ async function serveInto(options: { stderrToo: boolean }): Promise<Stalled> {
     env: { PATH: process.env.PATH ?? '', HOST: '127.0.0.1', PORT: '0', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  const closed = once(child, 'close')
   let [output, stderr] = ['', '']
   child.stdout.on('data', (chunk) => {
     output += chunk
@@ -44,10 +45,19 @@ async function serveInto(options: { stderrToo: boolean }): Promise<Stalled> {
       process.kill(pidOf('audittrail'), 'SIGTERM')
       while (await isRunning(pidOf('audittrail'))) await Bun.sleep(20)
       const milliseconds = performance.now() - started
-      process.kill(pidOf('cat'), 'SIGCONT')
-      const [code] = await once(child, 'close')
+      wake(pidOf('cat'))
+      const [code] = await closed
       return { code, milliseconds, stderr }
     },
+  }
+}
+
+/** A reader that reads has ended with what it read from. */
+function wake(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 
