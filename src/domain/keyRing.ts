@@ -44,7 +44,7 @@ export interface KeyRing {
   requireSigner(): Promise<Signer>
   /** The public keys that verify, the ones to come included. */
   listPublicKeys(): Promise<readonly PublicJwk[]>
-  /** For a `kid` that is not known: reads the keys, but not when that was done a moment ago, however many ask. */
+  /** For a `kid` that is not known: reads the keys, or waits for who does; but not when that was done a moment ago. */
   look(): Promise<void>
   refresh(): Promise<void>
   /** Reads the keys every few seconds in the background; answers how to stop it. */
@@ -131,7 +131,8 @@ export function createKeyRing(deps: Deps): KeyRing {
       if (Math.abs(now - lookedAt) >= lookInterval) {
         lookedAt = now
         await refresh()
-      } else if (failure !== undefined) throw failure
+      } else if (underWay) await underWay
+      else if (failure !== undefined) throw failure
     },
     follow: () => {
       const timer = setInterval(() => refresh().catch(() => {}), pollInterval)

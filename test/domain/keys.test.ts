@@ -63,6 +63,17 @@ describe.each(databaseKinds)('keys on %s', (kind) => {
       expect(await Promise.all(tokens.map((token) => replica.me(token)))).toEqual(Array(6).fill(200))
   })
 
+  test.each(['HS256', 'EdDSA'] as const)(
+    'a replica that has just begun to listen turns nobody away, however many come at once with %s',
+    async (algorithm) => {
+      const application = await open(kind, { algorithm })
+      const token = await application.accessToken()
+      const replica = openReplica(application)
+      const statuses = await Promise.all(Array.from({ length: 5 }, () => replica.me(token)))
+      expect(statuses).toEqual(Array(5).fill(200))
+    },
+  )
+
   test('a rotation publishes the next key, signs with it a minute later, and lets the old one go when its tokens are gone', async () => {
     const application = await open(kind, { algorithm: 'EdDSA' })
     const { clock } = application
