@@ -183,9 +183,11 @@ describe('a storm of logins', () => {
       PASSWORD_MEMORY_KIB: '19456',
     }
     const server = await serve({ environment })
-    const answers = await Promise.all(Array.from({ length: 150 }, () => login(server.url, 'admin', good)))
+    const answers = await Promise.all(Array.from({ length: 400 }, () => login(server.url, 'admin', good)))
     const refused = answers.filter(({ status }) => status === 503)
-    expect(refused.length).toBeGreaterThanOrEqual(49)
+    // A hundred and one have a place; of the rest some find one that has become free while they were on their way.
+    expect(refused.length).toBeGreaterThan(100)
+    expect(refused.length).toBeLessThanOrEqual(299)
     expect(await refused[0]?.json()).toMatchObject({ type: 'urn:audittrail:problem:overloaded' })
     await server.stop()
   })
