@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism, setPriority } from 'node:os'
 
 /** As nice(1) counts: 0 is usual, 19 yields to everybody. */
-const niceness = 10
+const niceness = 19
 
 /**
  * Lets the threads in which password hashes are computed yield to the one that answers requests: a request that only reads must
