@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'unsupported_grant_type'
   | 'invalid_credentials'
   | 'invalid_grant'
+  | 'invalid_client'
   | 'not_authenticated'
   | 'invalid_token'
   | 'password_change_required'

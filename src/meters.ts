@@ -19,6 +19,10 @@ export type LoginOutcome = (typeof loginOutcomes)[number]
 export const refreshOutcomes = ['succeeded', 'invalid', 'replayed', 'unavailable', 'failed'] as const
 export type RefreshOutcome = (typeof refreshOutcomes)[number]
 
+/** What becomes of an API key that is shown. `scope` is a good key at a door that it does not open. */
+export const apiKeyOutcomes = ['accepted', 'malformed', 'unknown', 'expired', 'scope'] as const
+export type ApiKeyOutcome = (typeof apiKeyOutcomes)[number]
+
 /** Why the database did not do what it was asked to: `unavailable` may pass, `refused` only a person can mend. */
 export const databaseFailures = ['unavailable', 'refused'] as const
 export type DatabaseFailure = (typeof databaseFailures)[number]
@@ -30,6 +34,7 @@ export interface Meters {
   answered(route: string, method: string, status: number, seconds: number): void
   login(outcome: LoginOutcome): void
   refresh(outcome: RefreshOutcome): void
+  apiKey(outcome: ApiKeyOutcome): void
   hashWaited(seconds: number): void
   hashTook(seconds: number): void
   databaseFailed(kind: DatabaseFailure): void
@@ -70,6 +75,7 @@ export function createMeters(): Meters {
     answered: countAnswers(metrics),
     login: count('audittrail_logins_total', 'Attempts to sign in.', 'outcome', loginOutcomes),
     refresh: count('audittrail_refreshes_total', 'Refresh tokens that were shown.', 'outcome', refreshOutcomes),
+    apiKey: count('audittrail_api_keys_shown_total', 'API keys that were shown.', 'outcome', apiKeyOutcomes),
     hashWaited: hashWaited.observe,
     hashTook: hashTook.observe,
     databaseFailed: (kind) => {

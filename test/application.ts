@@ -9,6 +9,7 @@ import type { DatabaseTarget } from '../src/db/connection.ts'
 import { openDatabase } from '../src/db/database.ts'
 import { openEmbedded } from '../src/db/embedded.ts'
 import { openPool } from '../src/db/pool.ts'
+import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { createHashing } from '../src/domain/hashing.ts'
 import { prepareKeys } from '../src/domain/keys.ts'
@@ -38,6 +39,8 @@ export interface TestApplication {
   login(username?: string, password?: string): Promise<Response>
   accessToken(username?: string, password?: string): Promise<string>
   me(token: string): Promise<Response>
+  /** The text of an API key that was just made. */
+  apiKey(draft: Omit<ApiKeyDraft, 'name'> & { readonly name?: string }): Promise<string>
   /** Straight to the database, for looking and meddling. */
   sql(query: string): Promise<readonly Record<string, unknown>[]>
   close(): Promise<void>
@@ -119,6 +122,7 @@ export async function openTestApplication(
       return token
     },
     me: (token) => application.call('/auth/me', { headers: { authorization: `Bearer ${token}` } }),
+    apiKey: async (draft) => (await createApiKey(deps, 'test', { name: 'machine', ...draft })).text,
     sql: (query) => pool.run(async ({ client }) => client.unsafe(query)),
     close: async () => {
       await database.close()

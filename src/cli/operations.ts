@@ -1,17 +1,28 @@
+import {
+  type ApiKeyList,
+  createApiKey,
+  dayMilliseconds,
+  listApiKeys,
+  revokeApiKey,
+  revokeApiKeysOf,
+} from '../domain/apiKeys.ts'
 import { type BlockList, liftBlock, liftBlocksOfNetwork, liftBlocksOfUser, listBlocks } from '../domain/blocks.ts'
 import type { Deps } from '../domain/deps.ts'
 import { listKeys } from '../domain/keyList.ts'
 import { type AddedKey, resetKeys, rotateKey } from '../domain/keys.ts'
 import {
+  type PresentedApiKey,
   type PresentedBlock,
   type PresentedSession,
   type PresentedUser,
+  presentApiKey,
   presentBlock,
   presentSession,
   presentUser,
 } from '../domain/presentation.ts'
 import { listSessions, revokeSession } from '../domain/sessions.ts'
 import {
+  type Actor,
   changeUser,
   createUser,
   deleteUser,
@@ -30,8 +41,17 @@ export interface UserSettings {
   readonly is_active?: boolean
 }
 
+export interface ApiKeyRequest {
+  readonly name: string
+  readonly scopes: readonly string[]
+  readonly roles: readonly string[]
+  /** Null: it never expires; undefined: in a year. */
+  readonly days?: number | null
+}
+
 /** Who administers by command line, for the trail. */
 export const actor = 'command line'
+const administrator: Actor = { name: actor, sparesAdministrators: false }
 const pageSize = 500
 
 /**
@@ -47,7 +67,7 @@ export const operations = {
   seed: async (_deps: Deps, _input: object): Promise<boolean> => false,
 
   addUser: async (deps: Deps, draft: UserDraft): Promise<PresentedUser> =>
-    presentMade(await createUser(deps, actor, draft)),
+    presentMade(await createUser(deps, administrator, draft)),
 
   listUsers: async (deps: Deps, { search }: { search?: string }): Promise<readonly PresentedUser[]> => {
     const all: PresentedUser[] = []
@@ -64,7 +84,7 @@ export const operations = {
 
   changeUser: async (deps: Deps, { username, ...change }: UserSettings): Promise<PresentedUser> => {
     const { id } = await requireByName(deps, username)
-    return presentUser(await changeUser(deps, actor, id, change))
+    return presentUser(await changeUser(deps, administrator, id, change))
   },
 
   setPassword: async (
@@ -73,11 +93,11 @@ export const operations = {
   ): Promise<PresentedUser> => {
     const { id } = await requireByName(deps, username)
     const reset = password === undefined ? {} : { password, must_change_password: false }
-    return presentMade(await resetPassword(deps, actor, id, reset))
+    return presentMade(await resetPassword(deps, administrator, id, reset))
   },
 
   removeUser: async (deps: Deps, { username }: { username: string }): Promise<null> => {
-    await deleteUser(deps, actor, (await requireByName(deps, username)).id)
+    await deleteUser(deps, administrator, (await requireByName(deps, username)).id)
     return null
   },
 
@@ -87,7 +107,7 @@ export const operations = {
   },
 
   revokeSessions: async (deps: Deps, { username }: { username: string }): Promise<number> =>
-    endSessionsOf(deps, actor, (await requireByName(deps, username)).id),
+    endSessionsOf(deps, administrator, (await requireByName(deps, username)).id),
 
   listKeys,
 
@@ -99,6 +119,31 @@ export const operations = {
     if (!(await revokeSession(deps, id))) throw new AppError('not_found', 'There is no such living session.')
     return null
   },
+
+  createApiKey: async (deps: Deps, { days, ...draft }: ApiKeyRequest): Promise<PresentedApiKey> => {
+    const expires_at = typeof days === 'number' ? new Date(deps.clock() + days * dayMilliseconds).toISOString() : days
+    const given = expires_at === undefined ? draft : { ...draft, expires_at }
+    const { apiKey, text } = await createApiKey(deps, actor, given)
+    return presentApiKey(apiKey, text)
+  },
+
+  listApiKeys: async (deps: Deps, _input: object): Promise<readonly PresentedApiKey[]> => {
+    const all: PresentedApiKey[] = []
+    let after: ApiKeyList['next']
+    do {
+      const page = await listApiKeys(deps, { limit: pageSize, after })
+      all.push(...page.apiKeys.map((apiKey) => presentApiKey(apiKey)))
+      after = page.next
+    } while (after)
+    return all
+  },
+
+  revokeApiKey: async (deps: Deps, { id }: { id: string }): Promise<number> => {
+    await revokeApiKey(deps, actor, id)
+    return 1
+  },
+
+  revokeApiKeys: (deps: Deps, { name }: { name: string }): Promise<number> => revokeApiKeysOf(deps, actor, name),
 
   listBlocks: async (deps: Deps, _input: object): Promise<readonly PresentedBlock[]> => {
     const all: PresentedBlock[] = []

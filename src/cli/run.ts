@@ -3,6 +3,7 @@ import { AppError } from '../error.ts'
 import { describeError } from '../log.ts'
 import type { Outlet } from '../outlet.ts'
 import { version } from '../version.ts'
+import { apiKeyCommands } from './apikey.ts'
 import { blockCommands } from './block.ts'
 import type { Arguments, Command, ExitCode, Surroundings } from './command.ts'
 import { config } from './config.ts'
@@ -28,6 +29,7 @@ const commands: readonly Command[] = [
   ...sessionCommands,
   ...blockCommands,
   ...keyCommands,
+  ...apiKeyCommands,
   importCommand,
   exportCommand,
   healthcheck,

@@ -1,4 +1,5 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
+import { type ApiKeyStatements, apiKeyStatements } from './apiKeys.ts'
 import { type AttemptStatements, attemptStatements } from './attempts.ts'
 import type { Client, Connection } from './connection.ts'
 import { type InstanceStatements, instanceStatements } from './instance.ts'
@@ -16,6 +17,7 @@ interface Statements {
   readonly attempts: AttemptStatements
   readonly instance: InstanceStatements
   readonly keys: KeyStatements
+  readonly apiKeys: ApiKeyStatements
 }
 
 /** The database as the rest of the product sees it. Everything throws AppError only. */
@@ -35,6 +37,7 @@ function statementsOn({ orm, client }: Connection): Statements {
     attempts: attemptStatements({ client }),
     instance: instanceStatements(orm),
     keys: keyStatements(orm),
+    apiKeys: apiKeyStatements(orm),
   }
 }
 
@@ -54,6 +57,11 @@ export function openDatabase(pool: Pool): Database {
       ...statements.sessions,
       // The question of every request.
       findLiveSession: (key) => pool.read((connection) => statementsOf(connection).sessions.findLiveSession(key)),
+    },
+    apiKeys: {
+      ...statements.apiKeys,
+      // The question of every request of a service.
+      findApiKey: (digest) => pool.read((connection) => statementsOf(connection).apiKeys.findApiKey(digest)),
     },
     keys: {
       ...statements.keys,

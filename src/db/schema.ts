@@ -110,3 +110,40 @@ export const attempts = pgTable(
     index('audittrail_attempts_username').on(sql`lower(${table.username} COLLATE "C")`),
   ],
 )
+
+/** A program that has keys: a name of its own, whose id stays when its keys are changed. */
+export const services = pgTable(
+  'audittrail_services',
+  {
+    id: uuid().primaryKey().defaultRandom(),
+    /** As it was first written; looked up without case through the index below. */
+    name: varchar({ length: 50 }).notNull(),
+    created_at: timestamp({ withTimezone: true }).notNull(),
+  },
+  (table) => [uniqueIndex('audittrail_services_name_lower_unique').on(sql`lower(${table.name} COLLATE "C")`)],
+)
+
+/** What a service shows instead of a password. A row is never changed but for when it was last used; a key that is revoked is deleted. */
+export const apiKeys = pgTable(
+  'audittrail_api_keys',
+  {
+    id: uuid().primaryKey().defaultRandom(),
+    service_id: uuid()
+      .notNull()
+      .references(() => services.id, { onDelete: 'cascade' }),
+    /** SHA-256 of the key, in hexadecimal; the key itself is nowhere in the database. */
+    digest: text().notNull().unique(),
+    /** What it opens here. */
+    scopes: text().array().notNull().default(sql`'{}'`),
+    /** What it opens at services that ask by /auth/verify. */
+    roles: text().array().notNull().default(sql`'{}'`),
+    /** Who made it, as the trail says it. */
+    created_by: text().notNull(),
+    created_at: timestamp({ withTimezone: true }).notNull(),
+    /** NULL: never. */
+    expires_at: timestamp({ withTimezone: true }),
+    /** Written once a minute at most. */
+    last_used_at: timestamp({ withTimezone: true }),
+  },
+  (table) => [index('audittrail_api_keys_service_id').on(table.service_id)],
+)

@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, gte, or, sql } from 'drizzle-orm'
 import type { Connection } from './connection.ts'
 import { guarded } from './failure.ts'
 import { ended, sessions, users } from './schema.ts'
@@ -49,6 +49,15 @@ export interface Rotation {
   /** Milliseconds that it may lie idle, and live at all. */
   readonly idle: number
   readonly lifetime: number
+}
+
+/** A refresh token that is asked about, not used. */
+export type Showing = Pick<Rotation, 'id' | 'generation' | 'now' | 'retryableSince' | 'createdAfter'>
+
+export interface RefreshableSession {
+  readonly user: SessionUser
+  readonly createdAt: Date
+  readonly expiresAt: Date
 }
 
 export interface RotatedSession {
@@ -141,6 +150,30 @@ export function sessionStatements({ orm, client }: Connection) {
         if (!row) return undefined
         const { refresh_generation: generation, expires_at, is_replayed: isReplayed, ...user } = row
         return { user, generation, expiresAt: new Date(expires_at), isReplayed }
+      }),
+
+    /** The session of a refresh token that `rotate` would take now; undefined for all else. Changes nothing. */
+    findRefreshableSession: (shown: Showing): Promise<RefreshableSession | undefined> =>
+      guarded(async () => {
+        const isCurrent = eq(sessions.refresh_generation, shown.generation)
+        const isRetried = and(
+          eq(sessions.refresh_generation, shown.generation + 1),
+          gte(sessions.rotated_at, shown.retryableSince),
+        )
+        const [row] = await orm
+          .select({ user: userColumns, createdAt: sessions.created_at, expiresAt: sessions.expires_at })
+          .from(sessions)
+          .innerJoin(users, eq(users.id, sessions.user_id))
+          .where(
+            and(
+              eq(sessions.id, shown.id),
+              gt(sessions.expires_at, shown.now),
+              gt(sessions.created_at, shown.createdAfter),
+              users.is_active,
+              or(isCurrent, isRetried),
+            ),
+          )
+        return row
       }),
 
     /** Ends one session of a user, or anybody's when no user is named; answers whether it lived. */

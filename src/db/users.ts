@@ -21,8 +21,20 @@ export interface UserChange {
   readonly is_active?: boolean
 }
 
+/** Why a user stays as it is. */
+export type Unchanged = 'last_administrator' | 'spared_administrator'
+
 /** `sort_key` is what the next page begins behind. */
 export type ListedUser = User & { readonly sort_key: string }
+
+export interface PasswordChange {
+  readonly hash: string
+  readonly mustChange: boolean
+  /** Only if this is still the hash. */
+  readonly replacing?: string
+  /** Only if the user is no administrator. */
+  readonly sparesAdministrators?: boolean
+}
 
 export interface UserPage {
   /** The `sort_key` that the page begins behind. */
@@ -95,10 +107,10 @@ export function userStatements(orm: Orm) {
       }),
 
     /**
-     * Changes a user, and ends the sessions of one who is no longer active. `last_administrator` where it would take away the
-     * last active one; `undefined` where there is no such user.
+     * Changes a user, and ends the sessions of one who is no longer active. Not where it would take away the last active
+     * administrator, or the user is one and they are spared; `undefined` where there is no such user.
      */
-    updateUser: (id: string, change: UserChange): Promise<User | 'last_administrator' | undefined> =>
+    updateUser: (id: string, change: UserChange, sparesAdministrators = false): Promise<User | Unchanged | undefined> =>
       guarded(() =>
         orm.transaction(async (transaction) => {
           const staysAdministrator = change.roles?.includes('admin') !== false && change.is_active !== false
@@ -107,9 +119,15 @@ export function userStatements(orm: Orm) {
           const [row] = await transaction
             .update(users)
             .set(values)
-            .where(and(eq(users.id, id), staysAdministrator ? undefined : anotherAdministratorThan(id)))
+            .where(
+              and(
+                eq(users.id, id),
+                staysAdministrator ? undefined : anotherAdministratorThan(id),
+                spared(sparesAdministrators),
+              ),
+            )
             .returning()
-          if (!row) return (await isThere(transaction, id)) ? 'last_administrator' : undefined
+          if (!row) return whyUnchanged(transaction, id, sparesAdministrators)
           if (!row.is_active)
             await transaction.update(sessions).set({ expires_at: ended }).where(eq(sessions.user_id, id))
           return row
@@ -122,17 +140,23 @@ export function userStatements(orm: Orm) {
      */
     updatePassword: (
       id: string,
-      password: { readonly hash: string; readonly mustChange: boolean; readonly replacing?: string },
+      password: PasswordChange,
       now: Date,
       ownSession?: string,
     ): Promise<number | undefined> =>
       guarded(() =>
         orm.transaction(async (transaction) => {
-          const { hash, mustChange, replacing } = password
+          const { hash, mustChange, replacing, sparesAdministrators = false } = password
           const rows = await transaction
             .update(users)
             .set({ hashed_password: hash, must_change_password: mustChange })
-            .where(and(eq(users.id, id), replacing === undefined ? undefined : eq(users.hashed_password, replacing)))
+            .where(
+              and(
+                eq(users.id, id),
+                replacing === undefined ? undefined : eq(users.hashed_password, replacing),
+                spared(sparesAdministrators),
+              ),
+            )
             .returning({ id: users.id, is_active: users.is_active })
           if (rows.length === 0) return undefined
           if (ownSession !== undefined && !(rows[0]?.is_active && (await isLive(transaction, ownSession, now)))) {
@@ -157,14 +181,14 @@ export function userStatements(orm: Orm) {
           .where(and(eq(users.id, id), eq(users.hashed_password, from)))
       }),
 
-    /** `last_administrator` where it is the last active one; undefined where there is no such user. */
-    deleteUser: (id: string): Promise<User | 'last_administrator' | undefined> =>
+    /** Not the last active administrator, nor any where they are spared; undefined where there is no such user. */
+    deleteUser: (id: string, sparesAdministrators = false): Promise<User | Unchanged | undefined> =>
       guarded(async () => {
         const [row] = await orm
           .delete(users)
-          .where(and(eq(users.id, id), anotherAdministratorThan(id)))
+          .where(and(eq(users.id, id), anotherAdministratorThan(id), spared(sparesAdministrators)))
           .returning()
-        return row ?? ((await isThere(orm, id)) ? 'last_administrator' : undefined)
+        return row ?? whyUnchanged(orm, id, sparesAdministrators)
       }),
   }
 }
@@ -187,6 +211,16 @@ async function isLive(orm: Pick<Orm, 'select'>, id: string, now: Date): Promise<
   return (await orm.select({ id: sessions.id }).from(sessions).where(live).for('update')).length === 1
 }
 
-async function isThere(orm: Pick<Orm, 'select'>, id: string): Promise<boolean> {
-  return (await orm.select({ id: users.id }).from(users).where(eq(users.id, id))).length === 1
+function spared(sparesAdministrators: boolean): SQL | undefined {
+  return sparesAdministrators ? sql`NOT (${isAdministrator})` : undefined
+}
+
+async function whyUnchanged(
+  orm: Pick<Orm, 'select'>,
+  id: string,
+  sparesAdministrators: boolean,
+): Promise<Unchanged | undefined> {
+  const isThere = (await orm.select({ id: users.id }).from(users).where(eq(users.id, id))).length === 1
+  if (!isThere) return undefined
+  return sparesAdministrators ? 'spared_administrator' : 'last_administrator'
 }

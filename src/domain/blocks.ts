@@ -4,7 +4,7 @@ import type { Deps } from './deps.ts'
 import { record } from './events.ts'
 import { networkOf } from './network.ts'
 import { blockedUntil, free, networkFree } from './throttle.ts'
-import { type Actor, requireUser } from './users.ts'
+import { requireUser } from './users.ts'
 
 /** Somebody or something that has to wait before the next attempt to sign in. */
 export interface Block
@@ -36,13 +36,13 @@ export async function listBlocks(
 }
 
 /** Lifts one block, and forgets the failures behind it. Throws `not_found`. */
-export async function liftBlock(deps: Deps, by: Actor, id: string): Promise<void> {
+export async function liftBlock(deps: Deps, by: string, id: string): Promise<void> {
   if (!(await deps.database.attempts.deleteCounter(id))) throw new AppError('not_found', 'There is no such block.')
   record(deps, { event: 'block.lifted', by, block: id, lifted: 1 })
 }
 
 /** Lifts every block of a user, on whatever network. Throws `not_found` where there is no such user. */
-export async function liftBlocksOfUser(deps: Deps, by: Actor, id: string): Promise<number> {
+export async function liftBlocksOfUser(deps: Deps, by: string, id: string): Promise<number> {
   const { username } = await requireUser(deps, id)
   const lifted = await deps.database.attempts.deleteCountersOfUser(username)
   record(deps, { event: 'block.lifted', by, username, lifted })
@@ -50,7 +50,7 @@ export async function liftBlocksOfUser(deps: Deps, by: Actor, id: string): Promi
 }
 
 /** Lifts the block of an address's network, and of each account from there. Throws `not_found` where nothing was counted. */
-export async function liftBlocksOfNetwork(deps: Deps, by: Actor, address: string): Promise<number> {
+export async function liftBlocksOfNetwork(deps: Deps, by: string, address: string): Promise<number> {
   const network = networkOf(address)
   const lifted = await deps.database.attempts.deleteCountersOfNetwork(network)
   if (lifted === 0)

@@ -16,7 +16,7 @@ export interface Deps {
   readonly hashing: Hashing
   readonly settings: DomainSettings
   /** Where the stories count what becomes of them. */
-  readonly meters: Pick<Meters, 'login' | 'refresh' | 'sessionsSwept' | 'failuresSwept'>
+  readonly meters: Pick<Meters, 'login' | 'refresh' | 'apiKey' | 'sessionsSwept' | 'failuresSwept'>
 }
 
 export interface DomainSettings {

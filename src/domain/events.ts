@@ -58,6 +58,8 @@ export type AuthenticationEvent =
       readonly network?: string
       readonly lifted: number
     }
+  /** A service tried to make or change one. */
+  | { readonly event: 'administrator.spared'; readonly by: string }
   | { readonly event: 'administrator.seeded'; readonly username: string }
   | ({ readonly event: 'key.created'; readonly by: string } & KeyFacts)
   | ({ readonly event: 'key.rotated'; readonly from: string; readonly by: string } & KeyFacts)
@@ -70,6 +72,25 @@ export type AuthenticationEvent =
       readonly imported: number
       readonly skipped: number
       readonly administrators: number
+    }
+  | {
+      readonly event: 'api_key.created'
+      readonly api_key: string
+      readonly service: string
+      readonly by: string
+      readonly scopes: readonly string[]
+      readonly roles: readonly string[]
+      /** Null: never. */
+      readonly expires_at: string | null
+    }
+  | { readonly event: 'api_key.revoked'; readonly api_key: string; readonly service: string; readonly by: string }
+  | {
+      readonly event: 'api_key.refused'
+      readonly reason: ApiKeyRefusal
+      /** Where there is such a key. */
+      readonly api_key?: string
+      readonly service?: string
+      readonly address: Address
     }
   /** With every hash: whoever has the file can guess at passwords. */
   | { readonly event: 'users.exported'; readonly by: string; readonly exported: number }
@@ -86,12 +107,17 @@ interface KeyFacts {
 /** For the log alone; the client is told the same in each case. */
 export type LoginFailure = 'unknown_user' | 'wrong_password' | 'unusable_hash' | 'inactive_user' | 'changed_meanwhile'
 
+/** For the log alone, but for `scope`: the client is told the same of the others. */
+export type ApiKeyRefusal = 'malformed' | 'unknown' | 'expired' | 'scope'
+
 const alarming: readonly AuthenticationEvent['event'][] = [
   'login.failed',
   'login.throttled',
   'session.replayed',
   'password.change_failed',
   'password.change_throttled',
+  'api_key.refused',
+  'administrator.spared',
 ]
 
 /** Records an event of the trail. */

@@ -1,14 +1,13 @@
 import type { ExportedUser } from '../db/userTransfer.ts'
 import type { Deps } from './deps.ts'
 import { record } from './events.ts'
-import type { Actor } from './users.ts'
 
 export type { ExportedUser }
 
 /** Hands out every user with the password's hash, as all were at one moment; `take` gets a page at a time. Answers how many. */
 export async function exportUsers(
   deps: Deps,
-  by: Actor,
+  by: string,
   take: (users: readonly ExportedUser[]) => Promise<void>,
 ): Promise<number> {
   let exported = 0

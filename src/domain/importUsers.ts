@@ -6,7 +6,6 @@ import { type ImportRecord, readRecords } from './importRecords.ts'
 import { type ImportSource, translationFrom } from './importSources.ts'
 import type { ImportFormat } from './recordSplitter.ts'
 import type { FirebaseParameters } from './scryptHashes.ts'
-import type { Actor } from './users.ts'
 
 export interface ImportOptions {
   readonly format: ImportFormat
@@ -44,7 +43,7 @@ const batchSize = 500
  */
 export async function importUsers(
   deps: Deps,
-  by: Actor,
+  by: string,
   source: AsyncIterable<Uint8Array>,
   options: ImportOptions,
   report: (bad: BadRecord) => Promise<void> | void,

@@ -1,3 +1,4 @@
+import type { ApiKey } from './apiKeys.ts'
 import type { Block } from './blocks.ts'
 import type { ListedSession } from './sessions.ts'
 import type { WithPassword } from './users.ts'
@@ -70,4 +71,33 @@ export function presentBlock({ id, kind, username, network, failures, ...times }
     last_failed_at: times.last_failed_at.toISOString(),
     blocked_until: times.blocked_until.toISOString(),
   }
+}
+
+export interface PresentedApiKey {
+  readonly id: string
+  readonly name: string
+  readonly service_id: string
+  readonly scopes: string[]
+  readonly roles: string[]
+  readonly created_by: string
+  readonly created_at: string
+  readonly expires_at: string | null
+  readonly last_used_at: string | null
+  /** In the one answer that made it. */
+  readonly key?: string
+}
+
+export function presentApiKey({ id, name, service_id, created_by, ...rest }: ApiKey, text?: string): PresentedApiKey {
+  const presented = {
+    id,
+    name,
+    service_id,
+    scopes: [...rest.scopes],
+    roles: [...rest.roles],
+    created_by,
+    created_at: rest.created_at.toISOString(),
+    expires_at: rest.expires_at?.toISOString() ?? null,
+    last_used_at: rest.last_used_at?.toISOString() ?? null,
+  }
+  return text === undefined ? presented : { ...presented, key: text }
 }

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import type { ListedSession, SessionUser } from '../db/sessions.ts'
+import type { ListedSession, RefreshableSession, SessionUser } from '../db/sessions.ts'
 import type { User } from '../db/users.ts'
 import { AppError } from '../error.ts'
 import type { RefreshOutcome } from '../meters.ts'
 import type { Deps } from './deps.ts'
 import { record } from './events.ts'
 
-export type { ListedSession }
+export type { ListedSession, RefreshableSession }
 
 /** Where a client was seen, for the list of sessions. */
 export interface Client {
@@ -96,25 +96,36 @@ interface RefreshToken {
   readonly generation: number
 }
 
-async function rotateSession(deps: Deps, token: RefreshToken, address: string | undefined): Promise<Session> {
-  const { database, clock, settings } = deps
+/** The session that a refresh token would renew if it were used now; undefined where it would be refused. Changes nothing. */
+export function findRefreshable(deps: Deps, token: RefreshToken): Promise<RefreshableSession | undefined> {
+  return deps.database.sessions.findRefreshableSession(showingOf(deps, token))
+}
+
+function showingOf({ clock, settings }: Deps, { sessionId, generation }: RefreshToken) {
   const now = clock()
-  const lifetime = settings.refreshLifetimeDays * dayMilliseconds
-  const rotated = await database.sessions.rotate({
-    id: token.sessionId,
-    generation: token.generation,
+  return {
+    id: sessionId,
+    generation,
     now: new Date(now),
     retryableSince: new Date(now - retryWindow),
-    createdAfter: new Date(now - lifetime),
+    createdAfter: new Date(now - settings.refreshLifetimeDays * dayMilliseconds),
+  }
+}
+
+async function rotateSession(deps: Deps, token: RefreshToken, address: string | undefined): Promise<Session> {
+  const { database, settings } = deps
+  const showing = showingOf(deps, token)
+  const rotated = await database.sessions.rotate({
+    ...showing,
     idle: settings.sessionIdleDays * dayMilliseconds,
-    lifetime,
+    lifetime: settings.refreshLifetimeDays * dayMilliseconds,
   })
   if (!rotated) throw invalidGrant()
   if (rotated.isReplayed) {
     record(deps, { event: 'session.replayed', username: rotated.user.username, session: token.sessionId, address })
     throw invalidGrant('replayed')
   }
-  const accessEnd = Math.floor(now / 1000) + settings.accessTokenSeconds
+  const accessEnd = Math.floor(showing.now.getTime() / 1000) + settings.accessTokenSeconds
   return {
     id: token.sessionId,
     user: rotated.user,

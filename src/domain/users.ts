@@ -1,4 +1,4 @@
-import type { User, UserChange } from '../db/users.ts'
+import type { Unchanged, User, UserChange } from '../db/users.ts'
 import { AppError, type FieldError } from '../error.ts'
 import type { Deps } from './deps.ts'
 import { record } from './events.ts'
@@ -6,8 +6,13 @@ import { requireGoodPassword } from './passwordPolicy.ts'
 import { hashPassword, makeOneTimePassword } from './passwords.ts'
 import { listSessions } from './sessions.ts'
 
-/** Who administers: a user's name, or the command line. For the trail. */
-export type Actor = string
+/** Who administers. */
+export interface Actor {
+  /** For the trail: a user's name, the command line, or a service and its key. */
+  readonly name: string
+  /** Makes no administrator and changes none: whoever could do either could do everything. */
+  readonly sparesAdministrators: boolean
+}
 
 export interface UserDraft {
   readonly username: string
@@ -35,9 +40,10 @@ const username = /^[A-Za-z0-9._@+-]{1,50}$/
 const role = /^[a-z0-9_-]{1,32}$/
 export const mostRoles = 32
 
-/** Makes a user. Throws `invalid_fields` with every fault, `conflict` when the name is taken. */
+/** Makes a user. Throws `invalid_fields` with every fault, `conflict` when the name is taken, `forbidden`. */
 export async function createUser(deps: Deps, by: Actor, draft: UserDraft): Promise<WithPassword> {
   requireGoodFields(draft)
+  requireSpared(deps, by, draft.roles)
   const oneTimePassword = draft.password === undefined ? makeOneTimePassword() : undefined
   const password = await hashChosen(deps, draft.password, draft.username, oneTimePassword)
   const user = await deps.database.users.insertUser({
@@ -47,7 +53,7 @@ export async function createUser(deps: Deps, by: Actor, draft: UserDraft): Promi
     roles: unique(draft.roles ?? []),
     must_change_password: draft.must_change_password ?? true,
   })
-  record(deps, { event: 'user.created', username: user.username, by, roles: user.roles })
+  record(deps, { event: 'user.created', username: user.username, by: by.name, roles: user.roles })
   return { user, oneTimePassword }
 }
 
@@ -68,32 +74,29 @@ export async function requireUser({ database }: Deps, id: string): Promise<User>
   return user
 }
 
-/** Changes what is given. Throws `invalid_fields`, `not_found`, and `conflict` for the last active administrator. */
+/** Changes what is given. Throws `invalid_fields`, `not_found`, `forbidden`, and `conflict` for the last active administrator. */
 export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
   requireGoodFields(change)
   if (Object.keys(change).length === 0) throw new AppError('invalid_fields', 'Nothing to change is given.')
+  requireSpared(deps, by, change.roles)
   const roles = change.roles && unique(change.roles)
-  const user = await deps.database.users.updateUser(id, roles ? { ...change, roles } : change)
-  if (user === 'last_administrator') throw lastAdministrator()
-  if (!user) throw noSuchUser()
-  const { username: changed, is_active } = user
+  const changed = roles ? { ...change, roles } : change
+  const user = requireChanged(deps, by, await deps.database.users.updateUser(id, changed, by.sparesAdministrators))
   record(deps, {
     event: 'user.changed',
-    username: changed,
-    by,
+    username: user.username,
+    by: by.name,
     fields: Object.keys(change),
     roles: user.roles,
-    is_active,
+    is_active: user.is_active,
   })
   return user
 }
 
-/** Deletes a user with all sessions. Throws `not_found`, and `conflict` for the last active administrator. */
+/** Deletes a user with all sessions. Throws `not_found`, `forbidden`, and `conflict` for the last active administrator. */
 export async function deleteUser(deps: Deps, by: Actor, id: string): Promise<void> {
-  const user = await deps.database.users.deleteUser(id)
-  if (user === 'last_administrator') throw lastAdministrator()
-  if (!user) throw noSuchUser()
-  record(deps, { event: 'user.deleted', username: user.username, by })
+  const user = requireChanged(deps, by, await deps.database.users.deleteUser(id, by.sparesAdministrators))
+  record(deps, { event: 'user.deleted', username: user.username, by: by.name })
 }
 
 export interface PasswordReset {
@@ -102,20 +105,24 @@ export interface PasswordReset {
   readonly must_change_password?: boolean
 }
 
-/** Sets somebody's password and ends all of that user's sessions. Throws `not_found`, `invalid_fields`. */
+/** Sets somebody's password and ends all of that user's sessions. Throws `not_found`, `invalid_fields`, `forbidden`. */
 export async function resetPassword(
   deps: Deps,
   by: Actor,
   id: string,
   reset: PasswordReset = {},
 ): Promise<WithPassword> {
-  const user = await requireUser(deps, id)
+  const user = await requireUserFor(deps, by, id)
   const oneTimePassword = reset.password === undefined ? makeOneTimePassword() : undefined
   const hash = await hashChosen(deps, reset.password, user.username, oneTimePassword)
   const mustChange = reset.must_change_password ?? true
-  const ended = await deps.database.users.updatePassword(id, { hash, mustChange }, new Date(deps.clock()))
-  if (ended === undefined) throw noSuchUser()
-  record(deps, { event: 'password.reset', username: user.username, by })
+  const { sparesAdministrators } = by
+  const password = { hash, mustChange, sparesAdministrators }
+  if ((await deps.database.users.updatePassword(id, password, new Date(deps.clock()))) === undefined) {
+    await requireUserFor(deps, by, id)
+    throw noSuchUser()
+  }
+  record(deps, { event: 'password.reset', username: user.username, by: by.name })
   return { user: { ...user, must_change_password: mustChange }, oneTimePassword }
 }
 
@@ -125,12 +132,31 @@ export async function listSessionsOf(deps: Deps, id: string) {
   return listSessions(deps, id)
 }
 
-/** Ends all of a user's sessions. Throws `not_found`. */
+/** Ends all of a user's sessions. Throws `not_found`, `forbidden`. */
 export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<number> {
-  const user = await requireUser(deps, id)
+  const user = await requireUserFor(deps, by, id)
   const ended = await deps.database.sessions.endSessionsOf(id, new Date(deps.clock()))
-  record(deps, { event: 'sessions.ended', username: user.username, by, ended })
+  record(deps, { event: 'sessions.ended', username: user.username, by: by.name, ended })
   return ended
+}
+
+/** The user, unless it is an administrator whom this actor spares. */
+async function requireUserFor(deps: Deps, by: Actor, id: string): Promise<User> {
+  const user = await requireUser(deps, id)
+  requireSpared(deps, by, user.roles)
+  return user
+}
+
+function requireSpared(deps: Deps, by: Actor, roles: readonly string[] = []): void {
+  if (by.sparesAdministrators && roles.includes('admin')) throw spareAdministrator(deps, by)
+}
+
+function requireChanged(deps: Deps, by: Actor, user: User | Unchanged | undefined): User {
+  if (user === 'last_administrator')
+    throw new AppError('conflict', 'This is the last active administrator: make another one first.')
+  if (user === 'spared_administrator') throw spareAdministrator(deps, by)
+  if (!user) throw noSuchUser()
+  return user
 }
 
 async function hashChosen(
@@ -177,8 +203,9 @@ function noSuchUser(): AppError {
   return new AppError('not_found', 'There is no such user.')
 }
 
-function lastAdministrator(): AppError {
-  return new AppError('conflict', 'This is the last active administrator: make another one first.')
+function spareAdministrator(deps: Deps, by: Actor): AppError {
+  record(deps, { event: 'administrator.spared', by: by.name })
+  return new AppError('forbidden', 'No API key makes or changes a user with the role admin.')
 }
 
 /** What a role may be called. */

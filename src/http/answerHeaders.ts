@@ -19,7 +19,7 @@ const strictTransportSecurity = 'max-age=31536000'
  * line break would end in a bare 500 of Bun's.
  */
 export function createAnswerHeaders(basePath: string, cors: Cors, isEnding: () => boolean): AnswerHeaders {
-  const personal = [`${basePath}/auth/`, `${basePath}/users`, `${basePath}/blocks`]
+  const personal = [`${basePath}/auth/`, `${basePath}/users`, `${basePath}/blocks`, `${basePath}/api-keys`]
 
   return (response, request, path, { requestId, isSecure }) => {
     const { headers } = response

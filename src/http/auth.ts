@@ -2,17 +2,15 @@ import { Type } from '@sinclair/typebox'
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
 import { login } from '../domain/login.ts'
-import { refreshSession, revokeSession, type Session } from '../domain/sessions.ts'
+import { refreshSession, type Session } from '../domain/sessions.ts'
 import { AppError } from '../error.ts'
 import type { Attempts } from './attempts.ts'
 import type { Exchanges } from './exchange.ts'
-import { readForm } from './form.ts'
+import { described, formBody, formRefusals } from './form.ts'
 import type { Guards } from './guard.ts'
-import { operation, silentOperation } from './openapi.ts'
+import { operation } from './openapi.ts'
 import type { RefreshTokens } from './refreshTokens.ts'
 import type { Tokens } from './tokens.ts'
-
-const described = (description: string, ...examples: string[]) => t.Optional(t.String({ description, examples }))
 
 /** The whole of a token endpoint's form (RFC 6749 §4.3.2, §6). Members that it does not name are ignored, as §3.2 wants it. */
 const TokenForm = t.Object({
@@ -30,11 +28,6 @@ const RefreshForm = t.Object({
   grant_type: described('`refresh_token`, or left out', 'refresh_token'),
   client_id: described('accepted, and without effect'),
   client_secret: described('accepted, and without effect'),
-})
-
-const RevokeForm = t.Object({
-  token: t.String({ minLength: 1, description: 'a refresh token or an access token' }),
-  token_type_hint: described('accepted, and without effect'),
 })
 
 /** RFC 6749 §5.1. */
@@ -63,15 +56,6 @@ export interface AuthServices {
   readonly exchanges: Exchanges
 }
 
-// The names behind the parser are for the document: they say what the body may be.
-const form = {
-  parse: [
-    ({ request }: { request: Request }) => readForm(request),
-    'application/x-www-form-urlencoded' as const,
-    'multipart/form-data' as const,
-  ],
-}
-const formRefusals = ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'unavailable'] as const
 const tokenExample = {
   access_token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJ…',
   token_type: 'bearer' as const,
@@ -79,10 +63,10 @@ const tokenExample = {
 }
 
 export function authRoutes(services: AuthServices) {
-  const { deps, tokens, refreshTokens, guards } = services
+  const { guards } = services
   return new Elysia({ name: 'auth' })
     .post('/auth/login', ({ body, request, set }) => grant(services, body, request, set.headers), {
-      ...form,
+      ...formBody,
       body: TokenForm,
       ...operation({
         operationId: 'login',
@@ -112,7 +96,7 @@ export function authRoutes(services: AuthServices) {
         return answerOf(services, await refresh(services, body.refresh_token, request))
       },
       {
-        ...form,
+        ...formBody,
         body: RefreshForm,
         ...operation({
           operationId: 'refresh',
@@ -126,31 +110,6 @@ export function authRoutes(services: AuthServices) {
           refusals: [...formRefusals, 'unsupported_grant_type', 'invalid_grant'],
           isOauth: true,
         }),
-      },
-    )
-    .post(
-      '/auth/revoke',
-      async ({ body }) => {
-        const { token } = body
-        const holder = refreshTokens.read(token)?.sessionId
-        const sessionId = holder ?? (tokens.verify(token) ?? (await tokens.verifyByNewKey(token)))?.sid
-        if (sessionId) await revokeSession(deps, sessionId)
-        return new Response(null, { status: 200 })
-      },
-      {
-        ...form,
-        body: RevokeForm,
-        ...silentOperation(
-          {
-            operationId: 'revoke',
-            tag: 'Stay in and get out',
-            summary: 'End the session of a token',
-            description: 'RFC 7009. Answers 200 for a token that is not valid too: what was wanted is so.',
-            refusals: [...formRefusals],
-            isOauth: true,
-          },
-          200,
-        ),
       },
     )
     .use(guards.quarantined)

@@ -2,7 +2,7 @@ import { Elysia, t } from 'elysia'
 import { liftBlock, liftBlocksOfUser, listBlocks } from '../domain/blocks.ts'
 import type { Deps } from '../domain/deps.ts'
 import { presentBlock } from '../domain/presentation.ts'
-import { AppError } from '../error.ts'
+import { readMomentCursor, writeMomentCursor } from './cursor.ts'
 import type { Guards } from './guard.ts'
 import { operation, silentOperation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
@@ -95,21 +95,14 @@ export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly gu
     )
 }
 
-/** `next` is opaque: the moment and the id that the next page begins behind. */
 function page({ blocks, next }: Awaited<ReturnType<typeof listBlocks>>): typeof BlockPage.static {
   return {
     items: blocks.map(presentBlock),
-    next: next ? Buffer.from(`${next.lastFailedAt.toISOString()} ${next.id}`).toString('base64url') : null,
+    next: next ? writeMomentCursor({ moment: next.lastFailedAt, id: next.id }) : null,
   }
 }
 
-const cursor = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
-
 function readPage({ limit = '50', after }: { limit?: string; after?: string }) {
-  if (after === undefined) return { limit: Number(limit), after: undefined }
-  const [, moment = '', id = ''] = cursor.exec(Buffer.from(after, 'base64url').toString()) ?? []
-  const lastFailedAt = new Date(moment)
-  if (id === '' || Number.isNaN(lastFailedAt.getTime()))
-    throw new AppError('invalid_fields', 'The parameter after takes a `next` of this list.')
-  return { limit: Number(limit), after: { lastFailedAt, id } }
+  const cursor = after === undefined ? undefined : readMomentCursor(after)
+  return { limit: Number(limit), after: cursor && { lastFailedAt: cursor.moment, id: cursor.id } }
 }

@@ -1,5 +1,21 @@
+import { t } from 'elysia'
 import { AppError } from '../error.ts'
 import { decodeUtf8, malformed, mediaTypeOf, readBody } from './body.ts'
+
+/** What a route with a form needs beside its schema. The names behind the reader are for the document: they say what the body may be. */
+export const formBody = {
+  parse: [
+    ({ request }: { request: Request }) => readForm(request),
+    'application/x-www-form-urlencoded' as const,
+    'multipart/form-data' as const,
+  ],
+}
+
+/** A field that may be left out. */
+export const described = (description: string, ...examples: string[]) => t.Optional(t.String({ description, examples }))
+
+/** Ways in which every route with a form can refuse. */
+export const formRefusals = ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'unavailable'] as const
 
 const howToSend =
   'Send the fields as a form: Content-Type application/x-www-form-urlencoded (or multipart/form-data without files).'

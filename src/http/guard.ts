@@ -1,7 +1,12 @@
 import { Elysia } from 'elysia'
+import { type ApiKeyCheck, actorOf, type Need } from '../domain/apiKeyCheck.ts'
+import { looksLikeApiKey } from '../domain/apiKeyText.ts'
 import type { Deps } from '../domain/deps.ts'
 import { findPrincipal, type Principal } from '../domain/sessions.ts'
+import type { Actor } from '../domain/users.ts'
 import { AppError } from '../error.ts'
+import { basicSecret, bearerToken } from './authorization.ts'
+import type { Exchanges } from './exchange.ts'
 import type { Tokens } from './tokens.ts'
 
 /** The routes that anyone may call. All others pass a guard; a test walks every route and holds it. */
@@ -23,26 +28,63 @@ export const openRoutes: readonly string[] = [
 
 export type Guards = ReturnType<typeof createGuards>
 
+export interface GuardServices {
+  readonly deps: Deps
+  readonly tokens: Tokens
+  readonly apiKeys: ApiKeyCheck
+  readonly exchanges: Exchanges
+}
+
+/** Who administers users: a person, or a program. */
+export interface Administrator {
+  readonly actor: Actor
+  /** Undefined for a program. */
+  readonly sessionId: string | undefined
+}
+
 /**
  * Each puts the `principal` into the context of the routes that use it, or refuses: `not_authenticated` (no token),
  * `invalid_token` (a bad one, or its session has ended), `password_change_required`, `forbidden`. The Authorization header
- * is the only place for a token. Made once: Elysia tells plugins apart by their names.
+ * is the only place for a token or key. Made once: Elysia tells plugins apart by their names.
  */
-export function createGuards(deps: Deps, tokens: Tokens) {
+export function createGuards({ deps, tokens, apiKeys, exchanges }: GuardServices) {
   const quarantined = (request: Request) => requirePrincipal(deps, tokens, request.headers.get('authorization'))
   const signedIn = async (request: Request) => requireUnquarantined(await quarantined(request))
   const administrator = async (request: Request) => requireAdministrator(await signedIn(request))
+  const requireKey = (text: string, need: Need, request: Request) =>
+    apiKeys.require(text, need, exchanges.of(request).address)
+  const administratorOrKey =
+    (need: Need) =>
+    async (request: Request): Promise<Administrator> => {
+      const shown = bearerToken(request.headers.get('authorization') ?? '')
+      if (looksLikeApiKey(shown))
+        return { actor: actorOf(await requireKey(shown, need, request)), sessionId: undefined }
+      const { user, sessionId } = await administrator(request)
+      return { actor: { name: user.username, sparesAdministrators: false }, sessionId }
+    }
+  /** As OAuth clients prove who they are: refusals are `invalid_client`, and `forbidden`. */
+  const introspector = async (request: Request) => {
+    const authorization = request.headers.get('authorization') ?? ''
+    const shown = basicSecret(authorization) ?? bearerToken(authorization)
+    if (!looksLikeApiKey(shown)) throw invalidClient()
+    return requireKey(shown, 'introspect', request).catch((error: unknown) => {
+      throw error instanceof AppError && error.code === 'invalid_token' ? invalidClient() : error
+    })
+  }
   return {
     /** Signed in, were it with a password that must be changed first. */
     quarantined: guardBy('guard.quarantined', quarantined),
     signedIn: guardBy('guard.signedIn', signedIn),
     administrator: guardBy('guard.administrator', administrator),
+    userReader: guardBy('guard.userReader', administratorOrKey('users:read')),
+    userWriter: guardBy('guard.userWriter', administratorOrKey('users:write')),
+    introspector: guardBy('guard.introspector', introspector),
   }
 }
 
 /** Asks once a request, and before its body is read: who may not come in is told so, whatever is sent along. */
-function guardBy<Name extends string>(name: Name, require: (request: Request) => Promise<GuardedPrincipal>) {
-  const asked = new WeakMap<Request, Promise<GuardedPrincipal>>()
+function guardBy<Name extends string, Who>(name: Name, require: (request: Request) => Promise<Who>) {
+  const asked = new WeakMap<Request, Promise<Who>>()
   const askOnce = (request: Request) => {
     const known = asked.get(request)
     if (known) return known
@@ -70,6 +112,7 @@ export async function requirePrincipal(
 ): Promise<GuardedPrincipal> {
   if (authorization === null) throw new AppError('not_authenticated', 'Not authenticated')
   const token = bearerToken(authorization)
+  if (looksLikeApiKey(token)) throw new AppError('invalid_token', 'This is for who has signed in: no API key opens it.')
   const claims = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
   const principal = claims && (await findPrincipal(deps, claims))
   if (!principal) throw invalidToken()
@@ -94,7 +137,6 @@ function invalidToken(): AppError {
   return new AppError('invalid_token', 'Could not validate credentials')
 }
 
-/** RFC 6750 §2.1; the scheme's name has no case (RFC 9110 §11.1). What is no bearer token comes out as no token at all. */
-function bearerToken(authorization: string): string {
-  return /^Bearer +([^ ,]+)$/i.exec(authorization)?.[1] ?? ''
+function invalidClient(): AppError {
+  return new AppError('invalid_client', 'This takes a good API key with the scope introspect, as a bearer token.')
 }

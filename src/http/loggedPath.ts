@@ -14,5 +14,5 @@ export function loggedPath(path: string): string {
 
 function shownSegment(segment: string): string {
   const isPlain = /^[A-Za-z0-9._~-]*$/.test(segment) && segment.length <= longestSegment
-  return isPlain && !/eyJ|^atr_/i.test(segment) ? segment : '[left-out]'
+  return isPlain && !/eyJ|^at[rk]_/i.test(segment) ? segment : '[left-out]'
 }

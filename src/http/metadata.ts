@@ -8,12 +8,14 @@ const Metadata = t.Object({
   issuer: t.String(),
   token_endpoint: t.String(),
   revocation_endpoint: t.String(),
+  introspection_endpoint: t.String(),
   jwks_uri: t.Optional(t.String({ description: 'where there are public keys' })),
   grant_types_supported: t.Array(t.String()),
   response_types_supported: t.Array(t.String()),
   scopes_supported: t.Array(t.String()),
   token_endpoint_auth_methods_supported: t.Array(t.String()),
   revocation_endpoint_auth_methods_supported: t.Array(t.String()),
+  introspection_endpoint_auth_methods_supported: t.Array(t.String()),
 })
 
 export interface MetadataPlace {
@@ -94,11 +96,14 @@ function metadataOf(issuer: string, prefix: string, hasKeys: boolean): typeof Me
     issuer,
     token_endpoint: `${prefix}/auth/login`,
     revocation_endpoint: `${prefix}/auth/revoke`,
+    introspection_endpoint: `${prefix}/auth/introspect`,
     ...(hasKeys ? { jwks_uri: `${prefix}/.well-known/jwks.json` } : {}),
     grant_types_supported: ['password', 'refresh_token'],
     response_types_supported: [],
     scopes_supported: ['offline_access'],
     token_endpoint_auth_methods_supported: ['none'],
     revocation_endpoint_auth_methods_supported: ['none'],
+    // The second is of the registry of access token types, which RFC 8414 §2 allows here too.
+    introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'Bearer'],
   }
 }

@@ -1,6 +1,7 @@
 import { swagger } from '@elysiajs/swagger'
 import { Type } from '@sinclair/typebox'
 import { type TSchema, t } from 'elysia'
+import type { Need } from '../domain/apiKeyCheck.ts'
 import type { ErrorCode } from '../error.ts'
 import { oauthContentType, problemContentType, statusOf } from './problem.ts'
 
@@ -22,6 +23,8 @@ const OauthProblem = t.Composite([
 
 /** The name under which the document knows the bearer token, and how a person gets one. */
 const passwordFlow = 'passwordFlow'
+/** The same for an API key. */
+const apiKey = 'apiKey'
 
 /** A query that is no text, an answer that took too long, and what nobody foresaw. */
 const everywhere: readonly ErrorCode[] = ['invalid_request', 'overloaded', 'internal']
@@ -37,6 +40,8 @@ interface OperationText {
   readonly isOauth?: true
   /** Needs a bearer token. */
   readonly isLocked?: true
+  /** An API key of this scope does too. */
+  readonly opensToKeys?: Need
   /** Not even those of every route. */
   readonly hasNoOthers?: true
 }
@@ -71,6 +76,7 @@ function contentOf<Answer extends TSchema>({ answer, example }: AnswerText<Answe
 
 function detailOf(text: OperationText, status: number, content: object) {
   const { operationId, tag, summary, description, refusals, isOauth, isLocked, hasNoOthers } = text
+  const security = securityOf(text)
   const guarding: readonly ErrorCode[] = isLocked ? ['not_authenticated', 'invalid_token', 'unavailable'] : []
   const reading: readonly ErrorCode[] = refusals.includes('payload_too_large') ? ['request_timeout'] : []
   const general = hasNoOthers ? (['overloaded'] as const) : everywhere
@@ -83,8 +89,17 @@ function detailOf(text: OperationText, status: number, content: object) {
       [status]: { description: 'Done.', ...content },
       ...problemResponses([...new Set([...refusals, ...guarding, ...reading, ...general])], isOauth === true),
     },
-    ...(isLocked ? { security: [{ [passwordFlow]: [] }] } : {}),
+    ...(security.length > 0 ? { security } : {}),
   }
+}
+
+/** The ways in, each by itself enough. */
+function securityOf({ isLocked, opensToKeys }: OperationText): Record<string, string[]>[] {
+  const scopes = opensToKeys === undefined || opensToKeys === 'roles' ? [] : [opensToKeys]
+  return [
+    ...(isLocked ? [{ [passwordFlow]: [] }] : []),
+    ...(opensToKeys ? [{ [apiKey]: scopes }] : []),
+  ]
 }
 
 /** TypeBox's schemas are JSON Schema; only their types say more than the plugin's know. */
@@ -133,7 +148,8 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
         { name: 'Sign in', description: 'Sign in, and see who is signed in.' },
         { name: 'Stay in and get out', description: 'Refresh, sign out, sessions, the own password.' },
         { name: 'Users', description: 'Administration: for whoever has the role admin.' },
-        { name: 'Keys', description: 'For whoever verifies tokens without asking.' },
+        { name: 'API keys', description: 'For programs: administrators make and revoke them.' },
+        { name: 'Keys', description: 'For whoever verifies tokens, by asking or without.' },
         { name: 'Health', description: 'For load balancers and orchestrators.' },
       ],
       components: {
@@ -150,6 +166,7 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
               },
             },
           },
+          [apiKey]: { type: 'http', scheme: 'bearer', description: 'An API key, `atk_…`.' },
         },
       },
     },

@@ -6,6 +6,7 @@ const statuses = {
   unsupported_grant_type: 400,
   invalid_grant: 400,
   invalid_credentials: 401,
+  invalid_client: 401,
   not_authenticated: 401,
   invalid_token: 401,
   password_change_required: 403,
@@ -62,6 +63,8 @@ const oauthErrors: Partial<Record<ErrorCode, string>> = {
   unsupported_grant_type: 'unsupported_grant_type',
   invalid_credentials: 'invalid_grant',
   invalid_grant: 'invalid_grant',
+  invalid_client: 'invalid_client',
+  forbidden: 'unauthorized_client',
   invalid_fields: 'invalid_request',
   method_not_allowed: 'invalid_request',
   payload_too_large: 'invalid_request',
@@ -69,6 +72,9 @@ const oauthErrors: Partial<Record<ErrorCode, string>> = {
   request_timeout: 'invalid_request',
   too_many_attempts: 'invalid_request',
 }
+
+/** RFC 9110 §11.6.1. A client that has tried Basic is to be told of it (RFC 6749 §5.2). */
+const challenges: Partial<Record<ErrorCode, string>> = { invalid_client: 'Bearer, Basic realm="audittrail"' }
 
 /** Seconds, where the error does not know better. */
 const retryAfterSeconds = 2
@@ -104,7 +110,7 @@ export function problemResponse(error: AppError, { requestId, isOauth }: Problem
     ...(oauthError ? { error: oauthError } : {}),
   }
   const headers: Record<string, string> = { 'content-type': isOauth ? oauthContentType : problemContentType }
-  if (status === 401) headers['www-authenticate'] = 'Bearer'
+  if (status === 401) headers['www-authenticate'] = challenges[error.code] ?? 'Bearer'
   // What is still to come of a slow body is nobody's (RFC 9110 §15.5.9).
   if (status === 408) headers.connection = 'close'
   if (status === 429 || status === 503) headers['retry-after'] = String(error.retryAfter ?? retryAfterSeconds)

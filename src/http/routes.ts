@@ -1,9 +1,11 @@
 import { Elysia } from 'elysia'
+import type { ApiKeyCheck } from '../domain/apiKeyCheck.ts'
 import type { Deps } from '../domain/deps.ts'
 import type { KeyRing } from '../domain/keyRing.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../log.ts'
 import { accountRoutes } from './account.ts'
+import { apiKeyRoutes } from './apiKeys.ts'
 import type { Attempts } from './attempts.ts'
 import { authRoutes } from './auth.ts'
 import { blockRoutes } from './blocks.ts'
@@ -11,22 +13,26 @@ import { docsRoutes } from './docs.ts'
 import type { Exchanges } from './exchange.ts'
 import { createGuards } from './guard.ts'
 import { healthRoutes } from './health.ts'
+import { introspectionRoute } from './introspection.ts'
 import { jwksRoute } from './jwks.ts'
 import { type MetadataPlace, metadataRoute } from './metadata.ts'
 import { methodsAt, refuseMethod } from './methods.ts'
 import { openApiDocument } from './openapi.ts'
 import { problemResponse } from './problem.ts'
 import type { RefreshTokens } from './refreshTokens.ts'
+import { revocationRoute } from './revocation.ts'
 import type { Tokens } from './tokens.ts'
+import { userChangeRoutes } from './userChanges.ts'
 import { userRoutes } from './users.ts'
 import { type Verify, verifyRoute } from './verify.ts'
 
 /** The endpoints that OAuth clients call: their errors have the form that such clients read. */
-const oauthRoutes = ['/auth/login', '/auth/refresh', '/auth/revoke']
+const oauthRoutes = ['/auth/login', '/auth/refresh', '/auth/revoke', '/auth/introspect']
 
 export interface RouteServices {
   readonly deps: Deps
   readonly tokens: Tokens
+  readonly apiKeys: ApiKeyCheck
   readonly verify: Verify
   readonly refreshTokens: RefreshTokens
   readonly attempts: Attempts
@@ -35,6 +41,8 @@ export interface RouteServices {
   readonly metadata: MetadataPlace | undefined
   readonly exchanges: Exchanges
   readonly basePath: string
+  readonly issuer: string
+  readonly audience: string
   /** Undefined: no docs page and no document. */
   readonly docs: { readonly version: string } | undefined
   /** The process is about to end. */
@@ -49,9 +57,8 @@ export function createIsOauth(basePath: string): (path: string) => boolean {
 
 /** Every route of the product, and what becomes of every error. */
 export function createRoutes(services: RouteServices) {
-  const { deps, tokens, verify, refreshTokens, attempts, keyRing, metadata, exchanges, basePath, docs, isEnding } =
-    services
-  const guards = createGuards(deps, tokens)
+  const { deps, verify, keyRing, metadata, exchanges, basePath, docs, isEnding } = services
+  const guards = createGuards(services)
   const isOauthPath = createIsOauth(basePath)
 
   // Elysia would look for the path behind the eleventh character, and take a part of it for a short host's name.
@@ -70,10 +77,14 @@ export function createRoutes(services: RouteServices) {
         : problemResponse(refusal, { requestId, isOauth })
     })
     .use(healthRoutes(deps, isEnding))
-    .use(authRoutes({ deps, tokens, refreshTokens, guards, attempts, exchanges }))
+    .use(authRoutes({ ...services, guards }))
+    .use(revocationRoute(services))
+    .use(introspectionRoute({ ...services, guards }))
     .use(accountRoutes({ deps, guards, exchanges }))
     .use(userRoutes({ deps, guards }))
+    .use(userChangeRoutes({ deps, guards }))
     .use(blockRoutes({ deps, guards }))
+    .use(apiKeyRoutes({ deps, guards }))
     .use(jwksRoute(keyRing))
     .use(verifyRoute(verify, (request) => exchanges.of(request).requestId))
   if (metadata) app.use(metadataRoute(keyRing, metadata))

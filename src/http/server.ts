@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { createApiKeyCheck } from '../domain/apiKeyCheck.ts'
 import type { Deps } from '../domain/deps.ts'
 import { createKeyRing, type KeyRing } from '../domain/keyRing.ts'
 import { AppError } from '../error.ts'
@@ -52,22 +53,26 @@ const answerWithin = 15_000
 
 export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, observation: Observation = {}): Http {
   const exchanges = createExchanges()
-  const { basePath, issuer, isEnding = () => false } = settings
+  const { basePath, issuer, audience, isEnding = () => false } = settings
   const secretKeys = deps.settings.keys.secretKeys()
   const keyRing = createKeyRing(deps)
   const metadata = findMetadataPlace({ basePath, issuer })
   const tokens = createTokens({ ...settings, keyRing }, clock)
-  const verify = createVerify(deps, tokens)
+  const apiKeys = createApiKeyCheck(deps)
+  const verify = createVerify({ deps, tokens, apiKeys, exchanges })
   const routes = createRoutes({
     deps,
     attempts: createAttempts({ secretKeys, basePath }, exchanges),
     tokens,
+    apiKeys,
     verify,
     refreshTokens: createRefreshTokens(secretKeys),
     keyRing,
     metadata,
     exchanges,
     basePath,
+    issuer,
+    audience,
     docs: settings.docs,
     isEnding,
   })

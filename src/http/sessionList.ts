@@ -26,6 +26,6 @@ export const sessionExample: typeof ShownSession.static = {
   current: true,
 }
 
-export function shownSession(session: ListedSession, currentId: string): typeof ShownSession.static {
+export function shownSession(session: ListedSession, currentId: string | undefined): typeof ShownSession.static {
   return { ...presentSession(session), current: session.id === currentId }
 }

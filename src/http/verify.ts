@@ -1,9 +1,12 @@
 import { Elysia } from 'elysia'
+import { type ApiKeyCheck, subjectOf } from '../domain/apiKeyCheck.ts'
+import { looksLikeApiKey } from '../domain/apiKeyText.ts'
 import type { Deps } from '../domain/deps.ts'
-import type { Principal } from '../domain/sessions.ts'
 import { isRole, mostRoles } from '../domain/users.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../log.ts'
+import { bearerToken } from './authorization.ts'
+import type { Exchanges } from './exchange.ts'
 import { type GuardedPrincipal, requirePrincipal } from './guard.ts'
 import { silentOperation } from './openapi.ts'
 import { type ProblemContext, problemResponse, statusOf } from './problem.ts'
@@ -13,6 +16,22 @@ import type { Tokens } from './tokens.ts'
 /** Answers 204, 401, 403 or 503, and nothing else. Never throws. */
 export type Verify = (request: Request, context: ProblemContext) => Promise<Response>
 
+export interface VerifyServices {
+  readonly deps: Deps
+  readonly tokens: Tokens
+  readonly apiKeys: ApiKeyCheck
+  readonly exchanges: Exchanges
+}
+
+/** Who asks, a person or a program. */
+interface Identity {
+  readonly name: string
+  readonly id: string
+  readonly roles: readonly string[]
+  /** Undefined for a program. */
+  readonly sessionId: string | undefined
+}
+
 const route = '/auth/verify'
 const verdicts: readonly number[] = [401, 403, 503]
 
@@ -20,13 +39,24 @@ const verdicts: readonly number[] = [401, 403, 503]
  * What Nginx asks about each request of another service (`auth_request`): it lets in on 2xx, hands on 401 and 403, and makes a 500 of
  * everything else. So neither method, body, Host nor query can lead to another answer, and what is not understood is refused.
  */
-export function createVerify(deps: Deps, tokens: Tokens): Verify {
+export function createVerify({ deps, tokens, apiKeys, exchanges }: VerifyServices): Verify {
+  const requireUser = async (authorization: string | null): Promise<Identity> => {
+    const principal = await requirePrincipal(deps, tokens, authorization)
+    requireUnquarantined(principal)
+    const { user, sessionId } = principal
+    return { name: encoded(user.username), id: user.id, roles: user.roles, sessionId }
+  }
+  const requireService = async (text: string, request: Request): Promise<Identity> => {
+    const apiKey = await apiKeys.require(text, 'roles', exchanges.of(request).address)
+    return { name: subjectOf(apiKey), id: apiKey.service_id, roles: apiKey.roles, sessionId: undefined }
+  }
   return async (request, context) => {
     try {
-      const principal = await requirePrincipal(deps, tokens, request.headers.get('authorization'))
-      requireUnquarantined(principal)
-      requireAnyRole(principal, request)
-      return new Response(null, { status: 204, headers: identityHeaders(principal) })
+      const authorization = request.headers.get('authorization')
+      const shown = bearerToken(authorization ?? '')
+      const identity = await (looksLikeApiKey(shown) ? requireService(shown, request) : requireUser(authorization))
+      requireAnyRole(identity, request)
+      return new Response(null, { status: 204, headers: identityHeaders(identity) })
     } catch (cause) {
       if (cause instanceof AppError && verdicts.includes(statusOf(cause.code))) return problemResponse(cause, context)
       deps.log.error('request.failed', { request_id: context.requestId, ...describeError(cause) })
@@ -49,17 +79,19 @@ export function verifyRoute(verify: Verify, requestIdOf: (request: Request) => s
     summary: 'May this request pass?',
     description:
       'For `auth_request` of Nginx. 204 says who asks: `X-Auth-User` (what is none of `A-Za-z0-9._@+-` percent-encoded), ' +
-      '`X-Auth-User-Id`, `X-Auth-Roles` (comma-separated) and `X-Auth-Session`. It answers every method alike, reads no body, and ' +
+      '`X-Auth-User-Id`, `X-Auth-Roles` (comma-separated) and `X-Auth-Session`. An API key that has roles is `service:` and its ' +
+      'name, which no user is, with the id of its service and without a session. It answers every method alike, reads no body, and ' +
       'has no other answer than these.',
     refusals: ['password_change_required', 'forbidden'],
     isLocked: true,
+    opensToKeys: 'roles',
     hasNoOthers: true,
   })
   const role = {
     name: 'role',
     in: 'query' as const,
     required: false,
-    description: 'One of the roles that the user must have one of. What is no role, or another parameter, is 403.',
+    description: 'One of the roles that the caller must have one of. What is no role, or another parameter, is 403.',
     schema: { type: 'array' as const, items: { type: 'string' as const }, maxItems: mostRoles },
   }
   return new Elysia({ name: 'verify' }).get(
@@ -75,11 +107,11 @@ function requireUnquarantined({ user, isForPasswordChange }: GuardedPrincipal): 
     throw new AppError('password_change_required', 'The password must be changed first.')
 }
 
-function requireAnyRole({ user }: Principal, request: Request): void {
+function requireAnyRole({ roles }: Identity, request: Request): void {
   // Whatever stands in such a Host moves the query along.
   if (!hasPlainHost(request)) throw refusal('The Host header is not a host name or address.')
   const wanted = wantedRoles(request.url)
-  if (wanted.length === 0 || wanted.some((role) => user.roles.includes(role))) return
+  if (wanted.length === 0 || wanted.some((role) => roles.includes(role))) return
   throw refusal('This needs another role.')
 }
 
@@ -111,12 +143,12 @@ function refusal(detail: string): AppError {
 }
 
 /** Values of these bytes alone: they cannot end a header, nor be taken for two roles. */
-function identityHeaders({ user, sessionId }: Principal): Record<string, string> {
+function identityHeaders({ name, id, roles, sessionId }: Identity): Record<string, string> {
   return {
-    'x-auth-user': encoded(user.username),
-    'x-auth-user-id': user.id,
-    'x-auth-roles': user.roles.map(encoded).join(','),
-    'x-auth-session': sessionId,
+    'x-auth-user': name,
+    'x-auth-user-id': id,
+    'x-auth-roles': roles.map(encoded).join(','),
+    ...(sessionId === undefined ? {} : { 'x-auth-session': sessionId }),
     'cache-control': 'no-store',
   }
 }

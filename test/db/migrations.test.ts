@@ -71,10 +71,12 @@ describe.each(databaseKinds)('migrating on %s', (kind) => {
     expect(await database.migrationStatus()).toEqual({ applied: all, pending: 0, newer: 0 })
     const tables = await connection.client`SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`
     expect(tables.map((row) => row.tablename)).toEqual([
+      'audittrail_api_keys',
       'audittrail_attempts',
       'audittrail_instance',
       'audittrail_keys',
       'audittrail_migrations',
+      'audittrail_services',
       'audittrail_sessions',
       'users',
     ])

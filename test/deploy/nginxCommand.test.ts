@@ -241,6 +241,29 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     }
   })
 
+  test('a service passes by its key, under a name that is no user', async () => {
+    const environment = { DATABASE_URL: databaseUrl, SECRET_KEY: 'k'.repeat(32) }
+    const create = async (...flags: string[]) =>
+      (await run(['apikey', 'create', 'reports', ...flags], { environment })).stdout.trim()
+    const key = await create('--role', 'staff')
+    const answer = (await (await get('/team', claims, key)).json()) as { headers: Record<string, string> }
+    const identity = Object.entries(answer.headers).filter(
+      ([name]) => /auth[-_.]|user/i.test(name) && name !== 'user-agent',
+    )
+    const [service] = await sql`SELECT id FROM audittrail_services`
+    expect(Object.fromEntries(identity)).toEqual({
+      'x-auth-user': 'service:reports',
+      'x-auth-user-id': service?.id,
+      'x-auth-roles': 'staff',
+    })
+    expect((await get('/orders', {}, key)).status).toBe(200)
+    expect((await get('/boss', {}, key)).status).toBe(403)
+    // Without a role no upstream is open to it, not even those that ask for none.
+    expect((await get('/orders', {}, await create('--scope', 'introspect', '--scope', 'users:write'))).status).toBe(403)
+    await run(['apikey', 'revoke', 'reports'], { environment })
+    expect((await get('/team', {}, key)).status).toBe(401)
+  })
+
   test('nobody passes without one, or with another role, and the service hears nothing of it', async () => {
     const before = echo.asked()
     const none = await get('/orders', claims, '')

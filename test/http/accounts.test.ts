@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { databaseKinds, openTestApplication, type TestApplication } from '../application.ts'
-import { documentOf } from '../document.ts'
 
 const good = 'a long enough pass phrase'
 
@@ -572,79 +571,6 @@ describe('a session that ends while it is refreshed', () => {
       await application.close()
     },
   )
-})
-
-describe('every route, as every kind of caller', () => {
-  test('lets in whom the document says', async () => {
-    const application = await openTestApplication('PostgreSQL', { issuer: 'https://auth.example.com' })
-    const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
-    await application.sql(`INSERT INTO users (username, hashed_password, full_name, roles) VALUES
-      ('plain', '${hash}', 'P', '{}'), ('boss', '${hash}', 'B', '{admin}')`)
-    const document = await documentOf(application.http, '/api')
-    const callers = {
-      nobody: undefined,
-      plain: () => application.accessToken('plain', good),
-      quarantined: () => application.accessToken('admin', 'changeme'),
-      administrator: () => application.accessToken('boss', good),
-    }
-    const outcome: Record<string, Record<string, number>> = {}
-    for (const [path, methods] of Object.entries(document?.paths ?? {})) {
-      for (const [method, operation] of Object.entries(methods)) {
-        const route = `${method.toUpperCase()} ${path.slice('/api'.length)}`
-        const statuses: Record<string, number> = {}
-        for (const [caller, tokenOf] of Object.entries(callers)) {
-          const token = await tokenOf?.()
-          const authorization: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
-          const contentType = Object.keys(operation.requestBody?.content ?? {})[0]
-          const response = await application.call(
-            path.slice('/api'.length).replaceAll(/\{\w+\}/g, crypto.randomUUID()),
-            {
-              method: method.toUpperCase(),
-              headers: { ...authorization, ...(contentType ? { 'content-type': contentType } : {}) },
-              ...(contentType ? { body: contentType.endsWith('json') ? '{}' : '' } : {}),
-            },
-          )
-          statuses[caller] = response.status
-        }
-        outcome[route] = statuses
-      }
-    }
-    const all = (status: number) => ({ nobody: status, plain: status, quarantined: status, administrator: status })
-    const member = (status: number, quarantined = 403) => ({
-      nobody: 401,
-      plain: status,
-      quarantined,
-      administrator: status,
-    })
-    const boss = (status: number) => ({ nobody: 401, plain: 403, quarantined: 403, administrator: status })
-    expect(outcome).toEqual({
-      'GET /health': all(200),
-      'GET /ready': all(200),
-      'GET /.well-known/jwks.json': all(200),
-      'GET /.well-known/oauth-authorization-server': all(200),
-      'POST /auth/login': all(400),
-      'POST /auth/refresh': all(400),
-      'POST /auth/revoke': all(400),
-      'GET /auth/me': member(200, 200),
-      'GET /auth/verify': member(204),
-      'POST /auth/logout': member(204, 204),
-      'POST /auth/password': member(422, 422),
-      'GET /auth/sessions': member(200),
-      'DELETE /auth/sessions/{id}': member(404),
-      'POST /users': boss(422),
-      'GET /users': boss(200),
-      'GET /users/{id}': boss(404),
-      'PATCH /users/{id}': boss(422),
-      'DELETE /users/{id}': boss(404),
-      'POST /users/{id}/password': boss(404),
-      'GET /users/{id}/sessions': boss(404),
-      'DELETE /users/{id}/sessions': boss(404),
-      'GET /blocks': boss(200),
-      'DELETE /blocks/{id}': boss(404),
-      'DELETE /users/{id}/blocks': boss(404),
-    })
-    await application.close()
-  })
 })
 
 describe('a page of users', () => {

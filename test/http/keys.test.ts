@@ -235,12 +235,14 @@ describe('metadata (RFC 8414)', () => {
       issuer: 'https://auth.example.com',
       token_endpoint: 'https://auth.example.com/api/auth/login',
       revocation_endpoint: 'https://auth.example.com/api/auth/revoke',
+      introspection_endpoint: 'https://auth.example.com/api/auth/introspect',
       jwks_uri: 'https://auth.example.com/api/.well-known/jwks.json',
       grant_types_supported: ['password', 'refresh_token'],
       response_types_supported: [],
       scopes_supported: ['offline_access'],
       token_endpoint_auth_methods_supported: ['none'],
       revocation_endpoint_auth_methods_supported: ['none'],
+      introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'Bearer'],
     })
   })
 

@@ -1,0 +1,133 @@
+import { and, desc, eq, isNull, lte, or, sql } from 'drizzle-orm'
+import type { Orm } from './connection.ts'
+import { guarded } from './failure.ts'
+import { apiKeys, services } from './schema.ts'
+
+export type ApiKeyStatements = ReturnType<typeof apiKeyStatements>
+
+export interface StoredApiKey {
+  readonly id: string
+  readonly service_id: string
+  /** The service's name. */
+  readonly name: string
+  readonly scopes: readonly string[]
+  readonly roles: readonly string[]
+  readonly created_by: string
+  readonly created_at: Date
+  /** Null: never. */
+  readonly expires_at: Date | null
+  readonly last_used_at: Date | null
+}
+
+export interface NewApiKey {
+  readonly name: string
+  readonly digest: string
+  readonly scopes: readonly string[]
+  readonly roles: readonly string[]
+  readonly createdBy: string
+  readonly now: Date
+  readonly expiresAt: Date | null
+}
+
+export interface ApiKeyPage {
+  /** Where the page before ended. */
+  readonly after: { readonly createdAt: Date; readonly id: string } | undefined
+  readonly limit: number
+}
+
+const columns = {
+  id: apiKeys.id,
+  service_id: apiKeys.service_id,
+  name: services.name,
+  scopes: apiKeys.scopes,
+  roles: apiKeys.roles,
+  created_by: apiKeys.created_by,
+  created_at: apiKeys.created_at,
+  expires_at: apiKeys.expires_at,
+  last_used_at: apiKeys.last_used_at,
+}
+
+export function apiKeyStatements(orm: Orm) {
+  const byDigest = orm
+    .select(columns)
+    .from(apiKeys)
+    .innerJoin(services, eq(services.id, apiKeys.service_id))
+    .where(eq(apiKeys.digest, sql.placeholder('digest')))
+    .prepare('find_api_key')
+
+  return {
+    /** The key of that digest, expired or not. One look at an index: the question of every request that shows a key. */
+    findApiKey: (digest: string): Promise<StoredApiKey | undefined> =>
+      guarded(async () => (await byDigest.execute({ digest }))[0]),
+
+    /** Adds a key, and its service where there is none of that name (compared without case). */
+    insertApiKey: (key: NewApiKey): Promise<StoredApiKey> =>
+      guarded(() =>
+        orm.transaction(async (transaction) => {
+          const [service] = await transaction.execute<{ id: string; name: string }>(sql`
+            INSERT INTO ${services} AS known (name, created_at) VALUES (${key.name}, ${key.now.toISOString()}::timestamptz)
+            ON CONFLICT (lower(name COLLATE "C")) DO UPDATE SET name = known.name
+            RETURNING id, name`)
+          const { id: service_id, name } = service as { id: string; name: string }
+          const [row] = await transaction
+            .insert(apiKeys)
+            .values({
+              service_id,
+              digest: key.digest,
+              scopes: [...key.scopes],
+              roles: [...key.roles],
+              created_by: key.createdBy,
+              created_at: key.now,
+              expires_at: key.expiresAt,
+            })
+            .returning()
+          return { ...(row as typeof apiKeys.$inferSelect), name }
+        }),
+      ),
+
+    /** One page, the latest first. */
+    listApiKeys: ({ after, limit }: ApiKeyPage): Promise<StoredApiKey[]> =>
+      guarded(() =>
+        orm
+          .select(columns)
+          .from(apiKeys)
+          .innerJoin(services, eq(services.id, apiKeys.service_id))
+          .where(
+            after &&
+              sql`(${apiKeys.created_at}, ${apiKeys.id}) < (${after.createdAt.toISOString()}::timestamptz, ${after.id}::uuid)`,
+          )
+          .orderBy(desc(apiKeys.created_at), desc(apiKeys.id))
+          .limit(limit),
+      ),
+
+    /** Deletes a key; answers it, undefined where there is none. */
+    deleteApiKey: (key: { readonly id: string } | { readonly digest: string }): Promise<StoredApiKey | undefined> =>
+      guarded(async () => {
+        const which = 'id' in key ? eq(apiKeys.id, key.id) : eq(apiKeys.digest, key.digest)
+        const [row] = await orm.delete(apiKeys).where(which).returning()
+        if (!row) return undefined
+        const [service] = await orm.select().from(services).where(eq(services.id, row.service_id))
+        return { ...row, name: service?.name ?? '' }
+      }),
+
+    /** Deletes all keys of a service by its name; answers them, undefined where no service was ever called so. */
+    deleteApiKeysOf: (name: string): Promise<StoredApiKey[] | undefined> =>
+      guarded(async () => {
+        const isCalled = sql`lower(${services.name} COLLATE "C") = lower(${name} COLLATE "C")`
+        const [service] = await orm.select().from(services).where(isCalled)
+        if (!service) return undefined
+        const rows = await orm.delete(apiKeys).where(eq(apiKeys.service_id, service.id)).returning()
+        return rows.map((row) => ({ ...row, name: service.name }))
+      }),
+
+    /** Notes that a key is used, unless that was noted since `notSince`: of many replicas at once one writes. */
+    updateLastUse: (id: string, now: Date, notSince: Date): Promise<void> =>
+      guarded(async () => {
+        const isStale = or(isNull(apiKeys.last_used_at), lte(apiKeys.last_used_at, notSince))
+        await orm
+          .update(apiKeys)
+          .set({ last_used_at: now })
+          .where(and(eq(apiKeys.id, id), isStale))
+      }),
+  }
+}

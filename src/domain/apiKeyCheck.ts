@@ -1,0 +1,105 @@
+import { AppError } from '../error.ts'
+import { describeError } from '../log.ts'
+import type { ApiKeyOutcome } from '../meters.ts'
+import type { ApiKey, Scope } from './apiKeys.ts'
+import { digestOfApiKey } from './apiKeyText.ts'
+import type { Deps } from './deps.ts'
+import { record } from './events.ts'
+import type { Actor } from './users.ts'
+
+/** What a request needs: a scope, or for /auth/verify any role at all. */
+export type Need = Scope | 'roles'
+
+/** The keys that requests show. One for the process, as it knows which ones it has seen of late. */
+export interface ApiKeyCheck {
+  /** The key of that text, as long as it is good; undefined for all else. */
+  find(text: string): Promise<ApiKey | undefined>
+  /** The same for one that opens what is needed. Throws `invalid_token` or `forbidden`, and both are recorded. */
+  require(text: string, need: Need, address: string | undefined): Promise<ApiKey>
+}
+
+/** Milliseconds between two notes of a key's use. */
+const noteInterval = 60_000
+/** Keys whose latest note is remembered; beyond, all are forgotten and the database is asked once more. */
+const mostNoted = 1000
+
+type Reading = { readonly apiKey: ApiKey } | { readonly reason: 'malformed' | 'unknown' } | ExpiredKey
+type ExpiredKey = { readonly reason: 'expired'; readonly expired: ApiKey }
+
+export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
+  const { database, clock, log, meters } = deps
+  const noted = new Map<string, number>()
+
+  const read = async (text: string): Promise<Reading> => {
+    const digest = digestOfApiKey(text)
+    if (digest === undefined) return { reason: 'malformed' }
+    const apiKey = await database.apiKeys.findApiKey(digest)
+    if (!apiKey) return { reason: 'unknown' }
+    const isOver = apiKey.expires_at !== null && apiKey.expires_at.getTime() <= clock()
+    return isOver ? { reason: 'expired', expired: apiKey } : { apiKey }
+  }
+
+  /** Nobody waits for it, and nobody is refused because it fails: it is a note. */
+  const noteUse = ({ id, last_used_at }: ApiKey) => {
+    const now = clock()
+    const latest = Math.max(last_used_at?.getTime() ?? 0, noted.get(id) ?? 0)
+    if (now - latest < noteInterval) return
+    if (noted.size >= mostNoted) noted.clear()
+    noted.set(id, now)
+    database.apiKeys.updateLastUse(id, new Date(now), new Date(now - noteInterval)).catch((error) => {
+      log.warn('api_key.use_not_noted', { api_key: id, ...describeError(error) })
+    })
+  }
+
+  const refuse = (outcome: Exclude<ApiKeyOutcome, 'accepted'>, apiKey: ApiKey | undefined, address?: string) => {
+    meters.apiKey(outcome)
+    const whose = apiKey && { api_key: apiKey.id, service: apiKey.name }
+    record(deps, { event: 'api_key.refused', reason: outcome, ...whose, address })
+  }
+
+  return {
+    find: async (text) => {
+      const reading = await read(text)
+      if (!('apiKey' in reading)) return undefined
+      noteUse(reading.apiKey)
+      return reading.apiKey
+    },
+
+    require: async (text, need, address) => {
+      const reading = await read(text)
+      if (!('apiKey' in reading)) {
+        refuse(reading.reason, 'expired' in reading ? reading.expired : undefined, address)
+        throw new AppError('invalid_token', 'Could not validate credentials')
+      }
+      const { apiKey } = reading
+      noteUse(apiKey)
+      if (!opens(apiKey, need)) {
+        refuse('scope', apiKey, address)
+        throw new AppError('forbidden', refusals[need])
+      }
+      meters.apiKey('accepted')
+      return apiKey
+    },
+  }
+}
+
+const refusals: Readonly<Record<Need, string>> = {
+  introspect: 'This needs an API key with the scope introspect.',
+  'users:read': 'This needs an API key with the scope users:read.',
+  'users:write': 'This needs an API key with the scope users:write.',
+  roles: 'This needs an API key with a role.',
+}
+
+function opens({ scopes, roles }: ApiKey, need: Need): boolean {
+  return need === 'roles' ? roles.length > 0 : scopes.includes(need)
+}
+
+/** What a service is called where users are too: no username has a colon in it. */
+export function subjectOf({ name }: ApiKey): string {
+  return `service:${name}`
+}
+
+/** A service that administers users: the administrators are not its to touch, or its key could make others. */
+export function actorOf(apiKey: ApiKey): Actor {
+  return { name: `${subjectOf(apiKey)}/${apiKey.id}`, sparesAdministrators: true }
+}

@@ -1,0 +1,128 @@
+import { Elysia, t } from 'elysia'
+import { type ApiKeyList, createApiKey, listApiKeys, revokeApiKey, scopes } from '../domain/apiKeys.ts'
+import type { Deps } from '../domain/deps.ts'
+import { presentApiKey } from '../domain/presentation.ts'
+import { readMomentCursor, writeMomentCursor } from './cursor.ts'
+import type { Guards } from './guard.ts'
+import { jsonBody } from './json.ts'
+import { creation, operation, silentOperation } from './openapi.ts'
+import { byId } from './pathParameters.ts'
+import { queryParameters } from './query.ts'
+
+const nullable = (description: string) => t.Union([t.String({ format: 'date-time', description }), t.Null()])
+const Scopes = t.Array(t.String(), { description: `what it opens here: ${scopes.join(', ')}` })
+const Roles = t.Array(t.String(), { description: 'what it opens at services that ask by /auth/verify' })
+
+const ShownApiKey = t.Object({
+  id: t.String({ format: 'uuid' }),
+  name: t.String({ description: 'of the service' }),
+  service_id: t.String({ format: 'uuid', description: 'the same for each key of the service' }),
+  scopes: Scopes,
+  roles: Roles,
+  created_by: t.String(),
+  created_at: t.String({ format: 'date-time' }),
+  expires_at: nullable('null: never'),
+  last_used_at: nullable('to the minute'),
+})
+const MadeApiKey = t.Composite([ShownApiKey, t.Object({ key: t.String({ description: 'in this answer alone' }) })])
+const ApiKeyPage = t.Object({ items: t.Array(ShownApiKey), next: t.Union([t.String(), t.Null()]) })
+
+const NewApiKey = t.Object(
+  {
+    name: t.String({
+      description: 'of the service: 1 to 50 of the characters A-Z a-z 0-9 . _ -; it may have several keys',
+    }),
+    scopes: t.Optional(Scopes),
+    roles: t.Optional(Roles),
+    expires_at: t.Optional(nullable('left out: in a year; null: never')),
+  },
+  { additionalProperties: false },
+)
+
+const example: typeof ShownApiKey.static = {
+  id: '5b0f2a7e-5f0e-4c55-8d59-0b8c2c7a9a10',
+  name: 'reports',
+  service_id: '9d8a0a52-39a4-4cf2-9b52-4a1d0f1c2e77',
+  scopes: ['introspect'],
+  roles: [],
+  created_by: 'admin',
+  created_at: '2026-01-31T08:00:00.000Z',
+  expires_at: '2027-01-31T08:00:00.000Z',
+  last_used_at: null,
+}
+
+const locked = { tag: 'API keys', isLocked: true as const }
+const guarded = ['password_change_required', 'forbidden'] as const
+
+/** Keys of services, for whoever has the role `admin`. No key opens these routes. */
+export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
+  return new Elysia({ name: 'apiKeys' })
+    .use(guards.administrator)
+    .post(
+      '/api-keys',
+      async ({ principal, body, status }) => {
+        const { apiKey, text } = await createApiKey(deps, principal.user.username, body)
+        return status(201, { ...presentApiKey(apiKey), key: text })
+      },
+      {
+        ...jsonBody(NewApiKey),
+        ...creation({
+          ...locked,
+          operationId: 'createApiKey',
+          summary: 'Make an API key',
+          description:
+            'For a program. The key is in this answer and nowhere else; nothing about it can be changed later. Several of one ' +
+            'service live side by side, so that a new one takes over before the old one is revoked.',
+          answer: MadeApiKey,
+          example: { ...example, key: 'atk_…' },
+          refusals: [...guarded, 'invalid_request', 'payload_too_large', 'unsupported_media_type', 'invalid_fields'],
+        }),
+      },
+    )
+    .get('/api-keys', async ({ query }) => page(await listApiKeys(deps, readPage(query))), {
+      ...queryParameters({
+        limit: t.Optional(
+          t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100; 50 unless told otherwise' }),
+        ),
+        after: t.Optional(t.String({ maxLength: 300, description: 'the `next` of the page before' })),
+      }),
+      ...operation({
+        ...locked,
+        operationId: 'listApiKeys',
+        summary: 'List API keys',
+        description: 'The latest first, expired ones among them; never the keys themselves.',
+        answer: ApiKeyPage,
+        example: { items: [example], next: null },
+        refusals: [...guarded, 'invalid_request', 'invalid_fields'],
+      }),
+    })
+    .delete(
+      '/api-keys/:id',
+      async ({ principal, params }) => {
+        await revokeApiKey(deps, principal.user.username, params.id)
+        return new Response(null, { status: 204 })
+      },
+      {
+        ...byId,
+        ...silentOperation({
+          ...locked,
+          operationId: 'revokeApiKey',
+          summary: 'Revoke an API key',
+          description: 'It opens nothing from the next request on.',
+          refusals: [...guarded, 'not_found'],
+        }),
+      },
+    )
+}
+
+function page({ apiKeys, next }: ApiKeyList): typeof ApiKeyPage.static {
+  return {
+    items: apiKeys.map((apiKey) => presentApiKey(apiKey)),
+    next: next ? writeMomentCursor({ moment: next.createdAt, id: next.id }) : null,
+  }
+}
+
+function readPage({ limit = '50', after }: { limit?: string; after?: string }) {
+  const cursor = after === undefined ? undefined : readMomentCursor(after)
+  return { limit: Number(limit), after: cursor && { createdAt: cursor.moment, id: cursor.id } }
+}

@@ -1,0 +1,15 @@
+/** RFC 6750 §2.1; the scheme's name has no case (RFC 9110 §11.1). What is no bearer token comes out as no token at all. */
+export function bearerToken(authorization: string): string {
+  return /^Bearer +([^ ,]+)$/i.exec(authorization)?.[1] ?? ''
+}
+
+/** The secret of a client's name and secret, each form-urlencoded beneath the base64 (RFC 6749 §2.3.1); undefined for all else. */
+export function basicSecret(authorization: string): string | undefined {
+  const encoded = /^Basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization)?.[1]
+  const [, secret] = /^[^:]*:(.*)$/s.exec(Buffer.from(encoded ?? '', 'base64').toString()) ?? []
+  try {
+    return secret && decodeURIComponent(secret)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as oauth from 'oauth4webapi'
+import * as openid from 'openid-client'
+import { accessToken, run, type Server, serve } from '../binary/binary.ts'
+import { createDatabase } from '../postgresql.ts'
+import { hasProgram } from '../requirements.ts'
+
+const password = 'a long enough pass phrase'
+const python = '/usr/bin/python3'
+const issuer = 'https://auth.example.com'
+const ada = { active: true, username: 'ada', roles: ['staff'] }
+
+let server: Server
+let key: string
+/** Of a user: an access token and a refresh token. */
+let token: string
+let refreshToken: string
+beforeAll(async () => {
+  const environment = { DATABASE_URL: await createDatabase(), SECRET_KEY: 'k'.repeat(32), ISSUER: issuer }
+  server = await serve({ environment })
+  key = (await run(['apikey', 'create', 'gateway', '--scope', 'introspect'], { environment })).stdout.trim()
+  await run(['user', 'add', 'ada', '--role', 'staff'], { environment, input: `${password}\n` })
+  token = await accessToken(server.url, 'ada', password)
+  const body = new URLSearchParams({ username: 'ada', password, scope: 'offline_access' })
+  const grant = await fetch(`${server.url}/auth/login`, { method: 'POST', body })
+  refreshToken = ((await grant.json()) as { refresh_token: string }).refresh_token
+})
+afterAll(() => server?.stop())
+
+describe('introspection by', () => {
+  const metadata = () => ({ issuer, introspection_endpoint: `${server.url}/auth/introspect` })
+  const plain = { [oauth.allowInsecureRequests]: true }
+
+  test('oauth4webapi, with the key as the secret of a client or as a bearer token', async () => {
+    const client: oauth.Client = { client_id: 'gateway' }
+    const bearer: oauth.ClientAuth = (_as, _client, _body, headers) => headers.set('authorization', `Bearer ${key}`)
+    const answerTo = async (authentication: oauth.ClientAuth, text: string) => {
+      const response = await oauth.introspectionRequest(metadata(), client, authentication, text, plain)
+      return oauth.processIntrospectionResponse(metadata(), client, response)
+    }
+    for (const authentication of [oauth.ClientSecretBasic(key), bearer]) {
+      expect(await answerTo(authentication, token)).toMatchObject(ada)
+      expect(await answerTo(authentication, 'nonsense')).toEqual({ active: false })
+    }
+    const error = await answerTo(oauth.ClientSecretBasic('nonsense'), token).catch((error: unknown) => error)
+    expect(error).toBeInstanceOf(oauth.WWWAuthenticateChallengeError)
+    const { cause } = error as oauth.WWWAuthenticateChallengeError
+    expect(cause.map(({ scheme }) => scheme)).toEqual(['bearer', 'basic'])
+  })
+
+  test('openid-client', async () => {
+    const secret = openid.ClientSecretBasic(key)
+    const configuration = new openid.Configuration(metadata(), 'gateway', undefined, secret)
+    openid.allowInsecureRequests(configuration)
+    expect(await openid.tokenIntrospection(configuration, token)).toMatchObject(ada)
+  })
+})
+
+describe('what docs/api-keys.md shows', () => {
+  test('for oauth4webapi lets in who has an access token or a key, and nobody else', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'audittrail-snippet-'))
+    symlinkSync(join(import.meta.dir, '../../node_modules'), join(directory, 'node_modules'))
+    writeFileSync(join(directory, 'identify.ts'), snippet('ts'))
+    // The issuer's name leads to the server under test, as a proxy would lead it.
+    writeFileSync(
+      join(directory, 'main.ts'),
+      `const real = globalThis.fetch
+globalThis.fetch = Object.assign(
+  (url: string | URL | Request, options?: RequestInit) => real(String(url).replace('${issuer}', '${server.origin}'), options),
+  real,
+)
+const { identify } = await import('./identify.ts')
+for (const token of process.argv.slice(2)) console.log((await identify(token))?.sub ?? 'nobody')`,
+    )
+    expect(await outputOf([process.execPath, join(directory, 'main.ts')])).toBe(
+      'ada\nservice:gateway\nnobody\nnobody\n',
+    )
+  })
+
+  test.skipIf(!hasProgram(python, 'python3'))('for Python does the same', async () => {
+    const script = `${snippet('python').replace(issuer, server.origin)}
+import sys
+for token in sys.argv[1:]:
+    print((identify(token) or {"sub": "nobody"})["sub"])
+`
+    expect(await outputOf([python, '-c', script])).toBe('ada\nservice:gateway\nnobody\nnobody\n')
+  })
+
+  test('for curl answers what stands there', async () => {
+    const args = ['-s', '-H', `Authorization: Bearer ${key}`, '-d', `token=${token}`, `${server.url}/auth/introspect`]
+    const child = Bun.spawn(['curl', ...args], { stdout: 'pipe' })
+    const shown = /^# (\{"active":true.*\})$/m.exec(page)?.[1] ?? ''
+    const answer = (await new Response(child.stdout).json()) as object
+    expect(Object.keys(answer)).toEqual(Object.keys(JSON.parse(shown)))
+  })
+})
+
+const page = readFileSync(join(import.meta.dir, '../../docs/api-keys.md'), 'utf8')
+
+function snippet(language: string): string {
+  const code = page.split(`\`\`\`${language}\n`)[1]?.split('```')[0] ?? ''
+  expect(code).toContain(issuer)
+  return code
+}
+
+/** What a program that gets a user's token, a key, a refresh token and nonsense prints; nothing may come out on stderr. */
+async function outputOf(command: readonly string[]): Promise<string> {
+  const child = Bun.spawn([...command, token, key, refreshToken, 'nonsense'], {
+    env: { PATH: process.env.PATH ?? '', AUDITTRAIL_KEY: key, PYTHONDONTWRITEBYTECODE: '1' },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  expect(await new Response(child.stderr).text()).toBe('')
+  return new Response(child.stdout).text()
+}
