@@ -3,13 +3,17 @@ export function bearerToken(authorization: string): string {
   return /^Bearer +([^ ,]+)$/i.exec(authorization)?.[1] ?? ''
 }
 
-/** The secret of a client's name and secret, each form-urlencoded beneath the base64 (RFC 6749 §2.3.1); undefined for all else. */
+/**
+ * The secret of a client that shows name and secret, each form-urlencoded beneath the base64 (RFC 6749 §2.3.1). Empty where it
+ * cannot be read; undefined for another scheme.
+ */
 export function basicSecret(authorization: string): string | undefined {
-  const encoded = /^Basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization)?.[1]
-  const [, secret] = /^[^:]*:(.*)$/s.exec(Buffer.from(encoded ?? '', 'base64').toString()) ?? []
+  const encoded = /^Basic +(.*)$/is.exec(authorization)?.[1]
+  if (encoded === undefined) return undefined
+  const [, secret = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? []
   try {
-    return secret && decodeURIComponent(secret)
+    return decodeURIComponent(secret)
   } catch {
-    return undefined
+    return ''
   }
 }

@@ -62,14 +62,14 @@ export function createGuards({ deps, tokens, apiKeys, exchanges }: GuardServices
       const { user, sessionId } = await administrator(request)
       return { actor: { name: user.username, sparesAdministrators: false }, sessionId }
     }
-  /** As OAuth clients prove who they are: refusals are `invalid_client`, and `forbidden`. */
   const introspector = async (request: Request) => {
-    const authorization = request.headers.get('authorization') ?? ''
-    const shown = basicSecret(authorization) ?? bearerToken(authorization)
-    if (!looksLikeApiKey(shown)) throw invalidClient()
-    return requireKey(shown, 'introspect', request).catch((error: unknown) => {
-      throw error instanceof AppError && error.code === 'invalid_token' ? invalidClient() : error
-    })
+    const authorization = request.headers.get('authorization')
+    const secret = basicSecret(authorization ?? '')
+    if (secret !== undefined) return requireKey(secret, 'introspect', request).catch(asClient)
+    const shown = bearerToken(authorization ?? '')
+    if (looksLikeApiKey(shown)) return requireKey(shown, 'introspect', request)
+    await signedIn(request)
+    throw new AppError('forbidden', 'This takes an API key with the scope introspect, and nobody who has signed in.')
   }
   return {
     /** Signed in, were it with a password that must be changed first. */
@@ -137,6 +137,8 @@ function invalidToken(): AppError {
   return new AppError('invalid_token', 'Could not validate credentials')
 }
 
-function invalidClient(): AppError {
-  return new AppError('invalid_client', 'This takes a good API key with the scope introspect, as a bearer token.')
+/** What is wrong with a client's secret, in the words of RFC 6749 §5.2. */
+function asClient(error: unknown): never {
+  if (!(error instanceof AppError) || error.code !== 'invalid_token') throw error
+  throw new AppError('invalid_client', 'The secret of the client is no good API key.')
 }

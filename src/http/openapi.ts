@@ -96,10 +96,7 @@ function detailOf(text: OperationText, status: number, content: object) {
 /** The ways in, each by itself enough. */
 function securityOf({ isLocked, opensToKeys }: OperationText): Record<string, string[]>[] {
   const scopes = opensToKeys === undefined || opensToKeys === 'roles' ? [] : [opensToKeys]
-  return [
-    ...(isLocked ? [{ [passwordFlow]: [] }] : []),
-    ...(opensToKeys ? [{ [apiKey]: scopes }] : []),
-  ]
+  return [...(isLocked ? [{ [passwordFlow]: [] }] : []), ...(opensToKeys ? [{ [apiKey]: scopes }] : [])]
 }
 
 /** TypeBox's schemas are JSON Schema; only their types say more than the plugin's know. */

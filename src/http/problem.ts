@@ -64,7 +64,10 @@ const oauthErrors: Partial<Record<ErrorCode, string>> = {
   invalid_credentials: 'invalid_grant',
   invalid_grant: 'invalid_grant',
   invalid_client: 'invalid_client',
+  not_authenticated: 'invalid_client',
+  invalid_token: 'invalid_client',
   forbidden: 'unauthorized_client',
+  password_change_required: 'unauthorized_client',
   invalid_fields: 'invalid_request',
   method_not_allowed: 'invalid_request',
   payload_too_large: 'invalid_request',
@@ -73,8 +76,8 @@ const oauthErrors: Partial<Record<ErrorCode, string>> = {
   too_many_attempts: 'invalid_request',
 }
 
-/** RFC 9110 §11.6.1. A client that has tried Basic is to be told of it (RFC 6749 §5.2). */
-const challenges: Partial<Record<ErrorCode, string>> = { invalid_client: 'Bearer, Basic realm="audittrail"' }
+/** Who has tried another scheme than Bearer is told of that one (RFC 6749 §5.2). */
+const challenges: Partial<Record<ErrorCode, string>> = { invalid_client: 'Basic realm="audittrail"' }
 
 /** Seconds, where the error does not know better. */
 const retryAfterSeconds = 2

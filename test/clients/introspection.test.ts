@@ -48,7 +48,7 @@ describe('introspection by', () => {
     const error = await answerTo(oauth.ClientSecretBasic('nonsense'), token).catch((error: unknown) => error)
     expect(error).toBeInstanceOf(oauth.WWWAuthenticateChallengeError)
     const { cause } = error as oauth.WWWAuthenticateChallengeError
-    expect(cause.map(({ scheme }) => scheme)).toEqual(['bearer', 'basic'])
+    expect(cause.map(({ scheme }) => scheme)).toEqual(['basic'])
   })
 
   test('openid-client', async () => {

@@ -100,9 +100,7 @@ describe('every route, as every kind of caller', () => {
       'POST /auth/revoke': everybody(400),
       'POST /auth/introspect': {
         ...bossOr('introspector', 400),
-        plain: 401,
-        quarantined: 401,
-        administrator: 401,
+        administrator: 403,
       },
       'GET /auth/me': member(200, 200),
       'GET /auth/verify': {

@@ -198,17 +198,20 @@ describe.each(databaseKinds)('introspection on %s', (kind) => {
       ['a client without a secret', () => basic('gateway', '')],
       ['a client with a broken escape', () => basic('gateway', '%zz')],
       ['broken base64', () => 'Basic %%%'],
+      ['a client without a name and a secret', () => 'Basic Og=='],
       ['a key with an error', () => `Bearer ${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`],
     ])('refuses %s as an OAuth client reads it', async (_what, authorization) => {
       const response = await askAs(authorization())
       expect(response.status).toBe(401)
       expect(response.headers.get('content-type')).toBe('application/json')
-      expect(response.headers.get('www-authenticate')).toBe('Bearer, Basic realm="audittrail"')
+      const scheme = authorization().startsWith('Basic') ? 'Basic realm="audittrail"' : 'Bearer'
+      expect(response.headers.get('www-authenticate')).toBe(scheme)
       expect(await response.json()).toMatchObject({ error: 'invalid_client', status: 401 })
     })
 
     test("refuses a user's token and a key of another scope", async () => {
-      expect((await askAs(`Bearer ${(await signIn('ada')).access_token}`)).status).toBe(401)
+      expect((await askAs(`Bearer ${(await signIn('ada')).access_token}`)).status).toBe(403)
+      expect((await askAs(`Bearer ${(await signIn('ada')).refresh_token}`)).status).toBe(401)
       const other = await application.apiKey({ scopes: ['users:read', 'users:write'], roles: ['admin'] })
       const response = await askAs(`Bearer ${other}`)
       expect(response.status).toBe(403)
