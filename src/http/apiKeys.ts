@@ -7,7 +7,7 @@ import type { Guards } from './guard.ts'
 import { jsonBody } from './json.ts'
 import { creation, operation, silentOperation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
-import { queryParameters } from './query.ts'
+import { pageParameters, queryParameters } from './query.ts'
 
 const nullable = (description: string) => t.Union([t.String({ format: 'date-time', description }), t.Null()])
 const Scopes = t.Array(t.String(), { description: `what it opens here: ${scopes.join(', ')}` })
@@ -80,12 +80,7 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
       },
     )
     .get('/api-keys', async ({ query }) => page(await listApiKeys(deps, readPage(query))), {
-      ...queryParameters({
-        limit: t.Optional(
-          t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100; 50 unless told otherwise' }),
-        ),
-        after: t.Optional(t.String({ maxLength: 300, description: 'the `next` of the page before' })),
-      }),
+      ...queryParameters(pageParameters),
       ...operation({
         ...locked,
         operationId: 'listApiKeys',

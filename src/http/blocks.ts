@@ -6,7 +6,7 @@ import { readMomentCursor, writeMomentCursor } from './cursor.ts'
 import type { Guards } from './guard.ts'
 import { operation, silentOperation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
-import { queryParameters } from './query.ts'
+import { pageParameters, queryParameters } from './query.ts'
 
 const ShownBlock = t.Object({
   id: t.String({ format: 'uuid' }),
@@ -41,12 +41,7 @@ export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly gu
   return new Elysia({ name: 'blocks' })
     .use(guards.administrator)
     .get('/blocks', async ({ query }) => page(await listBlocks(deps, readPage(query))), {
-      ...queryParameters({
-        limit: t.Optional(
-          t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100; 50 unless told otherwise' }),
-        ),
-        after: t.Optional(t.String({ maxLength: 300, description: 'the `next` of the page before' })),
-      }),
+      ...queryParameters(pageParameters),
       ...operation({
         ...locked,
         operationId: 'listBlocks',

@@ -2,6 +2,12 @@ import type { TProperties } from '@sinclair/typebox'
 import { t } from 'elysia'
 import { AppError } from '../error.ts'
 
+/** Of every list that comes in pages. */
+export const pageParameters = {
+  limit: t.Optional(t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100; 50 unless told otherwise' })),
+  after: t.Optional(t.String({ maxLength: 300, description: 'the `next` of the page before' })),
+}
+
 /**
  * The query parameters of a route: each at most once, but those whose schema is an array. Others are ignored, as proxies, caches
  * and analytics add some of their own. Refuses after the guard, with `invalid_request`.

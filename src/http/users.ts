@@ -7,7 +7,7 @@ import { AppError } from '../error.ts'
 import type { Guards } from './guard.ts'
 import { operation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
-import { queryParameters } from './query.ts'
+import { pageParameters, queryParameters } from './query.ts'
 import { SessionList, sessionExample, shownSession } from './sessionList.ts'
 import { ShownUser, userExample } from './shownUser.ts'
 
@@ -22,10 +22,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
     .use(guards.userReader)
     .get('/users', async ({ query }) => page(await listUsers(deps, readPage(query))), {
       ...queryParameters({
-        limit: t.Optional(
-          t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100; 50 unless told otherwise' }),
-        ),
-        after: t.Optional(t.String({ maxLength: 300, description: 'the `next` of the page before' })),
+        ...pageParameters,
         q: t.Optional(t.String({ maxLength: 100, description: 'a part of a name or full name' })),
       }),
       ...operation({
