@@ -34,7 +34,7 @@ const Introspection = t.Object({
   roles: t.Optional(t.Array(t.String(), { description: 'of this moment' })),
   scope: t.Optional(t.String({ description: 'what an API key opens at AuditTrail' })),
   iss: t.Optional(t.String()),
-  aud: t.Optional(t.String({ description: 'of what opens doors' })),
+  aud: t.Optional(t.String({ description: 'of what opens doors at other services; without it, let nobody in' })),
   iat: t.Optional(Type.Integer()),
   exp: t.Optional(Type.Integer({ description: 'absent: never' })),
 })
@@ -127,6 +127,7 @@ function aboutRefreshToken(
   return { active: true, token_type: 'refresh_token', sub: username, uid, username, sid, iss: issuer, ...times }
 }
 
+/** Without a role it opens no other service, as at /auth/verify, and has no `aud`: a key for introspection is none to who asks. */
 function aboutApiKey({ issuer, audience }: IntrospectionServices, apiKey: ApiKey | undefined): Answer {
   if (!apiKey) return inactive
   return {
@@ -139,7 +140,7 @@ function aboutApiKey({ issuer, audience }: IntrospectionServices, apiKey: ApiKey
     roles: [...apiKey.roles],
     scope: apiKey.scopes.join(' '),
     iss: issuer,
-    aud: audience,
+    ...(apiKey.roles.length > 0 ? { aud: audience } : {}),
     iat: secondsOf(apiKey.created_at),
     ...(apiKey.expires_at ? { exp: secondsOf(apiKey.expires_at) } : {}),
   }

@@ -18,10 +18,13 @@ let key: string
 /** Of a user: an access token and a refresh token. */
 let token: string
 let refreshToken: string
+/** Of another service, with a role. */
+let roleKey: string
 beforeAll(async () => {
   const environment = { DATABASE_URL: await createDatabase(), SECRET_KEY: 'k'.repeat(32), ISSUER: issuer }
   server = await serve({ environment })
   key = (await run(['apikey', 'create', 'gateway', '--scope', 'introspect'], { environment })).stdout.trim()
+  roleKey = (await run(['apikey', 'create', 'reports', '--role', 'staff'], { environment })).stdout.trim()
   await run(['user', 'add', 'ada', '--role', 'staff'], { environment, input: `${password}\n` })
   token = await accessToken(server.url, 'ada', password)
   const body = new URLSearchParams({ username: 'ada', password, scope: 'offline_access' })
@@ -60,7 +63,7 @@ describe('introspection by', () => {
 })
 
 describe('what docs/api-keys.md shows', () => {
-  test('for oauth4webapi lets in who has an access token or a key, and nobody else', async () => {
+  test('for oauth4webapi lets in who has an access token or a key with a role, and nobody else', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'audittrail-snippet-'))
     symlinkSync(join(import.meta.dir, '../../node_modules'), join(directory, 'node_modules'))
     writeFileSync(join(directory, 'identify.ts'), snippet('ts'))
@@ -76,7 +79,7 @@ const { identify } = await import('./identify.ts')
 for (const token of process.argv.slice(2)) console.log((await identify(token))?.sub ?? 'nobody')`,
     )
     expect(await outputOf([process.execPath, join(directory, 'main.ts')])).toBe(
-      'ada\nservice:gateway\nnobody\nnobody\n',
+      'ada\nservice:reports\nnobody\nnobody\nnobody\n',
     )
   })
 
@@ -86,7 +89,7 @@ import sys
 for token in sys.argv[1:]:
     print((identify(token) or {"sub": "nobody"})["sub"])
 `
-    expect(await outputOf([python, '-c', script])).toBe('ada\nservice:gateway\nnobody\nnobody\n')
+    expect(await outputOf([python, '-c', script])).toBe('ada\nservice:reports\nnobody\nnobody\nnobody\n')
   })
 
   test('for curl answers what stands there', async () => {
@@ -106,9 +109,9 @@ function snippet(language: string): string {
   return code
 }
 
-/** What a program that gets a user's token, a key, a refresh token and nonsense prints; nothing may come out on stderr. */
+/** What a program that gets a user's token, a key with a role, one without, a refresh token and nonsense prints; nothing may come out on stderr. */
 async function outputOf(command: readonly string[]): Promise<string> {
-  const child = Bun.spawn([...command, token, key, refreshToken, 'nonsense'], {
+  const child = Bun.spawn([...command, token, roleKey, key, refreshToken, 'nonsense'], {
     env: { PATH: process.env.PATH ?? '', AUDITTRAIL_KEY: key, PYTHONDONTWRITEBYTECODE: '1' },
     stdout: 'pipe',
     stderr: 'pipe',

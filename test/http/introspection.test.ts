@@ -83,8 +83,10 @@ describe.each(databaseKinds)('introspection on %s', (kind) => {
       exp: now + 60,
     })
     const own = JSON.parse(await asked(key))
-    expect(own).toMatchObject({ client_id: 'gateway', scope: 'introspect' })
+    expect(own).toMatchObject({ client_id: 'gateway', scope: 'introspect', roles: [] })
     expect(own).not.toHaveProperty('exp')
+    // Without a role it opens no other service, here as at /auth/verify.
+    expect(own).not.toHaveProperty('aud')
     application.clock.now += 60_000
     expect(await asked(other)).toBe(inactive)
   })
