@@ -138,7 +138,7 @@ function aboutApiKey({ issuer, audience }: IntrospectionServices, apiKey: ApiKey
     client_id: apiKey.name,
     jti: apiKey.id,
     roles: [...apiKey.roles],
-    scope: apiKey.scopes.join(' '),
+    ...(apiKey.scopes.length > 0 ? { scope: apiKey.scopes.join(' ') } : {}),
     iss: issuer,
     ...(apiKey.roles.length > 0 ? { aud: audience } : {}),
     iat: secondsOf(apiKey.created_at),

@@ -87,6 +87,10 @@ describe.each(databaseKinds)('introspection on %s', (kind) => {
     expect(own).not.toHaveProperty('exp')
     // Without a role it opens no other service, here as at /auth/verify.
     expect(own).not.toHaveProperty('aud')
+    // RFC 6749 §3.3 knows no empty scope.
+    const unscoped = JSON.parse(await asked(await application.apiKey({ roles: ['staff'] })))
+    expect(unscoped).toMatchObject({ active: true, roles: ['staff'], aud: 'audittrail' })
+    expect(unscoped).not.toHaveProperty('scope')
     application.clock.now += 60_000
     expect(await asked(other)).toBe(inactive)
   })
