@@ -10,6 +10,8 @@ export function bearerToken(authorization: string): string {
 export function basicSecret(authorization: string): string | undefined {
   const encoded = /^Basic +(.*)$/is.exec(authorization)?.[1]
   if (encoded === undefined) return undefined
+  // Node's decoder leaves out what is no base64, the comma and the second of two headers with it.
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(encoded)) return ''
   const [, secret = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? []
   try {
     return decodeURIComponent(secret)

@@ -204,6 +204,9 @@ describe.each(databaseKinds)('introspection on %s', (kind) => {
       ['a client without a secret', () => basic('gateway', '')],
       ['a client with a broken escape', () => basic('gateway', '%zz')],
       ['broken base64', () => 'Basic %%%'],
+      ['base64 with something behind it', () => `${basic('gateway', key)} x`],
+      ['two credentials, as two headers are joined', () => `${basic('gateway', key)}, ${basic('gateway', key)}`],
+      ['base64 with another character in it', () => basic('gateway', key).replace('Basic ', 'Basic !')],
       ['a client without a name and a secret', () => 'Basic Og=='],
       ['a key with an error', () => `Bearer ${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`],
     ])('refuses %s as an OAuth client reads it', async (_what, authorization) => {
