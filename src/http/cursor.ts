@@ -17,7 +17,12 @@ export function writeMomentCursor({ moment, id }: MomentCursor): string {
 export function readMomentCursor(after: string): MomentCursor {
   const [, text = '', id = ''] = format.exec(Buffer.from(after, 'base64url').toString()) ?? []
   const moment = new Date(text)
-  if (id === '' || Number.isNaN(moment.getTime()))
+  if (id === '' || !isMoment(moment, text))
     throw new AppError('invalid_fields', 'The parameter after takes a `next` of this list.')
   return { moment, id }
+}
+
+/** A day that there is, and one of the database's: it has no year 0. */
+function isMoment(moment: Date, text: string): boolean {
+  return !Number.isNaN(moment.getTime()) && moment.toISOString() === text && !text.startsWith('0000')
 }

@@ -370,6 +370,14 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
     expect((await asBoss('GET', '/api-keys?after=nonsense')).status).toBe(422)
   })
 
+  test.each(['/api-keys', '/blocks'])('%s has no page behind a moment that there is not', async (path) => {
+    const id = crypto.randomUUID()
+    for (const moment of ['0000-01-01T00:00:00.000Z', '2026-02-30T00:00:00.000Z', '2026-01-01T24:00:00.000Z']) {
+      const after = Buffer.from(`${moment} ${id}`).toString('base64url')
+      expect((await asBoss('GET', `${path}?after=${after}`)).status).toBe(422)
+    }
+  })
+
   test('that are refused cost no hash, are all alike to a client, and are told apart in the log and the metrics', async () => {
     const before = Number(/^audittrail_hash_duration_seconds_count (\d+)/m.exec(await application.metrics())?.[1])
     const past = new Date(application.clock.now + 1000).toISOString()
