@@ -104,7 +104,9 @@ function requireGoodDraft(draft: ApiKeyDraft, now: number): Date | null {
 }
 
 const serviceName = /^[A-Za-z0-9._-]{1,50}$/
-const moment = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
+const moment = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
+/** The end of the year 9999: beyond, the database does not read what JavaScript writes. */
+const endOfTime = Date.parse('9999-12-31T23:59:59.999Z')
 
 function* faultsOfDraft({ name, scopes: wanted = [], roles = [], expires_at }: ApiKeyDraft, now: number) {
   const fault = (field: string, message: string): FieldError => ({ field, message })
@@ -114,9 +116,16 @@ function* faultsOfDraft({ name, scopes: wanted = [], roles = [], expires_at }: A
   yield* faultsOf({ roles })
   if (wanted.length + roles.length === 0)
     yield fault('scopes', 'or roles must have an entry: the key would open nothing')
-  if (typeof expires_at === 'string' && !(moment.test(expires_at) && Date.parse(expires_at) > now))
+  if (typeof expires_at === 'string' && !isToCome(expires_at, now))
     yield fault(
       'expires_at',
       'takes a moment to come, such as 2030-01-31T08:00:00Z, or null for a key that never expires',
     )
+}
+
+function isToCome(text: string, now: number): boolean {
+  const [, day = ''] = moment.exec(text) ?? []
+  // February 31 is parsed as a day of March.
+  const isThere = day !== '' && Date.parse(`${day}Z`) > 0 && new Date(`${day}Z`).toISOString().startsWith(day)
+  return isThere && Date.parse(text) > now && Date.parse(text) <= endOfTime
 }

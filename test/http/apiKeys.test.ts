@@ -109,6 +109,11 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
       [{ expires_at: 'tomorrow' }, 'expires_at'],
       [{ expires_at: '2099-02-30T00:00:00' }, 'expires_at'],
       [{ expires_at: '2099-13-01T00:00:00Z' }, 'expires_at'],
+      [{ expires_at: '2099-02-30T00:00:00Z' }, 'expires_at'],
+      [{ expires_at: '2099-01-31T24:00:00Z' }, 'expires_at'],
+      [{ expires_at: '2099-01-31T08:00:00+24:00' }, 'expires_at'],
+      // In UTC the year has five digits, which no database takes as JavaScript writes it.
+      [{ expires_at: '9999-12-31T23:59:59-01:00' }, 'expires_at'],
       [{ expires_at: '' }, 'expires_at'],
       [{ expires_at: 4070908800 }, 'expires_at'],
       [{ scopes: 'users:read' }, 'scopes'],
