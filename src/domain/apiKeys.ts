@@ -103,14 +103,16 @@ function requireGoodDraft(draft: ApiKeyDraft, now: number): Date | null {
   return new Date(draft.expires_at ?? now + usualDays * dayMilliseconds)
 }
 
-const serviceName = /^[A-Za-z0-9._-]{1,50}$/
+/** Neither a flag nor the id of a key: the command line takes it where it takes these. */
+const serviceName = /^(?![0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$)[A-Za-z0-9][A-Za-z0-9._-]{0,49}$/
 const moment = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
 /** The end of the year 9999: beyond, the database does not read what JavaScript writes. */
 const endOfTime = Date.parse('9999-12-31T23:59:59.999Z')
 
 function* faultsOfDraft({ name, scopes: wanted = [], roles = [], expires_at }: ApiKeyDraft, now: number) {
   const fault = (field: string, message: string): FieldError => ({ field, message })
-  if (!serviceName.test(name)) yield fault('name', 'takes 1 to 50 of the characters A-Z a-z 0-9 . _ -')
+  if (!serviceName.test(name))
+    yield fault('name', 'takes 1 to 50 of the characters A-Z a-z 0-9 . _ -, a letter or digit first, and is no UUID')
   if (!wanted.every((scope) => (scopes as readonly string[]).includes(scope)))
     yield fault('scopes', `takes ${scopes.join(', ')}`)
   yield* faultsOf({ roles })

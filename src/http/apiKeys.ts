@@ -30,7 +30,8 @@ const ApiKeyPage = t.Object({ items: t.Array(ShownApiKey), next: t.Union([t.Stri
 const NewApiKey = t.Object(
   {
     name: t.String({
-      description: 'of the service: 1 to 50 of the characters A-Z a-z 0-9 . _ -; it may have several keys',
+      description:
+        'of the service, which may have several keys: 1 to 50 of the characters A-Z a-z 0-9 . _ -, a letter or digit first; no UUID',
     }),
     scopes: t.Optional(Scopes),
     roles: t.Optional(Roles),

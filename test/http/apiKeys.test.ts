@@ -98,6 +98,9 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
       [{ name: 'service:x' }, 'name'],
       [{ name: 'x'.repeat(51) }, 'name'],
       [{ name: 'Zoë' }, 'name'],
+      // The command line would take them for a flag, and for the id of a key.
+      [{ name: '--json' }, 'name'],
+      [{ name: '5B0f2a7e-5f0e-4c55-8d59-0b8c2c7a9a10' }, 'name'],
       [{ scopes: ['users'] }, 'scopes'],
       [{ scopes: ['users:read', 'admin'] }, 'scopes'],
       [{ scopes: ['users:read users:write'] }, 'scopes'],
