@@ -188,13 +188,17 @@ export function sessionStatements({ orm, client }: Connection) {
         return rows.length === 1
       }),
 
-    /** Ends all living sessions of a user; answers how many. */
-    endSessionsOf: (userId: string, now: Date): Promise<number> =>
+    /** Ends all living sessions of a user; answers how many. None of an administrator's where they are spared. */
+    endSessionsOf: (userId: string, now: Date, sparesAdministrators = false): Promise<number> =>
       guarded(async () => {
+        // The lock has a promotion that is under way come first.
+        const isNoAdministrator = sql`${sessions.user_id} IN (
+          SELECT id FROM ${users} WHERE id = ${userId}::uuid AND NOT 'admin' = ANY (roles) FOR SHARE)`
+        const spared = sparesAdministrators ? isNoAdministrator : undefined
         const rows = await orm
           .update(sessions)
           .set({ expires_at: ended })
-          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now)))
+          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), spared))
           .returning({ id: sessions.id })
         return rows.length
       }),

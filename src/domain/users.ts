@@ -135,7 +135,9 @@ export async function listSessionsOf(deps: Deps, id: string) {
 /** Ends all of a user's sessions. Throws `not_found`, `forbidden`. */
 export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<number> {
   const user = await requireUserFor(deps, by, id)
-  const ended = await deps.database.sessions.endSessionsOf(id, new Date(deps.clock()))
+  const ended = await deps.database.sessions.endSessionsOf(id, new Date(deps.clock()), by.sparesAdministrators)
+  // There were none, or the user has become an administrator since.
+  if (ended === 0) await requireUserFor(deps, by, id)
   record(deps, { event: 'sessions.ended', username: user.username, by: by.name, ended })
   return ended
 }

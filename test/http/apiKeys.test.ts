@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { endSessionsOf } from '../../src/domain/users.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../application.ts'
 
 const good = 'a long enough pass phrase'
@@ -294,6 +295,25 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
       const password = { hash: 'x', mustChange: false, sparesAdministrators: actor.sparesAdministrators }
       expect(await application.deps.database.users.updatePassword(id, password, new Date())).toBeUndefined()
       expect(await application.sql(`SELECT hashed_password FROM users WHERE id = '${id}'`)).toEqual([before as never])
+      await application.sql(`UPDATE users SET roles = '{staff}' WHERE id = '${id}'`)
+    })
+
+    test('leave alone the sessions of whoever becomes an administrator while they ask', async () => {
+      const id = await idOf('ada')
+      const actor = { name: 'service:test', sparesAdministrators: true }
+      const { deps } = application
+      const { users } = deps.database
+      // The promotion comes behind the look at the user, and before the end of the sessions.
+      const findUser = async (wanted: string) => {
+        const found = await users.findUser(wanted)
+        await application.sql(`UPDATE users SET roles = '{admin}' WHERE id = '${id}'`)
+        return found
+      }
+      const promoting = { ...deps, database: { ...deps.database, users: { ...users, findUser } } }
+      const token = await application.accessToken('ada', good)
+      const error = await endSessionsOf(promoting, actor, id).catch((refusal: unknown) => refusal)
+      expect(error).toMatchObject({ code: 'forbidden' })
+      expect((await application.me(token)).status).toBe(200)
       await application.sql(`UPDATE users SET roles = '{staff}' WHERE id = '${id}'`)
     })
   })
