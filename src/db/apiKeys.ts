@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, lte, or, sql } from 'drizzle-orm'
+import { and, desc, eq, inArray, isNull, lte, or, sql } from 'drizzle-orm'
 import type { Orm } from './connection.ts'
 import { guarded } from './failure.ts'
 import { apiKeys, services } from './schema.ts'
@@ -120,14 +120,19 @@ export function apiKeyStatements(orm: Orm) {
         return rows.map((row) => ({ ...row, name: service.name }))
       }),
 
-    /** Notes that a key is used, unless that was noted since `notSince`: of many replicas at once one writes. */
-    updateLastUse: (id: string, now: Date, notSince: Date): Promise<void> =>
+    /**
+     * Notes that keys are used, but for those of which that was noted since `notSince`: of many replicas at once one writes.
+     * What another one has locked, it is noting or deleting.
+     */
+    updateLastUse: (ids: readonly string[], now: Date, notSince: Date): Promise<void> =>
       guarded(async () => {
         const isStale = or(isNull(apiKeys.last_used_at), lte(apiKeys.last_used_at, notSince))
-        await orm
-          .update(apiKeys)
-          .set({ last_used_at: now })
-          .where(and(eq(apiKeys.id, id), isStale))
+        const stale = orm
+          .select({ id: apiKeys.id })
+          .from(apiKeys)
+          .where(and(inArray(apiKeys.id, [...ids]), isStale))
+          .for('no key update', { skipLocked: true })
+        await orm.update(apiKeys).set({ last_used_at: now }).where(inArray(apiKeys.id, stale))
       }),
   }
 }

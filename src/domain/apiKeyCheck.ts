@@ -20,7 +20,7 @@ export interface ApiKeyCheck {
 
 /** Milliseconds between two notes of a key's use. */
 const noteInterval = 60_000
-/** Keys whose latest note is remembered; beyond, all are forgotten and the database is asked once more. */
+/** Keys whose latest note is remembered, and in one statement; beyond, all are forgotten and the database is asked once more. */
 const mostNoted = 1000
 
 type Reading = { readonly apiKey: ApiKey } | { readonly reason: 'malformed' | 'unknown' } | ExpiredKey
@@ -29,6 +29,8 @@ type ExpiredKey = { readonly reason: 'expired'; readonly expired: ApiKey }
 export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
   const { database, clock, log, meters } = deps
   const noted = new Map<string, number>()
+  const toNote = new Set<string>()
+  let isNoting = false
 
   const read = async (text: string): Promise<Reading> => {
     const digest = digestOfApiKey(text)
@@ -46,9 +48,22 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
     if (now - latest < noteInterval) return
     if (noted.size >= mostNoted) noted.clear()
     noted.set(id, now)
-    database.apiKeys.updateLastUse(id, new Date(now), new Date(now - noteInterval)).catch((error) => {
-      log.warn('api_key.use_not_noted', { api_key: id, ...describeError(error) })
-    })
+    toNote.add(id)
+    if (!isNoting) void writeNotes()
+  }
+
+  /** One statement at a time, were there ten thousand keys: whatever it waits for, the connections are for requests. */
+  const writeNotes = async () => {
+    isNoting = true
+    while (toNote.size > 0) {
+      const ids = [...toNote].slice(0, mostNoted)
+      for (const id of ids) toNote.delete(id)
+      const now = clock()
+      await database.apiKeys.updateLastUse(ids, new Date(now), new Date(now - noteInterval)).catch((error) => {
+        log.warn('api_key.use_not_noted', { api_keys: ids.length, ...describeError(error) })
+      })
+    }
+    isNoting = false
   }
 
   const refuse = (outcome: Exclude<ApiKeyOutcome, 'accepted'>, apiKey: ApiKey | undefined, address?: string) => {

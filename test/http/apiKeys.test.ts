@@ -431,6 +431,28 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
   })
 })
 
+describe('while the table of keys takes no changes', () => {
+  test('notes of their use take one connection, were there a hundred keys, and are made afterwards', async () => {
+    const application = await openTestApplication('PostgreSQL')
+    const keys = await Promise.all(
+      Array.from({ length: 100 }, (_, at) => application.apiKey({ name: `held-${at}`, roles: ['x'] })),
+    )
+    // As long as an index is built, somebody's session says no.
+    const held = application.sql('BEGIN; LOCK TABLE audittrail_api_keys IN SHARE MODE; SELECT pg_sleep(1); COMMIT')
+    const count = async (what: string) => Number((await application.sql(`SELECT count(*) AS n FROM ${what}`))[0]?.n)
+    await until(async () => (await count("pg_locks WHERE mode = 'ShareLock' AND granted")) > 0)
+    const verify = (key: string) => application.call('/auth/verify', { headers: { authorization: `Bearer ${key}` } })
+    const answers = await Promise.all(keys.map(verify))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]))
+    const waiting = "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    await until(async () => (await count(waiting)) > 0)
+    expect(await count(waiting)).toBe(1)
+    await held
+    await until(async () => (await count('audittrail_api_keys WHERE last_used_at IS NULL')) === 0)
+    await application.close()
+  })
+})
+
 describe('while the database cannot be asked', () => {
   test('no key opens anything: 503 with Retry-After', async () => {
     const cut = await openTestApplication('PostgreSQL')
