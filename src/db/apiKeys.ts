@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, isNull, lte, or, sql } from 'drizzle-orm'
+import { and, desc, eq, gte, inArray, isNull, lte, or, sql } from 'drizzle-orm'
 import type { Orm } from './connection.ts'
 import { guarded } from './failure.ts'
 import { apiKeys, services } from './schema.ts'
@@ -121,12 +121,13 @@ export function apiKeyStatements(orm: Orm) {
       }),
 
     /**
-     * Notes that keys are used, but for those of which that was noted since `notSince`: of many replicas at once one writes.
-     * What another one has locked, it is noting or deleting.
+     * Notes that keys are used where the latest note is none, or up to `early` or from `late` on: of many replicas at once one
+     * writes. What another one has locked, it is noting or deleting.
      */
-    updateLastUse: (ids: readonly string[], now: Date, notSince: Date): Promise<void> =>
+    updateLastUse: (ids: readonly string[], now: Date, { early, late }: { early: Date; late: Date }): Promise<void> =>
       guarded(async () => {
-        const isStale = or(isNull(apiKeys.last_used_at), lte(apiKeys.last_used_at, notSince))
+        const latest = apiKeys.last_used_at
+        const isStale = or(isNull(latest), lte(latest, early), gte(latest, late))
         const stale = orm
           .select({ id: apiKeys.id })
           .from(apiKeys)

@@ -20,6 +20,8 @@ export interface ApiKeyCheck {
 
 /** Milliseconds between two notes of a key's use. */
 const noteInterval = 60_000
+/** By which no replica's clock is ahead of another's. A later note was made by a clock that was wrong. */
+const mostAhead = 3_600_000
 /** Keys whose latest note is remembered, and in one statement; beyond, all are forgotten and the database is asked once more. */
 const mostNoted = 1000
 
@@ -44,8 +46,8 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
   /** Nobody waits for it, and nobody is refused because it fails: it is a note. */
   const noteUse = ({ id, last_used_at }: ApiKey) => {
     const now = clock()
-    const latest = Math.max(last_used_at?.getTime() ?? 0, noted.get(id) ?? 0)
-    if (now - latest < noteInterval) return
+    const isRecent = (note = 0) => note > now - noteInterval && note < now + mostAhead
+    if (isRecent(last_used_at?.getTime()) || isRecent(noted.get(id))) return
     if (noted.size >= mostNoted) noted.clear()
     noted.set(id, now)
     toNote.add(id)
@@ -59,9 +61,14 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
       const ids = [...toNote].slice(0, mostNoted)
       for (const id of ids) toNote.delete(id)
       const now = clock()
-      await database.apiKeys.updateLastUse(ids, new Date(now), new Date(now - noteInterval)).catch((error) => {
-        log.warn('api_key.use_not_noted', { api_keys: ids.length, ...describeError(error) })
-      })
+      await database.apiKeys
+        .updateLastUse(ids, new Date(now), {
+          early: new Date(now - noteInterval),
+          late: new Date(now + mostAhead),
+        })
+        .catch((error) => {
+          log.warn('api_key.use_not_noted', { api_keys: ids.length, ...describeError(error) })
+        })
     }
     isNoting = false
   }

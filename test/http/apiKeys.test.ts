@@ -364,6 +364,17 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
       await until(async () => (await find(id))?.last_used_at === later)
     })
 
+    test('when they were last used, though a clock was a day ahead once', async () => {
+      const { id, key } = await make({ name: 'early', scopes: ['users:read'] })
+      const { now } = application.clock
+      application.clock.now = now + day
+      await call('GET', '/users', key)
+      await until(async () => (await find(id))?.last_used_at === new Date(now + day).toISOString())
+      application.clock.now = now
+      await call('GET', '/users', key)
+      await until(async () => (await find(id))?.last_used_at === new Date(now).toISOString())
+    })
+
     test('serving while nothing can be noted', async () => {
       const { key } = await make({ name: 'unnoted', scopes: ['users:read'] })
       await application.sql('ALTER TABLE audittrail_api_keys RENAME COLUMN last_used_at TO hidden')
