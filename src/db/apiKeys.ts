@@ -104,10 +104,13 @@ export function apiKeyStatements(orm: Orm) {
     deleteApiKey: (key: { readonly id: string } | { readonly digest: string }): Promise<StoredApiKey | undefined> =>
       guarded(async () => {
         const which = 'id' in key ? eq(apiKeys.id, key.id) : eq(apiKeys.digest, key.digest)
-        const [row] = await orm.delete(apiKeys).where(which).returning()
-        if (!row) return undefined
-        const [service] = await orm.select().from(services).where(eq(services.id, row.service_id))
-        return { ...row, name: service?.name ?? '' }
+        // In the same statement: a key that is gone, and nobody knows whose it was, is not in the trail.
+        const name = sql<string>`(SELECT name FROM ${services} WHERE id = ${apiKeys.service_id})`
+        const [row] = await orm
+          .delete(apiKeys)
+          .where(which)
+          .returning({ ...columns, name })
+        return row
       }),
 
     /** Deletes all keys of a service by its name; answers them, undefined where no service was ever called so. */

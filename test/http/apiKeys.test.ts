@@ -479,6 +479,16 @@ describe('while the database cannot be asked', () => {
     for (const answer of answers) expect([answer.status, answer.headers.has('retry-after')]).toEqual([503, true])
     await cut.close()
   })
+
+  test('no key is half revoked: what is not answered and recorded has not been done', async () => {
+    const cut = await openTestApplication('PostgreSQL')
+    const token = await cut.apiKey({ scopes: ['users:read'] })
+    await cut.sql('ALTER TABLE audittrail_services RENAME TO gone')
+    const body = new URLSearchParams({ token })
+    expect((await cut.call('/auth/revoke', { method: 'POST', body })).status).toBe(503)
+    expect(await cut.sql('SELECT scopes FROM audittrail_api_keys')).toHaveLength(1)
+    await cut.close()
+  })
 })
 
 test('a key is found by an index, were there a hundred thousand', async () => {
