@@ -84,6 +84,33 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     expect((await fetch(user, { method: 'DELETE', headers })).status).toBe(204)
   })
 
+  test('carries API keys: making, using, noting, asking about and revoking them', async () => {
+    const { url } = server
+    const token = String(((await (await login(url, 'admin', password)).json()) as Record<string, unknown>).access_token)
+    const as = (credential: string) => ({ authorization: `Bearer ${credential}`, 'content-type': 'application/json' })
+    const draft = { name: 'pooled', scopes: ['users:read', 'introspect'], roles: ['staff'] }
+    const post = { method: 'POST', headers: as(token), body: JSON.stringify(draft) }
+    const { id, key } = (await ask(`${url}/api-keys`, post)).body as { id: string; key: string }
+    for (const path of ['/users', '/auth/verify'])
+      expect((await fetch(`${url}${path}`, { headers: as(key) })).ok).toBe(true)
+    const asking = {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: new URLSearchParams({ token: key }),
+    }
+    expect((await ask(`${url}/auth/introspect`, asking)).body).toMatchObject({ active: true, client_id: 'pooled' })
+    const used = async () => {
+      const { items } = (await ask(`${url}/api-keys`, { headers: as(token) })).body as {
+        items: Record<string, unknown>[]
+      }
+      return items.find((item) => item.id === id)?.last_used_at
+    }
+    for (let look = 0; look < 100 && !(await used()); look++) await Bun.sleep(20)
+    expect(await used()).toBeString()
+    expect((await fetch(`${url}/api-keys/${id}`, { method: 'DELETE', headers: as(token) })).status).toBe(204)
+    expect((await fetch(`${url}/users`, { headers: as(key) })).status).toBe(401)
+  })
+
   test('carries two hundred logins at once', async () => {
     const answers = await Promise.all(Array.from({ length: 200 }, () => login(server.url, 'admin', password)))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
