@@ -16,6 +16,8 @@ export interface ApiKeyCheck {
   find(text: string): Promise<ApiKey | undefined>
   /** The same for one that opens what is needed. Throws `invalid_token` or `forbidden`, and both are recorded. */
   require(text: string, need: Need, address: string | undefined): Promise<ApiKey>
+  /** For doors that no key opens: throws `invalid_token`, the same for a good one, and records whose it is. */
+  turnAway(text: string, address: string | undefined): Promise<never>
 }
 
 /** Milliseconds between two notes of a key's use. */
@@ -25,8 +27,8 @@ const mostAhead = 3_600_000
 /** Keys whose latest note is remembered, and in one statement; beyond, all are forgotten and the database is asked once more. */
 const mostNoted = 1000
 
-type Reading = { readonly apiKey: ApiKey } | { readonly reason: 'malformed' | 'unknown' } | ExpiredKey
-type ExpiredKey = { readonly reason: 'expired'; readonly expired: ApiKey }
+type Reading = { readonly apiKey: ApiKey } | BadKey
+type BadKey = { readonly reason: 'malformed' | 'unknown' } | { readonly reason: 'expired'; readonly expired: ApiKey }
 
 export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
   const { database, clock, log, meters } = deps
@@ -78,6 +80,8 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
     const whose = apiKey && { api_key: apiKey.id, service: apiKey.name }
     record(deps, { event: 'api_key.refused', reason: outcome, ...whose, address })
   }
+  const refuseBad = (bad: BadKey, address?: string) =>
+    refuse(bad.reason, 'expired' in bad ? bad.expired : undefined, address)
 
   return {
     find: async (text) => {
@@ -90,7 +94,7 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
     require: async (text, need, address) => {
       const reading = await read(text)
       if (!('apiKey' in reading)) {
-        refuse(reading.reason, 'expired' in reading ? reading.expired : undefined, address)
+        refuseBad(reading, address)
         throw new AppError('invalid_token', 'Could not validate credentials')
       }
       const { apiKey } = reading
@@ -101,6 +105,15 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
       }
       meters.apiKey('accepted')
       return apiKey
+    },
+
+    turnAway: async (text, address) => {
+      const reading = await read(text)
+      if ('apiKey' in reading) {
+        noteUse(reading.apiKey)
+        refuse('scope', reading.apiKey, address)
+      } else refuseBad(reading, address)
+      throw new AppError('invalid_token', 'This is for who has signed in: no API key opens it.')
     },
   }
 }

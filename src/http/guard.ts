@@ -48,7 +48,12 @@ export interface Administrator {
  * is the only place for a token or key. Made once: Elysia tells plugins apart by their names.
  */
 export function createGuards({ deps, tokens, apiKeys, exchanges }: GuardServices) {
-  const quarantined = (request: Request) => requirePrincipal(deps, tokens, request.headers.get('authorization'))
+  const quarantined = (request: Request) => {
+    const authorization = request.headers.get('authorization')
+    const shown = bearerToken(authorization ?? '')
+    if (looksLikeApiKey(shown)) return apiKeys.turnAway(shown, exchanges.of(request).address)
+    return requirePrincipal(deps, tokens, authorization)
+  }
   const signedIn = async (request: Request) => requireUnquarantined(await quarantined(request))
   const administrator = async (request: Request) => requireAdministrator(await signedIn(request))
   const requireKey = (text: string, need: Need, request: Request) =>
@@ -112,7 +117,6 @@ export async function requirePrincipal(
 ): Promise<GuardedPrincipal> {
   if (authorization === null) throw new AppError('not_authenticated', 'Not authenticated')
   const token = bearerToken(authorization)
-  if (looksLikeApiKey(token)) throw new AppError('invalid_token', 'This is for who has signed in: no API key opens it.')
   const claims = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
   const principal = claims && (await findPrincipal(deps, claims))
   if (!principal) throw invalidToken()

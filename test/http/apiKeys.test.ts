@@ -417,6 +417,30 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
     }
   })
 
+  test('that try doors which no key opens are in the log, and the client learns no more of a good one', async () => {
+    const { id, key } = await make({ name: 'prying', scopes: ['users:write'], roles: ['admin'] })
+    for (const [method, path] of [
+      ['POST', '/api-keys'],
+      ['DELETE', `/api-keys/${id}`],
+      ['GET', '/blocks'],
+      ['GET', '/auth/me'],
+      ['POST', '/auth/password'],
+      ['GET', '/auth/sessions'],
+    ] as const) {
+      const bodies = []
+      for (const shown of [key, 'atk_nonsense']) {
+        const response = await call(method, path, shown)
+        const { request_id: _, ...body } = (await response.json()) as Record<string, unknown>
+        bodies.push([response.status, body])
+      }
+      expect(bodies[0]).toEqual(bodies[1] as never)
+      expect(bodies[0]?.[0]).toBe(401)
+      const [good, bad] = application.lines.filter(({ event }) => event === 'api_key.refused').slice(-2)
+      expect(good).toMatchObject({ reason: 'scope', api_key: id, service: 'prying', address: '192.0.2.7' })
+      expect(bad).toMatchObject({ reason: 'malformed' })
+    }
+  })
+
   test('that are refused cost no hash, are all alike to a client, and are told apart in the log and the metrics', async () => {
     const before = Number(/^audittrail_hash_duration_seconds_count (\d+)/m.exec(await application.metrics())?.[1])
     const past = new Date(application.clock.now + 1000).toISOString()
