@@ -35,7 +35,10 @@ const NewApiKey = t.Object(
     }),
     scopes: t.Optional(Scopes),
     roles: t.Optional(Roles),
-    expires_at: t.Optional(nullable('left out: in a year; null: never')),
+    // Judged in the domain, which knows how to say what is wrong.
+    expires_at: t.Optional(
+      t.Union([t.String({ description: 'RFC 3339, a moment to come; left out: in a year; null: never' }), t.Null()]),
+    ),
   },
   { additionalProperties: false },
 )

@@ -129,6 +129,14 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
       expect((await listed()).filter(({ name }) => name === 'faulty')).toEqual([])
     })
 
+    test.each(['tomorrow', '2099-13-01T00:00:00Z', '2099-02-30T00:00:00Z', '2020-01-01T00:00:00Z'])(
+      'not to %s, and what it takes is said',
+      async (expires_at) => {
+        const response = await asBoss('POST', '/api-keys', { name: 'faulty', scopes: ['introspect'], expires_at })
+        expect(((await response.json()) as { detail: string }).detail).toContain('such as 2030-01-31T08:00:00Z')
+      },
+    )
+
     test.each(['id', 'key', 'digest', 'service_id', 'created_at', 'last_used_at'])(
       'not with a %s of the caller',
       async (member) => {
