@@ -119,8 +119,8 @@ export async function resetPassword(
   const { sparesAdministrators } = by
   const password = { hash, mustChange, sparesAdministrators }
   if ((await deps.database.users.updatePassword(id, password, new Date(deps.clock()))) === undefined) {
-    await requireUserFor(deps, by, id)
-    throw noSuchUser()
+    await requireUser(deps, id)
+    throw spareAdministrator(deps, by)
   }
   record(deps, { event: 'password.reset', username: user.username, by: by.name })
   return { user: { ...user, must_change_password: mustChange }, oneTimePassword }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { endSessionsOf } from '../../src/domain/users.ts'
+import { endSessionsOf, resetPassword } from '../../src/domain/users.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../application.ts'
 
 const good = 'a long enough pass phrase'
@@ -304,6 +304,22 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
       expect(await application.deps.database.users.updatePassword(id, password, new Date())).toBeUndefined()
       expect(await application.sql(`SELECT hashed_password FROM users WHERE id = '${id}'`)).toEqual([before as never])
       await application.sql(`UPDATE users SET roles = '{staff}' WHERE id = '${id}'`)
+    })
+
+    test('are told that they leave an administrator alone, though it is none again when that is looked up', async () => {
+      const id = await idOf('ada')
+      const actor = { name: 'service:test', sparesAdministrators: true }
+      const { deps } = application
+      const { users } = deps.database
+      const updatePassword: typeof users.updatePassword = async (...change) => {
+        await application.sql(`UPDATE users SET roles = '{admin}' WHERE id = '${id}'`)
+        const outcome = await users.updatePassword(...change)
+        await application.sql(`UPDATE users SET roles = '{staff}' WHERE id = '${id}'`)
+        return outcome
+      }
+      const promoting = { ...deps, database: { ...deps.database, users: { ...users, updatePassword } } }
+      const error = await resetPassword(promoting, actor, id).catch((refusal: unknown) => refusal)
+      expect(error).toMatchObject({ code: 'forbidden' })
     })
 
     test('leave alone the sessions of whoever becomes an administrator while they ask', async () => {
