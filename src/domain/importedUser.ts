@@ -106,7 +106,8 @@ function rolesOf(value: unknown): readonly string[] | undefined {
   return [...new Set<string>(words)]
 }
 
-const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(Z|[+-]\d\d(?::?\d\d)?)?)?$/
+/** PostgreSQL knows zones up to sixteen hours from UTC; there are none beyond fourteen. */
+const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(Z|[+-](?:0\d|1[0-5])(?::?\d\d)?)?)?$/
 
 /** With a space for the T, as databases write it, and without a zone, which is then UTC. In the spelling that PostgreSQL takes. */
 function timeOf(value: unknown): string | null | undefined {
@@ -114,11 +115,18 @@ function timeOf(value: unknown): string | null | undefined {
   const [, day, time = '00:00', zone = 'Z'] = (typeof value === 'string' && iso.exec(value)) || []
   if (day === undefined) return undefined
   const offset = zone.length === 3 ? `${zone}:00` : zone.replace(/^(.\d\d)(\d\d)$/, '$1:$2')
-  return Number.isNaN(Date.parse(`${day}T${time}${offset}`)) || !isDay(day) ? undefined : `${day}T${time}${offset}`
+  const spelled = `${day}T${time}${offset}`
+  return isDay(day) && hasYear(spelled) ? spelled : undefined
 }
 
 /** Whether the calendar has it: 30 February becomes March where JavaScript reads it. */
 function isDay(day: string): boolean {
   const time = Date.parse(`${day}T00:00Z`)
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day) && !day.startsWith('0000')
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day)
+}
+
+/** Whether it is a time at all, and in UTC, as exports have it, of a year between 0001 and 9999. */
+function hasYear(spelled: string): boolean {
+  const time = Date.parse(spelled)
+  return !Number.isNaN(time) && /^(?!0000)\d/.test(new Date(time).toISOString())
 }

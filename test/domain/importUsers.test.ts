@@ -113,6 +113,17 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
     expect(await names()).toEqual([])
   })
 
+  test('takes any time that the database and an export of it can tell, and names a line of another', async () => {
+    const times = ['2020-01-01T24:00', '0001-01-01', '9999-12-31T23:59:59.999999Z', '2020-01-01 00:00:00+1559']
+    const none = ['2020-01-01T00:00+16', '2020-01-01T00:00-23:59', '0001-01-01T00:00+01', '9999-12-31T23:59:59-01']
+    const report = await importLines(
+      [...times, ...none].map((created_at, at) => ({ username: `u${at}`, hashed_password: hash, created_at })),
+      { skipsBad: true },
+    )
+    expect(report).toMatchObject({ good: 4, bad: 4 })
+    expect(report.faults).toEqual([5, 6, 7, 8].map((line) => `${line}: created_at is no date and time of ISO 8601`))
+  })
+
   test('takes the rest where bad ones are skipped, of two of one name the first', async () => {
     const lines = [
       { username: 'ada', full_name: 'First', hashed_password: hash },
