@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { AppError } from '../error.ts'
+import { shapeOfJson } from '../jsonShape.ts'
 import { csvHeader, csvRecord } from './csv.ts'
 import type { Fields } from './importedUser.ts'
 import { type ImportFormat, splitRecords } from './recordSplitter.ts'
@@ -53,8 +54,8 @@ function textOf(bytes: Buffer | undefined): string | { fault: string } {
 function jsonRecord(text: string): { fields: Fields } | { fault: string } {
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { fields: value as Fields }
-    return { fault: 'is no JSON object' }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return { fault: 'is no JSON object' }
+    return shapeOfJson(text).repeatsMember ? { fault: 'has a member more than once' } : { fields: value as Fields }
   } catch {
     return { fault: 'is not JSON' }
   }

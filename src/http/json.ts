@@ -1,5 +1,6 @@
 import type { TObject } from '@sinclair/typebox'
 import { AppError } from '../error.ts'
+import { shapeOfJson } from '../jsonShape.ts'
 import { decodeUtf8, malformed, mediaTypeOf, readBody } from './body.ts'
 
 /** What a route with a JSON body needs: its reader, which refuses members that the schema does not name, and the schema. */
@@ -47,28 +48,10 @@ function parse(text: string): unknown {
   }
 }
 
-/** Walks over the tokens of a text that is JSON already; JSON.parse keeps the last of repeated members and tells nobody. */
 function refuseDepthAndRepetition(text: string): void {
-  const open: (Set<string> | undefined)[] = []
-  let expectsName = false
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:,]/g)) {
-    const names = open.at(-1)
-    if (token === '{' || token === '[') {
-      open.push(token === '{' ? new Set() : undefined)
-      if (open.length > deepest) throw malformed(`The body is nested deeper than ${deepest}.`)
-      expectsName = token === '{'
-    } else if (token === '}' || token === ']') {
-      open.pop()
-      expectsName = false
-    } else if (token === ',') {
-      expectsName = names !== undefined
-    } else if (expectsName && token !== ':') {
-      const name: string = JSON.parse(token)
-      if (names?.has(name)) throw malformed('The body has a member more than once.')
-      names?.add(name)
-      expectsName = false
-    }
-  }
+  const { depth, repeatsMember } = shapeOfJson(text)
+  if (depth > deepest) throw malformed(`The body is nested deeper than ${deepest}.`)
+  if (repeatsMember) throw malformed('The body has a member more than once.')
 }
 
 function refuseOddText(value: unknown): void {

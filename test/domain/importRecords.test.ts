@@ -44,6 +44,23 @@ describe('lines of JSON', () => {
     ])
   })
 
+  test('that say something twice are told, wherever in them: of two words on who may sign in, none is taken', async () => {
+    const lines = [
+      '{"is_active":false,"is_active":true}',
+      '{"is_active":false,"is\\u005factive":true}',
+      '{"a":{"b":[{"c":1,"c":2}]}}',
+      '{"a":{"a":["a","a",{"a":1}]},"b":"\\"a\\":1,\\"a\\":\\\\"}',
+      `{"a":${JSON.stringify('\\"'.repeat(200_000))},"b":1,"b":2}`,
+    ]
+    expect((await read(lines.join('\n'), 'ndjson', 4096)).map((found) => found.slice(0, 40))).toEqual([
+      '1: has a member more than once',
+      '2: has a member more than once',
+      '3: has a member more than once',
+      `4: ${lines[3]?.slice(0, 37)}`,
+      '5: has a member more than once',
+    ])
+  })
+
   test('that are gigantic take no memory, and the next one is read', async () => {
     const filler = Buffer.alloc(1024 * 1024, 'x')
     async function* chunks() {
