@@ -16,6 +16,7 @@ const longestRecord = 1024 * 1024
 type Step = 'inside' | 'outside' | 'end'
 
 interface Scanner {
+  /** Throws `refused` where nothing of a file may stand any more. */
   step(byte: number, size: number): Step
   /** Throws `refused` where a file must not end here. */
   end(): void
@@ -102,6 +103,7 @@ function elements(): Scanner {
   let hasBegun = false
 
   const step = (byte: number): Step => {
+    if (isOver && depth === 0 && byte > 0x20) throw moreBehind()
     if (isText) {
       if (isEscaped) isEscaped = false
       else if (byte === backslash) isEscaped = true
@@ -118,7 +120,8 @@ function elements(): Scanner {
       const isInside = element()
       if (depth++ === 0) isObject = byte === braceOpen
       const isTheArray = byte === bracketOpen && (isObject ? depth === 2 && name === 'users' : depth === 1)
-      if (isTheArray && !isOver) {
+      if (isTheArray) {
+        if (isOver) throw moreBehind()
         within = depth
         return 'outside'
       }
@@ -144,6 +147,10 @@ function elements(): Scanner {
     hasBegun = true
     return 'inside'
   }
+
+  /** Two files in one, or the member twice: what is read must be all that there is. */
+  const moreBehind = () =>
+    new AppError('refused', 'The file has more JSON behind its users: give one document at a time. Nothing went in.')
 
   const end = () => {
     if (isOver && depth === 0) return

@@ -164,6 +164,21 @@ describe('a document of JSON', () => {
     expect(read(text, 'json')).rejects.toThrow('ends in the middle')
   })
 
+  test.each([
+    '[{"username":"a"}][{"username":"b"}]',
+    '{"users":[{"username":"a"}]}\n{"users":[{"username":"b"}]}',
+    '[{"username":"a"}] more',
+    '[{"username":"a"}]]',
+    '{"users":[{"username":"a"}],"users":[{"username":"b"}]}',
+  ])('with more behind its users (%s) is refused, and not read in part', (text) => {
+    for (const chunk of [1, 1000]) expect(read(text, 'json', chunk)).rejects.toThrow('behind its users')
+  })
+
+  test('may have all kinds of things behind its users', async () => {
+    const text = '{"users":[{"username":"a"}],"roles":{"users":[1]},"clients":["users",[{"users":[2]}],"users"],"x":"users"}\r\n '
+    expect(await read(text, 'json')).toEqual(['1: {"username":"a"}'])
+  })
+
   test.each(['{"username":"a"}\n{"username":"b"}', '', '7', '{"users":{}}'])(
     'of another kind (%j) is refused',
     (text) => {
