@@ -17,15 +17,19 @@ export function csvHeader(text: string): readonly string[] {
   return columns
 }
 
-/** A line under its header. An empty field counts as not there. */
+/** What is empty here must be told from a column that is not there: a user without a password, and one neither active nor not. */
+const tellingColumns = ['hashed_password', 'password_hash', 'is_active']
+
+/** A line under its header. An empty field counts as not there, but in those columns. */
 export function csvRecord(text: string, columns: readonly string[]): { fields: Fields } | { fault: string } {
   const fields = csvFields(text)
   if (!fields) return { fault: 'has a quotation mark where CSV has none' }
   if (fields.length !== columns.length)
     return { fault: `has ${fields.length} fields, and the header names ${columns.length}` }
   const named = columns.map((column, at) => [column, fields[at]] as const)
-  // An empty password is a user without one, and must be told from a column that is not there.
-  return { fields: Object.fromEntries(named.filter(([column, value]) => value !== '' || /hash/.test(column))) }
+  return {
+    fields: Object.fromEntries(named.filter(([column, value]) => value !== '' || tellingColumns.includes(column))),
+  }
 }
 
 /** One record of RFC 4180 §2, its line break already gone; undefined where its quotation marks are not in order. */

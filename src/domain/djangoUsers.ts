@@ -18,7 +18,8 @@ export function djangoUser(row: Fields): Fields | undefined {
       text(fields, 'full_name') ??
       text(fields, 'name'),
     hashed_password: text(fields, 'password'),
-    is_active: member(fields, 'is_active'),
+    // Null is not the same as not there: see `readUser`.
+    is_active: fields.is_active,
     created_at: text(fields, 'date_joined'),
   })
 }

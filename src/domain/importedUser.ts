@@ -42,7 +42,7 @@ export function readUser(fields: Fields): ReadUser {
     username,
     full_name: or(textOf(given('full_name') ?? (username || '-')), 'full_name is no text', ''),
     hashed_password: or(hashOf(fields, faults), 'has no hashed_password', ''),
-    is_active: or(booleanOf(given('is_active') ?? true), 'is_active is neither true nor false', true),
+    is_active: or(booleanOf(activityIn(fields)), 'is_active is neither true nor false', true),
     roles: or(rolesOf(given('roles') ?? []), 'roles is no list of words', []),
     must_change_password: or(
       booleanOf(given('must_change_password') ?? false),
@@ -97,6 +97,11 @@ const truths: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
 /** As JSON, CSV by spreadsheets, MySQL (1, 0) and PostgreSQL (t, f) write it. */
 function booleanOf(value: unknown): boolean | undefined {
   return truths.get(value)
+}
+
+/** Where nobody speaks of it, all are active. A null or empty one says nothing, and then nobody should come in by it. */
+function activityIn(fields: Fields): unknown {
+  return Object.hasOwn(fields, 'is_active') ? fields.is_active : true
 }
 
 /** A list, or in CSV a text with spaces or bars between; each role once. */

@@ -175,7 +175,8 @@ describe('a document of JSON', () => {
   })
 
   test('may have all kinds of things behind its users', async () => {
-    const text = '{"users":[{"username":"a"}],"roles":{"users":[1]},"clients":["users",[{"users":[2]}],"users"],"x":"users"}\r\n '
+    const text =
+      '{"users":[{"username":"a"}],"roles":{"users":[1]},"clients":["users",[{"users":[2]}],"users"],"x":"users"}\r\n '
     expect(await read(text, 'json')).toEqual(['1: {"username":"a"}'])
   })
 

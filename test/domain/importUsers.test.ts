@@ -124,6 +124,16 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
     expect(report.faults).toEqual([5, 6, 7, 8].map((line) => `${line}: created_at is no date and time of ISO 8601`))
   })
 
+  test('lets nobody in as active where that is left open: NULL meant "not active" to many, and to an adopted table', async () => {
+    const fault = 'is_active is neither true nor false'
+    const lines = [{ username: 'ada', hashed_password: hash, is_active: null }]
+    expect(await importLines(lines)).toMatchObject({ good: 0, faults: [`1: ${fault}`] })
+    const row = { model: 'auth.user', fields: { username: 'ada', password: hash, is_active: null } }
+    expect(await importLines([row], { from: 'django' })).toMatchObject({ good: 0, faults: [`1: ${fault}`] })
+    const csv = `username,hashed_password,is_active\nada,${hash},\nbob,${hash},t\n`
+    expect(await importText(csv, { format: 'csv' })).toMatchObject({ good: 1, faults: [`2: ${fault}`] })
+  })
+
   test('takes the rest where bad ones are skipped, of two of one name the first', async () => {
     const lines = [
       { username: 'ada', full_name: 'First', hashed_password: hash },
