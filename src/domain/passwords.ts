@@ -11,6 +11,9 @@ export interface HashCost {
 /** Hashes dearer than this are not verified: whoever can write one into the database could stop the service with it. */
 const dearest = { memoryKib: 524_288, work: 524_288 * 8, parallelism: 16, bcryptCost: 15 }
 
+/** Less than this the algorithms do not take (RFC 9106 §3.1); of a digest of a few bytes too many passwords would fit it. */
+const least = { memoryKibOfLane: 8, saltBytes: 8, digestBytes: 16, bcryptCost: 4 }
+
 /** bcrypt reads 72 bytes and no more; what is longer Bun hashes first, which other programs do not. */
 const bcryptBytes = 72
 
@@ -121,19 +124,27 @@ function isBearable(hash: string): boolean {
   const argon2 = argon2ParametersOf(hash)
   if (argon2) {
     const { memoryKib, timeCost, parallelism } = argon2
+    if (timeCost < 1 || parallelism < 1 || memoryKib < least.memoryKibOfLane * parallelism) return false
     return memoryKib <= dearest.memoryKib && memoryKib * timeCost <= dearest.work && parallelism <= dearest.parallelism
   }
   const bcrypt = bcryptCostOf(hash)
-  return bcrypt !== undefined && bcrypt <= dearest.bcryptCost
+  return bcrypt !== undefined && bcrypt >= least.bcryptCost && bcrypt <= dearest.bcryptCost
 }
 
 function argon2ParametersOf(hash: string): (HashCost & { readonly parallelism: number }) | undefined {
-  const found = /^\$argon2(?:id|i|d)\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,4})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/.exec(
-    hash,
-  )
+  const found =
+    /^\$argon2(?:id|i|d)\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(hash)
   if (!found) return undefined
   const [memoryKib = 0, timeCost = 0, parallelism = 0] = found.slice(1).map(Number)
+  const [salt = '', digest = ''] = found.slice(4)
+  // Four letters make three bytes, and one letter over makes none.
+  if ([salt, digest].some((field) => field.length % 4 === 1)) return undefined
+  if (byteLength(salt) < least.saltBytes || byteLength(digest) < least.digestBytes) return undefined
   return { memoryKib, timeCost, parallelism }
+}
+
+function byteLength(base64: string): number {
+  return Math.floor((base64.length * 3) / 4)
 }
 
 function bcryptCostOf(hash: string): number | undefined {

@@ -85,6 +85,16 @@ describe('what only looks like a hash', () => {
     `bcrypt_sha256$$2b$03$${'a'.repeat(53)}`,
     `bcrypt_sha256$2b$12$${'a'.repeat(53)}`,
     '$argon2id$v=19$m=8192,t=1,p=1,keyid=Zm9v$c2FsdHNhbHQ$c2FsdHNhbHQ',
+    // Of numbers that argon2 does not take (RFC 9106 §3.1).
+    `$argon2id$v=19$m=8192,t=0,p=1$c2FsdHNhbHQ$${'A'.repeat(43)}`,
+    `$argon2id$v=19$m=8192,t=1,p=0$c2FsdHNhbHQ$${'A'.repeat(43)}`,
+    `$argon2id$v=19$m=31,t=1,p=4$c2FsdHNhbHQ$${'A'.repeat(43)}`,
+    `$argon2id$v=19$m=8192,t=1,p=1$c2Fs$${'A'.repeat(43)}`,
+    // Four bytes fit every four thousand millionth password, and base64 has no such length.
+    '$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHQ$AAAAAA',
+    `$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHQ$${'A'.repeat(45)}`,
+    `$2b$03$${'a'.repeat(53)}`,
+    `$2b$00$${'a'.repeat(53)}`,
     '!',
     '',
   ])('(%s) is none', async (hash) => {
