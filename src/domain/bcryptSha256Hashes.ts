@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto'
-import { bcryptShare, type KnownHash } from './hashSpelling.ts'
+import { bcryptShare, type KnownHash, withoutSpareBits } from './hashSpelling.ts'
 
 /** The exponents of bcrypt's rounds that are computed. */
 const rounds = { fewest: 4, most: 15 }
@@ -9,7 +9,8 @@ export function readBcryptSha256(hash: string): KnownHash | undefined {
   const read = readDjango(hash) ?? readPasslib(hash) ?? readPasslibOne(hash)
   const cost = Number(read?.bcrypt.slice(4, 6))
   if (!read || cost < rounds.fewest || cost > rounds.most) return undefined
-  return { verify: (password) => Bun.password.verify(read.prepared(password), read.bcrypt), share: bcryptShare(cost) }
+  const bcrypt = withoutSpareBits(read.bcrypt)
+  return { verify: (password) => Bun.password.verify(read.prepared(password), bcrypt), share: bcryptShare(cost) }
 }
 
 interface BcryptSha256 {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readForeignHash, withoutDjangoPrefix } from './foreignHashes.ts'
-import { bcryptShare, type KnownHash } from './hashSpelling.ts'
+import { bcryptShare, type KnownHash, withoutSpareBits } from './hashSpelling.ts'
 
 /** Cost of one argon2id hash (RFC 9106): memory in KiB, passes. The parallelism of Bun.password is 1. */
 export interface HashCost {
@@ -70,7 +70,10 @@ export function readHash(hash: string): KnownHash | undefined {
   const plain = withoutDjangoPrefix(hash)
   if (!isBearable(plain)) return readForeignHash(hash)
   return {
-    verify: (text) => Bun.password.verify(plain.startsWith('$2') ? cutForBcrypt(text) : text, plain),
+    verify: (text) =>
+      plain.startsWith('$2')
+        ? Bun.password.verify(cutForBcrypt(text), withoutSpareBits(plain))
+        : Bun.password.verify(text, plain),
     share: workOf(plain) / argon2Work(yardstick),
   }
 }
