@@ -12,7 +12,7 @@ export const exportCommand: Command = {
   words: ['FILE'],
   flags: { force: { doc: 'replace the file where there is one' } },
   run: async (surroundings, { words: [file = ''], flags }): Promise<ExitCode> => {
-    const output = openOutput(file, flags.has('force'), surroundings.stdout)
+    const output = openOutput(file, flags.has('force'))
     try {
       const exported = await carryOut(surroundings, async (users) => output.write(linesOf(users)))
       output.finish()

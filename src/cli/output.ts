@@ -10,8 +10,8 @@ export interface Output {
 }
 
 /** A new file for its owner alone (0600), or standard output for `-`. Throws `refused`; another one is replaced if `replaces`. */
-export function openOutput(path: string, replaces: boolean, stdout: (text: string) => void): Output {
-  if (path === '-') return { write: stdout, finish: () => {}, abandon: () => {} }
+export function openOutput(path: string, replaces: boolean): Output {
+  if (path === '-') return { write: writeToStandardOutput, finish: () => {}, abandon: () => {} }
   const refuseOther = () => {
     if (!replaces && existsSync(path))
       throw new AppError('refused', `The file ${JSON.stringify(path)} is there already: --force replaces it.`)
@@ -56,5 +56,20 @@ export function openOutput(path: string, replaces: boolean, stdout: (text: strin
       leave()
       for (const signal of signals) process.off(signal, end)
     },
+  }
+}
+
+/** Unlike what a command prints for a person, this has failed where it is not taken: by a disk that is full, or a reader that is gone. */
+function writeToStandardOutput(text: string): void {
+  const bytes = Buffer.from(text)
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(1, bytes, written)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'EAGAIN')
+        throw new AppError('refused', `Standard output cannot be written (${code}): not every user has been exported.`)
+      Bun.sleepSync(1)
+    }
   }
 }

@@ -203,6 +203,20 @@ describe.each(kinds)('import and export on %s', (kind) => {
       expect(readdirSync(place.directory).filter((name) => name.endsWith('.partial'))).toEqual([])
     })
 
+    test('does not say that it has exported what nobody has taken', async () => {
+      const into = async (target: string) => {
+        const [program, ...args] = ['sh', '-c', `exec "$0" export - > ${target}`]
+        return run([], { ...place, command: [program ?? '', ...args] })
+      }
+      expect(await into('/dev/full')).toMatchObject({
+        code: 1,
+        stderr: 'audittrail: Standard output cannot be written (ENOSPC): not every user has been exported.\n',
+      })
+      expect(await run([], { ...place, command: ['sh', '-c', '{ "$0" export -; echo $? >&2; } | :'] })).toMatchObject({
+        stderr: 'audittrail: Standard output cannot be written (EPIPE): not every user has been exported.\n1\n',
+      })
+    })
+
     test('says what is wrong with the command', async () => {
       mkdirSync(join(place.directory, 'folder'), { recursive: true })
       for (const [args, code, line] of [
