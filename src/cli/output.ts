@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { AppError } from '../error.ts'
 
 /** A file that is there when it is whole, and not before. */
@@ -12,12 +12,6 @@ export interface Output {
 /** A new file for its owner alone (0600), or standard output for `-`. Throws `refused`; another one is replaced if `replaces`. */
 export function openOutput(path: string, replaces: boolean): Output {
   if (path === '-') return { write: writeToStandardOutput, finish: () => {}, abandon: () => {} }
-  const refuseOther = () => {
-    if (!replaces && existsSync(path))
-      throw new AppError('refused', `The file ${JSON.stringify(path)} is there already: --force replaces it.`)
-  }
-  refuseOther()
-  const partial = `${path}.${process.pid}.partial`
   const attempt = <T>(work: () => T): T => {
     try {
       return work()
@@ -26,6 +20,19 @@ export function openOutput(path: string, replaces: boolean): Output {
       throw new AppError('refused', `The file ${JSON.stringify(path)} cannot be written (${code}).`)
     }
   }
+  const refuseOther = () => {
+    const there = attempt(() => statSync(path, { throwIfNoEntry: false }))
+    // Whoever may write in /dev could lose /dev/null.
+    if (there && !there.isFile())
+      throw new AppError(
+        'refused',
+        `${JSON.stringify(path)} is no ordinary file, and is not replaced: name another one, or - for standard output.`,
+      )
+    if (there && !replaces)
+      throw new AppError('refused', `The file ${JSON.stringify(path)} is there already: --force replaces it.`)
+  }
+  refuseOther()
+  const partial = `${path}.${process.pid}.partial`
   const descriptor = attempt(() => openSync(partial, 'wx', 0o600))
   let isOpen = true
   const close = () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { firebaseExample, foreignHashes, keycloakExample, password } from '../domain/foreignHashes.ts'
 import { createDatabase } from '../postgresql.ts'
@@ -201,6 +201,23 @@ describe.each(kinds)('import and export on %s', (kind) => {
         'audittrail: The file "nowhere/users.out" cannot be written (ENOENT).\n',
       )
       expect(readdirSync(place.directory).filter((name) => name.endsWith('.partial'))).toEqual([])
+    })
+
+    test('replaces no device, pipe or directory, whatever it is told', async () => {
+      const pipe = join(place.directory, 'pipe')
+      spawnSync('mkfifo', [pipe])
+      mkdirSync(join(place.directory, 'place'), { recursive: true })
+      symlinkSync('/dev/null', join(place.directory, 'null'))
+      for (const name of ['pipe', 'place', 'null']) {
+        expect(await command(`export ${name} --force`)).toMatchObject({
+          code: 1,
+          stderr: `audittrail: ${JSON.stringify(name)} is no ordinary file, and is not replaced: name another one, or - for standard output.\n`,
+        })
+      }
+      expect(statSync(pipe).isFIFO()).toBe(true)
+      expect((await command(`export ${'x'.repeat(300)}`)).stderr).toContain('cannot be written (ENAMETOOLONG).')
+      rmSync(pipe)
+      rmSync(join(place.directory, 'null'))
     })
 
     test('does not say that it has exported what nobody has taken', async () => {
