@@ -32,7 +32,7 @@ export function readUser(fields: Fields): ReadUser {
     if (value === undefined) faults.push(fault)
     return value ?? fallback
   }
-  for (const name of Object.keys(fields)) if (!nativeFields.includes(name)) faults.push(strangeField(name))
+  faults.push(...strangeFields(fields))
   const given = (name: string) =>
     Object.hasOwn(fields, name) && fields[name] !== null && fields[name] !== '' ? fields[name] : undefined
 
@@ -54,6 +54,19 @@ export function readUser(fields: Fields): ReadUser {
   if (username !== '') for (const { field, message } of faultsOf(user)) faults.push(`${field} ${message}`)
   if (!user.full_name.isWellFormed()) faults.push('full_name is not valid Unicode')
   return faults.length > 0 ? { faults } : { user }
+}
+
+/** Enough to see what is meant: a record of another shape has as many as it has. */
+const strangeFieldsNamed = 3
+
+function strangeFields(fields: Fields): readonly string[] {
+  const strange = Object.keys(fields)
+    .filter((name) => !nativeFields.includes(name))
+    // What is said of a password must not be among the rest.
+    .sort((one, two) => Number(two === 'password') - Number(one === 'password'))
+  const rest = strange.length - strangeFieldsNamed
+  const named = strange.slice(0, strangeFieldsNamed).map(strangeField)
+  return rest > 0 ? [...named, `has ${rest.toLocaleString('en')} more such fields`] : named
 }
 
 function strangeField(name: string): string {

@@ -134,6 +134,16 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
     expect(await importText(csv, { format: 'csv' })).toMatchObject({ good: 1, faults: [`2: ${fault}`] })
   })
 
+  test('names some of many fields that mean nothing, and counts the rest', async () => {
+    const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`f${at}`, at]))
+    const { faults } = await importLines([{ username: 'ada', hashed_password: hash, ...many }])
+    expect(faults).toEqual([
+      '1: has a field "f0", which means nothing here; has a field "f1", which means nothing here; has a field "f2", which means nothing here; has 49,997 more such fields',
+    ])
+    const last = await importLines([{ username: 'ada', hashed_password: hash, a: 1, b: 1, c: 1, password: 'secret' }])
+    expect(last.faults.join()).toContain('a password in plain text')
+  })
+
   test('takes the rest where bad ones are skipped, of two of one name the first', async () => {
     const lines = [
       { username: 'ada', full_name: 'First', hashed_password: hash },
