@@ -76,9 +76,9 @@ export async function askServerToImport(
       else if ('report' in event) return event.report
     }
   } catch (error) {
-    throw failure ?? error
+    throw failure ?? doubtful(error)
   }
-  throw failure ?? cutOff()
+  throw failure ?? doubtful(cutOff())
 }
 
 /** Has the server that holds DATA_DIR export its users. Answers how many. */
@@ -149,4 +149,11 @@ function bodyOf(source: AsyncIterable<Uint8Array>, onFailure: (error: unknown) =
 
 function cutOff(): AppError {
   return new AppError('unavailable', 'The server that holds the database went away before it was done.')
+}
+
+/** A server that ends may have let the users in and not have come to say so. */
+function doubtful(error: unknown): unknown {
+  if (!(error instanceof AppError && error.code === 'unavailable')) return error
+  const hint = 'Either all users are there or none: see "audittrail user list" before you try again.'
+  return new AppError('unavailable', `${error.message} ${hint}`, { cause: error })
 }
