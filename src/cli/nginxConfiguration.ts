@@ -157,6 +157,14 @@ function defaults(own: string): string {
   # Written anew and not appended to what the client sent.
   proxy_set_header X-Forwarded-For $remote_addr;
   proxy_set_header X-Forwarded-Proto $scheme;
+  proxy_set_header X-Forwarded-Host $host;
+  proxy_set_header X-Real-IP $remote_addr;
+  # By these a service may take the request for another one, which nobody was asked about.
+  proxy_set_header X-Forwarded-Port "";
+  proxy_set_header X-Forwarded-Prefix "";
+  proxy_set_header X-Forwarded-Server "";
+  proxy_set_header X-Original-URL "";
+  proxy_set_header X-Rewrite-URL "";
   proxy_http_version 1.1;
   auth_request_set $audittrail_user $upstream_http_x_auth_user;
   auth_request_set $audittrail_user_id $upstream_http_x_auth_user_id;

@@ -53,9 +53,35 @@ function questionPath({ upstreams }: Site, upstream: Upstream): string {
 
 /** The path goes on as Nginx has read it, so that no other spelling of it means one thing here and another thing there. */
 export function upstreamLocations(site: Site, own: string): string {
-  return site.upstreams
-    .map((upstream, at) => locationsOf(upstream, `${own}_${at + 1}`, questionPath(site, upstream)))
-    .join('')
+  const locations = site.upstreams.map((upstream, at) =>
+    locationsOf(upstream, `${own}_${at + 1}`, questionPath(site, upstream)),
+  )
+  return locations.join('') + oddSpellings(site)
+}
+
+/**
+ * Where one service has a rule within another: what it may take for the inner path, and Nginx takes for the outer. Routers that
+ * read no case are many, and some cut off an ending, or what is behind a semicolon, of dots as well.
+ */
+function oddSpellings({ upstreams }: Site): string {
+  const inner = upstreams.filter((upstream) => upstreams.some((other) => isWithin(upstream, other)))
+  if (inner.length === 0) return ''
+  const patterns = inner.map(({ path }) => {
+    const plain = path.replaceAll('.', '\\.')
+    return `^(?!${plain}(?:/|$))(?i:${plain})(?![A-Za-z0-9_-])`
+  })
+  const nothing = (pattern: string) => `
+  location ~ "${pattern}" {
+    return 404;
+  }
+`
+  return `
+  # What the service may read as a path that has a rule of its own, and Nginx reads as another one.${patterns.map(nothing).join('')}${nothing('/\\.\\.?;')}`
+}
+
+function isWithin(inner: Upstream, outer: Upstream): boolean {
+  const isBeneath = inner !== outer && inner.path.startsWith(outer.path === '/' ? '/' : `${outer.path}/`)
+  return isBeneath && inner.server === outer.server && questionOf(inner) !== questionOf(outer)
 }
 
 function locationsOf({ path }: Upstream, pool: string, question: string): string {

@@ -192,7 +192,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
       '--service',
       new URL(server.origin).host,
     ]
-    const upstreams = ['/orders=', '/boss=:admin', '/team=:staff,other'].map((text) => {
+    const upstreams = ['/orders=', '/boss=:admin', '/team=:staff,other', '/orders/a.b=:admin'].map((text) => {
       const [path, words] = text.split('=')
       return ['--upstream', `${path}=http://${echo.host}${words}`]
     })
@@ -283,6 +283,50 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
       expect({ path, status: await statusOf(path) }).toEqual({ path, status: 403 })
     expect((await get('/_audittrail/verify/1')).status).toBe(404)
     expect(echo.asked()).toBe(before)
+  })
+
+  test('nobody passes by a spelling that a service may take for the path of another rule of its own', async () => {
+    const before = echo.asked()
+    for (const path of ['/orders/a.b', '/orders/a.b/x', '/orders/%61.b', '/orders/x/../a.b/', '/orders//a%2eb'])
+      expect({ path, status: await statusOf(path) }).toEqual({ path, status: 403 })
+    // Many routers read no case; some cut off an ending, or whatever is behind a semicolon, of `..` too.
+    for (const path of [
+      'A.b',
+      'A.B/x',
+      'a.b;x',
+      'a.b;x/y',
+      'a.b.json',
+      'a.b%20',
+      'a.b%5cx',
+      'a.b%3f',
+      'x/..;/a.b',
+      '.;/a.b',
+    ])
+      expect({ path, status: await statusOf(`/orders/${path}`) }).toEqual({ path, status: 404 })
+    expect(echo.asked()).toBe(before)
+    for (const path of ['/orders/a.bc', '/orders/a.b-c', '/orders/axb', '/orders/x/a.b', '/orders/x;y'])
+      expect({ path, status: await statusOf(path) }).toEqual({ path, status: 200 })
+  })
+
+  test('what a client says of addresses, hosts and paths is not believed on its behalf', async () => {
+    const forged = {
+      'X-Real-IP': '203.0.113.9',
+      'X-Forwarded-For': '203.0.113.9',
+      'X-Forwarded-Host': 'evil.example',
+      'X-Forwarded-Port': '1',
+      'X-Forwarded-Prefix': '/evil',
+      'X-Forwarded-Server': 'evil.example',
+      'X-Original-URL': '/evil',
+      'X-Rewrite-URL': '/evil',
+      Forwarded: 'for=203.0.113.9;host=evil.example',
+    }
+    const answer = (await (await get('/orders', forged)).json()) as { headers: Record<string, string> }
+    expect(JSON.stringify(answer.headers)).not.toMatch(/evil|203\.0\.113\.9|"1"/)
+    expect(answer.headers).toMatchObject({
+      'x-forwarded-for': '127.0.0.1',
+      'x-real-ip': '127.0.0.1',
+      'x-forwarded-host': '127.0.0.1',
+    })
   })
 
   /** As it stands: fetch would read the path first. */
