@@ -206,6 +206,10 @@ function web({ root, upstreams, tls }: Site, own: string): string {
   location / {
     root ${root};
     try_files $uri $uri/ /index.html =404;
+    # .env and .git have been served by many: hidden files are not for anyone.
+    location ~ "/\\.(?!well-known/)" {
+      return 404;
+    }
     add_header X-Content-Type-Options nosniff always;
     add_header X-Frame-Options DENY always;
     add_header Referrer-Policy no-referrer always;

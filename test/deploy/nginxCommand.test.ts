@@ -379,6 +379,25 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
   })
 })
 
+test.skipIf(!hasNginx)('of a web app no hidden file is served: its settings, its history', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'audittrail-web-'))
+  chmodSync(root, 0o755)
+  for (const path of ['index.html', '.env', '.git/config', 'a/.htpasswd', '.well-known/security.txt', 'a/b.js'])
+    await Bun.write(join(root, path), path)
+  const port = await freePort()
+  const place = ['--server-name', 'localhost', '--listen', `127.0.0.1:${port}`, '--root', root]
+  const nginx = await startNginxSite(await print(place), port)
+  const ask = async (path: string) => {
+    const response = await fetch(nginx.origin + path)
+    return response.status === 200 ? response.text() : response.status
+  }
+  for (const path of ['/.env', '/.git/config', '/a/.htpasswd', '/a/%2egit', '/.well-known', '/.Env'])
+    expect({ path, answer: await ask(path) }).toEqual({ path, answer: 404 })
+  for (const path of ['/.well-known/security.txt', '/a/b.js']) expect(await ask(path)).toBe(path.slice(1))
+  expect(await ask('/some/route')).toBe('index.html')
+  await nginx.stop()
+})
+
 test.skipIf(!hasNginx)(
   'a cached yes is for one credential and one question, and is over when it should be',
   async () => {
