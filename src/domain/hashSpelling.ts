@@ -6,6 +6,8 @@ export interface KnownHash {
   readonly verify: (password: string) => Promise<boolean>
   /** How long that takes, beside argon2id with 64 MiB and two passes. */
   readonly share: number
+  /** Bytes that it takes meanwhile; undefined where they are few. */
+  readonly memory?: number
 }
 
 /** The share of bcrypt: at cost 10 as measured, and each step twice that. */

@@ -20,6 +20,8 @@ export interface HashingLimits {
   readonly places: number
   /** Waiting behind them. */
   readonly queue: number
+  /** Bytes that one of them may take; undefined: as many as it asks for. */
+  readonly memory?: number
 }
 
 /** Sign-ins that may wait for one place: about ten seconds' worth. */
@@ -29,11 +31,16 @@ const waitingPerPlace = 100
  * `auto`: a place for each core, since a hash keeps one busy; fewer where half of the memory that the process may use
  * (its container's limit) does not hold so many hashes.
  */
-export function hashingLimits(places: number | 'auto', { memoryKib }: HashCost): HashingLimits {
-  const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY
-  const fitting = Math.floor(limit / 2 / (memoryKib * 1024))
+export function hashingLimits(
+  places: number | 'auto',
+  { memoryKib }: HashCost,
+  limit = process.constrainedMemory() || Number.POSITIVE_INFINITY,
+): HashingLimits {
+  const own = memoryKib * 1024
+  const fitting = Math.floor(limit / 2 / own)
   const chosen = places === 'auto' ? Math.max(1, Math.min(availableParallelism(), fitting)) : places
-  return { places: chosen, queue: chosen * waitingPerPlace }
+  // Another program's hash may be dearer than ours: anybody who knows the name of its user could end the process with it.
+  return { places: chosen, queue: chosen * waitingPerPlace, memory: Math.max(own, limit / 2 / chosen) }
 }
 
 /** Milliseconds after which nobody waits any longer for what comes out. */

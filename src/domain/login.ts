@@ -69,7 +69,7 @@ async function findUnblockedPast(deps: Deps, input: LoginInput): Promise<Past> {
 
 /** Verifies the password or pays for it all the same; a failure is counted before anybody else has the place. */
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
-  const verdict = await verifyPassword(input.password, user?.hashed_password)
+  const verdict = await verifyPassword(input.password, user?.hashed_password, deps.hashing.limits.memory)
   if (user?.is_active && verdict === 'right') return user
   await payInFull(input.password, user?.hashed_password, verdict, deps.settings.hashCost)
   // Who guessed beside this one may have used up what was left.

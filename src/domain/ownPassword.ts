@@ -54,7 +54,8 @@ async function findUnblockedPast(deps: Deps, { user }: Principal, { address }: P
 
 async function verifyCurrent(deps: Deps, { user }: Principal, { current, address }: PasswordChange): Promise<User> {
   const stored = await deps.database.users.findUser(user.id)
-  if (stored && (await verifyPassword(current, stored.hashed_password)) === 'right') return stored
+  const verdict = await verifyPassword(current, stored?.hashed_password, deps.hashing.limits.memory)
+  if (stored && verdict === 'right') return stored
   await countOwnFailure(deps, user)
   record(deps, { event: 'password.change_failed', username: user.username, address })
   throw refusal('current_password', 'is not the current password')

@@ -25,10 +25,17 @@ export function hashPassword(password: string, { memoryKib, timeCost }: HashCost
 /** `unusable`: there is no hash, or none that we know and can bear. It has cost nothing. */
 export type Verdict = 'right' | 'wrong' | 'unusable'
 
-/** Whether the password belongs to the hash. A verdict that refuses somebody is to be followed by `payInFull`. */
-export async function verifyPassword(password: string, hash: string | undefined): Promise<Verdict> {
+/**
+ * Whether the password belongs to the hash, where that takes no more than `memory` bytes. A verdict that refuses somebody is to be
+ * followed by `payInFull`.
+ */
+export async function verifyPassword(
+  password: string,
+  hash: string | undefined,
+  memory = Number.POSITIVE_INFINITY,
+): Promise<Verdict> {
   const known = hash === undefined ? undefined : readHash(hash)
-  if (!known) return 'unusable'
+  if (!known || (known.memory ?? 0) > memory) return 'unusable'
   try {
     return (await known.verify(normalized(password))) ? 'right' : 'wrong'
   } catch {
@@ -75,6 +82,7 @@ export function readHash(hash: string): KnownHash | undefined {
         ? Bun.password.verify(cutForBcrypt(text), withoutSpareBits(plain))
         : Bun.password.verify(text, plain),
     share: workOf(plain) / argon2Work(yardstick),
+    memory: (argon2ParametersOf(plain)?.memoryKib ?? 0) * 1024,
   }
 }
 

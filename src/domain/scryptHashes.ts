@@ -20,6 +20,7 @@ export function readScrypt(hash: string): KnownHash | undefined {
   return {
     verify: async (password) => timingSafeEqual(await derive(password, salt, key.length, cost), key),
     share: shareOf(cost),
+    memory: memoryOf(cost),
   }
 }
 
@@ -39,6 +40,7 @@ export function readFirebaseScrypt(hash: string): KnownHash | undefined {
   return {
     verify: async (password) => timingSafeEqual(encrypted(await derive(password, salt, 32, cost)), stream),
     share: shareOf(cost),
+    memory: memoryOf(cost),
   }
 }
 
@@ -110,11 +112,15 @@ function costOf(work: unknown, blockSize: unknown, parallelism: unknown): Scrypt
 
 /** Also whether the numbers are such as scrypt takes: N is a power of two above one. */
 function isBearable({ work, blockSize, parallelism }: ScryptCost): boolean {
-  const memory = 128 * work * blockSize
+  const memory = memoryOf({ work, blockSize, parallelism })
   const isPower = work > 1 && Number.isInteger(Math.log2(work))
   return (
     isPower && blockSize > 0 && parallelism > 0 && memory <= dearest.memory && memory * parallelism <= dearest.total
   )
+}
+
+function memoryOf({ work, blockSize }: ScryptCost): number {
+  return 128 * work * blockSize
 }
 
 /** See `KnownHash`; as measured. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { createHashing } from '../../src/domain/hashing.ts'
+import { createHashing, hashingLimits } from '../../src/domain/hashing.ts'
 import { AppError } from '../../src/error.ts'
 
 function fixture({ places = 2, queue = 3 } = {}) {
@@ -93,5 +93,23 @@ describe('the places for hashes', () => {
     const first = hashing.run(async (hasWaited) => hasWaited)
     const second = hashing.run(async (hasWaited) => hasWaited)
     expect(await Promise.all([first, second])).toEqual([false, true])
+  })
+})
+
+describe('the memory that one hash may take', () => {
+  const mebibyte = 1024 * 1024
+  test.each([
+    ['a share for each place of half of what the process has', 2, 400, 100],
+    ['half of it where there is one place', 1, 400, 200],
+    ['what our own hashes take, at the least', 4, 100, 64],
+  ])('is %s', (_what, places, mebibytes, expected) => {
+    const { memory } = hashingLimits(places, { memoryKib: 65_536, timeCost: 2 }, mebibytes * mebibyte)
+    expect(memory).toBe(expected * mebibyte)
+  })
+
+  test('has no bound where the process has none', () => {
+    expect(hashingLimits(2, { memoryKib: 65_536, timeCost: 2 }, Number.POSITIVE_INFINITY).memory).toBe(
+      Number.POSITIVE_INFINITY,
+    )
   })
 })

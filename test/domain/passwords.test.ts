@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { scryptSync } from 'node:crypto'
 import { hashPassword, payInFull, verifyPassword } from '../../src/domain/passwords.ts'
 import { hashByArgon2Cffi, hashByPwdlib, password } from './foreignHashes.ts'
 
@@ -50,6 +51,22 @@ describe('a password hash', () => {
     `$2b$31$${'a'.repeat(53)}`,
   ])('that is %s fits nothing, and costs nothing by itself', async (hash) => {
     expect(await verifyPassword('changeme', hash)).toBe('unusable')
+  })
+})
+
+describe('a hash that takes more memory than one may here', async () => {
+  const ours = await hashPassword('changeme', cost)
+  const mebibyte = 1024 * 1024
+  test.each([
+    ['argon2', ours, 8],
+    [
+      'scrypt',
+      `$scrypt$ln=14,r=8,p=1$c2FsdA$${scryptSync('changeme', 'salt', 32).toString('base64').slice(0, -1)}`,
+      16,
+    ],
+  ])('(%s) fits nothing, and costs nothing by itself', async (_kind, hash, mebibytes) => {
+    expect(await verifyPassword('changeme', hash, mebibytes * mebibyte)).toBe('right')
+    expect(await verifyPassword('changeme', hash, mebibytes * mebibyte - 1)).toBe('unusable')
   })
 })
 
