@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { AppError } from '../error.ts'
 
@@ -32,21 +33,22 @@ export function openOutput(path: string, replaces: boolean): Output {
       throw new AppError('refused', `The file ${JSON.stringify(path)} is there already: --force replaces it.`)
   }
   refuseOther()
-  const partial = `${path}.${process.pid}.partial`
+  // Of a container's processes each has the number that the one before it had, whose file may have been left by a kill -9.
+  const partial = `${path}.${randomBytes(4).toString('hex')}.partial`
+  const leave = () => rmSync(partial, { force: true })
+  // A signal that ends the process runs no `finally`. Heard before there is a file.
+  const end = () => {
+    leave()
+    process.exit(1)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.once(signal, end)
   const descriptor = attempt(() => openSync(partial, 'wx', 0o600))
   let isOpen = true
   const close = () => {
     if (isOpen) closeSync(descriptor)
     isOpen = false
   }
-  const leave = () => rmSync(partial, { force: true })
-  // A signal that ends the process runs no `finally`.
-  const end = () => {
-    leave()
-    process.exit(1)
-  }
-  const signals = ['SIGINT', 'SIGTERM'] as const
-  for (const signal of signals) process.once(signal, end)
   return {
     write: (text) => {
       const bytes = Buffer.from(text)

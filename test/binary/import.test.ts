@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { firebaseExample, foreignHashes, keycloakExample, password } from '../domain/foreignHashes.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
-import { binary, emptyDirectory, login, run, type Server, serve } from './binary.ts'
+import { binary, emptyDirectory, login, run, type Server, serve, start } from './binary.ts'
 
 const cheap = { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1', SECRET_KEY: 'k'.repeat(32) }
 const hash = '$2y$05$zi3Af9NgFe1WuAIifb6CquYSAHpiBilfuKKDMeKu0KsYqFwWQ5SjC'
@@ -202,6 +202,19 @@ describe.each(kinds)('import and export on %s', (kind) => {
       )
       expect(readdirSync(place.directory).filter((name) => name.endsWith('.partial'))).toEqual([])
     })
+
+    test.each(['SIGINT', 'SIGHUP'] as const)(
+      'leaves nothing behind of an export that is ended by %s',
+      async (signal) => {
+        const files = () => readdirSync(place.directory).filter((name) => name.endsWith('.partial'))
+        const child = start({ ...place, args: ['export', 'ended.out'] })
+        while (files().length === 0 && child.process.exitCode === null) await Bun.sleep(1)
+        child.process.kill(signal)
+        await child.finished
+        expect(files()).toEqual([])
+        rmSync(join(place.directory, 'ended.out'), { force: true })
+      },
+    )
 
     test('replaces no device, pipe or directory, whatever it is told', async () => {
       const pipe = join(place.directory, 'pipe')
