@@ -32,15 +32,20 @@ function passwordOf(user: Fields): string | null {
   return credential ? spellCredential(parsed(credential, 'credentialData'), parsed(credential, 'secretData')) : null
 }
 
+const digests = new Map<string, 'sha1' | 'sha256' | 'sha512'>([
+  ['pbkdf2', 'sha1'],
+  ['pbkdf2-sha256', 'sha256'],
+  ['pbkdf2-sha512', 'sha512'],
+])
+
 /** `credentialData` and `secretData` are texts of JSON. What cannot be spelled is named by its algorithm, and refused by that. */
 function spellCredential(how: Fields, secret: Fields): string {
   const algorithm = text(how, 'algorithm') ?? ''
   const iterations = Number(member(how, 'hashIterations'))
   const [salt, value] = [bytesOfBase64(text(secret, 'salt') ?? ''), bytesOfBase64(text(secret, 'value') ?? '')]
   if (salt && value && algorithm === 'argon2') return spellArgon2(how, iterations, salt, value)
-  const [, digest] = /^pbkdf2(?:-(sha256|sha512))?$/.exec(algorithm) ?? []
-  if (salt && value && algorithm.startsWith('pbkdf2'))
-    return spellPbkdf2((digest ?? 'sha1') as 'sha1' | 'sha256' | 'sha512', iterations, salt, value)
+  const digest = digests.get(algorithm)
+  if (salt && value && digest) return spellPbkdf2(digest, iterations, salt, value)
   // An extension that many add keeps the hash as bcrypt writes it.
   return algorithm === 'bcrypt' ? (text(secret, 'value') ?? '$2a$') : `$${algorithm}$`
 }

@@ -196,6 +196,20 @@ describe('Keycloak', () => {
     },
   )
 
+  test.each(['pbkdf2-sha384', 'pbkdf2-SHA256', 'pbkdf2-sha1-legacy', 'pbkdf2_sha256'])(
+    '%s, which is an extension, is refused by name and not taken for SHA-1',
+    (algorithm) => {
+      const credential = {
+        type: 'password',
+        credentialData: JSON.stringify({ hashIterations: 1000, algorithm }),
+        secretData: JSON.stringify({ value: Buffer.alloc(64).toString('base64'), salt: 'c2FsdA==' }),
+      }
+      expect(readUser(keycloakUser({ ...user, credentials: [credential] }) ?? {})).toEqual({
+        faults: [expect.stringContaining('hashed_password is PBKDF2 that is malformed, of another digest')],
+      })
+    },
+  )
+
   test('argon2 (the default since 25) is spelled as everybody spells it', async () => {
     const made = await Bun.password.hash(password, { algorithm: 'argon2id', memoryCost: 7168, timeCost: 5 })
     const [, , , , salt, value] = made.split('$')
