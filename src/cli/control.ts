@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs'
 import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
-import { type Refusal, refusalOf, socketPath } from './controlSocket.ts'
+import { cutOff, isNobodyThere, type Refusal, refusalOf, socketPath } from './controlSocket.ts'
 import { streamedOperations } from './controlStreams.ts'
 import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 
@@ -78,7 +78,10 @@ async function answer(deps: Deps, request: Request): Promise<Response> {
   }
 }
 
-/** Has the server that holds DATA_DIR carry out an operation; undefined where no server listens there. */
+/**
+ * Has the server that holds DATA_DIR carry out an operation; undefined where no server listens there. Throws `unavailable` where
+ * one took it and went away: whoever carried it out again might do it twice.
+ */
 export async function askServer<Name extends OperationName>(
   dataDirectory: string,
   name: Name,
@@ -86,13 +89,20 @@ export async function askServer<Name extends OperationName>(
 ): Promise<{ output: OperationOutput<Name> } | undefined> {
   const path = socketPath(dataDirectory)
   if (path === undefined) return undefined
-  const response = await fetch(`http://localhost/${name}`, {
-    unix: path,
-    method: 'POST',
-    body: JSON.stringify(input),
-  }).catch(() => undefined)
-  if (!response) return undefined
-  const { output, refusal } = (await response.json()) as Answer
+  const answer = await ask(path, name, input)
+  if (!answer) return undefined
+  const { output, refusal } = answer
   if (refusal) throw new AppError(refusal.code, refusal.message)
   return { output: output as OperationOutput<Name> }
+}
+
+async function ask(path: string, name: string, input: unknown): Promise<Answer | undefined> {
+  try {
+    const body = JSON.stringify(input)
+    const response = await fetch(`http://localhost/${name}`, { unix: path, method: 'POST', body })
+    return (await response.json()) as Answer
+  } catch (error) {
+    if (isNobodyThere(error)) return undefined
+    throw cutOff()
+  }
 }

@@ -2,7 +2,7 @@ import type { Deps } from '../domain/deps.ts'
 import { type ExportedUser, exportUsers } from '../domain/exportUsers.ts'
 import type { BadRecord, ImportReport } from '../domain/importUsers.ts'
 import { AppError } from '../error.ts'
-import { type Refusal, refusalOf, socketPath } from './controlSocket.ts'
+import { cutOff, type Refusal, refusalOf, socketPath } from './controlSocket.ts'
 import { type ImportRequest, importBy } from './importRequest.ts'
 import { actor } from './operations.ts'
 
@@ -145,10 +145,6 @@ function bodyOf(source: AsyncIterable<Uint8Array>, onFailure: (error: unknown) =
       }
     },
   })
-}
-
-function cutOff(): AppError {
-  return new AppError('unavailable', 'The server that holds the database went away before it was done.')
 }
 
 /** A server that ends may have let the users in and not have come to say so. */
