@@ -149,9 +149,15 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
         }))
       }),
 
-    /** Forgets one counter; answers whether it was there. */
+    /** Forgets one counter; answers whether it was there. The account of a client has failed from one network less. */
     deleteCounter: (id: string): Promise<boolean> =>
-      guarded(async () => (await driver`DELETE FROM audittrail_attempts WHERE id = ${id} RETURNING id`).length === 1),
+      guarded(async () => {
+        const [row] = await driver`
+          WITH gone AS (DELETE FROM audittrail_attempts WHERE id = ${id} RETURNING account), less AS (
+            UPDATE audittrail_attempts SET failures = greatest(failures - 1, 0) WHERE key IN (SELECT account FROM gone))
+          SELECT count(*)::integer AS deleted FROM gone`
+        return row?.deleted === 1
+      }),
 
     /** Forgets all that was counted of a user; answers how many counters that were. */
     deleteCountersOfUser: (username: string): Promise<number> =>
@@ -164,14 +170,19 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
         return rows.length
       }),
 
-    /** Forgets all that was counted of a network; answers how many counters that were. */
+    /** Forgets all that was counted of a network; answers how many counters that were. Its accounts have failed from one less. */
     deleteCountersOfNetwork: (network: string): Promise<number> =>
       guarded(async () => {
-        const rows = await driver`
-          DELETE FROM audittrail_attempts WHERE key IN (
-            SELECT key FROM audittrail_attempts WHERE network = ${network} ORDER BY kind, key FOR UPDATE)
-          RETURNING id`
-        return rows.length
+        const [row] = await driver`
+          WITH gone AS (
+            DELETE FROM audittrail_attempts WHERE key IN (
+              SELECT key FROM audittrail_attempts WHERE network = ${network} ORDER BY kind, key FOR UPDATE)
+            RETURNING account
+          ), less AS (
+            UPDATE audittrail_attempts SET failures = greatest(failures - 1, 0) WHERE key IN (
+              SELECT key FROM audittrail_attempts WHERE key IN (SELECT account FROM gone) ORDER BY key FOR UPDATE))
+          SELECT count(*)::integer AS deleted FROM gone`
+        return row?.deleted ?? 0
       }),
 
     /** Deletes at most `limit` counters that are forgotten, past those that another replica is deleting; answers how many. */

@@ -335,6 +335,23 @@ describe.each(databaseKinds)('guessing on %s', (kind) => {
       expect((await blocksOf(token)).items).toEqual([])
     })
 
+    test.each(['by its id', 'with its network'])(
+      'lifts a block %s, and nothing of it is counted afterwards',
+      async (how) => {
+        const { liftBlocksOfNetwork } = await import('../../src/domain/blocks.ts')
+        const token = await administrator()
+        const { username } = await makeUser()
+        for (let round = 0; round < 6; round++) {
+          expect(await guess(username, 6)).toEqual([401, 401, 401, 401, 401, 401])
+          const [block] = (await blocksOf(token)).items
+          if (how === 'by its id') expect((await call(token, 'DELETE', `/blocks/${block?.id}`)).status).toBe(204)
+          else expect(await liftBlocksOfNetwork(application.deps, 'test', '192.0.2.7')).toBe(2)
+          await application.sql(`DELETE FROM audittrail_attempts WHERE kind = 'network'`)
+        }
+        expect((await login(username, good, { address: '203.0.113.2' })).status).toBe(200)
+      },
+    )
+
     test('lifts all blocks of a user', async () => {
       const token = await administrator()
       const { username, id } = await makeUser()
