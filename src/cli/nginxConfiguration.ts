@@ -24,6 +24,12 @@ ${listening(site, own)}
   underscores_in_headers off;
   ignore_invalid_headers on;
 
+  # To Nginx a backslash in a path is a letter, to many programs behind it a slash: with one, a path that is asked about here would
+  # be another path there, past the limit of sign-ins or into what another role is needed for.
+  if ($uri ~ "\\\\\\\\") {
+    return 404;
+  }
+
 ${defaults(own)}
 
   # AuditTrail itself.

@@ -114,6 +114,13 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
 
   test('sign-ins come in limited numbers from one address, however the path is spelled; all else does not', async () => {
     const spellings = ['/auth/login', '/auth/login/', '/auth//login', '/auth/%6cogin', '/x/../auth/login']
+    // To a browser, and to what answers here, a backslash in a path is a slash; to Nginx it is a letter.
+    for (const spelling of ['/auth\\login', '/x\\..\\auth\\login', '/auth%5clogin']) {
+      const answer = await curl(`${nginx.url}${spelling}`, '-i', '--path-as-is', '-d', 'username=admin')
+      expect({ spelling, status: answer.split(' ')[1] }).toEqual({ spelling, status: '404' })
+      expect(headersOf(answer, 'retry-after')).toEqual([])
+      expect(answer).toContain('"title":"Not Found","status":404')
+    }
     const statuses: number[] = []
     for (let count = 0; count < 50; count++) {
       const args = ['-i', '--path-as-is', '-d', 'username=admin', '--interface', '127.0.0.10']
