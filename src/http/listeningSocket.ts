@@ -30,7 +30,7 @@ const dropNewConnections = [
   [0x06, 0, 0, 0xffffffff],
 ] as const
 
-/** Undefined where the system has no such things (all but Linux). */
+/** Undefined where the system has no such things (all but Linux), and where no file can be opened any more to look for it. */
 export function findListeningSocket(port: number): ListeningSocket | undefined {
   if (process.platform !== 'linux') return undefined
   const library = openCLibrary({
@@ -47,7 +47,7 @@ export function findListeningSocket(port: number): ListeningSocket | undefined {
     if (library.getsockname(descriptor, ptr(address), ptr(number32(address.length))) !== 0) return false
     return internetFamilies.includes(address.readUInt16LE()) && address.readUInt16BE(2) === port
   }
-  const socket = readdirSync('/proc/self/fd').map(Number).find(isOurs)
+  const socket = openDescriptors().find(isOurs)
   if (socket === undefined) return undefined
   return {
     handOverAtOnce: () => {
@@ -61,6 +61,14 @@ export function findListeningSocket(port: number): ListeningSocket | undefined {
       program.writeBigUInt64LE(BigInt(ptr(instructions)), 8)
       library.setsockopt(socket, socketLevel, attachFilter, ptr(program), program.length)
     },
+  }
+}
+
+function openDescriptors(): readonly number[] {
+  try {
+    return readdirSync('/proc/self/fd').map(Number)
+  } catch {
+    return []
   }
 }
 

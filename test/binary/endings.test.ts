@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
 
@@ -28,6 +29,35 @@ describe('the end', () => {
     for (const answer of answers) expect((await answer).status).toBe(200)
     expect((await finished).code).toBe(0)
   })
+
+  test.skipIf(process.platform !== 'linux')(
+    'answers what is under way where no file can be opened any more',
+    async () => {
+      const server = await serve({
+        command: ['sh', '-c', 'ulimit -n 600; exec "$0" "$@"'],
+        environment: { SHUTDOWN_GRACE_SECONDS: '1', PASSWORD_MEMORY_KIB: '262144' },
+      })
+      const { hostname, port } = new URL(server.origin)
+      // Its connection is there before, and is used again.
+      expect((await login(server.url)).status).toBe(200)
+      const held: Bun.Socket[] = []
+      const hold = () =>
+        Bun.connect({
+          hostname,
+          port: Number(port),
+          socket: { data() {}, open: (socket) => void socket.write('GET ') },
+        })
+      for (let count = 0; count < 700; count++) held.push(await hold())
+      await Bun.sleep(500)
+      expect(readdirSync(`/proc/${server.process.pid}/fd`)).toHaveLength(600)
+      const answer = login(server.url)
+      await Bun.sleep(30)
+      const finished = server.stop()
+      expect((await answer).status).toBe(200)
+      expect(await finished).toMatchObject({ code: 0, stderr: '' })
+      for (const socket of held) socket.terminate()
+    },
+  )
 
   test.skipIf(asPid1 === undefined)('comes as PID 1 too', async () => {
     const running = start({
