@@ -55,9 +55,19 @@ async function tryLogin(deps: Deps, input: LoginInput): Promise<Session | undefi
   const session = await startSession(deps, user, input, input.isRefreshable && !user.must_change_password)
   if (!session) return undefined
   record(deps, { event: 'login.succeeded', username: user.username, session: session.id, address: input.address })
-  await forgetFailures(deps, input.attempt, past)
-  await rehashIfOutdated(deps, user, input.password)
+  await tidyUp(deps, input, user, past)
   return session
+}
+
+/** What a right login does beside. The session has begun, and is not refused where the database will not or too many hashes wait. */
+async function tidyUp(deps: Deps, { attempt, password }: LoginInput, user: User, past: Past): Promise<void> {
+  try {
+    await forgetFailures(deps, attempt, past)
+    await rehashIfOutdated(deps, user, password)
+  } catch (error) {
+    const isPassing = error instanceof AppError && error.code !== 'internal'
+    if (!isPassing) throw error
+  }
 }
 
 async function findUnblockedPast(deps: Deps, input: LoginInput): Promise<Past> {

@@ -255,6 +255,25 @@ describe.each(databaseKinds)('accounts and sessions on %s', (kind) => {
       expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
     })
 
+    test('is right, and signs in, where the database takes no new hash at that moment', async () => {
+      const { username } = await makeUser()
+      const hash = await Bun.password.hash(good, { algorithm: 'bcrypt', cost: 4 })
+      await application.sql(`UPDATE users SET hashed_password = '${hash}' WHERE username = '${username}'`)
+      await application.sql(`
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$`)
+      await application.sql(
+        'CREATE TRIGGER refusal BEFORE UPDATE OF hashed_password ON users FOR EACH ROW EXECUTE FUNCTION refuse()',
+      )
+      const grant = await signIn(username)
+      expect(await statusOfMe(grant.access_token)).toBe(200)
+      await application.sql('DROP TRIGGER refusal ON users')
+      await application.sql('DROP FUNCTION refuse()')
+      expect((await application.login(username, good)).status).toBe(200)
+      const [row] = await application.sql(`SELECT hashed_password FROM users WHERE username = '${username}'`)
+      expect(row?.hashed_password).toStartWith('$argon2id$')
+    })
+
     test('of which bcrypt has read a part alone is not made anew', async () => {
       const { username } = await makeUser()
       const long = 'p'.repeat(72)
