@@ -95,9 +95,22 @@ function rightmostUntrusted(forwarded: string, peer: string, trusted: BlockList)
 /** Without brackets, port and zone, and IPv4 written as IPv4; undefined for what is no address. */
 function plainAddress(text: string): string | undefined {
   const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare
+  if (!isIP(bare)) return undefined
   // A zone (`%eth0`) is a name within one machine: it would make many addresses of one.
-  return isIP(mapped) ? mapped.replace(/%.*$/, '').toLowerCase() : undefined
+  const address = bare.replace(/%.*$/, '').toLowerCase()
+  return mappedIPv4(address) ?? address
+}
+
+/** What `::ffff:198.51.100.1` means in each of its spellings (RFC 4291 §2.5.5.2): as IPv6 they would all be of one /64. */
+function mappedIPv4(address: string): string | undefined {
+  if (!address.includes('ffff:')) return undefined
+  const shortest = URL.parse(`http://[${address}]`)?.hostname ?? ''
+  const [, high, low] = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(shortest) ?? []
+  if (high === undefined || low === undefined) return undefined
+  return [high, low]
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((group) => [group >> 8, group & 255])
+    .join('.')
 }
 
 function blockList(networks: readonly string[]): BlockList {
