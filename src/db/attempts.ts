@@ -51,15 +51,19 @@ export interface CounterPage {
   readonly limit: number
 }
 
+/** Clocks of replicas are not as far from one another as that. */
+const farAhead = '15 minutes'
+
 export function attemptStatements({ client: driver }: Pick<Connection, 'client'>) {
   return {
-    /** Those of the counters that are remembered at `now`. */
+    /** Those of the counters that are remembered at `now`. What will only happen was counted by a clock that was wrong. */
     findCounters: (keys: readonly string[], now: Date): Promise<Counter[]> =>
       guarded(async () => {
         const [first = '', second = '', third = ''] = keys
         const rows = await driver<CounterRow[]>`
           SELECT kind, failures, last_failed_at, forgotten_at FROM audittrail_attempts
-          WHERE key IN (${first}, ${second}, ${third}) AND forgotten_at > ${now.toISOString()}::timestamptz`
+          WHERE key IN (${first}, ${second}, ${third}) AND forgotten_at > ${now.toISOString()}::timestamptz
+            AND last_failed_at < ${now.toISOString()}::timestamptz + ${farAhead}::interval`
         return rows.map(counterOf)
       }),
 
@@ -114,7 +118,8 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
             failures = CASE WHEN counted.forgotten_at > ${at}::timestamptz THEN counted.failures + 1 ELSE 1 END,
             last_failed_at = excluded.last_failed_at,
             -- Many people may share a network, and some of them always fail: its window ends where it was to end.
-            forgotten_at = CASE WHEN counted.forgotten_at > ${at}::timestamptz THEN counted.forgotten_at ELSE excluded.forgotten_at END`
+            forgotten_at = CASE WHEN counted.forgotten_at > ${at}::timestamptz
+              THEN least(counted.forgotten_at, excluded.forgotten_at) ELSE excluded.forgotten_at END`
       }),
 
     /** Forgets the failures of a client or a device that has signed in; its account has failed from one network less. */
@@ -134,7 +139,7 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
                  greatest(coalesce(account.failures, 1), 1) AS spread
           FROM audittrail_attempts own
           LEFT JOIN audittrail_attempts account ON account.key = own.account AND account.forgotten_at > ${at}::timestamptz
-          WHERE own.forgotten_at > ${at}::timestamptz
+          WHERE own.forgotten_at > ${at}::timestamptz AND own.last_failed_at < ${at}::timestamptz + ${farAhead}::interval
             AND own.failures + greatest(coalesce(account.failures, 1), 1) - 1
               > CASE own.kind WHEN 'network' THEN ${networkFree}::integer ELSE ${free}::integer END
             AND (own.last_failed_at, own.id) < (${after?.lastFailedAt.toISOString() ?? 'infinity'}::timestamptz,

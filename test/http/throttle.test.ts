@@ -392,6 +392,27 @@ describe.each(databaseKinds)('guessing on %s', (kind) => {
     })
   })
 
+  test('counted by a clock that was a day ahead keeps nobody waiting that long', async () => {
+    const token = await application.accessToken((await makeUser('admin')).username, good)
+    const users = await Promise.all(Array.from({ length: 16 }, () => makeUser()))
+    application.clock.now += 24 * 60 * minute
+    for (const { username } of users) await guess(username, 1)
+    await guess(users[0]?.username ?? '', 6)
+    expect(await waitOf(users[0]?.username ?? '')).toBeGreaterThan(0)
+    application.clock.now -= 24 * 60 * minute
+    const blocks = await application.call('/blocks', { headers: { authorization: `Bearer ${token}` } })
+    expect(await blocks.json()).toEqual({ items: [], next: null })
+    expect((await login(users[0]?.username ?? '', good)).status).toBe(200)
+    // What fails now is counted by this clock, and forgotten by it.
+    await guess(users[1]?.username ?? '', 1)
+    application.clock.now += 15 * minute
+    expect(await guess(users[1]?.username ?? '', 5)).toEqual([401, 401, 401, 401, 401])
+    const rows =
+      await application.sql(`SELECT max(forgotten_at) AS last FROM audittrail_attempts WHERE network IS NOT NULL
+      AND key NOT LIKE 'client%'`)
+    expect(new Date(String(rows[0]?.last)).getTime()).toBeLessThanOrEqual(application.clock.now + 15 * minute)
+  })
+
   test('is swept when it is forgotten', async () => {
     const { sweepForgottenFailures } = await import('../../src/domain/housekeeping.ts')
     await guess(`nobody${++names}`, 2)
