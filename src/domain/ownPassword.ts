@@ -4,6 +4,7 @@ import type { Deps } from './deps.ts'
 import { record } from './events.ts'
 import { requireGoodPassword } from './passwordPolicy.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
+import { normalized } from './passwordText.ts'
 import type { Principal } from './sessions.ts'
 import { countOwnFailure, findOwnPast, forgetOwnFailures, type Past, requireNoWait } from './throttle.ts'
 
@@ -27,8 +28,7 @@ export async function changeOwnPassword(deps: Deps, principal: Principal, change
     if (hasWaited) await findUnblockedPast(deps, principal, change)
     return verifyCurrent(deps, principal, change)
   }, change.signal)
-  if (change.next.normalize('NFC') === change.current.normalize('NFC'))
-    throw refusal('new_password', 'is the current password')
+  if (normalized(change.next) === normalized(change.current)) throw refusal('new_password', 'is the current password')
   await requireGoodPassword(
     { password: change.next, username: user.username },
     settings.passwordMinLength,

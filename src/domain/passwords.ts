@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readForeignHash, withoutDjangoPrefix } from './foreignHashes.ts'
 import { bcryptShare, type KnownHash, withoutSpareBits } from './hashSpelling.ts'
+import { normalized } from './passwordText.ts'
 
 /** Cost of one argon2id hash (RFC 9106): memory in KiB, passes. The parallelism of Bun.password is 1. */
 export interface HashCost {
@@ -93,11 +94,6 @@ const oneTimeAlphabet = 'abcdefghjkmnpqrstuvwxyz23456789T'
 export function makeOneTimePassword(): string {
   const letters = Array.from(randomBytes(24), (byte) => oneTimeAlphabet[byte % oneTimeAlphabet.length])
   return letters.join('').replace(/(.{6})(?=.)/g, '$1-')
-}
-
-/** RFC 8265 §4.2.2: one spelling of each character, or é typed on two keyboards would be two passwords. */
-function normalized(password: string): string {
-  return password.normalize('NFC')
 }
 
 function cutForBcrypt(text: string): Buffer {

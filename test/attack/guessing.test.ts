@@ -54,6 +54,24 @@ describe('guessing at two replicas of the compiled binary', () => {
     expect((await attempt(urlOf(0), 'ada', good, freshAddress())).status).toBe(200)
   })
 
+  test('with thousands of combining marks, which take seconds to be put in order, keeps nobody waiting', async () => {
+    const password = `${'\u0300'.repeat(16_000)}${'\u0316'.repeat(16_000)}`
+    const guess = () => {
+      // As multipart, in which a mark has two bytes.
+      const body = new FormData()
+      body.set('username', 'somebody')
+      body.set('password', password)
+      const headers = { 'x-forwarded-for': freshAddress() }
+      return fetch(`${urlOf(0)}/auth/login`, { method: 'POST', body, headers })
+    }
+    const began = performance.now()
+    const guesses = Array.from({ length: 8 }, guess)
+    expect((await fetch(`${urlOf(0)}/health`)).status).toBe(200)
+    for (const guess of guesses) expect([401, 429]).toContain((await guess).status)
+    // Two or three seconds each, where they are put in order.
+    expect(performance.now() - began).toBeLessThan(8000)
+  })
+
   test('is counted by both replicas together, and lifted for both by a command', async () => {
     const address = freshAddress()
     for (let index = 0; index < 6; index++)

@@ -19,6 +19,19 @@ describe('a password hash', () => {
   })
 
   test.each([
+    ['thirty', 30, '\u0316'.repeat(29)],
+    // Sorting thousands takes seconds, in which nobody else is answered.
+    ['thirty-one', 31, undefined],
+  ])('of a text with %s combining marks in a row is of one spelling, or of each its own', async (_, count, sorted) => {
+    const written = `changeme${'\u0300'}${'\u0316'.repeat(count - 1)}`
+    const composed = `changeme${sorted}\u0300`
+    const hash = await hashPassword(written, cost)
+    expect(await verifyPassword(written, hash)).toBe('right')
+    expect(await verifyPassword(composed, hash)).toBe(sorted === undefined ? 'wrong' : 'right')
+    expect(await Bun.password.verify(sorted === undefined ? written : composed.normalize('NFC'), hash)).toBe(true)
+  })
+
+  test.each([
     ['pwdlib', hashByPwdlib],
     ['argon2-cffi', hashByArgon2Cffi],
   ])('of %s fits its password', async (_maker, hash) => {
