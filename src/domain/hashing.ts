@@ -7,7 +7,7 @@ import type { HashCost } from './passwords.ts'
 export interface Hashing {
   /**
    * Does `work` in a place of its own; `hasWaited` is true when somebody was before it. Throws `overloaded` when too many wait, and
-   * for work that has waited too long. A waiting place is given up when `signal` says that the client has gone away.
+   * for work that has waited too long. A waiting place is given up when `signal` says that nobody waits for the answer any more.
    */
   run<T>(work: (hasWaited: boolean) => Promise<T>, signal?: AbortSignal): Promise<T>
   readonly limits: HashingLimits
@@ -63,6 +63,15 @@ export interface HashingObserver {
 
 const nobody: HashingObserver = { hashWaited: () => {}, hashTook: () => {} }
 
+/** Throws `overloaded` once nobody waits for the answer: what was refused, or never heard of, must not be done afterwards. */
+export function requireAwaited(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw unawaited()
+}
+
+function unawaited(): AppError {
+  return new AppError('overloaded', 'Nobody waits for the answer any more.')
+}
+
 export function createHashing(limits: HashingLimits, clock: Clock, observer = nobody): Hashing {
   const { places, queue } = limits
   const waiting: Waiting[] = []
@@ -80,7 +89,7 @@ export function createHashing(limits: HashingLimits, clock: Clock, observer = no
       const at = waiting.indexOf(own)
       if (at < 0) return
       waiting.splice(at, 1)
-      reject(new AppError('overloaded', 'The client has gone away.'))
+      reject(unawaited())
     }
     const settle = <A extends unknown[]>(then: (...values: A) => void) => {
       return (...values: A) => {
@@ -116,7 +125,7 @@ export function createHashing(limits: HashingLimits, clock: Clock, observer = no
       const asked = performance.now()
       if (hasToWait) {
         if (waiting.length >= queue) throw overloaded()
-        if (signal?.aborted) throw new AppError('overloaded', 'The client has gone away.')
+        requireAwaited(signal)
         await waitForPlace(signal)
       } else running++
       const began = performance.now()

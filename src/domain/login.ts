@@ -3,6 +3,7 @@ import { AppError, type ErrorCode } from '../error.ts'
 import { type LoginOutcome, loginOutcomes } from '../meters.ts'
 import type { Deps } from './deps.ts'
 import { type LoginFailure, record } from './events.ts'
+import { requireAwaited } from './hashing.ts'
 import { hashPassword, isOutdated, payInFull, type Verdict, verifyPassword } from './passwords.ts'
 import { type Client, type Session, startSession } from './sessions.ts'
 import { type Attempt, countFailure, findPast, forgetFailures, type Past, requireNoWait } from './throttle.ts'
@@ -13,7 +14,7 @@ export interface LoginInput extends Client {
   /** A refresh token is asked for (`scope=offline_access`). */
   readonly isRefreshable: boolean
   readonly attempt: Attempt
-  /** Says that the client has gone away. */
+  /** Says that nobody waits for the answer any more. */
   readonly signal?: AbortSignal
 }
 
@@ -52,6 +53,7 @@ async function tryLogin(deps: Deps, input: LoginInput): Promise<Session | undefi
     return authenticate(deps, input, found)
   }, input.signal)
 
+  requireAwaited(input.signal)
   const session = await startSession(deps, user, input, input.isRefreshable && !user.must_change_password)
   if (!session) return undefined
   record(deps, { event: 'login.succeeded', username: user.username, session: session.id, address: input.address })

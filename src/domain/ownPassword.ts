@@ -2,6 +2,7 @@ import type { User } from '../db/users.ts'
 import { AppError } from '../error.ts'
 import type { Deps } from './deps.ts'
 import { record } from './events.ts'
+import { requireAwaited } from './hashing.ts'
 import { requireGoodPassword } from './passwordPolicy.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
 import { normalized } from './passwordText.ts'
@@ -12,7 +13,7 @@ export interface PasswordChange {
   readonly current: string
   readonly next: string
   readonly address: string | undefined
-  /** Says that the client has gone away. */
+  /** Says that nobody waits for the answer any more. */
   readonly signal?: AbortSignal
 }
 
@@ -36,6 +37,7 @@ export async function changeOwnPassword(deps: Deps, principal: Principal, change
   )
 
   const hash = await deps.hashing.run(() => hashPassword(change.next, settings.hashCost), change.signal)
+  requireAwaited(change.signal)
   const password = { hash, mustChange: false, replacing: stored.hashed_password }
   const ended = await database.users.updatePassword(user.id, password, new Date(clock()), sessionId)
   if (ended === undefined)

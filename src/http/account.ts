@@ -58,7 +58,7 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
           current: body.current_password,
           next: body.new_password,
           address: exchanges.of(request).address,
-          signal: request.signal,
+          signal: exchanges.signalOf(request),
         })
         return new Response(null, { status: 204 })
       },

@@ -156,7 +156,7 @@ async function grant(
     address: exchanges.of(request).address,
     userAgent: request.headers.get('user-agent') ?? undefined,
     attempt,
-    signal: request.signal,
+    signal: exchanges.signalOf(request),
   })
   headers['set-cookie'] = attempts.deviceCookie(request, attempt)
   return answerOf(services, session)

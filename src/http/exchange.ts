@@ -19,6 +19,10 @@ export interface Exchange extends Client {
 export interface Exchanges {
   begin(request: Request, client: Client): Exchange
   of(request: Request): Exchange
+  /** Aborts once nobody waits for the answer any more: the client has gone away, or was told that it took too long. */
+  signalOf(request: Request): AbortSignal
+  /** The client was told so. */
+  giveUp(request: Request): void
 }
 
 const wellFormedId = /^[A-Za-z0-9._-]{1,128}$/
@@ -33,10 +37,24 @@ const nowhere: Client = { address: undefined, isSecure: false, isShared: false }
 
 export function createExchanges(): Exchanges {
   const current = new WeakMap<Request, Exchange>()
+  // Made for the few that ask.
+  const ends = new WeakMap<Request, AbortController>()
   const begin = (request: Request, { address, isSecure, isShared }: Client) => {
     const exchange = { requestId: requestIdOf(request), address, isSecure, isShared }
     current.set(request, exchange)
     return exchange
   }
-  return { begin, of: (request) => current.get(request) ?? begin(request, nowhere) }
+  const signalOf = (request: Request): AbortSignal => {
+    const end = new AbortController()
+    ends.set(request, end)
+    if (request.signal.aborted) end.abort()
+    else request.signal.addEventListener('abort', () => end.abort(), { once: true })
+    return end.signal
+  }
+  return {
+    begin,
+    of: (request) => current.get(request) ?? begin(request, nowhere),
+    signalOf,
+    giveUp: (request) => ends.get(request)?.abort(),
+  }
 }

@@ -129,7 +129,10 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, obs
     })
     const { requestId } = exchange
     const context = { requestId, isOauth: isOauth(path) }
-    const late = () => tooLate(context, isEnding())
+    const late = () => {
+      exchanges.giveUp(whole)
+      return tooLate(context, isEnding())
+    }
     const answered = await deadline.meet(answer(whole, path, context), whole, late)
     const response = withHeaders(answered, request, path, exchange)
     observe(exchange, { method: request.method, asked, path, status: response.status, started })

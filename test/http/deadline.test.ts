@@ -66,6 +66,36 @@ describe('an answer that takes too long', () => {
     expect((await application.me(token)).status).toBe(200)
     await application.close()
   })
+
+  test('was no refusal if the thing is done all the same: nothing is changed afterwards', async () => {
+    const application = await openTestApplication('PostgreSQL', { answerWithin: 100 })
+    const { hashing } = application.deps
+    const token = await application.accessToken()
+    const next = 'a long enough pass phrase'
+    const change = () =>
+      application.call('/auth/password', {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ current_password: 'changeme', new_password: next }),
+      })
+    const sessions = async () => (await application.sql('SELECT id FROM audittrail_sessions')).length
+    const before = await sessions()
+    const { promise: busy, resolve } = Promise.withResolvers<void>()
+    const holders = Array.from({ length: 2 }, () => hashing.run(() => busy))
+    const late = await Promise.all([change(), application.login()])
+    expect(late.map(({ status }) => status)).toEqual([503, 503])
+    // Nobody waits for them any more, so that their places go to others.
+    expect(hashing.waiting).toBe(0)
+    resolve()
+    await Promise.all(holders)
+    await hashing.run(async () => {})
+    await Bun.sleep(300)
+    expect(await sessions()).toBe(before)
+    expect((await application.login('admin', next)).status).toBe(401)
+    expect((await application.login()).status).toBe(200)
+    expect((await change()).status).toBe(204)
+    await application.close()
+  })
 })
 
 describe('a body', () => {
