@@ -34,12 +34,15 @@ export function syncDirectory(path: string): void {
   }
 }
 
+/** Files that are open at once: enough for a disk to be busy, and far below what a process may have open. */
+const together = 64
+
 /** Makes all that is below a directory survive a power cut. */
 export async function syncTree(root: string): Promise<void> {
   const entries = await readdir(root, { withFileTypes: true, recursive: true })
-  await Promise.all(
-    entries.filter((entry) => !entry.isDirectory()).map((entry) => syncFile(join(entry.parentPath, entry.name))),
-  )
+  const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))
+  for (let at = 0; at < files.length; at += together)
+    await Promise.all(files.slice(at, at + together).map((file) => syncFile(file)))
   for (const entry of entries) if (entry.isDirectory()) syncDirectory(join(entry.parentPath, entry.name))
   syncDirectory(root)
 }

@@ -73,6 +73,18 @@ describe('the end', () => {
   })
 })
 
+describe.skipIf(process.platform === 'win32')('the embedded database where few files may be open', () => {
+  test('is made, and opened after a kill -9', async () => {
+    const directory = emptyDirectory()
+    const command = ['sh', '-c', 'ulimit -n 256; exec "$0" "$@"']
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const server = await serve({ directory, command })
+      expect((await login(server.url)).status).toBe(200)
+      await server.stop(signal)
+    }
+  })
+})
+
 describe('kill -9 on the embedded database while clients log in', () => {
   test('loses no token that was handed out', async () => {
     const directory = emptyDirectory()
