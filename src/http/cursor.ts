@@ -6,8 +6,7 @@ export interface MomentCursor {
   readonly id: string
 }
 
-/** PostgreSQL's calendar has no year 0. */
-const format = /^((?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
+const format = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
 /** Opaque to clients: what the next page takes as `after`. */
 export function writeMomentCursor({ moment, id }: MomentCursor): string {
