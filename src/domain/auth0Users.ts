@@ -29,6 +29,8 @@ function customHash(user: Fields): string | undefined {
   const hash = object(custom && member(custom, 'hash'))
   const [algorithm, value] = [custom && text(custom, 'algorithm'), hash && text(hash, 'value')]
   if (!custom || !hash || !algorithm || value === undefined) return undefined
+  const encoding = text(object(member(custom, 'password')) ?? {}, 'encoding') ?? 'utf8'
+  if (!['utf8', 'ascii'].includes(encoding)) return `auth0-password-in-${encoding}`
   if (['argon2', 'bcrypt', 'pbkdf2', 'ldap'].includes(algorithm)) return value
   if (algorithm !== 'scrypt') return `${algorithm}$`
   const salt = object(member(custom, 'salt')) ?? {}

@@ -1,6 +1,7 @@
 /** Formats that are known and not taken, by how they begin or look. The first that fits names the hash. */
 const refused: readonly (readonly [RegExp, string])[] = [
   [/^\$2x?\$/, 'bcrypt of a version with a known flaw ($2$, $2x$)'],
+  [/^auth0-password-in-/, 'of a password that was not in UTF-8 (password.encoding)'],
   [/^\$1\$/, 'md5-crypt ($1$)'],
   [/^\$apr1\$/, "Apache's md5-crypt ($apr1$)"],
   [/^\$5\$/, 'sha256-crypt ($5$)'],

@@ -281,6 +281,15 @@ describe('Auth0', () => {
     }
   })
 
+  test('a hash of a password in another encoding than UTF-8, which nobody could sign in with, is refused', async () => {
+    const value = await Bun.password.hash(password, { algorithm: 'bcrypt', cost: 4 })
+    for (const encoding of ['utf16le', 'ucs2', 'latin1', 'binary']) {
+      const custom_password_hash = { algorithm: 'bcrypt', hash: { value }, password: { encoding } }
+      const user = auth0User({ email: 'a@example.com', custom_password_hash })
+      expect(readUser(user)).toEqual({ faults: [expect.stringContaining('not in UTF-8')] })
+    }
+  })
+
   test('a digest computed once is refused by name', () => {
     const value = createHash('md5').update(password).digest('hex')
     const user = auth0User({ email: 'a@example.com', custom_password_hash: { algorithm: 'md5', hash: { value } } })
