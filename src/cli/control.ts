@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs'
 import type { Deps } from '../domain/deps.ts'
 import { AppError } from '../error.ts'
-import { cutOff, isNobodyThere, type Refusal, refusalOf, socketPath } from './controlSocket.ts'
+import { type Refusal, refusalOf, socketPath } from './controlSocket.ts'
 import { streamedOperations } from './controlStreams.ts'
 import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 
@@ -102,7 +102,13 @@ async function ask(path: string, name: string, input: unknown): Promise<Answer |
     const response = await fetch(`http://localhost/${name}`, { unix: path, method: 'POST', body })
     return (await response.json()) as Answer
   } catch (error) {
-    if (isNobodyThere(error)) return undefined
-    throw cutOff()
+    if (nobodyThere.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw new AppError(
+      'unavailable',
+      'The server that holds the database went away before it was done: see whether it has done it all the same, then try again.',
+    )
   }
 }
+
+/** What the system says where nobody listens, so that nothing was asked of anybody. */
+const nobodyThere = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOTSOCK', 'EPROTOTYPE']

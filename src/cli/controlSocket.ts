@@ -18,21 +18,6 @@ export function socketPath(dataDirectory: string): string | undefined {
   return [path, relative(process.cwd(), path)].find((candidate) => Buffer.byteLength(candidate) <= longestPath)
 }
 
-/** What the system says where nobody listens, so that nothing was asked of anybody. */
-const nobodyThere = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOTSOCK', 'EPROTOTYPE']
-
-export function isNobodyThere(error: unknown): boolean {
-  return nobodyThere.includes((error as NodeJS.ErrnoException).code ?? '')
-}
-
-/** What a command says whose server is gone before it has heard the end: what it asked for may have been done, and is not asked for again. */
-export function cutOff(): AppError {
-  return new AppError(
-    'unavailable',
-    'The server that holds the database went away before it had answered: look whether it has done it, then try again.',
-  )
-}
-
 /** What went wrong while an operation was carried out, as the command may hear it. */
 export function refusalOf(deps: Pick<Deps, 'log'>, operation: string, error: unknown): Refusal {
   if (error instanceof AppError) return { code: error.code, message: error.message }

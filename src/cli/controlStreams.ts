@@ -2,7 +2,7 @@ import type { Deps } from '../domain/deps.ts'
 import { type ExportedUser, exportUsers } from '../domain/exportUsers.ts'
 import type { BadRecord, ImportReport } from '../domain/importUsers.ts'
 import { AppError } from '../error.ts'
-import { cutOff, type Refusal, refusalOf, socketPath } from './controlSocket.ts'
+import { type Refusal, refusalOf, socketPath } from './controlSocket.ts'
 import { type ImportRequest, importBy } from './importRequest.ts'
 import { actor } from './operations.ts'
 
@@ -152,4 +152,8 @@ function doubtful(error: unknown): unknown {
   if (!(error instanceof AppError && error.code === 'unavailable')) return error
   const hint = 'Either all users are there or none: see "audittrail user list" before you try again.'
   return new AppError('unavailable', `${error.message} ${hint}`, { cause: error })
+}
+
+function cutOff(): AppError {
+  return new AppError('unavailable', 'The server that holds the database went away before it was done.')
 }
