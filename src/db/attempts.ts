@@ -96,7 +96,8 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
             ON CONFLICT (key) DO UPDATE SET
               failures = CASE WHEN counted.forgotten_at > ${at}::timestamptz THEN counted.failures + 1 ELSE 1 END,
               username = excluded.username, last_failed_at = excluded.last_failed_at, forgotten_at = excluded.forgotten_at
-            RETURNING (failures = 1)::integer AS is_first
+            -- A row that was there, forgotten or not, was counted: it is kept for as long as its account's.
+            RETURNING (xmax = 0)::integer AS is_first
           ), account AS (
             INSERT INTO audittrail_attempts AS counted (key, kind, username, failures, last_failed_at, forgotten_at)
             SELECT ${account.key}, 'account', ${account.username ?? null}, 1, ${at}::timestamptz,
@@ -190,13 +191,19 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
         return row?.deleted ?? 0
       }),
 
-    /** Deletes at most `limit` counters that are forgotten, past those that another replica is deleting; answers how many. */
+    /**
+     * Deletes at most `limit` counters that are forgotten, past those that another replica is deleting; answers how many. A client's
+     * row stays while its account remembers that it has failed from there, or that network would be counted once more.
+     */
     deleteForgotten: (now: Date, limit: number): Promise<number> =>
       guarded(async () => {
+        const at = now.toISOString()
         const rows = await driver`
           DELETE FROM audittrail_attempts WHERE key IN (
-            SELECT key FROM audittrail_attempts WHERE forgotten_at <= ${now.toISOString()}::timestamptz
-            ORDER BY forgotten_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+            SELECT own.key FROM audittrail_attempts own
+            WHERE own.forgotten_at <= ${at}::timestamptz AND NOT EXISTS (
+              SELECT FROM audittrail_attempts account WHERE account.key = own.account AND account.forgotten_at > ${at}::timestamptz)
+            ORDER BY own.forgotten_at LIMIT ${limit} FOR UPDATE OF own SKIP LOCKED)
           RETURNING id`
         return rows.length
       }),

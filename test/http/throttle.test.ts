@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { sweepForgottenFailures } from '../../src/domain/housekeeping.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../application.ts'
 
 const good = 'a long enough pass phrase'
@@ -120,6 +121,31 @@ describe.each(databaseKinds)('guessing on %s', (kind) => {
     application.clock.now += 1000
     expect((await login(username, good, { address: '203.0.113.2' })).status).toBe(200)
   })
+
+  test('from two networks for hours counts two, however slowly and with sweeping in between', async () => {
+    const { username } = await makeUser()
+    const owner = { address: '203.0.113.9' }
+    for (let round = 0; round < 20; round++) {
+      expect(await guess(username, 1, { address: `198.51.100.${1 + (round % 2)}` })).toEqual([401])
+      application.clock.now += 9 * minute
+      if (round % 3 === 0) await sweepForgottenFailures(application.deps, () => false)
+      expect(await networksAt(username)).toBe(Math.min(round + 1, 2))
+    }
+    expect((await login(username, 'a slip of the finger', owner)).status).toBe(401)
+    expect((await login(username, good, owner)).status).toBe(200)
+    // And once nobody has failed there for a quarter of an hour, nothing is left of it.
+    application.clock.now += 15 * minute
+    await sweepForgottenFailures(application.deps, () => false)
+    expect(await application.sql('SELECT key FROM audittrail_attempts')).toEqual([])
+  })
+
+  /** As the account itself counts them. */
+  const networksAt = async (username: string) =>
+    (
+      await application.sql(
+        `SELECT failures FROM audittrail_attempts WHERE kind = 'account' AND username = '${username}'`,
+      )
+    )[0]?.failures
 
   test('from a handful of networks costs each of them what the others did', async () => {
     const { username } = await makeUser()
