@@ -2,6 +2,7 @@ import type { Unchanged, User, UserChange } from '../db/users.ts'
 import { AppError, type FieldError } from '../error.ts'
 import type { Deps } from './deps.ts'
 import { record } from './events.ts'
+import { requireAwaited } from './hashing.ts'
 import { requireGoodPassword } from './passwordPolicy.ts'
 import { hashPassword, makeOneTimePassword } from './passwords.ts'
 import { listSessions } from './sessions.ts'
@@ -40,12 +41,15 @@ const username = /^[A-Za-z0-9._@+-]{1,50}$/
 const role = /^[a-z0-9_-]{1,32}$/
 export const mostRoles = 32
 
-/** Makes a user. Throws `invalid_fields` with every fault, `conflict` when the name is taken, `forbidden`. */
-export async function createUser(deps: Deps, by: Actor, draft: UserDraft): Promise<WithPassword> {
+/**
+ * Makes a user. Throws `invalid_fields` with every fault, `conflict` when the name is taken, `forbidden`; and makes none once
+ * `signal` says that nobody waits for the answer any more.
+ */
+export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal?: AbortSignal): Promise<WithPassword> {
   requireGoodFields(draft)
   requireSpared(deps, by, draft.roles)
   const oneTimePassword = draft.password === undefined ? makeOneTimePassword() : undefined
-  const password = await hashChosen(deps, draft.password, draft.username, oneTimePassword)
+  const password = await hashChosen(deps, draft.password, draft.username, oneTimePassword, signal)
   const user = await deps.database.users.insertUser({
     username: draft.username,
     full_name: draft.full_name,
@@ -105,16 +109,17 @@ export interface PasswordReset {
   readonly must_change_password?: boolean
 }
 
-/** Sets somebody's password and ends all of that user's sessions. Throws `not_found`, `invalid_fields`, `forbidden`. */
+/** Sets somebody's password and ends all of that user's sessions. Throws `not_found`, `invalid_fields`, `forbidden`; `signal` as above. */
 export async function resetPassword(
   deps: Deps,
   by: Actor,
   id: string,
   reset: PasswordReset = {},
+  signal?: AbortSignal,
 ): Promise<WithPassword> {
   const user = await requireUserFor(deps, by, id)
   const oneTimePassword = reset.password === undefined ? makeOneTimePassword() : undefined
-  const hash = await hashChosen(deps, reset.password, user.username, oneTimePassword)
+  const hash = await hashChosen(deps, reset.password, user.username, oneTimePassword, signal)
   const mustChange = reset.must_change_password ?? true
   const { sparesAdministrators } = by
   const password = { hash, mustChange, sparesAdministrators }
@@ -166,11 +171,14 @@ async function hashChosen(
   chosen: string | undefined,
   name: string,
   oneTime: string | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<string> {
   const { passwordMinLength, hashCost } = deps.settings
   if (chosen !== undefined)
     await requireGoodPassword({ password: chosen, username: name }, passwordMinLength, 'password')
-  return deps.hashing.run(() => hashPassword(chosen ?? oneTime ?? makeOneTimePassword(), hashCost))
+  const hash = await deps.hashing.run(() => hashPassword(chosen ?? oneTime ?? makeOneTimePassword(), hashCost), signal)
+  requireAwaited(signal)
+  return hash
 }
 
 function requireGoodFields(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {

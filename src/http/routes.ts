@@ -82,7 +82,7 @@ export function createRoutes(services: RouteServices) {
     .use(introspectionRoute({ ...services, guards }))
     .use(accountRoutes({ deps, guards, exchanges }))
     .use(userRoutes({ deps, guards }))
-    .use(userChangeRoutes({ deps, guards }))
+    .use(userChangeRoutes({ deps, guards, exchanges }))
     .use(blockRoutes({ deps, guards }))
     .use(apiKeyRoutes({ deps, guards }))
     .use(jwksRoute(keyRing))

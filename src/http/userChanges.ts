@@ -2,6 +2,7 @@ import { Elysia, t } from 'elysia'
 import type { Deps } from '../domain/deps.ts'
 import { presentUser } from '../domain/presentation.ts'
 import { changeUser, createUser, deleteUser, endSessionsOf, resetPassword, type WithPassword } from '../domain/users.ts'
+import type { Exchanges } from './exchange.ts'
 import type { Guards } from './guard.ts'
 import { jsonBody } from './json.ts'
 import { creation, operation, silentOperation } from './openapi.ts'
@@ -41,13 +42,20 @@ const bodyRefusals = ['invalid_request', 'payload_too_large', 'unsupported_media
 const locked = { tag: 'Users', isLocked: true, opensToKeys: 'users:write' } as const
 const guarded = ['password_change_required', 'forbidden'] as const
 
+export interface UserChangeServices {
+  readonly deps: Deps
+  readonly guards: Guards
+  readonly exchanges: Exchanges
+}
+
 /** Changes of users, for whoever has the role `admin`, and but for administrators for API keys with the scope `users:write`. */
-export function userChangeRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
+export function userChangeRoutes({ deps, guards, exchanges }: UserChangeServices) {
   return new Elysia({ name: 'userChanges' })
     .use(guards.userWriter)
     .post(
       '/users',
-      async ({ principal, body, status }) => status(201, withPassword(await createUser(deps, principal.actor, body))),
+      async ({ principal, body, status, request }) =>
+        status(201, withPassword(await createUser(deps, principal.actor, body, exchanges.signalOf(request)))),
       {
         ...jsonBody(NewUser),
         ...creation({
@@ -94,7 +102,8 @@ export function userChangeRoutes({ deps, guards }: { readonly deps: Deps; readon
     )
     .post(
       '/users/:id/password',
-      async ({ principal, params, body }) => withPassword(await resetPassword(deps, principal.actor, params.id, body)),
+      async ({ principal, params, body, request }) =>
+        withPassword(await resetPassword(deps, principal.actor, params.id, body, exchanges.signalOf(request))),
       {
         ...byId,
         ...jsonBody(NewPassword),

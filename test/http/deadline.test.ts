@@ -78,12 +78,29 @@ describe('an answer that takes too long', () => {
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         body: JSON.stringify({ current_password: 'changeme', new_password: next }),
       })
+    const key = await application.apiKey({ scopes: ['users:write'] })
+    const asService = (path: string, body: object) =>
+      application.call(path, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    const made = await asService('/users', { username: 'ada', full_name: 'Ada' })
+    const { id } = (await made.json()) as { id: string }
+    const users = async () =>
+      JSON.stringify(await application.sql('SELECT username, hashed_password FROM users ORDER BY 1'))
+    const usersBefore = await users()
     const sessions = async () => (await application.sql('SELECT id FROM audittrail_sessions')).length
     const before = await sessions()
     const { promise: busy, resolve } = Promise.withResolvers<void>()
     const holders = Array.from({ length: 2 }, () => hashing.run(() => busy))
-    const late = await Promise.all([change(), application.login()])
-    expect(late.map(({ status }) => status)).toEqual([503, 503])
+    const late = await Promise.all([
+      change(),
+      application.login(),
+      asService('/users', { username: 'eve', full_name: 'Eve' }),
+      asService(`/users/${id}/password`, {}),
+    ])
+    expect(late.map(({ status }) => status)).toEqual([503, 503, 503, 503])
     // Nobody waits for them any more, so that their places go to others.
     expect(hashing.waiting).toBe(0)
     resolve()
@@ -91,6 +108,7 @@ describe('an answer that takes too long', () => {
     await hashing.run(async () => {})
     await Bun.sleep(300)
     expect(await sessions()).toBe(before)
+    expect(await users()).toBe(usersBefore)
     expect((await application.login('admin', next)).status).toBe(401)
     expect((await application.login()).status).toBe(200)
     expect((await change()).status).toBe(204)
