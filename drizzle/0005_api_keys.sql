@@ -8,6 +8,8 @@ CREATE TABLE "audittrail_api_keys" (
 	"created_at" timestamp with time zone NOT NULL,
 	"expires_at" timestamp with time zone,
 	"last_used_at" timestamp with time zone,
+	"revoked_at" timestamp with time zone,
+	"revoked_by" text,
 	CONSTRAINT "audittrail_api_keys_digest_unique" UNIQUE("digest")
 );
 --> statement-breakpoint

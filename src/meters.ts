@@ -20,7 +20,7 @@ export const refreshOutcomes = ['succeeded', 'invalid', 'replayed', 'unavailable
 export type RefreshOutcome = (typeof refreshOutcomes)[number]
 
 /** What becomes of an API key that is shown. `scope` is a good key at a door that it does not open. */
-export const apiKeyOutcomes = ['accepted', 'malformed', 'unknown', 'expired', 'scope'] as const
+export const apiKeyOutcomes = ['accepted', 'malformed', 'unknown', 'revoked', 'expired', 'scope'] as const
 export type ApiKeyOutcome = (typeof apiKeyOutcomes)[number]
 
 /** Why the database did not do what it was asked to: `unavailable` may pass, `refused` only a person can mend. */

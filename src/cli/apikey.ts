@@ -35,9 +35,9 @@ const list: Command = {
   name: 'apikey list',
   summary: 'list the API keys, the latest first',
   words: [],
-  flags: { json },
+  flags: { all: { doc: 'those that were revoked, too' }, json },
   run: async (surroundings, { flags }): Promise<ExitCode> => {
-    const apiKeys = await perform(surroundings, 'listApiKeys', {})
+    const apiKeys = await perform(surroundings, 'listApiKeys', { all: flags.has('all') })
     const rows = apiKeys.map((apiKey) => [
       apiKey.id,
       apiKey.name,
@@ -46,8 +46,18 @@ const list: Command = {
       apiKey.created_by,
       apiKey.expires_at ?? 'never',
       apiKey.last_used_at ?? 'never',
+      ...(flags.has('all') ? [apiKey.revoked_at ? `${apiKey.revoked_at} by ${apiKey.revoked_by}` : ''] : []),
     ])
-    const headings = ['ID', 'SERVICE', 'SCOPES', 'ROLES', 'MADE BY', 'EXPIRES', 'LAST USED']
+    const headings = [
+      'ID',
+      'SERVICE',
+      'SCOPES',
+      'ROLES',
+      'MADE BY',
+      'EXPIRES',
+      'LAST USED',
+      ...(flags.has('all') ? ['REVOKED'] : []),
+    ]
     surroundings.stdout(flags.has('json') ? jsonText(apiKeys) : table(headings, rows))
     return 0
   },

@@ -127,15 +127,15 @@ export const operations = {
     return presentApiKey(apiKey, text)
   },
 
-  listApiKeys: async (deps: Deps, _input: object): Promise<readonly PresentedApiKey[]> => {
-    const all: PresentedApiKey[] = []
+  listApiKeys: async (deps: Deps, { all }: { all: boolean }): Promise<readonly PresentedApiKey[]> => {
+    const listed: PresentedApiKey[] = []
     let after: ApiKeyList['next']
     do {
-      const page = await listApiKeys(deps, { limit: pageSize, after })
-      all.push(...page.apiKeys.map((apiKey) => presentApiKey(apiKey)))
+      const page = await listApiKeys(deps, { limit: pageSize, after, all })
+      listed.push(...page.apiKeys.map((apiKey) => presentApiKey(apiKey)))
       after = page.next
     } while (after)
-    return all
+    return listed
   },
 
   revokeApiKey: async (deps: Deps, { id }: { id: string }): Promise<number> => {

@@ -17,6 +17,9 @@ export interface StoredApiKey {
   /** Null: never. */
   readonly expires_at: Date | null
   readonly last_used_at: Date | null
+  /** Null: it is not. */
+  readonly revoked_at: Date | null
+  readonly revoked_by: string | null
 }
 
 export interface NewApiKey {
@@ -33,6 +36,13 @@ export interface ApiKeyPage {
   /** Where the page before ended. */
   readonly after: { readonly createdAt: Date; readonly id: string } | undefined
   readonly limit: number
+  /** Revoked ones too. */
+  readonly all: boolean
+}
+
+export interface Revocation {
+  readonly now: Date
+  readonly by: string
 }
 
 const columns = {
@@ -45,6 +55,8 @@ const columns = {
   created_at: apiKeys.created_at,
   expires_at: apiKeys.expires_at,
   last_used_at: apiKeys.last_used_at,
+  revoked_at: apiKeys.revoked_at,
+  revoked_by: apiKeys.revoked_by,
 }
 
 export function apiKeyStatements(orm: Orm) {
@@ -56,7 +68,7 @@ export function apiKeyStatements(orm: Orm) {
     .prepare('find_api_key')
 
   return {
-    /** The key of that digest, expired or not. One look at an index: the question of every request that shows a key. */
+    /** The key of that digest, expired, revoked or not. One look at an index: the question of every request that shows a key. */
     findApiKey: (digest: string): Promise<StoredApiKey | undefined> =>
       guarded(async () => (await byDigest.execute({ digest }))[0]),
 
@@ -86,46 +98,57 @@ export function apiKeyStatements(orm: Orm) {
       ),
 
     /** One page, the latest first. */
-    listApiKeys: ({ after, limit }: ApiKeyPage): Promise<StoredApiKey[]> =>
+    listApiKeys: ({ after, limit, all }: ApiKeyPage): Promise<StoredApiKey[]> =>
       guarded(() =>
         orm
           .select(columns)
           .from(apiKeys)
           .innerJoin(services, eq(services.id, apiKeys.service_id))
           .where(
-            after &&
-              sql`(${apiKeys.created_at}, ${apiKeys.id}) < (${after.createdAt.toISOString()}::timestamptz, ${after.id}::uuid)`,
+            and(
+              all ? undefined : isNull(apiKeys.revoked_at),
+              after &&
+                sql`(${apiKeys.created_at}, ${apiKeys.id}) < (${after.createdAt.toISOString()}::timestamptz, ${after.id}::uuid)`,
+            ),
           )
           .orderBy(desc(apiKeys.created_at), desc(apiKeys.id))
           .limit(limit),
       ),
 
-    /** Deletes a key; answers it, undefined where there is none. */
-    deleteApiKey: (key: { readonly id: string } | { readonly digest: string }): Promise<StoredApiKey | undefined> =>
+    /** Revokes a key; answers it, undefined where there is none that could be revoked. */
+    revokeApiKey: (
+      key: { readonly id: string } | { readonly digest: string },
+      { now, by }: Revocation,
+    ): Promise<StoredApiKey | undefined> =>
       guarded(async () => {
         const which = 'id' in key ? eq(apiKeys.id, key.id) : eq(apiKeys.digest, key.digest)
         // In the same statement: a key that is gone, and nobody knows whose it was, is not in the trail.
         const name = sql<string>`(SELECT name FROM ${services} WHERE id = ${apiKeys.service_id})`
         const [row] = await orm
-          .delete(apiKeys)
-          .where(which)
+          .update(apiKeys)
+          .set({ revoked_at: now, revoked_by: by })
+          .where(and(which, isNull(apiKeys.revoked_at)))
           .returning({ ...columns, name })
         return row
       }),
 
-    /** Deletes all keys of a service by its name; answers them, undefined where no service was ever called so. */
-    deleteApiKeysOf: (name: string): Promise<StoredApiKey[] | undefined> =>
+    /** Revokes all keys of a service by its name; answers them, undefined where no service was ever called so. */
+    revokeApiKeysOf: (name: string, { now, by }: Revocation): Promise<StoredApiKey[] | undefined> =>
       guarded(async () => {
         const isCalled = sql`lower(${services.name} COLLATE "C") = lower(${name} COLLATE "C")`
         const [service] = await orm.select().from(services).where(isCalled)
         if (!service) return undefined
-        const rows = await orm.delete(apiKeys).where(eq(apiKeys.service_id, service.id)).returning()
+        const rows = await orm
+          .update(apiKeys)
+          .set({ revoked_at: now, revoked_by: by })
+          .where(and(eq(apiKeys.service_id, service.id), isNull(apiKeys.revoked_at)))
+          .returning()
         return rows.map((row) => ({ ...row, name: service.name }))
       }),
 
     /**
      * Notes that keys are used where the latest note is none, or up to `early` or from `late` on: of many replicas at once one
-     * writes. What another one has locked, it is noting or deleting.
+     * writes. What another one has locked, it is noting or revoking.
      */
     updateLastUse: (ids: readonly string[], now: Date, { early, late }: { early: Date; late: Date }): Promise<void> =>
       guarded(async () => {

@@ -123,7 +123,10 @@ export const services = pgTable(
   (table) => [uniqueIndex('audittrail_services_name_lower_unique').on(sql`lower(${table.name} COLLATE "C")`)],
 )
 
-/** What a service shows instead of a password. A row is never changed but for when it was last used; a key that is revoked is deleted. */
+/**
+ * What a service shows instead of a password. What a key opens and until when never changes; one that is revoked stays, so that what it
+ * did can be laid to somebody.
+ */
 export const apiKeys = pgTable(
   'audittrail_api_keys',
   {
@@ -144,6 +147,9 @@ export const apiKeys = pgTable(
     expires_at: timestamp({ withTimezone: true }),
     /** Written once a minute at most. */
     last_used_at: timestamp({ withTimezone: true }),
+    /** NULL: it is not. */
+    revoked_at: timestamp({ withTimezone: true }),
+    revoked_by: text(),
   },
   (table) => [index('audittrail_api_keys_service_id').on(table.service_id)],
 )

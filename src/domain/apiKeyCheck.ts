@@ -28,7 +28,9 @@ const mostAhead = 3_600_000
 const mostNoted = 1000
 
 type Reading = { readonly apiKey: ApiKey } | BadKey
-type BadKey = { readonly reason: 'malformed' | 'unknown' } | { readonly reason: 'expired'; readonly expired: ApiKey }
+type BadKey =
+  | { readonly reason: 'malformed' | 'unknown' }
+  | { readonly reason: 'revoked' | 'expired'; readonly former: ApiKey }
 
 export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
   const { database, clock, log, meters } = deps
@@ -42,7 +44,8 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
     const apiKey = await database.apiKeys.findApiKey(digest)
     if (!apiKey) return { reason: 'unknown' }
     const isOver = apiKey.expires_at !== null && apiKey.expires_at.getTime() <= clock()
-    return isOver ? { reason: 'expired', expired: apiKey } : { apiKey }
+    if (apiKey.revoked_at !== null) return { reason: 'revoked', former: apiKey }
+    return isOver ? { reason: 'expired', former: apiKey } : { apiKey }
   }
 
   /** Nobody waits for it, and nobody is refused because it fails: it is a note. */
@@ -81,7 +84,7 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
     record(deps, { event: 'api_key.refused', reason: outcome, ...whose, address })
   }
   const refuseBad = (bad: BadKey, address?: string) =>
-    refuse(bad.reason, 'expired' in bad ? bad.expired : undefined, address)
+    refuse(bad.reason, 'former' in bad ? bad.former : undefined, address)
 
   return {
     find: async (text) => {

@@ -1,4 +1,4 @@
-import type { StoredApiKey } from '../db/apiKeys.ts'
+import type { Revocation, StoredApiKey } from '../db/apiKeys.ts'
 import { AppError, type FieldError } from '../error.ts'
 import { digestOfApiKey, makeApiKeyText } from './apiKeyText.ts'
 import type { Deps } from './deps.ts'
@@ -56,12 +56,12 @@ export async function createApiKey(
   return { apiKey, text }
 }
 
-/** One page of keys, the latest first, those that have expired among them. */
+/** One page of keys, the latest first, those that have expired among them; with `all` those that were revoked, too. */
 export async function listApiKeys(
   { database }: Deps,
-  { limit, after }: { readonly limit: number; readonly after: ApiKeyList['next'] },
+  { limit, after, all }: { readonly limit: number; readonly after: ApiKeyList['next']; readonly all: boolean },
 ): Promise<ApiKeyList> {
-  const found = await database.apiKeys.listApiKeys({ limit: limit + 1, after })
+  const found = await database.apiKeys.listApiKeys({ limit: limit + 1, after, all })
   const apiKeys = found.slice(0, limit)
   const last = apiKeys.at(-1)
   return { apiKeys, next: found.length > limit && last ? { createdAt: last.created_at, id: last.id } : undefined }
@@ -69,7 +69,7 @@ export async function listApiKeys(
 
 /** Ends a key: it opens nothing from the next request on. Throws `not_found`. */
 export async function revokeApiKey(deps: Deps, by: string, id: string): Promise<ApiKey> {
-  const revoked = await deps.database.apiKeys.deleteApiKey({ id })
+  const revoked = await deps.database.apiKeys.revokeApiKey({ id }, revocationBy(deps, by))
   if (!revoked) throw new AppError('not_found', 'There is no such API key.')
   recordRevoked(deps, by, revoked)
   return revoked
@@ -77,7 +77,7 @@ export async function revokeApiKey(deps: Deps, by: string, id: string): Promise<
 
 /** Ends every key of a service; answers how many. Throws `not_found` where none was ever made for a service of that name. */
 export async function revokeApiKeysOf(deps: Deps, by: string, name: string): Promise<number> {
-  const revoked = await deps.database.apiKeys.deleteApiKeysOf(name)
+  const revoked = await deps.database.apiKeys.revokeApiKeysOf(name, revocationBy(deps, by))
   if (!revoked) throw new AppError('not_found', 'There is no API key of that id, and no service of that name.')
   for (const apiKey of revoked) recordRevoked(deps, by, apiKey)
   return revoked.length
@@ -86,8 +86,15 @@ export async function revokeApiKeysOf(deps: Deps, by: string, name: string): Pro
 /** Ends the key that somebody shows: whoever has found one may do that (RFC 7009). Nothing happens where it is none. */
 export async function revokeShownApiKey(deps: Deps, text: string): Promise<void> {
   const digest = digestOfApiKey(text)
-  const revoked = digest && (await deps.database.apiKeys.deleteApiKey({ digest }))
-  if (revoked) recordRevoked(deps, 'revocation', revoked)
+  const revoked = digest && (await deps.database.apiKeys.revokeApiKey({ digest }, revocationBy(deps, holder)))
+  if (revoked) recordRevoked(deps, holder, revoked)
+}
+
+/** No user is called so: no username has a space in it. */
+const holder = 'its holder'
+
+function revocationBy({ clock }: Deps, by: string): Revocation {
+  return { now: new Date(clock()), by }
 }
 
 function recordRevoked(deps: Deps, by: string, { id, name }: ApiKey): void {

@@ -108,7 +108,7 @@ interface KeyFacts {
 export type LoginFailure = 'unknown_user' | 'wrong_password' | 'unusable_hash' | 'inactive_user' | 'changed_meanwhile'
 
 /** For the log alone, but for `scope`: the client is told the same of the others. */
-export type ApiKeyRefusal = 'malformed' | 'unknown' | 'expired' | 'scope'
+export type ApiKeyRefusal = 'malformed' | 'unknown' | 'revoked' | 'expired' | 'scope'
 
 const alarming: readonly AuthenticationEvent['event'][] = [
   'login.failed',

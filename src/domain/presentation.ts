@@ -83,6 +83,8 @@ export interface PresentedApiKey {
   readonly created_at: string
   readonly expires_at: string | null
   readonly last_used_at: string | null
+  readonly revoked_at: string | null
+  readonly revoked_by: string | null
   /** In the one answer that made it. */
   readonly key?: string
 }
@@ -98,6 +100,8 @@ export function presentApiKey({ id, name, service_id, created_by, ...rest }: Api
     created_at: rest.created_at.toISOString(),
     expires_at: rest.expires_at?.toISOString() ?? null,
     last_used_at: rest.last_used_at?.toISOString() ?? null,
+    revoked_at: rest.revoked_at?.toISOString() ?? null,
+    revoked_by: rest.revoked_by,
   }
   return text === undefined ? presented : { ...presented, key: text }
 }

@@ -23,6 +23,8 @@ const ShownApiKey = t.Object({
   created_at: t.String({ format: 'date-time' }),
   expires_at: nullable('null: never'),
   last_used_at: nullable('to the minute'),
+  revoked_at: nullable('null: it is not'),
+  revoked_by: t.Union([t.String(), t.Null()]),
 })
 const MadeApiKey = t.Composite([ShownApiKey, t.Object({ key: t.String({ description: 'in this answer alone' }) })])
 const ApiKeyPage = t.Object({ items: t.Array(ShownApiKey), next: t.Union([t.String(), t.Null()]) })
@@ -53,6 +55,8 @@ const example: typeof ShownApiKey.static = {
   created_at: '2026-01-31T08:00:00.000Z',
   expires_at: '2027-01-31T08:00:00.000Z',
   last_used_at: null,
+  revoked_at: null,
+  revoked_by: null,
 }
 
 const locked = { tag: 'API keys', isLocked: true as const }
@@ -84,12 +88,20 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
       },
     )
     .get('/api-keys', async ({ query }) => page(await listApiKeys(deps, readPage(query))), {
-      ...queryParameters(pageParameters),
+      ...queryParameters({
+        ...pageParameters,
+        revoked: t.Optional(
+          t.Union([t.Literal('true'), t.Literal('false')], {
+            description: 'revoked ones too; false unless told otherwise',
+          }),
+        ),
+      }),
       ...operation({
         ...locked,
         operationId: 'listApiKeys',
         summary: 'List API keys',
-        description: 'The latest first, expired ones among them; never the keys themselves.',
+        description:
+          'The latest first, expired ones among them, and with `revoked=true` those that were revoked; never the keys themselves.',
         answer: ApiKeyPage,
         example: { items: [example], next: null },
         refusals: [...guarded, 'invalid_request', 'invalid_fields'],
@@ -121,7 +133,7 @@ function page({ apiKeys, next }: ApiKeyList): typeof ApiKeyPage.static {
   }
 }
 
-function readPage({ limit = '50', after }: { limit?: string; after?: string }) {
+function readPage({ limit = '50', after, revoked }: { limit?: string; after?: string; revoked?: string }) {
   const cursor = after === undefined ? undefined : readMomentCursor(after)
-  return { limit: Number(limit), after: cursor && { createdAt: cursor.moment, id: cursor.id } }
+  return { limit: Number(limit), after: cursor && { createdAt: cursor.moment, id: cursor.id }, all: revoked === 'true' }
 }

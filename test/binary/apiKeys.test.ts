@@ -73,6 +73,9 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
       expect((await command('revoke', third.id.toUpperCase())).stdout).toBe('API keys revoked: 1.\n')
       expect((await command('revoke', 'REPORTS')).stdout).toBe('API keys revoked: 2.\n')
       expect(await listed()).toEqual([])
+      const all = await command('list', '--all')
+      expect(all.stdout).toMatch(/^ID .* REVOKED\n/)
+      expect(all.stdout.match(/ by command line\n/g)).toHaveLength(3)
       expect(await statusWith(key, '/users')).toBe(401)
     })
 

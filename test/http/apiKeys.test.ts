@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { makeApiKeyText } from '../../src/domain/apiKeyText.ts'
 import { endSessionsOf, resetPassword } from '../../src/domain/users.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../application.ts'
 
@@ -63,6 +64,8 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
         created_at,
         expires_at: new Date(application.clock.now + 365 * day).toISOString(),
         last_used_at: null,
+        revoked_at: null,
+        revoked_by: null,
       } as never)
       expect(await find(made.id)).toEqual(made as never)
       expect((await call('GET', '/users', key)).status).toBe(200)
@@ -165,6 +168,14 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
       expect((await call('GET', '/users', key)).status).toBe(401)
       expect((await asBoss('DELETE', `/api-keys/${id}`)).status).toBe(404)
       expect(await find(id)).toBeUndefined()
+      // What it was, and who ended it, stays to be seen.
+      const all = (await (await asBoss('GET', '/api-keys?limit=100&revoked=true')).json()) as { items: Made[] }
+      expect(all.items.find((apiKey) => apiKey.id === id)).toMatchObject({
+        name: 'gone',
+        scopes: ['users:read'],
+        revoked_at: new Date(application.clock.now).toISOString(),
+        revoked_by: 'boss',
+      } as never)
     })
 
     test('nothing once somebody who has found one has shown it to /auth/revoke', async () => {
@@ -179,7 +190,7 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
       expect(application.lines.findLast(({ event }) => event === 'api_key.revoked')).toMatchObject({
         api_key: id,
         service: 'found',
-        by: 'revocation',
+        by: 'its holder',
       })
     })
 
@@ -473,18 +484,19 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
     await application.call('/auth/revoke', { method: 'POST', body: new URLSearchParams({ token: revoked }) })
     application.clock.now += 1000
     const bodies = []
-    for (const key of [expired, revoked, 'atk_nonsense']) {
+    for (const key of [expired, revoked, makeApiKeyText(), 'atk_nonsense']) {
       const response = await call('GET', '/users', key)
       const { request_id: _, ...body } = (await response.json()) as Record<string, unknown>
       bodies.push([response.status, body])
     }
     expect(bodies[1]).toEqual(bodies[0] as never)
     expect(bodies[2]).toEqual(bodies[0] as never)
-    const reasons = application.lines.filter(({ event }) => event === 'api_key.refused').slice(-3)
-    expect(reasons.map(({ reason }) => reason)).toEqual(['expired', 'unknown', 'malformed'])
+    expect(bodies[3]).toEqual(bodies[0] as never)
+    const reasons = application.lines.filter(({ event }) => event === 'api_key.refused').slice(-4)
+    expect(reasons.map(({ reason }) => reason)).toEqual(['expired', 'revoked', 'unknown', 'malformed'])
     expect(reasons[0]).toMatchObject({ service: 'machine', address: '192.0.2.7', level: 'warn' })
     const metrics = await application.metrics()
-    for (const outcome of ['accepted', 'scope', 'expired', 'unknown', 'malformed'])
+    for (const outcome of ['accepted', 'scope', 'expired', 'revoked', 'unknown', 'malformed'])
       expect(metrics).toMatch(new RegExp(`^audittrail_api_keys_shown_total{outcome="${outcome}"} [1-9]`, 'm'))
     expect(Number(/^audittrail_hash_duration_seconds_count (\d+)/m.exec(metrics)?.[1])).toBe(before)
   })
