@@ -1,7 +1,6 @@
-import { scopes } from '../domain/apiKeys.ts'
+import { type ApiKeyDraft, scopes } from '../domain/apiKeys.ts'
 import { AppError } from '../error.ts'
 import type { Arguments, Command, ExitCode } from './command.ts'
-import type { ApiKeyRequest } from './operations.ts'
 import { jsonText, table } from './table.ts'
 import { perform } from './withApp.ts'
 
@@ -83,13 +82,13 @@ export const apiKeyCommands: readonly Command[] = [create, list, revoke]
 
 const mostDays = 36_500
 
-function requestOf({ words: [name = ''], flags }: Arguments): ApiKeyRequest {
+function requestOf({ words: [name = ''], flags }: Arguments): ApiKeyDraft {
   const [days] = flags.get('days') ?? []
   if (days !== undefined && flags.has('no-expiry'))
     throw new AppError('usage', '--days and --no-expiry contradict one another.')
   if (days !== undefined && !(/^[1-9]\d{0,4}$/.test(days) && Number(days) <= mostDays))
     throw new AppError('usage', `--days takes a whole number of days, 1 to ${mostDays}.`)
   const request = { name, scopes: flags.get('scope') ?? [], roles: flags.get('role') ?? [] }
-  if (flags.has('no-expiry')) return { ...request, days: null }
+  if (flags.has('no-expiry')) return { ...request, expires_at: null }
   return days === undefined ? request : { ...request, days: Number(days) }
 }

@@ -1,7 +1,7 @@
 import {
+  type ApiKeyDraft,
   type ApiKeyList,
   createApiKey,
-  dayMilliseconds,
   listApiKeys,
   revokeApiKey,
   revokeApiKeysOf,
@@ -39,14 +39,6 @@ export interface UserSettings {
   readonly full_name?: string
   readonly roles?: readonly string[]
   readonly is_active?: boolean
-}
-
-export interface ApiKeyRequest {
-  readonly name: string
-  readonly scopes: readonly string[]
-  readonly roles: readonly string[]
-  /** Null: it never expires; undefined: in a year. */
-  readonly days?: number | null
 }
 
 /** Who administers by command line, for the trail. */
@@ -120,10 +112,8 @@ export const operations = {
     return null
   },
 
-  createApiKey: async (deps: Deps, { days, ...draft }: ApiKeyRequest): Promise<PresentedApiKey> => {
-    const expires_at = typeof days === 'number' ? new Date(deps.clock() + days * dayMilliseconds).toISOString() : days
-    const given = expires_at === undefined ? draft : { ...draft, expires_at }
-    const { apiKey, text } = await createApiKey(deps, actor, given)
+  createApiKey: async (deps: Deps, draft: ApiKeyDraft): Promise<PresentedApiKey> => {
+    const { apiKey, text } = await createApiKey(deps, actor, draft)
     return presentApiKey(apiKey, text)
   },
 

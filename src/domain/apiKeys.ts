@@ -18,6 +18,8 @@ export interface ApiKeyDraft {
   readonly roles?: readonly string[]
   /** RFC 3339; null: never; undefined: in a year. */
   readonly expires_at?: string | null
+  /** Another way to say it: whole days from now. */
+  readonly days?: number
 }
 
 export interface ApiKeyList {
@@ -26,7 +28,7 @@ export interface ApiKeyList {
   readonly next: { readonly createdAt: Date; readonly id: string } | undefined
 }
 
-export const dayMilliseconds = 86_400_000
+const dayMilliseconds = 86_400_000
 const usualDays = 365
 
 /**
@@ -107,7 +109,7 @@ function requireGoodDraft(draft: ApiKeyDraft, now: number): Date | null {
   const [first] = fields
   if (first) throw new AppError('invalid_fields', `The field ${first.field} ${first.message}.`, { fields })
   if (draft.expires_at === null) return null
-  return new Date(draft.expires_at ?? now + usualDays * dayMilliseconds)
+  return new Date(draft.expires_at ?? now + (draft.days ?? usualDays) * dayMilliseconds)
 }
 
 /** Neither a flag nor the id of a key: the command line takes it where it takes these. */

@@ -20,6 +20,8 @@ export interface Session {
   readonly user: SessionUser
   /** When the access token expires. */
   readonly expiresAt: number
+  /** Seconds until then, by the moment that it was reckoned from: a second may begin before the answer goes out. */
+  readonly expiresIn: number
   /** How often the refresh token was rotated; null where there is none. */
   readonly refreshGeneration: number | null
 }
@@ -48,7 +50,13 @@ export async function startSession(
   const now = clock()
   const expiresAt = Math.floor(now / 1000) + settings.accessTokenSeconds
   const days = Math.min(settings.sessionIdleDays, settings.refreshLifetimeDays)
-  const session: Session = { id: randomUUID(), user, expiresAt, refreshGeneration: isRefreshable ? 0 : null }
+  const session: Session = {
+    id: randomUUID(),
+    user,
+    expiresAt,
+    expiresIn: settings.accessTokenSeconds,
+    refreshGeneration: isRefreshable ? 0 : null,
+  }
   const hasBegun = await database.sessions.insertSession({
     id: session.id,
     userId: user.id,
@@ -125,11 +133,13 @@ async function rotateSession(deps: Deps, token: RefreshToken, address: string | 
     record(deps, { event: 'session.replayed', username: rotated.user.username, session: token.sessionId, address })
     throw invalidGrant('replayed')
   }
-  const accessEnd = Math.floor(showing.now.getTime() / 1000) + settings.accessTokenSeconds
+  const seconds = Math.floor(showing.now.getTime() / 1000)
+  const expiresAt = Math.min(seconds + settings.accessTokenSeconds, Math.floor(rotated.expiresAt.getTime() / 1000))
   return {
     id: token.sessionId,
     user: rotated.user,
-    expiresAt: Math.min(accessEnd, Math.floor(rotated.expiresAt.getTime() / 1000)),
+    expiresAt,
+    expiresIn: expiresAt - seconds,
     refreshGeneration: rotated.generation,
   }
 }

@@ -172,13 +172,13 @@ function refresh({ deps, refreshTokens, exchanges }: AuthServices, text: string,
 }
 
 async function answerOf(
-  { deps, tokens, refreshTokens }: AuthServices,
+  { tokens, refreshTokens }: AuthServices,
   session: Session,
 ): Promise<typeof TokenAnswer.static> {
   const answer = {
     access_token: await tokens.sign(session),
     token_type: 'bearer' as const,
-    expires_in: session.expiresAt - Math.floor(deps.clock() / 1000),
+    expires_in: session.expiresIn,
   }
   const { id: sessionId, refreshGeneration: generation } = session
   if (generation === null) return answer

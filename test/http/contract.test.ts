@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createApiKey } from '../../src/domain/apiKeys.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../application.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
@@ -25,6 +26,21 @@ describe.each(databaseKinds)('the seed contract on %s', (kind) => {
     expect(response.status).toBe(200)
     expect(response.headers.get('cache-control')).toBe('no-store')
     expect(await response.json()).toEqual({ access_token: expect.any(String), token_type: 'bearer', expires_in: 1800 })
+  })
+
+  test('login says the whole life of its token, though seconds pass while it is answered', async () => {
+    const ticking = await openTestApplication(kind)
+    let now = ticking.clock.now
+    // Each look at the clock finds it a third of a second on.
+    Object.defineProperty(ticking.clock, 'now', { get: () => (now += 333) })
+    const body = new URLSearchParams({ username: 'admin', password: 'changeme' })
+    for (let round = 0; round < 5; round++) {
+      const answer = await ticking.call('/auth/login', { method: 'POST', body })
+      expect(await answer.json()).toMatchObject({ expires_in: 1800 })
+    }
+    const { apiKey } = await createApiKey(ticking.deps, 'test', { name: 'x', roles: ['y'], days: 3 })
+    expect(Number(apiKey.expires_at) - Number(apiKey.created_at)).toBe(3 * 86_400_000)
+    await ticking.close()
   })
 
   test('login finds the user in whatever case the name is typed', async () => {
