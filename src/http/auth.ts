@@ -171,10 +171,7 @@ function refresh({ deps, refreshTokens, exchanges }: AuthServices, text: string,
   return refreshSession(deps, token, exchanges.of(request).address)
 }
 
-async function answerOf(
-  { tokens, refreshTokens }: AuthServices,
-  session: Session,
-): Promise<typeof TokenAnswer.static> {
+async function answerOf({ tokens, refreshTokens }: AuthServices, session: Session): Promise<typeof TokenAnswer.static> {
   const answer = {
     access_token: await tokens.sign(session),
     token_type: 'bearer' as const,
