@@ -15,6 +15,12 @@ describe('deploy/audittrail.service', () => {
     expect(valuesOf('MemoryDenyWriteExecute')).toEqual(['no'])
   })
 
+  test('lets it lower the priority of the threads that hash, which @resources forbids', () => {
+    const filters = valuesOf('SystemCallFilter')
+    expect(filters.at(-2)).toContain('~@privileged @resources')
+    expect(filters.at(-1)).toBe('setpriority')
+  })
+
   test('gives the service longer to end than it takes at most', () => {
     expect(Number(valuesOf('TimeoutStopSec')[0])).toBeGreaterThan(10)
     expect(valuesOf('KillSignal')).toEqual(['SIGTERM'])
