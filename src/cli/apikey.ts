@@ -1,5 +1,6 @@
 import { type ApiKeyDraft, scopes } from '../domain/apiKeys.ts'
 import { AppError } from '../error.ts'
+import { isUuid } from '../uuid.ts'
 import type { Arguments, Command, ExitCode } from './command.ts'
 import { jsonText, table } from './table.ts'
 import { perform } from './withApp.ts'
@@ -62,15 +63,13 @@ const list: Command = {
   },
 }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 const revoke: Command = {
   name: 'apikey revoke',
   summary: 'end an API key by its id, or all keys of a service by its name',
   words: ['ID|NAME'],
   flags: {},
   run: async (surroundings, { words: [target = ''] }): Promise<ExitCode> => {
-    const revoked = uuid.test(target)
+    const revoked = isUuid(target)
       ? await perform(surroundings, 'revokeApiKey', { id: target.toLowerCase() })
       : await perform(surroundings, 'revokeApiKeys', { name: target })
     surroundings.stdout(`API keys revoked: ${revoked}.\n`)

@@ -1,3 +1,4 @@
+import { isUuid } from '../uuid.ts'
 import type { Command, ExitCode } from './command.ts'
 import { jsonText, table } from './table.ts'
 import { perform } from './withApp.ts'
@@ -24,15 +25,13 @@ const list: Command = {
   },
 }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 const lift: Command = {
   name: 'block lift',
   summary: 'let somebody try again at once: a block by its id, a user by name, or a network',
   words: ['ID|NAME|NETWORK'],
   flags: {},
   run: async (surroundings, { words: [target = ''] }): Promise<ExitCode> => {
-    const lifted = uuid.test(target)
+    const lifted = isUuid(target)
       ? await perform(surroundings, 'liftBlock', { id: target.toLowerCase() })
       : await perform(surroundings, 'liftBlocks', { target })
     surroundings.stdout(`Blocks lifted: ${lifted}.\n`)

@@ -1,3 +1,4 @@
+import { isUuid } from '../uuid.ts'
 import type { Command, ExitCode } from './command.ts'
 import { jsonText, table } from './table.ts'
 import { perform } from './withApp.ts'
@@ -23,15 +24,13 @@ const list: Command = {
   },
 }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 const revoke: Command = {
   name: 'session revoke',
   summary: 'end a session by its id, or all sessions of a user by name',
   words: ['ID|NAME'],
   flags: {},
   run: async (surroundings, { words: [target = ''] }): Promise<ExitCode> => {
-    if (uuid.test(target)) {
+    if (isUuid(target)) {
       await perform(surroundings, 'revokeSession', { id: target.toLowerCase() })
       surroundings.stdout('Session ended.\n')
       return 0

@@ -43,8 +43,8 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
     if (digest === undefined) return { reason: 'malformed' }
     const apiKey = await database.apiKeys.findApiKey(digest)
     if (!apiKey) return { reason: 'unknown' }
-    const isOver = apiKey.expires_at !== null && apiKey.expires_at.getTime() <= clock()
     if (apiKey.revoked_at !== null) return { reason: 'revoked', former: apiKey }
+    const isOver = apiKey.expires_at !== null && apiKey.expires_at.getTime() <= clock()
     return isOver ? { reason: 'expired', former: apiKey } : { apiKey }
   }
 

@@ -18,8 +18,8 @@ export function makeApiKeyText(): string {
 }
 
 /** Whether a text means to be a key of ours. It need not be one. */
-export function looksLikeApiKey(text: string): boolean {
-  return text.startsWith(prefix)
+export function looksLikeApiKey(text: string | undefined): text is string {
+  return text?.startsWith(prefix) === true
 }
 
 /**

@@ -1,5 +1,7 @@
+import { isInCalendar } from '../calendar.ts'
 import type { Revocation, StoredApiKey } from '../db/apiKeys.ts'
 import { AppError, type FieldError } from '../error.ts'
+import { isUuid } from '../uuid.ts'
 import { digestOfApiKey, makeApiKeyText } from './apiKeyText.ts'
 import type { Deps } from './deps.ts'
 import { record } from './events.ts'
@@ -70,11 +72,10 @@ export async function listApiKeys(
 }
 
 /** Ends a key: it opens nothing from the next request on. Throws `not_found`. */
-export async function revokeApiKey(deps: Deps, by: string, id: string): Promise<ApiKey> {
+export async function revokeApiKey(deps: Deps, by: string, id: string): Promise<void> {
   const revoked = await deps.database.apiKeys.revokeApiKey({ id }, revocationBy(deps, by))
   if (!revoked) throw new AppError('not_found', 'There is no such API key.')
   recordRevoked(deps, by, revoked)
-  return revoked
 }
 
 /** Ends every key of a service; answers how many. Throws `not_found` where none was ever made for a service of that name. */
@@ -112,15 +113,14 @@ function requireGoodDraft(draft: ApiKeyDraft, now: number): Date | null {
   return new Date(draft.expires_at ?? now + (draft.days ?? usualDays) * dayMilliseconds)
 }
 
-/** Neither a flag nor the id of a key: the command line takes it where it takes these. */
-const serviceName = /^(?![0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$)[A-Za-z0-9][A-Za-z0-9._-]{0,49}$/
-const moment = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
-/** The end of the year 9999: beyond, the database does not read what JavaScript writes. */
-const endOfTime = Date.parse('9999-12-31T23:59:59.999Z')
+const serviceName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$/
+/** RFC 3339 §5.6. */
+const moment = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
 
 function* faultsOfDraft({ name, scopes: wanted = [], roles = [], expires_at }: ApiKeyDraft, now: number) {
   const fault = (field: string, message: string): FieldError => ({ field, message })
-  if (!serviceName.test(name))
+  // Neither a flag nor the id of a key: the command line takes it where it takes these.
+  if (!serviceName.test(name) || isUuid(name))
     yield fault('name', 'takes 1 to 50 of the characters A-Z a-z 0-9 . _ -, a letter or digit first, and is no UUID')
   if (!wanted.every((scope) => (scopes as readonly string[]).includes(scope)))
     yield fault('scopes', `takes ${scopes.join(', ')}`)
@@ -135,8 +135,5 @@ function* faultsOfDraft({ name, scopes: wanted = [], roles = [], expires_at }: A
 }
 
 function isToCome(text: string, now: number): boolean {
-  const [, day = ''] = moment.exec(text) ?? []
-  // February 31 is parsed as a day of March.
-  const isThere = day !== '' && Date.parse(`${day}Z`) > 0 && new Date(`${day}Z`).toISOString().startsWith(day)
-  return isThere && Date.parse(text) > now && Date.parse(text) <= endOfTime
+  return moment.test(text) && isInCalendar(text) && Date.parse(text) > now
 }

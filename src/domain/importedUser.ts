@@ -1,4 +1,6 @@
+import { isInCalendar } from '../calendar.ts'
 import type { StagedUser } from '../db/staging.ts'
+import { isUuid } from '../uuid.ts'
 import { withoutDjangoPrefix } from './foreignHashes.ts'
 import { nameOfRefusedHash } from './hashRefusals.ts'
 import { readHash } from './passwords.ts'
@@ -95,11 +97,9 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 function idOf(value: unknown): string | null | undefined {
   if (value === undefined || value === null) return null
-  return typeof value === 'string' && uuid.test(value) ? value.toLowerCase() : undefined
+  return typeof value === 'string' && isUuid(value) ? value.toLowerCase() : undefined
 }
 
 const truths: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
@@ -134,17 +134,5 @@ function timeOf(value: unknown): string | null | undefined {
   if (day === undefined) return undefined
   const offset = zone.length === 3 ? `${zone}:00` : zone.replace(/^(.\d\d)(\d\d)$/, '$1:$2')
   const spelled = `${day}T${time}${offset}`
-  return isDay(day) && hasYear(spelled) ? spelled : undefined
-}
-
-/** Whether the calendar has it: 30 February becomes March where JavaScript reads it. */
-function isDay(day: string): boolean {
-  const time = Date.parse(`${day}T00:00Z`)
-  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day)
-}
-
-/** Whether it is a time at all, and in UTC, as exports have it, of a year between 0001 and 9999. */
-function hasYear(spelled: string): boolean {
-  const time = Date.parse(spelled)
-  return !Number.isNaN(time) && /^(?!0000)\d/.test(new Date(time).toISOString())
+  return isInCalendar(spelled) ? spelled : undefined
 }

@@ -4,7 +4,7 @@ import { changeOwnPassword } from '../domain/ownPassword.ts'
 import { endSession, listSessions, logout } from '../domain/sessions.ts'
 import type { Exchanges } from './exchange.ts'
 import type { Guards } from './guard.ts'
-import { jsonBody } from './json.ts'
+import { jsonBody, jsonRefusals } from './json.ts'
 import { operation, silentOperation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
 import { queryParameters } from './query.ts'
@@ -71,15 +71,7 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
           description:
             'Other sessions end, this one goes on. After a password that had to be changed, sign in again: the token at hand ' +
             'was good for this alone.',
-          refusals: [
-            'invalid_request',
-            'payload_too_large',
-            'unsupported_media_type',
-            'invalid_fields',
-            'conflict',
-            'too_many_attempts',
-            'overloaded',
-          ],
+          refusals: [...jsonRefusals, 'conflict', 'too_many_attempts', 'overloaded'],
           isLocked: true,
         }),
       },

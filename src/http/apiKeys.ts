@@ -3,8 +3,8 @@ import { type ApiKeyList, createApiKey, listApiKeys, revokeApiKey, scopes } from
 import type { Deps } from '../domain/deps.ts'
 import { presentApiKey } from '../domain/presentation.ts'
 import { readMomentCursor, writeMomentCursor } from './cursor.ts'
-import type { Guards } from './guard.ts'
-import { jsonBody } from './json.ts'
+import { type Guards, guardRefusals } from './guard.ts'
+import { jsonBody, jsonRefusals } from './json.ts'
 import { creation, operation, silentOperation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
 import { pageParameters, queryParameters } from './query.ts'
@@ -60,7 +60,6 @@ const example: typeof ShownApiKey.static = {
 }
 
 const locked = { tag: 'API keys', isLocked: true as const }
-const guarded = ['password_change_required', 'forbidden'] as const
 
 /** Keys of services, for whoever has the role `admin`. No key opens these routes. */
 export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
@@ -83,7 +82,7 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
             'service live side by side, so that a new one takes over before the old one is revoked.',
           answer: MadeApiKey,
           example: { ...example, key: 'atk_…' },
-          refusals: [...guarded, 'invalid_request', 'payload_too_large', 'unsupported_media_type', 'invalid_fields'],
+          refusals: [...guardRefusals, ...jsonRefusals],
         }),
       },
     )
@@ -104,7 +103,7 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
           'The latest first, expired ones among them, and with `revoked=true` those that were revoked; never the keys themselves.',
         answer: ApiKeyPage,
         example: { items: [example], next: null },
-        refusals: [...guarded, 'invalid_request', 'invalid_fields'],
+        refusals: [...guardRefusals, 'invalid_request', 'invalid_fields'],
       }),
     })
     .delete(
@@ -120,7 +119,7 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
           operationId: 'revokeApiKey',
           summary: 'Revoke an API key',
           description: 'It opens nothing from the next request on.',
-          refusals: [...guarded, 'not_found'],
+          refusals: [...guardRefusals, 'not_found'],
         }),
       },
     )

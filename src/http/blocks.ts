@@ -3,7 +3,7 @@ import { liftBlock, liftBlocksOfUser, listBlocks } from '../domain/blocks.ts'
 import type { Deps } from '../domain/deps.ts'
 import { presentBlock } from '../domain/presentation.ts'
 import { readMomentCursor, writeMomentCursor } from './cursor.ts'
-import type { Guards } from './guard.ts'
+import { type Guards, guardRefusals } from './guard.ts'
 import { operation, silentOperation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
 import { pageParameters, queryParameters } from './query.ts'
@@ -34,7 +34,6 @@ const example: typeof ShownBlock.static = {
 }
 
 const locked = { tag: 'Users', isLocked: true as const }
-const guarded = ['password_change_required', 'forbidden'] as const
 
 /** Who has to wait after failed sign-ins, and how to let them in, for whoever has the role `admin`. */
 export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
@@ -51,7 +50,7 @@ export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly gu
           'than `limit` and have a next one.',
         answer: BlockPage,
         example: { items: [example], next: null },
-        refusals: [...guarded, 'invalid_request', 'invalid_fields'],
+        refusals: [...guardRefusals, 'invalid_request', 'invalid_fields'],
       }),
     })
     .delete(
@@ -67,7 +66,7 @@ export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly gu
           operationId: 'liftBlock',
           summary: 'Lift a block',
           description: 'Forgets the failures behind it.',
-          refusals: [...guarded, 'not_found'],
+          refusals: [...guardRefusals, 'not_found'],
         }),
       },
     )
@@ -84,7 +83,7 @@ export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly gu
           operationId: 'liftBlocksOfUser',
           summary: "Lift a user's blocks",
           description: 'Forgets all failures at this account, from wherever they came. A block of the network stays.',
-          refusals: [...guarded, 'not_found'],
+          refusals: [...guardRefusals, 'not_found'],
         }),
       },
     )

@@ -1,3 +1,4 @@
+import { isInCalendar } from '../calendar.ts'
 import { AppError } from '../error.ts'
 
 /** Where a page of a list that is in the order of time ends. */
@@ -16,13 +17,7 @@ export function writeMomentCursor({ moment, id }: MomentCursor): string {
 /** Throws `invalid_fields` for what no list has given out. */
 export function readMomentCursor(after: string): MomentCursor {
   const [, text = '', id = ''] = format.exec(Buffer.from(after, 'base64url').toString()) ?? []
-  const moment = new Date(text)
-  if (id === '' || !isMoment(moment, text))
+  if (id === '' || !isInCalendar(text) || new Date(text).toISOString() !== text)
     throw new AppError('invalid_fields', 'The parameter after takes a `next` of this list.')
-  return { moment, id }
-}
-
-/** A day that there is, and one of the database's: it has no year 0. */
-function isMoment(moment: Date, text: string): boolean {
-  return !Number.isNaN(moment.getTime()) && moment.toISOString() === text && !text.startsWith('0000')
+  return { moment: new Date(text), id }
 }

@@ -5,7 +5,7 @@ import type { Deps } from '../domain/deps.ts'
 import { findPrincipal, type Principal } from '../domain/sessions.ts'
 import type { Actor } from '../domain/users.ts'
 import { AppError } from '../error.ts'
-import { basicSecret, bearerToken } from './authorization.ts'
+import { shownBearer, shownSecret } from './authorization.ts'
 import type { Exchanges } from './exchange.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -26,6 +26,9 @@ export const openRoutes: readonly string[] = [
   'GET /docs/swagger-ui-bundle.js',
 ]
 
+/** How the guards of signed-in users refuse, beside 401. */
+export const guardRefusals = ['password_change_required', 'forbidden'] as const
+
 export type Guards = ReturnType<typeof createGuards>
 
 export interface GuardServices {
@@ -36,7 +39,7 @@ export interface GuardServices {
 }
 
 /** Who administers users: a person, or a program. */
-export interface Administrator {
+export interface UserAdministrator {
   readonly actor: Actor
   /** Undefined for a program. */
   readonly sessionId: string | undefined
@@ -49,10 +52,9 @@ export interface Administrator {
  */
 export function createGuards({ deps, tokens, apiKeys, exchanges }: GuardServices) {
   const quarantined = (request: Request) => {
-    const authorization = request.headers.get('authorization')
-    const shown = bearerToken(authorization ?? '')
+    const shown = shownBearer(request)
     if (looksLikeApiKey(shown)) return apiKeys.turnAway(shown, exchanges.of(request).address)
-    return requirePrincipal(deps, tokens, authorization)
+    return requirePrincipal(deps, tokens, shown)
   }
   const signedIn = async (request: Request) => requireUnquarantined(await quarantined(request))
   const administrator = async (request: Request) => requireAdministrator(await signedIn(request))
@@ -60,18 +62,17 @@ export function createGuards({ deps, tokens, apiKeys, exchanges }: GuardServices
     apiKeys.require(text, need, exchanges.of(request).address)
   const administratorOrKey =
     (need: Need) =>
-    async (request: Request): Promise<Administrator> => {
-      const shown = bearerToken(request.headers.get('authorization') ?? '')
+    async (request: Request): Promise<UserAdministrator> => {
+      const shown = shownBearer(request)
       if (looksLikeApiKey(shown))
         return { actor: actorOf(await requireKey(shown, need, request)), sessionId: undefined }
       const { user, sessionId } = await administrator(request)
       return { actor: { name: user.username, sparesAdministrators: false }, sessionId }
     }
   const introspector = async (request: Request) => {
-    const authorization = request.headers.get('authorization')
-    const secret = basicSecret(authorization ?? '')
+    const secret = shownSecret(request)
     if (secret !== undefined) return requireKey(secret, 'introspect', request).catch(asClient)
-    const shown = bearerToken(authorization ?? '')
+    const shown = shownBearer(request)
     if (looksLikeApiKey(shown)) return requireKey(shown, 'introspect', request)
     await signedIn(request)
     throw new AppError('forbidden', 'This takes an API key with the scope introspect, and nobody who has signed in.')
@@ -109,14 +110,13 @@ export interface GuardedPrincipal extends Principal {
   readonly isForPasswordChange: boolean
 }
 
-/** Whose token the Authorization header has. Throws `not_authenticated` or `invalid_token`; does not look at the quarantine. */
+/** Whose token it is that a request shows. Throws `not_authenticated` or `invalid_token`; does not look at the quarantine. */
 export async function requirePrincipal(
   deps: Deps,
   tokens: Tokens,
-  authorization: string | null,
+  token: string | undefined,
 ): Promise<GuardedPrincipal> {
-  if (authorization === null) throw new AppError('not_authenticated', 'Not authenticated')
-  const token = bearerToken(authorization)
+  if (token === undefined) throw new AppError('not_authenticated', 'Not authenticated')
   const claims = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
   const principal = claims && (await findPrincipal(deps, claims))
   if (!principal) throw invalidToken()

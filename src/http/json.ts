@@ -13,6 +13,14 @@ export function jsonBody<Schema extends TObject>(schema: Schema) {
   }
 }
 
+/** Ways in which every route with a JSON body can refuse. */
+export const jsonRefusals = [
+  'invalid_request',
+  'payload_too_large',
+  'unsupported_media_type',
+  'invalid_fields',
+] as const
+
 /** Elysia would drop what a schema does not name, and whoever misspelt a member would not hear of it. */
 async function readObject(request: Request, names: readonly string[]): Promise<unknown> {
   const value = await readJson(request)

@@ -28,7 +28,7 @@ export interface TokenSettings {
 
 export interface Tokens {
   /** An access token for a session that has begun. Throws `unavailable` while the keys cannot be read. */
-  sign(session: Session): Promise<string>
+  sign(session: Pick<Session, 'id' | 'user' | 'expiresAt'>): Promise<string>
   /** The claims of a valid access token; undefined for all else. Synchronous: it must not wait behind password hashes. */
   verify(token: string): AccessClaims | undefined
   /** Once more for a token that `verify` has refused for want of its key alone: another replica may have a new one. */

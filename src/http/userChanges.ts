@@ -3,8 +3,8 @@ import type { Deps } from '../domain/deps.ts'
 import { presentUser } from '../domain/presentation.ts'
 import { changeUser, createUser, deleteUser, endSessionsOf, resetPassword, type WithPassword } from '../domain/users.ts'
 import type { Exchanges } from './exchange.ts'
-import type { Guards } from './guard.ts'
-import { jsonBody } from './json.ts'
+import { type Guards, guardRefusals } from './guard.ts'
+import { jsonBody, jsonRefusals } from './json.ts'
 import { creation, operation, silentOperation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
 import { ShownUser, userExample } from './shownUser.ts'
@@ -38,9 +38,7 @@ const NewPassword = t.Object(
   strict,
 )
 
-const bodyRefusals = ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'invalid_fields'] as const
 const locked = { tag: 'Users', isLocked: true, opensToKeys: 'users:write' } as const
-const guarded = ['password_change_required', 'forbidden'] as const
 
 export interface UserChangeServices {
   readonly deps: Deps
@@ -65,7 +63,7 @@ export function userChangeRoutes({ deps, guards, exchanges }: UserChangeServices
           description: 'Without `password` a one-time one is made, which is in this answer and nowhere else.',
           answer: UserWithPassword,
           example: { ...userExample, one_time_password: 'k3mp7a-…' },
-          refusals: [...guarded, ...bodyRefusals, 'conflict'],
+          refusals: [...guardRefusals, ...jsonRefusals, 'conflict'],
         }),
       },
     )
@@ -82,7 +80,7 @@ export function userChangeRoutes({ deps, guards, exchanges }: UserChangeServices
           description: 'What is left out stays. Disabling ends all sessions; the last active administrator stays one.',
           answer: ShownUser,
           example: userExample,
-          refusals: [...guarded, ...bodyRefusals, 'not_found', 'conflict'],
+          refusals: [...guardRefusals, ...jsonRefusals, 'not_found', 'conflict'],
         }),
       },
     )
@@ -96,7 +94,7 @@ export function userChangeRoutes({ deps, guards, exchanges }: UserChangeServices
           operationId: 'deleteUser',
           summary: 'Delete a user',
           description: 'With all sessions. The last active administrator stays.',
-          refusals: [...guarded, 'not_found', 'conflict'],
+          refusals: [...guardRefusals, 'not_found', 'conflict'],
         }),
       },
     )
@@ -114,7 +112,7 @@ export function userChangeRoutes({ deps, guards, exchanges }: UserChangeServices
           description: 'With `{}` a one-time one is made. All sessions of the user end.',
           answer: UserWithPassword,
           example: { ...userExample, one_time_password: 'k3mp7a-…' },
-          refusals: [...guarded, ...bodyRefusals, 'not_found'],
+          refusals: [...guardRefusals, ...jsonRefusals, 'not_found'],
         }),
       },
     )
@@ -128,7 +126,7 @@ export function userChangeRoutes({ deps, guards, exchanges }: UserChangeServices
           operationId: 'endSessions',
           summary: "End a user's sessions",
           description: 'All of them: the user is signed out everywhere.',
-          refusals: [...guarded, 'not_found'],
+          refusals: [...guardRefusals, 'not_found'],
         }),
       },
     )

@@ -4,7 +4,7 @@ import type { Deps } from '../domain/deps.ts'
 import { presentUser } from '../domain/presentation.ts'
 import { listSessionsOf, listUsers, requireUser } from '../domain/users.ts'
 import { AppError } from '../error.ts'
-import type { Guards } from './guard.ts'
+import { type Guards, guardRefusals } from './guard.ts'
 import { operation } from './openapi.ts'
 import { byId } from './pathParameters.ts'
 import { pageParameters, queryParameters } from './query.ts'
@@ -14,7 +14,6 @@ import { ShownUser, userExample } from './shownUser.ts'
 const UserPage = t.Object({ items: t.Array(ShownUser), next: t.Union([t.String(), t.Null()]) })
 
 const locked = { tag: 'Users', isLocked: true, opensToKeys: 'users:read' } as const
-const guarded = ['password_change_required', 'forbidden'] as const
 
 /** Users as they are, for whoever has the role `admin` and for API keys with the scope `users:read`. */
 export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
@@ -33,7 +32,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
           'In the order of their names. `next` is null at the end, else what the next page takes as `after`.',
         answer: UserPage,
         example: { items: [userExample], next: null },
-        refusals: [...guarded, 'invalid_fields'],
+        refusals: [...guardRefusals, 'invalid_fields'],
       }),
     })
     .get('/users/:id', async ({ params }) => presentUser(await requireUser(deps, params.id)), {
@@ -45,7 +44,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
         description: 'By its id; the list finds the id of a name.',
         answer: ShownUser,
         example: userExample,
-        refusals: [...guarded, 'not_found'],
+        refusals: [...guardRefusals, 'not_found'],
       }),
     })
     .get(
@@ -63,7 +62,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
           description: 'The living ones, the latest used first.',
           answer: SessionList,
           example: { items: [sessionExample], next: null },
-          refusals: [...guarded, 'not_found'],
+          refusals: [...guardRefusals, 'not_found'],
         }),
       },
     )

@@ -5,7 +5,7 @@ import type { Deps } from '../domain/deps.ts'
 import { isRole, mostRoles } from '../domain/users.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../log.ts'
-import { bearerToken } from './authorization.ts'
+import { shownBearer } from './authorization.ts'
 import type { Exchanges } from './exchange.ts'
 import { type GuardedPrincipal, requirePrincipal } from './guard.ts'
 import { silentOperation } from './openapi.ts'
@@ -40,8 +40,8 @@ const verdicts: readonly number[] = [401, 403, 503]
  * everything else. So neither method, body, Host nor query can lead to another answer, and what is not understood is refused.
  */
 export function createVerify({ deps, tokens, apiKeys, exchanges }: VerifyServices): Verify {
-  const requireUser = async (authorization: string | null): Promise<Identity> => {
-    const principal = await requirePrincipal(deps, tokens, authorization)
+  const requireUser = async (token: string | undefined): Promise<Identity> => {
+    const principal = await requirePrincipal(deps, tokens, token)
     requireUnquarantined(principal)
     const { user, sessionId } = principal
     return { name: encoded(user.username), id: user.id, roles: user.roles, sessionId }
@@ -52,9 +52,8 @@ export function createVerify({ deps, tokens, apiKeys, exchanges }: VerifyService
   }
   return async (request, context) => {
     try {
-      const authorization = request.headers.get('authorization')
-      const shown = bearerToken(authorization ?? '')
-      const identity = await (looksLikeApiKey(shown) ? requireService(shown, request) : requireUser(authorization))
+      const shown = shownBearer(request)
+      const identity = await (looksLikeApiKey(shown) ? requireService(shown, request) : requireUser(shown))
       requireAnyRole(identity, request)
       return new Response(null, { status: 204, headers: identityHeaders(identity) })
     } catch (cause) {

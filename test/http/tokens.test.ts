@@ -20,13 +20,7 @@ const user = {
   roles: ['admin', 'billing'],
   must_change_password: false,
 }
-const session = () => ({
-  id: randomUUID(),
-  user,
-  expiresAt: seconds() + 1800,
-  expiresIn: 1800,
-  refreshGeneration: null,
-})
+const session = () => ({ id: randomUUID(), user, expiresAt: seconds() + 1800, refreshGeneration: null })
 
 const goodHeader = { alg: 'HS256', typ: 'at+jwt' }
 const goodClaims = () => ({
