@@ -23,7 +23,10 @@ export interface OpenApiOperation {
   readonly responses: Readonly<
     Record<
       string,
-      { readonly content?: Readonly<Record<string, { readonly schema: object; readonly example?: unknown }>> }
+      {
+        readonly description?: string
+        readonly content?: Readonly<Record<string, { readonly schema: object; readonly example?: unknown }>>
+      }
     >
   >
 }

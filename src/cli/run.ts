@@ -21,7 +21,8 @@ import { serve } from './serve.ts'
 import { sessionCommands } from './session.ts'
 import { userCommands } from './user.ts'
 
-const commands: readonly Command[] = [
+/** Every command, in the order in which the help lists them. */
+export const commands: readonly Command[] = [
   serve,
   migrate,
   seed,
