@@ -36,7 +36,7 @@ export function compile(
     '--no-compile-autoload-dotenv',
     ...(platform ? [`--target=bun-${platform.name}`] : []),
     'src/main.ts',
-    'src/db/embeddedWorker.ts',
+    'src/db/embedded/worker.ts',
     `--outfile=${outfile}`,
   ]
   return runBun(args, output)

@@ -54,7 +54,7 @@ function readElf(bytes: Buffer): Executable | undefined {
 
 /** What every build must have inside, by the names that the bundler gave it: the embedded database and the docs page. */
 const carried = [
-  'root/db/embeddedWorker.js',
+  'root/db/embedded/worker.js',
   'root/pglite.wasm-',
   'root/pglite.data-',
   'root/cluster.tar-',

@@ -1,6 +1,6 @@
 import { run } from './cli/run.ts'
-import { environment } from './config.ts'
-import { outletTo, writeAll } from './outlet.ts'
+import { environment } from './config/config.ts'
+import { outletTo, writeAll } from './system/outlet.ts'
 
 /** Milliseconds that a reader of standard error may take nothing: what is said there must not keep the process from ending. */
 const patience = 2000

@@ -3,27 +3,60 @@ import { readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 const source = join(import.meta.dir, '../src')
-const files = [...new Bun.Glob('**/*.ts').scanSync(source)].sort()
-const importsOf = new Map(files.map((file) => [file, readImports(file)]))
+const files = [...new Bun.Glob('**/*.{ts,tsx}').scanSync(source)].sort()
+const texts = new Map(files.map((file) => [file, readFileSync(join(source, file), 'utf8')]))
+const importsOf = new Map([...texts].map(([file, text]) => [file, readImports(file, text)]))
 
-/** Design §3. What stands at the root of src beside the named files is the ground that everybody may stand on. */
-const layers = ['ground', 'db', 'domain', 'http', 'app', 'cli', 'main']
+/**
+ * Layers from the ground up, and in each its rooms from the ground up. A file imports only from its own room, from rooms
+ * before it and from layers before its own. A file beside the rooms of a layer is a room by itself.
+ */
+const layers: Readonly<Record<string, readonly string[]>> = {
+  '': ['assets.d', 'algorithms', 'calendar', 'clock', 'error', 'jsonShape', 'secretKeys', 'uuid', 'version'],
+  system: ['system'],
+  telemetry: ['telemetry'],
+  config: ['config'],
+  db: ['schema', 'failure', 'pool', 'statements', 'migrations', 'embedded', 'database'],
+  domain: [
+    'hashes',
+    'passwords',
+    'deps',
+    'events',
+    'readiness',
+    'keys',
+    'sessions',
+    'users',
+    'signIn',
+    'apiKeys',
+    'import',
+    'presentation',
+  ],
+  http: ['problem', 'operation', 'input', 'edge', 'tokens', 'auth', 'admin', 'discovery', 'probes', 'routes', 'server'],
+  app: ['app'],
+  cli: ['command', 'terminal', 'nginx', 'control', 'commands', 'arguments', 'help', 'run'],
+  main: ['main'],
+}
+const layerNames = Object.keys(layers)
+const largestRoom = 14
+const longestFile = 250
 
-function layerOf(file: string): string {
-  const [first = ''] = file.split('/')
-  if (layers.includes(first)) return first
-  return file === 'app.ts' ? 'app' : file === 'main.ts' ? 'main' : 'ground'
+/** `db/pool/lanes.ts` is in layer `db`, room `pool`; `db/schema.ts` in room `schema`. */
+function placeOf(file: string): { readonly layer: string; readonly room: string } {
+  const parts = file.replace(/\.tsx?$/, '').split('/')
+  const [first = '', second = ''] = parts
+  if (parts.length === 1) return first === 'main' ? { layer: 'main', room: 'main' } : { layer: '', room: first }
+  const rooms = layers[first] ?? []
+  return { layer: first, room: rooms.includes(first) ? first : second }
 }
 
-function readImports(file: string): string[] {
-  const text = readFileSync(join(source, file), 'utf8')
-  return new Bun.Transpiler({ loader: 'ts' })
+function readImports(file: string, text: string): string[] {
+  return new Bun.Transpiler({ loader: file.endsWith('x') ? 'tsx' : 'ts' })
     .scanImports(text)
     .map(({ path }) => path)
     .concat(typeImports(text))
 }
 
-/** The transpiler leaves out what is imported for its types alone; an arrow is an arrow. */
+/** The transpiler drops imports that are only types. */
 function typeImports(text: string): string[] {
   return [...text.matchAll(/^(?:import|export) .*? from '([^']+)'/gms)].map((match) => match[1] ?? '')
 }
@@ -32,60 +65,86 @@ function localImports(file: string): string[] {
   return (importsOf.get(file) ?? [])
     .filter((path) => path.startsWith('.'))
     .map((path) => normalize(join(dirname(file), path)))
+    .filter((path) => texts.has(path))
 }
 
-describe('the layers', () => {
-  test.each(files)('%s imports nothing from above', (file) => {
-    const own = layers.indexOf(layerOf(file))
-    const upward = localImports(file).filter((path) => !path.startsWith('..') && layers.indexOf(layerOf(path)) > own)
-    expect(upward).toEqual([])
+/** Returns how high a file stands: its layer first, then its room. */
+function heightOf(file: string): number {
+  const { layer, room } = placeOf(file)
+  return layerNames.indexOf(layer) * 100 + (layers[layer] ?? []).indexOf(room)
+}
+
+describe('architecture', () => {
+  test('every file is in a declared layer and room', () => {
+    const isDeclared = ({ layer, room }: ReturnType<typeof placeOf>) => layers[layer]?.includes(room)
+    expect(files.filter((file) => !isDeclared(placeOf(file)))).toEqual([])
   })
 
-  test('no file of http imports db', () => {
-    const wrong = files.filter(
-      (file) => layerOf(file) === 'http' && localImports(file).some((path) => layerOf(path) === 'db'),
-    )
-    expect(wrong).toEqual([])
+  test('every declared room exists', () => {
+    const taken = new Set(files.map(placeOf).map(({ layer, room }) => `${layer}/${room}`))
+    const declared = Object.entries(layers).flatMap(([layer, rooms]) => rooms.map((room) => `${layer}/${room}`))
+    expect(declared.filter((room) => !taken.has(room))).toEqual([])
   })
 
-  test('no import runs in a circle', () => {
+  test.each(files)('%s imports nothing from a higher layer or room', (file) => {
+    expect(localImports(file).filter((path) => heightOf(path) > heightOf(file))).toEqual([])
+  })
+
+  test('no import is circular', () => {
     const done = new Set<string>()
-    const visit = (file: string, trail: readonly string[]): void => {
-      expect(trail.includes(file) ? [...trail, file] : []).toEqual([])
-      if (done.has(file) || trail.includes(file)) return
-      for (const next of localImports(file).filter((path) => importsOf.has(path))) visit(next, [...trail, file])
+    const visit = (file: string, path: readonly string[]): void => {
+      expect(path.includes(file) ? [...path, file] : []).toEqual([])
+      if (done.has(file) || path.includes(file)) return
+      for (const next of localImports(file)) visit(next, [...path, file])
       done.add(file)
     }
     for (const file of files) visit(file, [])
   })
+
+  test('http does not import db', () => {
+    const imports = (file: string) => localImports(file).some((path) => placeOf(path).layer === 'db')
+    expect(files.filter((file) => placeOf(file).layer === 'http' && imports(file))).toEqual([])
+  })
+
+  test(`no room has more than ${largestRoom} files`, () => {
+    const rooms = Map.groupBy(files, dirname)
+    const large = [...rooms].filter(([, inside]) => inside.length > largestRoom).map(([room]) => room)
+    expect(large).toEqual([])
+  })
+
+  test(`no file has more than ${longestFile} lines`, () => {
+    const long = files.filter((file) => (texts.get(file) ?? '').trimEnd().split('\n').length > longestFile)
+    expect(long).toEqual([])
+  })
 })
 
-describe('what belongs to one place', () => {
-  const naming = (pattern: RegExp) =>
+describe('one home', () => {
+  const importing = (pattern: RegExp) =>
     files.filter((file) => (importsOf.get(file) ?? []).some((path) => pattern.test(path)))
-  const holding = (pattern: RegExp) => files.filter((file) => pattern.test(readFileSync(join(source, file), 'utf8')))
+  const containing = (pattern: RegExp) => files.filter((file) => pattern.test(texts.get(file) ?? ''))
+  const outside = (layer: string, found: readonly string[]) => found.filter((file) => placeOf(file).layer !== layer)
 
-  test('Elysia stays in http', () => {
-    expect(naming(/elysia/).filter((file) => layerOf(file) !== 'http')).toEqual([])
+  test('Elysia is imported only in http', () => {
+    expect(outside('http', importing(/elysia/))).toEqual([])
   })
 
-  test('Drizzle and postgres.js stay in db', () => {
-    expect(naming(/^(drizzle-orm|postgres|@electric-sql)/).filter((file) => layerOf(file) !== 'db')).toEqual([])
+  test('Drizzle, postgres.js and PGlite are imported only in db', () => {
+    expect(outside('db', importing(/^(drizzle-orm|postgres|@electric-sql)/))).toEqual([])
   })
 
-  test('the environment is read in config alone', () => {
-    expect(holding(/process\.env|Bun\.env|import\.meta\.env/)).toEqual(['config.ts'])
+  test('bun:ffi is imported only in system', () => {
+    expect(outside('system', containing(/['"]bun:ffi['"]/))).toEqual([])
   })
 
-  test('there is one class, the application error', () => {
-    expect(holding(/^\s*(export )?(default )?(abstract )?class /m)).toEqual(['error.ts'])
+  test('the environment is read only in config', () => {
+    expect(containing(/process\.env|Bun\.env|import\.meta\.env/)).toEqual(['config/config.ts'])
   })
 
-  test('there is no drawer and no barrel', () => {
-    expect(files.filter((file) => /(^|\/)(utils?|helpers?|common|shared|lib|index)(\/|\.ts$)/.test(file))).toEqual([])
+  test('the application error is the only class', () => {
+    expect(containing(/^\s*(export )?(default )?(abstract )?class /m)).toEqual(['error.ts'])
   })
 
-  test('no file is longer than 250 lines', () => {
-    expect(files.filter((file) => readFileSync(join(source, file), 'utf8').split('\n').length > 251)).toEqual([])
+  test('no file or folder is a drawer or a barrel', () => {
+    expect(files.filter((file) => /(^|\/)(utils?|helpers?|common|shared|lib|index)(\/|\.tsx?$)/.test(file))).toEqual([])
   })
 })

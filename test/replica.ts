@@ -2,8 +2,8 @@ import type { Algorithm } from '../src/algorithms.ts'
 import type { Clock } from '../src/clock.ts'
 import type { Deps } from '../src/domain/deps.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
-import { createLog } from '../src/log.ts'
 import type { SecretKeys } from '../src/secretKeys.ts'
+import { createLog } from '../src/telemetry/log.ts'
 import type { TestApplication } from './application.ts'
 
 /** Another process on the database of an application, with keys and a memory of its own. */

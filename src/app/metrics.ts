@@ -1,13 +1,13 @@
-import type { Config } from '../config.ts'
-import type { DatabaseWatch } from '../db/watch.ts'
+import type { Config } from '../config/config.ts'
+import { listenAddressOf } from '../config/listenAddress.ts'
+import type { DatabaseWatch } from '../db/pool/availabilityLog.ts'
 import type { Deps } from '../domain/deps.ts'
 import { findUnreadiness } from '../domain/readiness.ts'
-import { listenForScrapes } from '../http/metricsListener.ts'
-import { listenAddressOf } from '../listenAddress.ts'
-import type { Log } from '../log.ts'
-import type { Meters } from '../meters.ts'
-import type { Metrics } from '../metrics.ts'
-import { observeProcess } from '../processMetrics.ts'
+import { listenForScrapes } from '../http/probes/metricsListener.ts'
+import type { Log } from '../telemetry/log.ts'
+import { observeProcess } from '../telemetry/processMetrics.ts'
+import type { Meters } from '../telemetry/productMetrics.ts'
+import type { Metrics } from '../telemetry/registry.ts'
 
 /** Listens for Prometheus where METRICS says so; answers how to end that. Throws `refused` where it cannot. */
 export function serveMetrics(config: Pick<Config, 'metrics'>, metrics: Metrics, log: Log): () => Promise<void> {

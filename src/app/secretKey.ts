@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { Config } from '../config.ts'
-import { makeDataDirectory, readOrMakeSecretKey } from '../db/dataDirectory.ts'
-import type { Log } from '../log.ts'
+import type { Config } from '../config/config.ts'
+import { makeDataDirectory, readOrMakeSecretKey } from '../db/embedded/dataDirectory.ts'
 import type { SecretKeys } from '../secretKeys.ts'
+import type { Log } from '../telemetry/log.ts'
 
 /** SECRET_KEY, or the one in DATA_DIR, and the ones of SECRET_KEY_PREVIOUS; read when they are first asked for. */
 export function secretKeysOf(config: Config, log: Log): () => SecretKeys {

@@ -1,5 +1,5 @@
-import type { Config, SettingName, SettingSource } from '../config.ts'
-import type { Outlet } from '../outlet.ts'
+import type { Config, SettingName, SettingSource } from '../config/config.ts'
+import type { Outlet } from '../system/outlet.ts'
 
 /** What a command has of the world around it. */
 export interface Surroundings {

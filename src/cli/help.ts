@@ -1,4 +1,4 @@
-import { type Setting, settings } from '../settings.ts'
+import { type Setting, settings } from '../config/settings.ts'
 import { version } from '../version.ts'
 import type { Command } from './command.ts'
 

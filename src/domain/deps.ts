@@ -1,11 +1,11 @@
 import type { Algorithm } from '../algorithms.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
-import type { Log } from '../log.ts'
-import type { Meters } from '../meters.ts'
 import type { SecretKeys } from '../secretKeys.ts'
-import type { Hashing } from './hashing.ts'
-import type { HashCost } from './passwords.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Meters } from '../telemetry/productMetrics.ts'
+import type { Hashing } from './passwords/hashQueue.ts'
+import type { HashCost } from './passwords/passwords.ts'
 
 /** What the stories of the domain need, handed to each as its first parameter. */
 export interface Deps {

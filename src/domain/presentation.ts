@@ -1,7 +1,7 @@
-import type { ApiKey } from './apiKeys.ts'
-import type { Block } from './blocks.ts'
-import type { ListedSession } from './sessions.ts'
-import type { WithPassword } from './users.ts'
+import type { ApiKey } from './apiKeys/apiKeys.ts'
+import type { ListedSession } from './sessions/sessions.ts'
+import type { Block } from './signIn/lockouts.ts'
+import type { WithPassword } from './users/users.ts'
 
 // What of a user and of a session leaves the product, by HTTP and by command line alike: never a hash. Times are ISO 8601.
 

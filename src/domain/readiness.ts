@@ -1,5 +1,5 @@
 import { AppError } from '../error.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { Deps } from './deps.ts'
 
 /** Answers why this process is not ready for work; undefined when it is. */

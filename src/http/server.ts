@@ -1,25 +1,25 @@
 import type { Clock } from '../clock.ts'
-import { createApiKeyCheck } from '../domain/apiKeyCheck.ts'
+import { createApiKeyCheck } from '../domain/apiKeys/apiKeyCheck.ts'
 import type { Deps } from '../domain/deps.ts'
-import { createKeyRing, type KeyRing } from '../domain/keyRing.ts'
+import { createKeyRing, type KeyRing } from '../domain/keys/keyRing.ts'
 import { AppError } from '../error.ts'
-import { describeError } from '../log.ts'
-import { createAnswerHeaders } from './answerHeaders.ts'
-import { createAttempts } from './attempts.ts'
-import { isBeingRead } from './body.ts'
-import { createClientAddress, createIsHttps, createIsShared } from './clientAddress.ts'
-import { createCors } from './cors.ts'
-import { createDeadline } from './deadline.ts'
-import { createExchanges } from './exchange.ts'
-import { atRoute, findMetadataPlace } from './metadata.ts'
-import { methodsAt, refuseMethod } from './methods.ts'
-import { createObserver, inTrace, type Observation } from './observation.ts'
+import { describeError } from '../telemetry/log.ts'
+import { createAttempts } from './auth/deviceCookie.ts'
+import { createIsVerify, createVerify } from './auth/forwardAuth.ts'
+import { atRoute, findMetadataPlace } from './discovery/metadata.ts'
+import { createObserver, inTrace, type Observation } from './edge/accessLog.ts'
+import { methodsAt, refuseMethod } from './edge/allowedMethods.ts'
+import { createClientAddress, createIsHttps, createIsShared } from './edge/clientAddress.ts'
+import { createCors } from './edge/cors.ts'
+import { createDeadline } from './edge/deadline.ts'
+import { createExchanges } from './edge/requestContext.ts'
+import { hasDecodableQuery, hasPlainHost, pathOf } from './edge/requestTarget.ts'
+import { createAnswerHeaders } from './edge/responseHeaders.ts'
+import { isBeingRead } from './input/body.ts'
 import { type ProblemContext, problemResponse } from './problem.ts'
-import { createRefreshTokens } from './refreshTokens.ts'
-import { hasDecodableQuery, hasPlainHost, pathOf } from './requestTarget.ts'
 import { createIsOauth, createRoutes, type Routes } from './routes.ts'
-import { createTokens, type TokenSettings } from './tokens.ts'
-import { createIsVerify, createVerify } from './verify.ts'
+import { createTokens, type TokenSettings } from './tokens/accessTokens.ts'
+import { createRefreshTokens } from './tokens/refreshTokens.ts'
 
 export interface HttpSettings extends Omit<TokenSettings, 'keyRing'> {
   /** `/api`, or empty for the root. */
@@ -48,7 +48,7 @@ export interface Http {
   giveUp(): void
 }
 
-/** Half of what `http/listener` lets a connection be silent: who waits that long is answered. */
+/** Half of what `http/edge/listener` lets a connection be silent: who waits that long is answered. */
 const answerWithin = 15_000
 
 export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, observation: Observation = {}): Http {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { scopes } from '../../src/domain/apiKeys.ts'
+import { scopes } from '../../src/domain/apiKeys/apiKeys.ts'
 import { openTestApplication, type TestApplication } from '../application.ts'
 import { accessToken, me, type Server, serve } from '../binary/binary.ts'
 import { documentOf, findOperation, type OpenApiDocument } from '../document.ts'

@@ -2,11 +2,17 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readApp } from '../../src/app/metrics.ts'
 import { commands, run } from '../../src/cli/run.ts'
+import { type Setting, settings } from '../../src/config/settings.ts'
 import type { ErrorCode } from '../../src/error.ts'
 import { statusOf } from '../../src/http/problem.ts'
-import { apiKeyOutcomes, createMeters, databaseFailures, loginOutcomes, refreshOutcomes } from '../../src/meters.ts'
-import { observeProcess } from '../../src/processMetrics.ts'
-import { type Setting, settings } from '../../src/settings.ts'
+import { observeProcess } from '../../src/telemetry/processMetrics.ts'
+import {
+  apiKeyOutcomes,
+  createMeters,
+  databaseFailures,
+  loginOutcomes,
+  refreshOutcomes,
+} from '../../src/telemetry/productMetrics.ts'
 import type { TestApplication } from '../application.ts'
 import { documentOf, type OpenApiOperation } from '../document.ts'
 

@@ -127,7 +127,7 @@ describe.skipIf(!hasNginx)('what it prints', () => {
 
   test('has nothing in it that was not read: whatever passes is a word', async () => {
     const text = fc.string({ unit: fc.constantFrom(...'a0/.:=-_~[];{}$"\'\\ \n\t#,'), maxLength: 20 })
-    const { readSite } = await import('../../src/cli/nginxSite.ts')
+    const { readSite } = await import('../../src/cli/nginx/site.ts')
     const settings = { basePath: '/api', port: 8000 }
     const word = /^[A-Za-z0-9._~:/[\]-]*$/
     fc.assert(

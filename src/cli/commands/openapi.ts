@@ -1,0 +1,15 @@
+import { readOpenApiDocument } from '../../app/app.ts'
+import { createLog } from '../../telemetry/log.ts'
+import type { Command, ExitCode } from '../command.ts'
+
+export const openapi: Command = {
+  name: 'openapi',
+  summary: 'print the OpenAPI document of this version',
+  words: [],
+  flags: {},
+  run: async ({ config, stdout, stderr }): Promise<ExitCode> => {
+    const log = createLog({ level: 'warn', format: config.logFormat, now: Date.now, write: stderr })
+    stdout(`${await readOpenApiDocument(config, { log, clock: Date.now })}\n`)
+    return 0
+  },
+}

@@ -1,0 +1,179 @@
+import {
+  type ApiKeyDraft,
+  type ApiKeyList,
+  createApiKey,
+  listApiKeys,
+  revokeApiKey,
+  revokeApiKeysOf,
+} from '../../domain/apiKeys/apiKeys.ts'
+import type { Deps } from '../../domain/deps.ts'
+import { listKeys } from '../../domain/keys/keyList.ts'
+import { type AddedKey, resetKeys, rotateKey } from '../../domain/keys/signingKeys.ts'
+import {
+  type PresentedApiKey,
+  type PresentedBlock,
+  type PresentedSession,
+  type PresentedUser,
+  presentApiKey,
+  presentBlock,
+  presentSession,
+  presentUser,
+} from '../../domain/presentation.ts'
+import { listSessions, revokeSession } from '../../domain/sessions/sessions.ts'
+import {
+  type BlockList,
+  liftBlock,
+  liftBlocksOfNetwork,
+  liftBlocksOfUser,
+  listBlocks,
+} from '../../domain/signIn/lockouts.ts'
+import {
+  type Actor,
+  changeUser,
+  createUser,
+  deleteUser,
+  endSessionsOf,
+  listUsers,
+  resetPassword,
+  type UserDraft,
+  type WithPassword,
+} from '../../domain/users/users.ts'
+import { AppError } from '../../error.ts'
+
+export interface UserSettings {
+  readonly username: string
+  readonly full_name?: string
+  readonly roles?: readonly string[]
+  readonly is_active?: boolean
+}
+
+/** Who administers by command line, for the trail. */
+export const actor = 'command line'
+const administrator: Actor = { name: actor, sparesAdministrators: false }
+const pageSize = 500
+
+/**
+ * What the command line does to accounts and keys, by the same domain functions as HTTP. Carried out in the process of the command,
+ * or, while a server holds the embedded database, by that server (`control.ts`): inputs and answers are JSON.
+ */
+export const operations = {
+  migrationStatus: (deps: Deps, _input: object) => deps.database.migrationStatus(),
+
+  migrate: async (deps: Deps, _input: object): Promise<number> => (await deps.database.migrate()).applied,
+
+  /** Asked of a server: it has prepared its database when it started. */
+  seed: async (_deps: Deps, _input: object): Promise<boolean> => false,
+
+  addUser: async (deps: Deps, draft: UserDraft): Promise<PresentedUser> =>
+    presentMade(await createUser(deps, administrator, draft)),
+
+  listUsers: async (deps: Deps, { search }: { search?: string }): Promise<readonly PresentedUser[]> => {
+    const all: PresentedUser[] = []
+    for (let after: string | undefined, isFirst = true; isFirst || after !== undefined; isFirst = false) {
+      const { users, next } = await listUsers(deps, { limit: pageSize, after, search })
+      all.push(...users.map((user) => presentUser(user)))
+      after = next
+    }
+    return all
+  },
+
+  showUser: async (deps: Deps, { username }: { username: string }): Promise<PresentedUser> =>
+    presentUser(await requireByName(deps, username)),
+
+  changeUser: async (deps: Deps, { username, ...change }: UserSettings): Promise<PresentedUser> => {
+    const { id } = await requireByName(deps, username)
+    return presentUser(await changeUser(deps, administrator, id, change))
+  },
+
+  setPassword: async (
+    deps: Deps,
+    { username, password }: { username: string; password?: string },
+  ): Promise<PresentedUser> => {
+    const { id } = await requireByName(deps, username)
+    const reset = password === undefined ? {} : { password, must_change_password: false }
+    return presentMade(await resetPassword(deps, administrator, id, reset))
+  },
+
+  removeUser: async (deps: Deps, { username }: { username: string }): Promise<null> => {
+    await deleteUser(deps, administrator, (await requireByName(deps, username)).id)
+    return null
+  },
+
+  listSessions: async (deps: Deps, { username }: { username: string }): Promise<readonly PresentedSession[]> => {
+    const sessions = await listSessions(deps, (await requireByName(deps, username)).id)
+    return sessions.map(presentSession)
+  },
+
+  revokeSessions: async (deps: Deps, { username }: { username: string }): Promise<number> =>
+    endSessionsOf(deps, administrator, (await requireByName(deps, username)).id),
+
+  listKeys,
+
+  rotateKey: (deps: Deps, _input: object): Promise<AddedKey> => rotateKey(deps, actor),
+
+  resetKeys: (deps: Deps, _input: object): Promise<number> => resetKeys(deps, actor),
+
+  revokeSession: async (deps: Deps, { id }: { id: string }): Promise<null> => {
+    if (!(await revokeSession(deps, id))) throw new AppError('not_found', 'There is no such living session.')
+    return null
+  },
+
+  createApiKey: async (deps: Deps, draft: ApiKeyDraft): Promise<PresentedApiKey> => {
+    const { apiKey, text } = await createApiKey(deps, actor, draft)
+    return presentApiKey(apiKey, text)
+  },
+
+  listApiKeys: async (deps: Deps, { all }: { all: boolean }): Promise<readonly PresentedApiKey[]> => {
+    const listed: PresentedApiKey[] = []
+    let after: ApiKeyList['next']
+    do {
+      const page = await listApiKeys(deps, { limit: pageSize, after, all })
+      listed.push(...page.apiKeys.map((apiKey) => presentApiKey(apiKey)))
+      after = page.next
+    } while (after)
+    return listed
+  },
+
+  revokeApiKey: async (deps: Deps, { id }: { id: string }): Promise<number> => {
+    await revokeApiKey(deps, actor, id)
+    return 1
+  },
+
+  revokeApiKeys: (deps: Deps, { name }: { name: string }): Promise<number> => revokeApiKeysOf(deps, actor, name),
+
+  listBlocks: async (deps: Deps, _input: object): Promise<readonly PresentedBlock[]> => {
+    const all: PresentedBlock[] = []
+    let after: BlockList['next']
+    do {
+      const page = await listBlocks(deps, { limit: pageSize, after })
+      all.push(...page.blocks.map(presentBlock))
+      after = page.next
+    } while (after)
+    return all
+  },
+
+  liftBlock: async (deps: Deps, { id }: { id: string }): Promise<number> => {
+    await liftBlock(deps, actor, id)
+    return 1
+  },
+
+  /** What is no user is a network, as the list shows it. */
+  liftBlocks: async (deps: Deps, { target }: { target: string }): Promise<number> => {
+    const user = await deps.database.users.findUserByUsername(target)
+    return user ? liftBlocksOfUser(deps, actor, user.id) : liftBlocksOfNetwork(deps, actor, target)
+  },
+} as const
+
+export type OperationName = keyof typeof operations
+export type OperationInput<Name extends OperationName> = Parameters<(typeof operations)[Name]>[1]
+export type OperationOutput<Name extends OperationName> = Awaited<ReturnType<(typeof operations)[Name]>>
+
+async function requireByName({ database }: Deps, username: string): Promise<WithPassword['user']> {
+  const user = await database.users.findUserByUsername(username)
+  if (!user) throw new AppError('not_found', `There is no user ${JSON.stringify(username)}.`)
+  return user
+}
+
+function presentMade({ user, oneTimePassword }: WithPassword): PresentedUser {
+  return presentUser(user, oneTimePassword)
+}

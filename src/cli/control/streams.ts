@@ -1,0 +1,159 @@
+import type { Deps } from '../../domain/deps.ts'
+import type { BadRecord, ImportReport } from '../../domain/import/importUsers.ts'
+import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
+import { AppError } from '../../error.ts'
+import { type ImportRequest, importBy } from './importRequest.ts'
+import { actor } from './operations.ts'
+import { type Refusal, refusalOf, socketPath } from './socket.ts'
+
+/** What comes back while it is being done: an object a line, the last of which is an end. What lacks its end was cut off. */
+type Event =
+  | { readonly bad: BadRecord }
+  | { readonly users: readonly ExportedUser[] }
+  | { readonly refusal: Refusal }
+  | { readonly report: ImportReport }
+  | { readonly exported: number }
+
+type Send = (event: Event) => Promise<void>
+
+/** The import's options travel in a header, the file in the body. */
+const requestHeader = 'audittrail-request'
+
+/**
+ * The operations that take or give more than fits in memory. Where the command goes away, so does the work: an import that
+ * has not heard the end of its file lets nobody in.
+ */
+export const streamedOperations: Readonly<Record<string, (deps: Deps, request: Request) => Response>> = {
+  importUsers: (deps, request) =>
+    streamed(deps, 'importUsers', async (send) => {
+      const asked: ImportRequest = JSON.parse(
+        Buffer.from(request.headers.get(requestHeader) ?? '', 'base64').toString(),
+      )
+      const file = request.body ?? new Blob([]).stream()
+      await send({ report: await importBy(deps, asked, file, (bad) => send({ bad })) })
+    }),
+
+  exportUsers: (deps) =>
+    streamed(deps, 'exportUsers', async (send) => {
+      await send({ exported: await exportUsers(deps, actor, (users) => send({ users })) })
+    }),
+}
+
+function streamed(deps: Deps, name: string, work: (send: Send) => Promise<void>): Response {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+  const writer = writable.getWriter()
+  const send: Send = (event) => writer.write(Buffer.from(`${JSON.stringify(event)}\n`))
+  const carryOut = async () => {
+    try {
+      await work(send)
+    } catch (error) {
+      await send({ refusal: refusalOf(deps, name, error) })
+    }
+    await writer.close()
+  }
+  // Whoever asked may be gone: then there is nobody to tell.
+  void carryOut().catch(() => {})
+  return new Response(readable)
+}
+
+/** Has the server that holds DATA_DIR import a file. */
+export async function askServerToImport(
+  dataDirectory: string,
+  asked: ImportRequest,
+  source: AsyncIterable<Uint8Array>,
+  report: (bad: BadRecord) => void,
+): Promise<ImportReport> {
+  const header = Buffer.from(JSON.stringify(asked)).toString('base64')
+  const aborting = new AbortController()
+  let failure: unknown
+  const body = bodyOf(source, (error) => {
+    failure = error
+    aborting.abort()
+  })
+  try {
+    for await (const event of ask(dataDirectory, 'importUsers', aborting.signal, { [requestHeader]: header }, body)) {
+      if ('bad' in event) report(event.bad)
+      else if ('report' in event) return event.report
+    }
+  } catch (error) {
+    throw failure ?? doubtful(error)
+  }
+  throw failure ?? doubtful(cutOff())
+}
+
+/** Has the server that holds DATA_DIR export its users. Answers how many. */
+export async function askServerToExport(
+  dataDirectory: string,
+  take: (users: readonly ExportedUser[]) => Promise<void>,
+): Promise<number> {
+  for await (const event of ask(dataDirectory, 'exportUsers', new AbortController().signal)) {
+    if ('users' in event) await take(event.users)
+    else if ('exported' in event) return event.exported
+  }
+  throw cutOff()
+}
+
+/** The events of an answer. Throws what the server refused with. */
+async function* ask(
+  dataDirectory: string,
+  name: string,
+  signal: AbortSignal,
+  headers: Record<string, string> = {},
+  body?: ReadableStream<Uint8Array>,
+): AsyncGenerator<Event> {
+  const response = await fetch(`http://localhost/${name}`, {
+    unix: socketPath(dataDirectory) ?? '',
+    method: 'POST',
+    headers,
+    signal,
+    ...(body ? { body } : {}),
+  }).catch(() => undefined)
+  let rest = ''
+  const decoder = new TextDecoder()
+  try {
+    for await (const chunk of response?.body ?? []) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        const event = JSON.parse(line) as Event
+        if ('refusal' in event) throw new AppError(event.refusal.code, event.refusal.message)
+        yield event
+      }
+    }
+  } catch (error) {
+    throw error instanceof AppError ? error : cutOff()
+  }
+  // What an older server says of an operation that it does not have is one object without a line break.
+  if (rest !== '') {
+    const { refusal } = JSON.parse(rest) as { refusal: Refusal }
+    throw new AppError(refusal.code, refusal.message)
+  }
+}
+
+/** A source that fails must not look like one that ends. */
+function bodyOf(source: AsyncIterable<Uint8Array>, onFailure: (error: unknown) => void): ReadableStream<Uint8Array> {
+  const iterator = source[Symbol.asyncIterator]()
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { value, done } = await iterator.next()
+        if (done) controller.close()
+        else controller.enqueue(value)
+      } catch (error) {
+        onFailure(error)
+        controller.error(error)
+      }
+    },
+  })
+}
+
+/** A server that ends may have let the users in and not have come to say so. */
+function doubtful(error: unknown): unknown {
+  if (!(error instanceof AppError && error.code === 'unavailable')) return error
+  const hint = 'Either all users are there or none: see "audittrail user list" before you try again.'
+  return new AppError('unavailable', `${error.message} ${hint}`, { cause: error })
+}
+
+function cutOff(): AppError {
+  return new AppError('unavailable', 'The server that holds the database went away before it was done.')
+}

@@ -1,0 +1,18 @@
+import { printable } from '../../telemetry/log.ts'
+
+/** Rows under their headings, in columns as wide as what is in them. */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  )
+  const line = (row: readonly string[]) =>
+    `${row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()}\n`
+  return [headings, ...rows].map((row) => line(row.map((cell) => printable(cell.replace(/\p{Cc}/gu, ' '))))).join('')
+}
+
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`
+}

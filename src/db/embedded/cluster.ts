@@ -1,0 +1,104 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statfsSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import clusterFile from '../../../dist/embedded/cluster.tar.zst' with { type: 'file' }
+import { makeDirectory, syncDirectory, syncTree } from './durableDirectory.ts'
+
+const majorVersion = '18'
+/** DB_SHUTDOWNED, the state of a cluster that was closed with a checkpoint. */
+const shutDown = 1
+
+export interface Prepared {
+  /** One line for the operator, where the directory is not for this program. */
+  readonly refusal?: string
+  /** Whether all that lies there has just been synced. */
+  readonly isSynced: boolean
+}
+
+/**
+ * Makes sure that `directory` holds a cluster: makes an empty one where there is nothing, and refuses what it does not
+ * know. Nothing of the user's is ever removed, and a crash or a power cut leaves either no directory or a whole one. What a
+ * crash has left unsynced is synced. The caller holds the lock that keeps other processes out, so a half-made neighbour is
+ * always a leftover.
+ */
+export async function prepareDirectory(directory: string): Promise<Prepared> {
+  const target = existsSync(directory) ? realpathSync(directory) : resolve(directory)
+  try {
+    removeLeftovers(target)
+    const entries = list(target)
+    if (entries === undefined || entries.length === 0) {
+      await makeCluster(target)
+      return { isSynced: true }
+    }
+    const refusal = refusalOf(target, entries)
+    if (refusal !== undefined) return { refusal, isSynced: false }
+    // The engine takes a whole one for its own, but an empty one, which a full disk or a crash leaves, for damage.
+    rmSync(join(target, 'postmaster.pid'), { force: true })
+    const isSynced = !wasShutDown(target)
+    if (isSynced) await syncTree(target)
+    return { isSynced }
+  } catch (error) {
+    const refusal = `cannot use ${target} for the database (${errorCode(error)}): check that it can be written and that the disk has room`
+    return { refusal, isSynced: false }
+  }
+}
+
+function refusalOf(target: string, entries: readonly string[]): string | undefined {
+  if (!entries.includes('PG_VERSION') || !entries.includes('global')) {
+    return `${target} is not empty and not a database: name another directory, or move its files away`
+  }
+  const major = readFileSync(join(target, 'PG_VERSION'), 'utf8').trim()
+  if (major === majorVersion) return undefined
+  const found = /^\d{1,3}$/.test(major) ? `PostgreSQL ${major}` : 'an unknown PostgreSQL'
+  return `${target} was written by ${found}, this program reads ${majorVersion}: use the program that wrote it`
+}
+
+/** What pg_control says; where it says nothing, the engine will say more. */
+function wasShutDown(target: string): boolean {
+  const control = join(target, 'global/pg_control')
+  const bytes = existsSync(control) ? readFileSync(control) : Buffer.alloc(0)
+  return bytes.length < 20 || bytes.readUInt32LE(16) === shutDown
+}
+
+function list(directory: string): string[] | undefined {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+const newPrefix = (target: string): string => `${basename(target)}.new-`
+
+function removeLeftovers(target: string): void {
+  for (const name of list(dirname(target)) ?? []) {
+    if (name.startsWith(newPrefix(target))) rmSync(join(dirname(target), name), { recursive: true, force: true })
+  }
+}
+
+async function makeCluster(target: string): Promise<void> {
+  makeDirectory(dirname(target))
+  const half = join(dirname(target), newPrefix(target) + crypto.randomUUID())
+  mkdirSync(half, { mode: 0o700 })
+  try {
+    const archive = Bun.zstdDecompressSync(await Bun.file(clusterFile).bytes())
+    requireRoom(half, archive.length)
+    await new Bun.Archive(archive).extract(half)
+    await syncTree(half)
+    renameSync(half, target)
+    syncDirectory(dirname(target))
+  } catch (error) {
+    rmSync(half, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** The archive's own error tells no reason. */
+function requireRoom(directory: string, bytes: number): void {
+  const { bavail, bsize, blocks } = statfsSync(directory)
+  if (blocks > 0 && bavail * bsize < bytes) throw Object.assign(new Error('no room'), { code: 'ENOSPC' })
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'it cannot be written'
+}

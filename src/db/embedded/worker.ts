@@ -1,0 +1,166 @@
+// The thread in which the embedded PostgreSQL lives: unpacking, compiling and every query happen here, so that none of
+// it stops the server, and so that an engine which never answers can be ended from outside.
+import { PGlite } from '@electric-sql/pglite'
+import dataFile from '../../../dist/embedded/pglite.data.zst' with { type: 'file' }
+import wasmFile from '../../../dist/embedded/pglite.wasm.zst' with { type: 'file' }
+import { prepareDirectory } from './cluster.ts'
+import { type DiskState, diskField, hostFiles } from './syncedFiles.ts'
+import { type FrontendStream, frontendStream, simpleQuery, sync } from './wire.ts'
+
+/** Bytes are from the current session; `end` ends it. Every message is answered once, in order. */
+export type ToWorker = { open: string; disk: DiskState } | Uint8Array<ArrayBuffer> | 'end' | 'close'
+/**
+ * `part`: more is to come of the answer to the oldest request. A bare array is its last part. `failed` comes at any moment,
+ * also while the engine does not answer, and is the last that counts.
+ */
+export type FromWorker = 'opened' | 'ended' | 'closed' | { failed: string } | { part: Uint8Array } | Uint8Array
+
+declare const self: Worker
+
+const partBytes = 64 * 1024
+const housekeepingMilliseconds = 20_000
+const housekeepingRequests = 50_000
+const vacuumEvery = 30
+// The engine's default of 160 MB is for analytics; max_connections sizes tables for backends that cannot exist here.
+const engineSettings = [
+  'shared_buffers=16MB',
+  'max_connections=4',
+  'jit=off',
+  'min_wal_size=2MB',
+  // Of its ways to have a commit on the disk, the one that reaches the host: fdatasync does nothing in WebAssembly.
+  'wal_sync_method=fsync',
+  'log_min_error_statement=panic',
+]
+
+/** PGlite's own, without the one that turns syncing off. */
+const startParameters = PGlite.defaultStartParams.filter((parameter) => parameter !== '-F')
+
+let engine: PGlite
+let disk: DiskState
+let stream: FrontendStream = frontendStream()
+/** Between a ReadyForQuery outside a transaction and the next request: only then may this thread speak for itself. */
+let idle = true
+let usedSince = 0
+/** How many sessions were ended. */
+let ends = 0
+let rounds = 0
+/** Why the engine gave up. It goes on taking requests after that, so it must be asked nothing more. */
+let gaveUp: string | undefined
+
+self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
+  if (data instanceof Uint8Array) return serve(data)
+  if (data === 'end') {
+    endSession()
+    ends++
+    return post('ended')
+  }
+  if (data === 'close') {
+    endSession()
+    idle = false
+    await engine.close()
+    return post('closed')
+  }
+  disk = data.disk
+  post(await open(data.open))
+}
+
+function post(message: FromWorker, transfer: ArrayBufferLike[] = []): void {
+  self.postMessage(message, transfer as ArrayBuffer[])
+}
+
+async function open(directory: string): Promise<FromWorker> {
+  const engineModule = unpack(wasmFile).then((bytes) => WebAssembly.compile(bytes))
+  const { refusal, isSynced } = await prepareDirectory(directory)
+  if (refusal !== undefined) return { failed: refusal }
+  let isOpening = true
+  try {
+    engine = await PGlite.create({
+      pgliteWasmModule: await engineModule,
+      fsBundle: new Blob([await unpack(dataFile)]),
+      fs: hostFiles(directory, {
+        disk,
+        isUntouched: () => isSynced && isOpening,
+        onRefusal: (reason) =>
+          post({ failed: `the database in ${directory} ${isOpening ? 'does not open' : 'stopped'} because ${reason}` }),
+      }),
+      onStderr: listen,
+      startParams: [...startParameters, ...engineSettings.flatMap((setting) => ['-c', setting])],
+    })
+  } catch {
+    return {
+      failed: `the database in ${directory} does not open, it may be damaged: restore a backup, or move the directory away to begin anew`,
+    }
+  }
+  isOpening = false
+  setInterval(keepHouse, housekeepingMilliseconds)
+  return 'opened'
+}
+
+/** The engine's log, of which only its end matters here. Nothing of it is printed. */
+function listen(line: string): boolean {
+  const fatal = /(?:PANIC|FATAL): +(.*)/.exec(line)?.[1] ?? (line.startsWith('Aborted(') ? 'aborted' : undefined)
+  if (fatal !== undefined) gaveUp ??= fatal
+  return false
+}
+
+async function unpack(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  return Bun.zstdDecompressSync(await Bun.file(path).bytes()) as Uint8Array<ArrayBuffer>
+}
+
+function serve(bytes: Uint8Array): void {
+  usedSince++
+  let parts: Uint8Array[] = []
+  let size = 0
+  let ready = false
+  const answer = (bytes: Uint8Array): void => {
+    // The engine's memory is reused as soon as this returns.
+    parts.push(bytes.slice())
+    size += bytes.length
+    ready = bytes.at(-6) === 0x5a && bytes.at(-1) === 0x49
+    if (size < partBytes) return
+    const part = join(parts)
+    post({ part }, [part.buffer])
+    parts = []
+    size = 0
+  }
+  if (ends < Atomics.load(disk, diskField.abandoned)) {
+    post(new Uint8Array())
+    return
+  }
+  const { whole, options } = stream.take(bytes)
+  if (whole.length > 0) run(whole, answer)
+  for (const query of options) run(query)
+  idle = stream.empty() && ready
+  if (gaveUp !== undefined) return
+  const rest = join(parts)
+  post(rest, [rest.buffer])
+  if (usedSince >= housekeepingRequests) keepHouse()
+}
+
+function run(bytes: Uint8Array, answer: (bytes: Uint8Array) => void = () => {}): void {
+  // Synchronous up to the end of the answer. A rejection is a fault of the engine, not of the query: let it end the thread.
+  if (gaveUp !== undefined) return
+  void engine.execProtocolRawStream(bytes, { syncToFs: false, onRawData: answer })
+  if (gaveUp !== undefined) post({ failed: `the embedded database stopped: ${gaveUp}` })
+}
+
+/** The next session finds no transaction, prepared statement, setting or lock of this one. */
+function endSession(): void {
+  stream = frontendStream()
+  run(sync) // ends the skipping after an error in a batch
+  if (engine.isInTransaction()) run(simpleQuery('ROLLBACK'))
+  run(simpleQuery('DISCARD ALL'))
+  idle = true
+}
+
+/** There is no checkpointer and no autovacuum in a single-process PostgreSQL: without this, WAL and tables only grow. */
+function keepHouse(): void {
+  if (!idle || usedSince === 0) return
+  usedSince = 0
+  if (++rounds % vacuumEvery === 0) run(simpleQuery('VACUUM (ANALYZE)'))
+  run(simpleQuery('CHECKPOINT'))
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBufferLike> {
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : new Uint8Array(Buffer.concat(parts))
+}

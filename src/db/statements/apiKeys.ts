@@ -1,0 +1,165 @@
+import { and, desc, eq, gte, inArray, isNull, lte, or, sql } from 'drizzle-orm'
+import { guarded } from '../failure.ts'
+import type { Orm } from '../pool/connection.ts'
+import { apiKeys, services } from '../schema.ts'
+
+export type ApiKeyStatements = ReturnType<typeof apiKeyStatements>
+
+export interface StoredApiKey {
+  readonly id: string
+  readonly service_id: string
+  /** The service's name. */
+  readonly name: string
+  readonly scopes: readonly string[]
+  readonly roles: readonly string[]
+  readonly created_by: string
+  readonly created_at: Date
+  /** Null: never. */
+  readonly expires_at: Date | null
+  readonly last_used_at: Date | null
+  /** Null: it is not. */
+  readonly revoked_at: Date | null
+  readonly revoked_by: string | null
+}
+
+export interface NewApiKey {
+  readonly name: string
+  readonly digest: string
+  readonly scopes: readonly string[]
+  readonly roles: readonly string[]
+  readonly createdBy: string
+  readonly now: Date
+  readonly expiresAt: Date | null
+}
+
+export interface ApiKeyPage {
+  /** Where the page before ended. */
+  readonly after: { readonly createdAt: Date; readonly id: string } | undefined
+  readonly limit: number
+  /** Revoked ones too. */
+  readonly all: boolean
+}
+
+export interface Revocation {
+  readonly now: Date
+  readonly by: string
+}
+
+const columns = {
+  id: apiKeys.id,
+  service_id: apiKeys.service_id,
+  name: services.name,
+  scopes: apiKeys.scopes,
+  roles: apiKeys.roles,
+  created_by: apiKeys.created_by,
+  created_at: apiKeys.created_at,
+  expires_at: apiKeys.expires_at,
+  last_used_at: apiKeys.last_used_at,
+  revoked_at: apiKeys.revoked_at,
+  revoked_by: apiKeys.revoked_by,
+}
+
+export function apiKeyStatements(orm: Orm) {
+  const byDigest = orm
+    .select(columns)
+    .from(apiKeys)
+    .innerJoin(services, eq(services.id, apiKeys.service_id))
+    .where(eq(apiKeys.digest, sql.placeholder('digest')))
+    .prepare('find_api_key')
+
+  return {
+    /** The key of that digest, expired, revoked or not. One look at an index: the question of every request that shows a key. */
+    findApiKey: (digest: string): Promise<StoredApiKey | undefined> =>
+      guarded(async () => (await byDigest.execute({ digest }))[0]),
+
+    /** Adds a key, and its service where there is none of that name (compared without case). */
+    insertApiKey: (key: NewApiKey): Promise<StoredApiKey> =>
+      guarded(() =>
+        orm.transaction(async (transaction) => {
+          const [service] = await transaction.execute<{ id: string; name: string }>(sql`
+            INSERT INTO ${services} AS known (name, created_at) VALUES (${key.name}, ${key.now.toISOString()}::timestamptz)
+            ON CONFLICT (lower(name COLLATE "C")) DO UPDATE SET name = known.name
+            RETURNING id, name`)
+          const { id: service_id, name } = service as { id: string; name: string }
+          const [row] = await transaction
+            .insert(apiKeys)
+            .values({
+              service_id,
+              digest: key.digest,
+              scopes: [...key.scopes],
+              roles: [...key.roles],
+              created_by: key.createdBy,
+              created_at: key.now,
+              expires_at: key.expiresAt,
+            })
+            .returning()
+          return { ...(row as typeof apiKeys.$inferSelect), name }
+        }),
+      ),
+
+    /** One page, the latest first. */
+    listApiKeys: ({ after, limit, all }: ApiKeyPage): Promise<StoredApiKey[]> =>
+      guarded(() =>
+        orm
+          .select(columns)
+          .from(apiKeys)
+          .innerJoin(services, eq(services.id, apiKeys.service_id))
+          .where(
+            and(
+              all ? undefined : isNull(apiKeys.revoked_at),
+              after &&
+                sql`(${apiKeys.created_at}, ${apiKeys.id}) < (${after.createdAt.toISOString()}::timestamptz, ${after.id}::uuid)`,
+            ),
+          )
+          .orderBy(desc(apiKeys.created_at), desc(apiKeys.id))
+          .limit(limit),
+      ),
+
+    /** Revokes a key; answers it, undefined where there is none that could be revoked. */
+    revokeApiKey: (
+      key: { readonly id: string } | { readonly digest: string },
+      { now, by }: Revocation,
+    ): Promise<StoredApiKey | undefined> =>
+      guarded(async () => {
+        const which = 'id' in key ? eq(apiKeys.id, key.id) : eq(apiKeys.digest, key.digest)
+        // In the same statement: a key that is gone, and nobody knows whose it was, is not in the trail.
+        const name = sql<string>`(SELECT name FROM ${services} WHERE id = ${apiKeys.service_id})`
+        const [row] = await orm
+          .update(apiKeys)
+          .set({ revoked_at: now, revoked_by: by })
+          .where(and(which, isNull(apiKeys.revoked_at)))
+          .returning({ ...columns, name })
+        return row
+      }),
+
+    /** Revokes all keys of a service by its name; answers them, undefined where no service was ever called so. */
+    revokeApiKeysOf: (name: string, { now, by }: Revocation): Promise<StoredApiKey[] | undefined> =>
+      guarded(async () => {
+        const isCalled = sql`lower(${services.name} COLLATE "C") = lower(${name} COLLATE "C")`
+        const [service] = await orm.select().from(services).where(isCalled)
+        if (!service) return undefined
+        const rows = await orm
+          .update(apiKeys)
+          .set({ revoked_at: now, revoked_by: by })
+          .where(and(eq(apiKeys.service_id, service.id), isNull(apiKeys.revoked_at)))
+          .returning()
+        return rows.map((row) => ({ ...row, name: service.name }))
+      }),
+
+    /**
+     * Notes that keys are used where the latest note is none, or up to `early` or from `late` on: of many replicas at once one
+     * writes. What another one has locked, it is noting or revoking.
+     */
+    updateLastUse: (ids: readonly string[], now: Date, { early, late }: { early: Date; late: Date }): Promise<void> =>
+      guarded(async () => {
+        const latest = apiKeys.last_used_at
+        const isStale = or(isNull(latest), lte(latest, early), gte(latest, late))
+        const stale = orm
+          .select({ id: apiKeys.id })
+          .from(apiKeys)
+          .where(and(inArray(apiKeys.id, [...ids]), isStale))
+          .for('no key update', { skipLocked: true })
+        await orm.update(apiKeys).set({ last_used_at: now }).where(inArray(apiKeys.id, stale))
+      }),
+  }
+}

@@ -1,0 +1,245 @@
+import { and, desc, eq, gt, gte, or, sql } from 'drizzle-orm'
+import { guarded } from '../failure.ts'
+import type { Connection } from '../pool/connection.ts'
+import { ended, sessions, users } from '../schema.ts'
+
+export type SessionStatements = ReturnType<typeof sessionStatements>
+
+/** What a request needs to know of the user whose session it comes from. */
+export interface SessionUser {
+  readonly id: string
+  readonly username: string
+  readonly full_name: string
+  readonly is_active: boolean
+  readonly roles: readonly string[]
+  readonly must_change_password: boolean
+}
+
+export interface NewSession {
+  readonly id: string
+  readonly userId: string
+  /** The hash that the password was verified against: when it is no longer the user's, nothing begins. */
+  readonly verifiedHash: string
+  readonly now: Date
+  readonly expiresAt: Date
+  /** 0 for a session with a refresh token, null for one without. */
+  readonly refreshGeneration: 0 | null
+  readonly address: string | undefined
+  readonly userAgent: string | undefined
+}
+
+export interface ListedSession {
+  readonly id: string
+  readonly created_at: Date
+  readonly last_used_at: Date
+  readonly expires_at: Date
+  readonly address: string | null
+  readonly user_agent: string | null
+}
+
+export interface Rotation {
+  readonly id: string
+  /** Of the token that was shown. */
+  readonly generation: number
+  readonly now: Date
+  /** A parent shown before this moment is a replay. */
+  readonly retryableSince: Date
+  /** The latest creation of a session that has not reached its absolute end. */
+  readonly createdAfter: Date
+  /** Milliseconds that it may lie idle, and live at all. */
+  readonly idle: number
+  readonly lifetime: number
+}
+
+/** A refresh token that is asked about, not used. */
+export type Showing = Pick<Rotation, 'id' | 'generation' | 'now' | 'retryableSince' | 'createdAfter'>
+
+export interface RefreshableSession {
+  readonly user: SessionUser
+  readonly createdAt: Date
+  readonly expiresAt: Date
+}
+
+export interface RotatedSession {
+  readonly user: SessionUser
+  readonly generation: number
+  readonly expiresAt: Date
+  /** A token older than the parent was shown: the session has just been ended. */
+  readonly isReplayed: boolean
+}
+
+const userColumns = {
+  id: users.id,
+  username: users.username,
+  full_name: users.full_name,
+  is_active: users.is_active,
+  roles: users.roles,
+  must_change_password: users.must_change_password,
+}
+
+export function sessionStatements({ orm, client }: Connection) {
+  const live = orm
+    .select(userColumns)
+    .from(sessions)
+    .innerJoin(users, eq(users.id, sessions.user_id))
+    .where(
+      and(
+        eq(sessions.id, sql.placeholder('id')),
+        eq(sessions.user_id, sql.placeholder('userId')),
+        gt(sessions.expires_at, sql.placeholder('now')),
+        eq(users.username, sql.placeholder('username')),
+        users.is_active,
+      ),
+    )
+    .prepare('find_live_session')
+
+  return {
+    /**
+     * Begins a session, unless the user was disabled, deleted or given another password since the hash was read; answers
+     * whether it did. The lock on the user's row makes a change that is under way come first, or see the new session.
+     */
+    insertSession: (session: NewSession): Promise<boolean> =>
+      guarded(async () => {
+        const now = session.now.toISOString()
+        // By the driver, which prepares it; Drizzle would have a raw statement planned anew at each login.
+        const rows = await client`
+          INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent)
+          SELECT ${session.id}::uuid, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
+                 ${session.refreshGeneration}::integer, ${session.address ?? null}::text, ${session.userAgent ?? null}::text
+          FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password = ${session.verifiedHash}
+          FOR SHARE
+          RETURNING id`
+        return rows.length === 1
+      }),
+
+    /** The active user of a session that lives at `now`; undefined when any of the four does not fit. */
+    findLiveSession: (key: {
+      id: string
+      userId: string
+      username: string
+      now: Date
+    }): Promise<SessionUser | undefined> =>
+      guarded(async () => (await live.execute({ ...key, now: key.now.toISOString() }))[0]),
+
+    /** A user's living sessions, the latest used first, 1,000 at most. */
+    listLiveSessions: (userId: string, now: Date): Promise<ListedSession[]> =>
+      guarded(() =>
+        orm
+          .select({
+            id: sessions.id,
+            created_at: sessions.created_at,
+            last_used_at: sessions.last_used_at,
+            expires_at: sessions.expires_at,
+            address: sessions.address,
+            user_agent: sessions.user_agent,
+          })
+          .from(sessions)
+          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now)))
+          .orderBy(desc(sessions.last_used_at), sessions.id)
+          .limit(1000),
+      ),
+
+    /**
+     * Rotates a refresh token. One statement decides: the row's lock puts parallel ones in order, and each sees what the
+     * one before it made. The current token moves on; its direct parent, shown soon enough, gets the same successor;
+     * anything older ends the session. Undefined where nothing lives.
+     */
+    rotate: (rotation: Rotation): Promise<RotatedSession | undefined> =>
+      guarded(async () => {
+        const [row] = await orm.execute<RotatedRow>(rotationStatement(rotation))
+        if (!row) return undefined
+        const { refresh_generation: generation, expires_at, is_replayed: isReplayed, ...user } = row
+        return { user, generation, expiresAt: new Date(expires_at), isReplayed }
+      }),
+
+    /** The session of a refresh token that `rotate` would take now; undefined for all else. Changes nothing. */
+    findRefreshableSession: (shown: Showing): Promise<RefreshableSession | undefined> =>
+      guarded(async () => {
+        const isCurrent = eq(sessions.refresh_generation, shown.generation)
+        const isRetried = and(
+          eq(sessions.refresh_generation, shown.generation + 1),
+          gte(sessions.rotated_at, shown.retryableSince),
+        )
+        const [row] = await orm
+          .select({ user: userColumns, createdAt: sessions.created_at, expiresAt: sessions.expires_at })
+          .from(sessions)
+          .innerJoin(users, eq(users.id, sessions.user_id))
+          .where(
+            and(
+              eq(sessions.id, shown.id),
+              gt(sessions.expires_at, shown.now),
+              gt(sessions.created_at, shown.createdAfter),
+              users.is_active,
+              or(isCurrent, isRetried),
+            ),
+          )
+        return row
+      }),
+
+    /** Ends one session of a user, or anybody's when no user is named; answers whether it lived. */
+    endSession: (id: string, now: Date, userId?: string): Promise<boolean> =>
+      guarded(async () => {
+        const own = userId === undefined ? undefined : eq(sessions.user_id, userId)
+        const rows = await orm
+          .update(sessions)
+          .set({ expires_at: ended })
+          .where(and(eq(sessions.id, id), gt(sessions.expires_at, now), own))
+          .returning({ id: sessions.id })
+        return rows.length === 1
+      }),
+
+    /** Ends all living sessions of a user; answers how many. None of an administrator's where they are spared. */
+    endSessionsOf: (userId: string, now: Date, sparesAdministrators = false): Promise<number> =>
+      guarded(async () => {
+        // The lock has a promotion that is under way come first.
+        const isNoAdministrator = sql`${sessions.user_id} IN (
+          SELECT id FROM ${users} WHERE id = ${userId}::uuid AND NOT 'admin' = ANY (roles) FOR SHARE)`
+        const spared = sparesAdministrators ? isNoAdministrator : undefined
+        const rows = await orm
+          .update(sessions)
+          .set({ expires_at: ended })
+          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), spared))
+          .returning({ id: sessions.id })
+        return rows.length
+      }),
+
+    /** Deletes at most `limit` sessions that no longer live, past those that another replica is deleting; answers how many. */
+    deleteDeadSessions: (now: Date, limit: number): Promise<number> =>
+      guarded(async () => {
+        const rows = await orm.execute(sql`
+          DELETE FROM ${sessions} WHERE id IN (
+            SELECT id FROM ${sessions} WHERE expires_at <= ${now.toISOString()}::timestamptz
+            ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+          RETURNING id`)
+        return rows.length
+      }),
+  }
+}
+
+interface RotatedRow extends SessionUser, Record<string, unknown> {
+  readonly refresh_generation: number
+  readonly expires_at: string
+  readonly is_replayed: boolean
+}
+
+function rotationStatement({ id, generation, now, retryableSince, createdAfter, idle, lifetime }: Rotation) {
+  const at = sql`${now.toISOString()}::timestamptz`
+  const isCurrent = sql`s.refresh_generation = ${generation}::integer`
+  const isRetried = sql`s.refresh_generation = ${generation + 1}::integer AND s.rotated_at >= ${retryableSince.toISOString()}::timestamptz`
+  const isReplayed = sql`s.refresh_generation > ${generation}::integer AND NOT (${isRetried})`
+  const milliseconds = (count: number) => sql`make_interval(secs => ${count / 1000}::double precision)`
+  return sql`
+    UPDATE ${sessions} s SET
+      refresh_generation = CASE WHEN ${isCurrent} THEN s.refresh_generation + 1 ELSE s.refresh_generation END,
+      rotated_at = CASE WHEN ${isCurrent} THEN ${at} ELSE s.rotated_at END,
+      last_used_at = CASE WHEN ${isCurrent} THEN ${at} ELSE s.last_used_at END,
+      expires_at = CASE
+        WHEN ${isCurrent} THEN least(${at} + ${milliseconds(idle)}, s.created_at + ${milliseconds(lifetime)})
+        WHEN ${isReplayed} THEN ${ended}
+        ELSE s.expires_at END
+    FROM ${users} u
+    WHERE s.id = ${id} AND u.id = s.user_id AND u.is_active AND s.expires_at > ${at}
+      AND s.created_at > ${createdAfter.toISOString()}::timestamptz AND s.refresh_generation >= ${generation}::integer
+    RETURNING s.refresh_generation, s.expires_at, s.expires_at = ${ended} AS is_replayed,
+      u.id, u.username, u.full_name, u.is_active, to_json(u.roles) AS roles, u.must_change_password`
+}

@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto'
+import type { TransactionSql } from 'postgres'
+import { databaseFailure } from '../failure.ts'
+import type { Client, DatabaseTarget } from '../pool/connection.ts'
+import { createStaging, type StagedUser, type Staging, stagingIn } from './importStaging.ts'
+
+/** A row of the export, times in microseconds as the database has them. */
+export interface ExportedUser extends Omit<StagedUser, 'place' | 'id' | 'created_at'> {
+  readonly id: string
+  readonly created_at: string
+}
+
+export type UserTransferStatements = ReturnType<typeof userTransferStatements>
+
+const pageSize = 1000
+
+/**
+ * Users by the thousand, in and out, in memory that does not grow with them. On a server all of it is one transaction on a
+ * connection of its own. The embedded database has one session for everybody, which is held only while users are let in.
+ */
+export function userTransferStatements(
+  kind: DatabaseTarget['kind'],
+  withOneSession: <T>(work: (client: Client) => Promise<T>) => Promise<T>,
+) {
+  return {
+    /** Runs work that stages users and, if it so decides, lets them in. When it throws, nothing has gone in. */
+    withStaging: <T>(work: (staging: Staging) => Promise<T>): Promise<T> =>
+      withOneSession(async (client) => {
+        const table = `audittrail_import_${randomBytes(8).toString('hex')}`
+        if (kind === 'server')
+          return unwrapped(
+            work,
+            (inner) =>
+              client.begin(async (transaction) => {
+                await liftLimits(transaction)
+                await createStaging(transaction, table, 'ON COMMIT DROP')
+                return inner(stagingIn(transaction, table, (insert) => insert(transaction)))
+              }) as Promise<T>,
+          )
+        try {
+          return await unwrapped(work, async (inner) => {
+            await createStaging(client, table, '')
+            return inner(stagingIn(client, table, (insert) => client.begin(insert) as Promise<number>))
+          })
+        } finally {
+          await client`DROP TABLE IF EXISTS pg_temp.${client(table)}`.catch(() => {})
+        }
+      }),
+
+    /** Every user in the order of the names, page by page, as all were at one moment. */
+    eachPage: (take: (users: readonly ExportedUser[]) => Promise<void>): Promise<void> =>
+      withOneSession((client) =>
+        unwrapped(take, async (inner) => {
+          const cursor = `audittrail_export_${randomBytes(8).toString('hex')}`
+          if (kind === 'server') {
+            await client.begin('isolation level repeatable read read only', async (transaction) => {
+              await liftLimits(transaction)
+              await declareCursor(transaction, cursor, '')
+              await fetchAll(transaction, cursor, inner)
+            })
+            return
+          }
+          await declareCursor(client, cursor, 'WITH HOLD')
+          await fetchAll(client, cursor, inner).finally(() => client`CLOSE ${client(cursor)}`.catch(() => {}))
+        }),
+      ),
+  }
+}
+
+/** What the work itself throws comes out as it is; what the database says, as an AppError. */
+async function unwrapped<Input, Output, T>(
+  work: (input: Input) => Promise<Output>,
+  run: (work: (input: Input) => Promise<Output>) => Promise<T>,
+): Promise<T> {
+  let own: { readonly error: unknown } | undefined
+  try {
+    return await run(async (input) => {
+      try {
+        return await work(input)
+      } catch (error) {
+        own ??= { error }
+        throw error
+      }
+    })
+  } catch (error) {
+    throw own ? own.error : databaseFailure(error)
+  }
+}
+
+/** A server's time limits are meant for requests. */
+async function liftLimits(transaction: TransactionSql): Promise<void> {
+  await transaction`
+    SELECT set_config(name, '0', true)
+    FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) AS name`
+}
+
+async function declareCursor(session: Client | TransactionSql, cursor: string, hold: '' | 'WITH HOLD'): Promise<void> {
+  await session.unsafe(`
+    DECLARE ${cursor} NO SCROLL CURSOR ${hold} FOR
+    SELECT id, username, full_name, hashed_password, is_active, to_json(roles)::text AS roles, must_change_password,
+           to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at
+    FROM users ORDER BY lower(username COLLATE "C")`)
+}
+
+async function fetchAll(
+  session: Client | TransactionSql,
+  cursor: string,
+  take: (users: readonly ExportedUser[]) => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    const rows = await session.unsafe(`FETCH ${pageSize} FROM ${cursor}`)
+    if (rows.length === 0) return
+    await take(rows.map((row) => ({ ...row, roles: JSON.parse(row.roles) }) as unknown as ExportedUser))
+  }
+}

@@ -1,0 +1,50 @@
+import { createHash, createHmac } from 'node:crypto'
+import { bcryptShare, type KnownHash, withoutSpareBits } from './encoding.ts'
+
+/** The exponents of bcrypt's rounds that are computed. */
+const rounds = { fewest: 4, most: 15 }
+
+/** bcrypt over a SHA-256 of the password, which so may be longer than bcrypt's 72 bytes; undefined for all else. */
+export function readBcryptSha256(hash: string): KnownHash | undefined {
+  const read = readDjango(hash) ?? readPasslib(hash) ?? readPasslibOne(hash)
+  const cost = Number(read?.bcrypt.slice(4, 6))
+  if (!read || cost < rounds.fewest || cost > rounds.most) return undefined
+  const bcrypt = withoutSpareBits(read.bcrypt)
+  return { verify: (password) => Bun.password.verify(read.prepared(password), bcrypt), share: bcryptShare(cost) }
+}
+
+interface BcryptSha256 {
+  readonly bcrypt: string
+  /** What bcrypt is given in place of the password. */
+  readonly prepared: (password: string) => string
+}
+
+/** `bcrypt_sha256$$2b$12$…`: over the hexadecimal digest. */
+function readDjango(hash: string): BcryptSha256 | undefined {
+  const [, bcrypt] = /^bcrypt_sha256\$(\$2[aby]\$\d\d\$[./A-Za-z0-9]{53})$/.exec(hash) ?? []
+  return bcrypt === undefined
+    ? undefined
+    : { bcrypt, prepared: (password) => createHash('sha256').update(password).digest('hex') }
+}
+
+/** passlib's second version, `$bcrypt-sha256$v=2,t=2b,r=12$SALT$DIGEST`: over the base64 of an HMAC whose key is the salt's text. */
+function readPasslib(hash: string): BcryptSha256 | undefined {
+  const [, type, rounds = '', salt = '', digest] =
+    /^\$bcrypt-sha256\$v=2,t=(2[by]),r=(\d{1,2})\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})$/.exec(hash) ?? []
+  if (digest === undefined) return undefined
+  return {
+    bcrypt: `$${type}$${rounds.padStart(2, '0')}$${salt}${digest}`,
+    prepared: (password) => createHmac('sha256', salt).update(password).digest('base64'),
+  }
+}
+
+/** passlib's first version (before 1.7.3), `$bcrypt-sha256$2b,12$SALT$DIGEST`: over the base64 of the digest. */
+function readPasslibOne(hash: string): BcryptSha256 | undefined {
+  const [, type, rounds = '', salt, digest] =
+    /^\$bcrypt-sha256\$(2[aby]),(\d{1,2})\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})$/.exec(hash) ?? []
+  if (digest === undefined) return undefined
+  return {
+    bcrypt: `$${type}$${rounds.padStart(2, '0')}$${salt}${digest}`,
+    prepared: (password) => createHash('sha256').update(password).digest('base64'),
+  }
+}

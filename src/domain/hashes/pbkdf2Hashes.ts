@@ -1,0 +1,89 @@
+import { pbkdf2, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { bytesOfBase64, bytesOfHex, type KnownHash, phcField } from './encoding.ts'
+
+type Digest = 'sha1' | 'sha256' | 'sha512'
+
+interface Pbkdf2 {
+  readonly digest: Digest
+  readonly iterations: number
+  readonly salt: Buffer
+  readonly key: Buffer
+}
+
+const digestBytes: Readonly<Record<Digest, number>> = { sha1: 20, sha256: 32, sha512: 64 }
+
+/** Rounds of HMAC over all blocks of the key: about a second. Django's default of 2026 is 1,200,000. */
+const dearest = 10_000_000
+
+/** The share (see `KnownHash`) of a million of them, as measured. */
+const shareOfMillion: Readonly<Record<Digest, number>> = { sha1: 1, sha256: 1.1, sha512: 3.5 }
+
+const derive = promisify(pbkdf2)
+
+/** A PBKDF2 hash (RFC 8018 §5.2) in one of the spellings below; undefined for all else. */
+export function readPbkdf2(hash: string): KnownHash | undefined {
+  const read = readDjango(hash) ?? readWerkzeug(hash) ?? readPasslib(hash) ?? readPhc(hash)
+  if (!read || !isBearable(read)) return undefined
+  const { digest, iterations, salt, key } = read
+  return {
+    verify: async (password) => timingSafeEqual(await derive(password, salt, iterations, key.length, digest), key),
+    share: (rounds(read) / 1_000_000) * shareOfMillion[digest],
+  }
+}
+
+/** The spelling that hashes are stored in whose own program keeps their parts apart (Keycloak): passlib's. */
+export function spellPbkdf2(digest: Digest, iterations: number, salt: Buffer, key: Buffer): string {
+  const field = (bytes: Buffer) => phcField(bytes).replaceAll('+', '.')
+  return `$pbkdf2${digest === 'sha1' ? '' : `-${digest}`}$${iterations}$${field(salt)}$${field(key)}`
+}
+
+/** `pbkdf2_sha256$ITERATIONS$SALT$BASE64`; the salt is text. */
+function readDjango(hash: string): Pbkdf2 | undefined {
+  const [, digest, iterations, salt, key] =
+    /^pbkdf2_(sha1|sha256)\$(\d{1,8})\$([!-#%-~]{1,128})\$([A-Za-z0-9+/]+=*)$/.exec(hash) ?? []
+  return assemble(digest, iterations, salt && Buffer.from(salt), key && bytesOfBase64(key))
+}
+
+/** `pbkdf2:sha256:ITERATIONS$SALT$HEX`; the salt is text. */
+function readWerkzeug(hash: string): Pbkdf2 | undefined {
+  const [, digest, iterations, salt, key] =
+    /^pbkdf2:(sha1|sha256|sha512):(\d{1,8})\$([!-#%-~]{1,128})\$([0-9a-f]+)$/.exec(hash) ?? []
+  return assemble(digest, iterations, salt && Buffer.from(salt), key && bytesOfHex(key))
+}
+
+/** `$pbkdf2-sha256$ITERATIONS$SALT$KEY`, `$pbkdf2$…` for SHA-1, and the same as LDAP writes it: `{PBKDF2-SHA256}…`. */
+function readPasslib(hash: string): Pbkdf2 | undefined {
+  const [, digest = 'sha1', iterations, salt, key] =
+    /^\$pbkdf2(?:-(sha1|sha256|sha512))?\$(\d{1,8})\$([A-Za-z0-9./+]*)\$([A-Za-z0-9./+]+)$/.exec(
+      hash.replace(/^\{PBKDF2(-SHA256|-SHA512)?\}/, (_, kind = '') => `$pbkdf2${kind.toLowerCase()}$`),
+    ) ?? []
+  return assemble(digest, iterations, salt && bytesOfBase64(salt), key && bytesOfBase64(key))
+}
+
+/** `$pbkdf2-sha512$i=ITERATIONS,l=LENGTH$SALT$KEY`: the PHC string format, as Auth0 takes it. */
+function readPhc(hash: string): Pbkdf2 | undefined {
+  const [, digest, iterations, length, salt, key] =
+    /^\$pbkdf2-(sha1|sha256|sha512)\$i=(\d{1,8}),l=(\d{1,3})\$([A-Za-z0-9+/]+=*)\$([A-Za-z0-9+/]+=*)$/.exec(hash) ?? []
+  const read = assemble(digest, iterations, salt && bytesOfBase64(salt), key && bytesOfBase64(key))
+  return read?.key.length === Number(length) ? read : undefined
+}
+
+function assemble(
+  digest: string | undefined,
+  iterations: string | undefined,
+  salt: Buffer | '' | undefined,
+  key: Buffer | '' | undefined,
+): Pbkdf2 | undefined {
+  if (!digest || !iterations || !salt || !key) return undefined
+  return { digest: digest as Digest, iterations: Number(iterations), salt, key }
+}
+
+function isBearable(read: Pbkdf2): boolean {
+  // A key of a few bytes would fit too many passwords.
+  return read.iterations > 0 && read.key.length >= 16 && read.key.length <= 64 && rounds(read) <= dearest
+}
+
+function rounds({ digest, iterations, key }: Pbkdf2): number {
+  return iterations * Math.ceil(key.length / digestBytes[digest])
+}

@@ -1,0 +1,138 @@
+import { createCipheriv, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
+import { bytesOfBase64, bytesOfHex, type KnownHash, phcField } from './encoding.ts'
+
+/** The cost of one scrypt key (RFC 7914 §2): N, r, p. */
+export interface ScryptCost {
+  readonly work: number
+  readonly blockSize: number
+  readonly parallelism: number
+}
+
+/** Bytes that one computation may take, and bytes that it may go over in all its lanes. Werkzeug's default takes 32 MiB. */
+const dearest = { memory: 256 * 2 ** 20, total: 2 ** 30 }
+
+/** An scrypt hash in one of the spellings below; undefined for all else. */
+export function readScrypt(hash: string): KnownHash | undefined {
+  const read = readDjango(hash) ?? readWerkzeug(hash) ?? readPasslib(hash)
+  if (!read) return undefined
+  const { cost, salt, key } = read
+  if (!salt || !key || !isBearable(cost) || key.length < 16 || key.length > 64) return undefined
+  return {
+    verify: async (password) => timingSafeEqual(await derive(password, salt, key.length, cost), key),
+    share: shareOf(cost),
+    memory: memoryOf(cost),
+  }
+}
+
+/**
+ * Firebase's own scrypt, `$firebase-scrypt$ln=14,r=8,p=1$SALT$STREAM`. Firebase computes a key from the password (the salt is
+ * the user's and the project's separator behind it) and encrypts the project's signer key under it by AES-256-CTR. What is
+ * stored here is its hash without the signer key (XOR), which is the bare key stream: it tells the right password as well.
+ */
+export function readFirebaseScrypt(hash: string): KnownHash | undefined {
+  const [, exponent, blockSize, saltText = '', streamText = ''] =
+    /^\$firebase-scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=1\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(hash) ?? []
+  const [salt, stream] = [bytesOfBase64(saltText), bytesOfBase64(streamText)]
+  const cost = { work: 2 ** Number(exponent), blockSize: Number(blockSize), parallelism: 1 }
+  if (!salt || !stream || stream.length < 16 || stream.length > 64 || !isBearable(cost)) return undefined
+  const encrypted = (key: Buffer) =>
+    createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(stream.length))
+  return {
+    verify: async (password) => timingSafeEqual(encrypted(await derive(password, salt, 32, cost)), stream),
+    share: shareOf(cost),
+    memory: memoryOf(cost),
+  }
+}
+
+/** The spelling that hashes are stored in whose own program keeps their parts apart (Auth0): passlib's. */
+export function spellScrypt({ work, blockSize, parallelism }: ScryptCost, salt: Buffer, key: Buffer): string {
+  return `$scrypt$ln=${Math.log2(work)},r=${blockSize},p=${parallelism}$${phcField(salt)}$${phcField(key)}`
+}
+
+export interface FirebaseParameters {
+  readonly signerKey: Buffer
+  readonly saltSeparator: Buffer
+  readonly rounds: number
+  readonly memoryCost: number
+}
+
+/** What is stored of a hash of Firebase's: see `readFirebaseScrypt`. */
+export function spellFirebaseScrypt(
+  parameters: FirebaseParameters,
+  userSalt: Buffer,
+  hash: Buffer,
+): string | undefined {
+  const { signerKey, saltSeparator, rounds, memoryCost } = parameters
+  if (hash.length !== signerKey.length) return undefined
+  const stream = hash.map((byte, at) => byte ^ (signerKey[at] ?? 0))
+  const salt = Buffer.concat([userSalt, saltSeparator])
+  return `$firebase-scrypt$ln=${memoryCost},r=${rounds},p=1$${phcField(salt)}$${phcField(Buffer.from(stream))}`
+}
+
+interface Scrypt {
+  readonly cost: ScryptCost
+  readonly salt: Buffer | undefined
+  readonly key: Buffer | undefined
+}
+
+/** `scrypt$N$SALT$R$P$BASE64`; the salt is text. */
+function readDjango(hash: string): Scrypt | undefined {
+  const [, work, salt = '', blockSize, parallelism, key] =
+    /^scrypt\$(\d{1,8})\$([!-#%-~]{1,128})\$(\d{1,2})\$(\d{1,2})\$([A-Za-z0-9+/]+=*)$/.exec(hash) ?? []
+  return key === undefined
+    ? undefined
+    : { cost: costOf(work, blockSize, parallelism), salt: Buffer.from(salt), key: bytesOfBase64(key) }
+}
+
+/** `scrypt:N:R:P$SALT$HEX`; the salt is text. */
+function readWerkzeug(hash: string): Scrypt | undefined {
+  const [, work, blockSize, parallelism, salt = '', key] =
+    /^scrypt:(\d{1,8}):(\d{1,2}):(\d{1,2})\$([!-#%-~]{1,128})\$([0-9a-f]+)$/.exec(hash) ?? []
+  return key === undefined
+    ? undefined
+    : { cost: costOf(work, blockSize, parallelism), salt: Buffer.from(salt), key: bytesOfHex(key) }
+}
+
+/** `$scrypt$ln=EXPONENT,r=R,p=P$SALT$KEY`: the PHC string format. */
+function readPasslib(hash: string): Scrypt | undefined {
+  const [, exponent, blockSize, parallelism, salt = '', key] =
+    /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(hash) ?? []
+  return key === undefined
+    ? undefined
+    : {
+        cost: costOf(2 ** Number(exponent), blockSize, parallelism),
+        salt: bytesOfBase64(salt),
+        key: bytesOfBase64(key),
+      }
+}
+
+function costOf(work: unknown, blockSize: unknown, parallelism: unknown): ScryptCost {
+  return { work: Number(work), blockSize: Number(blockSize), parallelism: Number(parallelism) }
+}
+
+/** Also whether the numbers are such as scrypt takes: N is a power of two above one. */
+function isBearable({ work, blockSize, parallelism }: ScryptCost): boolean {
+  const memory = memoryOf({ work, blockSize, parallelism })
+  const isPower = work > 1 && Number.isInteger(Math.log2(work))
+  return (
+    isPower && blockSize > 0 && parallelism > 0 && memory <= dearest.memory && memory * parallelism <= dearest.total
+  )
+}
+
+function memoryOf({ work, blockSize }: ScryptCost): number {
+  return 128 * work * blockSize
+}
+
+/** See `KnownHash`; as measured. */
+function shareOf({ work, blockSize, parallelism }: ScryptCost): number {
+  return (2.4 * work * blockSize * parallelism) / 2 ** 20
+}
+
+function derive(password: string, salt: Buffer, length: number, cost: ScryptCost): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  const { work, blockSize, parallelism } = cost
+  // Beside the blocks of N there are those of the lanes; the bound above is ours, this one only OpenSSL's.
+  const options: ScryptOptions = { N: work, r: blockSize, p: parallelism, maxmem: 2 * dearest.memory }
+  scrypt(password, salt, length, options, (error, key) => (error ? reject(error) : resolve(key)))
+  return promise
+}

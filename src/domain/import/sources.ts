@@ -1,0 +1,28 @@
+import type { FirebaseParameters } from '../hashes/scryptHashes.ts'
+import { auth0User } from './auth0Users.ts'
+import { djangoUser } from './djangoUsers.ts'
+import { firebaseUser } from './firebaseUsers.ts'
+import type { Fields } from './importedUser.ts'
+import { keycloakUser } from './keycloakUsers.ts'
+
+export const importSources = ['django', 'keycloak', 'firebase', 'auth0'] as const
+export type ImportSource = (typeof importSources)[number]
+
+/** Another program's record in our words; undefined for one that is no person (a service account, a row of another table). */
+export type Translate = (fields: Fields) => Fields | undefined
+
+/** How records of that program are read; without one they are in our words already. */
+export function translationFrom(source: ImportSource | undefined, firebase: FirebaseParameters | undefined): Translate {
+  switch (source) {
+    case undefined:
+      return (fields) => fields
+    case 'django':
+      return djangoUser
+    case 'keycloak':
+      return keycloakUser
+    case 'firebase':
+      return (fields) => firebaseUser(fields, firebase)
+    case 'auth0':
+      return auth0User
+  }
+}

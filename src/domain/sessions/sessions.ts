@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto'
+import type { ListedSession, RefreshableSession, SessionUser } from '../../db/statements/sessions.ts'
+import type { User } from '../../db/statements/users.ts'
+import { AppError } from '../../error.ts'
+import type { RefreshOutcome } from '../../telemetry/productMetrics.ts'
+import type { Deps } from '../deps.ts'
+import { record } from '../events.ts'
+
+export type { ListedSession, RefreshableSession }
+
+/** Where a client was seen, for the list of sessions. */
+export interface Client {
+  readonly address: string | undefined
+  readonly userAgent: string | undefined
+}
+
+/** What tokens are made of. Times are whole seconds since the epoch, as in a JWT (RFC 7519 §2, NumericDate). */
+export interface Session {
+  readonly id: string
+  readonly user: SessionUser
+  /** When the access token expires. */
+  readonly expiresAt: number
+  /** Seconds until then, by the moment that it was reckoned from: a second may begin before the answer goes out. */
+  readonly expiresIn: number
+  /** How often the refresh token was rotated; null where there is none. */
+  readonly refreshGeneration: number | null
+}
+
+/** Who a request comes from. */
+export interface Principal {
+  readonly sessionId: string
+  readonly user: SessionUser
+}
+
+const agentLength = 256
+const dayMilliseconds = 86_400_000
+/** Milliseconds within which a lost answer may be asked for again: many tabs, a broken connection. */
+const retryWindow = 10_000
+
+/**
+ * Starts a session for a user whose password has just been verified; undefined when the user was disabled, deleted or given
+ * another password meanwhile. Without a refresh token it lives as long as its access token.
+ */
+export async function startSession(
+  { database, clock, settings }: Deps,
+  user: User,
+  client: Client,
+  isRefreshable: boolean,
+): Promise<Session | undefined> {
+  const now = clock()
+  const expiresAt = Math.floor(now / 1000) + settings.accessTokenSeconds
+  const days = Math.min(settings.sessionIdleDays, settings.refreshLifetimeDays)
+  const session: Session = {
+    id: randomUUID(),
+    user,
+    expiresAt,
+    expiresIn: settings.accessTokenSeconds,
+    refreshGeneration: isRefreshable ? 0 : null,
+  }
+  const hasBegun = await database.sessions.insertSession({
+    id: session.id,
+    userId: user.id,
+    verifiedHash: user.hashed_password,
+    now: new Date(now),
+    expiresAt: new Date(isRefreshable ? now + days * dayMilliseconds : expiresAt * 1000),
+    refreshGeneration: isRefreshable ? 0 : null,
+    address: client.address,
+    userAgent: client.userAgent?.slice(0, agentLength),
+  })
+  return hasBegun ? session : undefined
+}
+
+/** The principal of a token's session; undefined once the session has ended or its user is gone, renamed or disabled. */
+export async function findPrincipal(
+  { database, clock }: Pick<Deps, 'database' | 'clock'>,
+  token: { readonly sid: string; readonly uid: string; readonly sub: string },
+): Promise<Principal | undefined> {
+  const user = await database.sessions.findLiveSession({
+    id: token.sid,
+    userId: token.uid,
+    username: token.sub,
+    now: new Date(clock()),
+  })
+  return user && { sessionId: token.sid, user }
+}
+
+/**
+ * Rotates a session's refresh token. The direct parent may be shown again within ten seconds and gets the same successor;
+ * an older one is theft: the session ends, and that is committed though the answer is `invalid_grant` (RFC 9700 §4.14.2).
+ */
+export async function refreshSession(deps: Deps, token: RefreshToken, address: string | undefined): Promise<Session> {
+  try {
+    const session = await rotateSession(deps, token, address)
+    deps.meters.refresh('succeeded')
+    return session
+  } catch (error) {
+    deps.meters.refresh(outcomeOf(error))
+    throw error
+  }
+}
+
+interface RefreshToken {
+  readonly sessionId: string
+  readonly generation: number
+}
+
+/** The session that a refresh token would renew if it were used now; undefined where it would be refused. Changes nothing. */
+export function findRefreshable(deps: Deps, token: RefreshToken): Promise<RefreshableSession | undefined> {
+  return deps.database.sessions.findRefreshableSession(showingOf(deps, token))
+}
+
+function showingOf({ clock, settings }: Deps, { sessionId, generation }: RefreshToken) {
+  const now = clock()
+  return {
+    id: sessionId,
+    generation,
+    now: new Date(now),
+    retryableSince: new Date(now - retryWindow),
+    createdAfter: new Date(now - settings.refreshLifetimeDays * dayMilliseconds),
+  }
+}
+
+async function rotateSession(deps: Deps, token: RefreshToken, address: string | undefined): Promise<Session> {
+  const { database, settings } = deps
+  const showing = showingOf(deps, token)
+  const rotated = await database.sessions.rotate({
+    ...showing,
+    idle: settings.sessionIdleDays * dayMilliseconds,
+    lifetime: settings.refreshLifetimeDays * dayMilliseconds,
+  })
+  if (!rotated) throw invalidGrant()
+  if (rotated.isReplayed) {
+    record(deps, { event: 'session.replayed', username: rotated.user.username, session: token.sessionId, address })
+    throw invalidGrant('replayed')
+  }
+  const seconds = Math.floor(showing.now.getTime() / 1000)
+  const expiresAt = Math.min(seconds + settings.accessTokenSeconds, Math.floor(rotated.expiresAt.getTime() / 1000))
+  return {
+    id: token.sessionId,
+    user: rotated.user,
+    expiresAt,
+    expiresIn: expiresAt - seconds,
+    refreshGeneration: rotated.generation,
+  }
+}
+
+/** Ends a session by its id, whoever's it is; the holder of one of its tokens asks (RFC 7009). Answers whether it lived. */
+export async function revokeSession(deps: Deps, sessionId: string): Promise<boolean> {
+  const hasEnded = await deps.database.sessions.endSession(sessionId, now(deps))
+  if (hasEnded) record(deps, { event: 'session.ended', session: sessionId, by: 'revocation' })
+  return hasEnded
+}
+
+/** Ends the session that the request came with, or all of its user's. */
+export async function logout(deps: Deps, { sessionId, user }: Principal, everywhere: boolean): Promise<void> {
+  const ended = everywhere
+    ? await deps.database.sessions.endSessionsOf(user.id, now(deps))
+    : Number(await deps.database.sessions.endSession(sessionId, now(deps), user.id))
+  record(deps, { event: 'logout', username: user.username, session: sessionId, ended })
+}
+
+/** A user's living sessions, the latest used first. */
+export function listSessions(deps: Deps, userId: string): Promise<ListedSession[]> {
+  return deps.database.sessions.listLiveSessions(userId, now(deps))
+}
+
+/** Ends one of a user's sessions; throws `not_found` where that user has no such living session. */
+export async function endSession(
+  deps: Deps,
+  user: { readonly id: string; readonly username: string },
+  sessionId: string,
+): Promise<void> {
+  const hasEnded = await deps.database.sessions.endSession(sessionId, now(deps), user.id)
+  if (!hasEnded) throw new AppError('not_found', 'There is no such session.')
+  record(deps, { event: 'session.ended', username: user.username, session: sessionId, by: 'request' })
+}
+
+function invalidGrant(reason?: 'replayed'): AppError {
+  return new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.', { reason })
+}
+
+function outcomeOf(error: unknown): RefreshOutcome {
+  if (!(error instanceof AppError)) return 'failed'
+  if (error.code === 'invalid_grant') return error.reason === 'replayed' ? 'replayed' : 'invalid'
+  return error.code === 'unavailable' || error.code === 'refused' ? 'unavailable' : 'failed'
+}
+
+function now({ clock }: Pick<Deps, 'clock'>): Date {
+  return new Date(clock())
+}

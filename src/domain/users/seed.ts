@@ -1,0 +1,47 @@
+import type { Deps } from '../deps.ts'
+import { record } from '../events.ts'
+import { hashPassword } from '../passwords/passwords.ts'
+
+export interface Administrator {
+  readonly username: string
+  readonly fullName: string
+  /** Undefined: the default one, which must be changed before it opens anything. */
+  readonly password: string | undefined
+}
+
+/** Known to everybody who has read the README; therefore never without quarantine. */
+export const defaultPassword = 'changeme'
+
+/** Gives a database that never had a user its first administrator. Answers whether it did. */
+export async function seedAdministrator(deps: Deps, administrator: Administrator): Promise<boolean> {
+  const { instance } = deps.database
+  if (!(await instance.needsAdministrator())) {
+    await instance.insertInstance()
+    return false
+  }
+  const password = administrator.password ?? defaultPassword
+  const seeded = await instance.insertFirstAdministrator({
+    username: administrator.username,
+    full_name: administrator.fullName,
+    hashed_password: await deps.hashing.run(() => hashPassword(password, deps.settings.hashCost)),
+    must_change_password: password === defaultPassword,
+  })
+  if (seeded) record(deps, { event: 'administrator.seeded', username: administrator.username })
+  return seeded
+}
+
+/** Says in the log, at each start, what a person should know of the administrators' passwords. */
+export async function warnOfSeededPasswords(deps: Deps, administrator: Administrator, seeded: boolean): Promise<void> {
+  for (const username of await deps.database.users.listQuarantinedAdministrators()) {
+    deps.log.warn('administrator.must_change_password', {
+      username,
+      detail: 'signs in with a password that somebody else has set; until it is changed it opens nothing but /auth/me',
+    })
+  }
+  if (administrator.password !== undefined && !seeded) {
+    deps.log.info('setting.without_effect', {
+      setting: 'ADMIN_PASSWORD',
+      detail: 'this database has its administrator already; the setting is read at the first start only',
+    })
+  }
+}

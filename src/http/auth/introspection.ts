@@ -1,0 +1,152 @@
+import { Type } from '@sinclair/typebox'
+import { Elysia, t } from 'elysia'
+import { type ApiKeyCheck, subjectOf } from '../../domain/apiKeys/apiKeyCheck.ts'
+import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
+import type { ApiKey } from '../../domain/apiKeys/apiKeys.ts'
+import type { Deps } from '../../domain/deps.ts'
+import { findPrincipal, findRefreshable, type RefreshableSession } from '../../domain/sessions/sessions.ts'
+import { described, formBody, formRefusals } from '../input/form.ts'
+import { operation } from '../operation.ts'
+import type { AccessClaims, Tokens } from '../tokens/accessTokens.ts'
+import type { RefreshTokens } from '../tokens/refreshTokens.ts'
+import type { Guards } from './guard.ts'
+
+const IntrospectionForm = t.Object({
+  token: t.String({ minLength: 1, description: 'an access token, a refresh token, or an API key' }),
+  token_type_hint: described('accepted, and without effect'),
+})
+
+/** RFC 7662 §2.2. Times are seconds since the epoch. */
+const Introspection = t.Object({
+  active: t.Boolean({ description: 'false: whatever it is, it opens nothing, and there is nothing more to say' }),
+  token_type: t.Optional(
+    t.Union([t.Literal('Bearer'), t.Literal('refresh_token')], {
+      description:
+        '`Bearer` opens doors: an access token or an API key. `refresh_token` is none to let anybody in with',
+    }),
+  ),
+  sub: t.Optional(t.String({ description: 'username; of an API key `service:` and its name' })),
+  uid: t.Optional(t.String({ description: 'id of the user, or of the service' })),
+  username: t.Optional(t.String({ description: 'of a user' })),
+  client_id: t.Optional(t.String({ description: 'name of the service that an API key is for' })),
+  sid: t.Optional(t.String({ description: 'id of the session' })),
+  jti: t.Optional(t.String({ description: 'id of the access token, or of the API key' })),
+  roles: t.Optional(t.Array(t.String(), { description: 'of this moment' })),
+  scope: t.Optional(t.String({ description: 'what an API key opens at AuditTrail' })),
+  iss: t.Optional(t.String()),
+  aud: t.Optional(t.String({ description: 'of what opens doors at other services; without it, let nobody in' })),
+  iat: t.Optional(Type.Integer()),
+  exp: t.Optional(Type.Integer({ description: 'absent: never' })),
+})
+type Answer = typeof Introspection.static
+
+export interface IntrospectionServices {
+  readonly deps: Deps
+  readonly tokens: Tokens
+  readonly refreshTokens: RefreshTokens
+  readonly apiKeys: ApiKeyCheck
+  readonly guards: Guards
+  readonly issuer: string
+  readonly audience: string
+}
+
+/** RFC 7662, for services with an API key of the scope `introspect`. Asking changes nothing. */
+export function introspectionRoute(services: IntrospectionServices) {
+  return new Elysia({ name: 'introspection' })
+    .use(services.guards.introspector)
+    .post('/auth/introspect', ({ body }) => introspect(services, body.token), {
+      ...formBody,
+      body: IntrospectionForm,
+      ...operation({
+        operationId: 'introspect',
+        tag: 'Keys',
+        summary: 'Is this token good, and whose is it?',
+        description:
+          'RFC 7662. For services with an API key of the scope `introspect`, as a bearer token or as the secret of a client ' +
+          '(`client_secret_basic`, with any name). Whatever is no good token is `{"active":false}`: forged, expired, its session ' +
+          'ended, its user disabled, or good for a change of password alone.',
+        answer: Introspection,
+        example: {
+          active: true,
+          token_type: 'Bearer',
+          sub: 'ada',
+          uid: '2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52',
+          username: 'ada',
+          sid: 'b6723ce5-e26e-4364-a188-ca267d10ce0e',
+          jti: '7d0c1c0e-0a52-4d0f-8ad5-6a9e5dd0a0c1',
+          roles: ['billing'],
+          iss: 'https://auth.example.com',
+          aud: 'audittrail',
+          iat: 1769846400,
+          exp: 1769848200,
+        },
+        refusals: [
+          ...formRefusals,
+          'not_authenticated',
+          'invalid_token',
+          'invalid_client',
+          'password_change_required',
+          'forbidden',
+        ],
+        isOauth: true,
+        opensToKeys: 'introspect',
+      }),
+    })
+}
+
+async function introspect(services: IntrospectionServices, token: string): Promise<Answer> {
+  const { apiKeys, refreshTokens } = services
+  if (looksLikeApiKey(token)) return aboutApiKey(services, await apiKeys.find(token))
+  const refreshToken = refreshTokens.read(token)
+  if (!refreshToken) return aboutAccessToken(services, token)
+  return aboutRefreshToken(services, refreshToken.sessionId, await findRefreshable(services.deps, refreshToken))
+}
+
+const inactive: Answer = { active: false }
+
+async function aboutAccessToken({ deps, tokens }: IntrospectionServices, token: string): Promise<Answer> {
+  const claims: AccessClaims | undefined = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
+  if (!claims || tokens.isForPasswordChange(claims)) return inactive
+  const principal = await findPrincipal(deps, claims)
+  if (!principal || principal.user.must_change_password) return inactive
+  const { sub, uid, sid, jti, iss, aud, iat, exp } = claims
+  const roles = [...principal.user.roles]
+  return { active: true, token_type: 'Bearer', sub, uid, username: sub, sid, jti, roles, iss, aud, iat, exp }
+}
+
+/** Without `aud` and roles: who looks at these and not at `token_type` lets nobody in by it. */
+function aboutRefreshToken(
+  { issuer }: IntrospectionServices,
+  sid: string,
+  session: RefreshableSession | undefined,
+): Answer {
+  if (!session || session.user.must_change_password) return inactive
+  const { user, createdAt, expiresAt } = session
+  const { username, id: uid } = user
+  const times = { iat: secondsOf(createdAt), exp: secondsOf(expiresAt) }
+  return { active: true, token_type: 'refresh_token', sub: username, uid, username, sid, iss: issuer, ...times }
+}
+
+/** Without a role it opens no other service, as at /auth/verify, and has no `aud`: a key for introspection is none to who asks. */
+function aboutApiKey({ issuer, audience }: IntrospectionServices, apiKey: ApiKey | undefined): Answer {
+  if (!apiKey) return inactive
+  return {
+    active: true,
+    token_type: 'Bearer',
+    sub: subjectOf(apiKey),
+    uid: apiKey.service_id,
+    client_id: apiKey.name,
+    jti: apiKey.id,
+    roles: [...apiKey.roles],
+    ...(apiKey.scopes.length > 0 ? { scope: apiKey.scopes.join(' ') } : {}),
+    iss: issuer,
+    ...(apiKey.roles.length > 0 ? { aud: audience } : {}),
+    iat: secondsOf(apiKey.created_at),
+    ...(apiKey.expires_at ? { exp: secondsOf(apiKey.expires_at) } : {}),
+  }
+}
+
+/** NumericDate (RFC 7519 §2). */
+function secondsOf(time: Date): number {
+  return Math.floor(time.getTime() / 1000)
+}

@@ -1,0 +1,31 @@
+import { t } from 'elysia'
+import { presentSession } from '../../domain/presentation.ts'
+import type { ListedSession } from '../../domain/sessions/sessions.ts'
+
+const nullable = (description: string) => t.Union([t.String({ description }), t.Null()])
+
+const ShownSession = t.Object({
+  id: t.String({ format: 'uuid' }),
+  created_at: t.String({ format: 'date-time' }),
+  last_used_at: t.String({ format: 'date-time' }),
+  expires_at: t.String({ format: 'date-time' }),
+  address: nullable('the client at login'),
+  user_agent: nullable('what it called itself'),
+  current: t.Boolean({ description: 'the session of this request' }),
+})
+
+export const SessionList = t.Object({ items: t.Array(ShownSession), next: t.Null() })
+
+export const sessionExample: typeof ShownSession.static = {
+  id: 'b6723ce5-e26e-4364-a188-ca267d10ce0e',
+  created_at: '2026-01-31T08:00:00.000Z',
+  last_used_at: '2026-01-31T09:30:00.000Z',
+  expires_at: '2026-02-14T09:30:00.000Z',
+  address: '198.51.100.7',
+  user_agent: 'Mozilla/5.0',
+  current: true,
+}
+
+export function shownSession(session: ListedSession, currentId: string | undefined): typeof ShownSession.static {
+  return { ...presentSession(session), current: session.id === currentId }
+}

@@ -1,0 +1,56 @@
+import { Elysia, t } from 'elysia'
+import type { KeyRing } from '../../domain/keys/keyRing.ts'
+import { publishedKeysMaxAge } from '../../domain/keys/signingKeys.ts'
+import { operation } from '../operation.ts'
+
+/** What is not named here does not go out, whatever the key may have. */
+const PublicKey = t.Object({
+  kty: t.UnionEnum(['OKP', 'EC', 'RSA']),
+  use: t.Literal('sig'),
+  alg: t.UnionEnum(['EdDSA', 'ES256', 'RS256']),
+  kid: t.String({ description: 'RFC 7638 thumbprint' }),
+  crv: t.Optional(t.String()),
+  x: t.Optional(t.String()),
+  y: t.Optional(t.String()),
+  n: t.Optional(t.String()),
+  e: t.Optional(t.String()),
+})
+
+const KeySet = t.Object({ keys: t.Array(PublicKey) })
+
+/** For as long as a fetched answer may be kept: shorter than a key is published before it signs. */
+export const publicCaching = `public, max-age=${publishedKeysMaxAge}`
+
+/** RFC 7517 §5. As application/json, which every client takes. */
+export function jwksRoute(keyRing: KeyRing) {
+  return new Elysia({ name: 'jwks' }).get(
+    '/.well-known/jwks.json',
+    async ({ set }) => {
+      const keys = await keyRing.listPublicKeys()
+      set.headers['cache-control'] = publicCaching
+      return { keys: [...keys] }
+    },
+    operation({
+      operationId: 'publicKeys',
+      tag: 'Keys',
+      summary: 'The public keys that tokens are verified with',
+      description:
+        'With `ALGORITHM` EdDSA, ES256 or RS256; with HS256 there are none. A key is here before it signs, and until the last ' +
+        'token that it has signed has expired.',
+      answer: KeySet,
+      example: {
+        keys: [
+          {
+            kty: 'OKP' as const,
+            use: 'sig' as const,
+            alg: 'EdDSA' as const,
+            kid: 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k',
+            crv: 'Ed25519',
+            x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+          },
+        ],
+      },
+      refusals: ['unavailable'],
+    }),
+  )
+}

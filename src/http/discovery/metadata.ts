@@ -1,0 +1,109 @@
+import { Elysia, t } from 'elysia'
+import type { KeyRing } from '../../domain/keys/keyRing.ts'
+import { operation } from '../operation.ts'
+import { publicCaching } from './jwks.ts'
+
+/** RFC 8414 §2; what is not there is not offered. */
+const Metadata = t.Object({
+  issuer: t.String(),
+  token_endpoint: t.String(),
+  revocation_endpoint: t.String(),
+  introspection_endpoint: t.String(),
+  jwks_uri: t.Optional(t.String({ description: 'where there are public keys' })),
+  grant_types_supported: t.Array(t.String()),
+  response_types_supported: t.Array(t.String()),
+  scopes_supported: t.Array(t.String()),
+  token_endpoint_auth_methods_supported: t.Array(t.String()),
+  revocation_endpoint_auth_methods_supported: t.Array(t.String()),
+  introspection_endpoint_auth_methods_supported: t.Array(t.String()),
+})
+
+export interface MetadataPlace {
+  /** Exactly ISSUER. */
+  readonly issuer: string
+  /** Before the path of a route: the URL as a client sees it. */
+  readonly prefix: string
+  /** The route, `BASE_PATH` included. */
+  readonly path: string
+  /** At the root, where a client looks that knows the issuer alone (RFC 8414 §3.1). */
+  readonly aliases: ReadonlySet<string>
+}
+
+const wellKnown = '/.well-known/oauth-authorization-server'
+
+/**
+ * Where metadata is, if ISSUER is a URL that it can be found from: https, or http on this very machine, without query and
+ * fragment (RFC 8414 §2). Routes are at BASE_PATH of its origin; where a proxy strips that path, BASE_PATH is empty, and
+ * it is ISSUER's path that clients see.
+ */
+export function findMetadataPlace({
+  basePath,
+  issuer,
+}: {
+  basePath: string
+  issuer: string
+}): MetadataPlace | undefined {
+  const url = URL.parse(issuer)
+  if (!url || !isFindable(url)) return undefined
+  const issuerPath = url.pathname.replace(/\/$/, '')
+  return {
+    issuer,
+    prefix: url.origin + (basePath || issuerPath),
+    path: basePath + wellKnown,
+    aliases: new Set([wellKnown + basePath, wellKnown + issuerPath]),
+  }
+}
+
+function isFindable({ protocol, hostname, username, password, search, hash, href }: URL): boolean {
+  const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+  const isPlain = [username, password, search, hash].every((part) => part === '') && !/[?#]/.test(href)
+  return isPlain && (protocol === 'https:' || (protocol === 'http:' && isLocal))
+}
+
+/** The request, or where it is for one of the places at the root the same for the route. */
+export function atRoute(request: Request, path: string, place: MetadataPlace | undefined): Request {
+  if (!place?.aliases.has(path) || path === place.path) return request
+  const url = new URL(request.url)
+  url.pathname = place.path
+  return new Request(url.href, request)
+}
+
+/** RFC 8414 §3. */
+export function metadataRoute(keyRing: KeyRing, { issuer, prefix }: MetadataPlace) {
+  return new Elysia({ name: 'metadata' }).get(
+    wellKnown,
+    async ({ set }) => {
+      const hasKeys = (await keyRing.listPublicKeys()).length > 0
+      set.headers['cache-control'] = publicCaching
+      return metadataOf(issuer, prefix, hasKeys)
+    },
+    operation({
+      operationId: 'metadata',
+      tag: 'Keys',
+      summary: 'What an OAuth client can know beforehand',
+      description:
+        'RFC 8414, where `ISSUER` is a URL. The same is at the root, at `/.well-known/oauth-authorization-server` with the path ' +
+        'of `ISSUER` or `BASE_PATH` behind it, where clients look.',
+      answer: Metadata,
+      example: metadataOf('https://auth.example.com', 'https://auth.example.com/api', true),
+      refusals: ['unavailable'],
+    }),
+  )
+}
+
+function metadataOf(issuer: string, prefix: string, hasKeys: boolean): typeof Metadata.static {
+  return {
+    issuer,
+    token_endpoint: `${prefix}/auth/login`,
+    revocation_endpoint: `${prefix}/auth/revoke`,
+    introspection_endpoint: `${prefix}/auth/introspect`,
+    ...(hasKeys ? { jwks_uri: `${prefix}/.well-known/jwks.json` } : {}),
+    grant_types_supported: ['password', 'refresh_token'],
+    response_types_supported: [],
+    scopes_supported: ['offline_access'],
+    token_endpoint_auth_methods_supported: ['none'],
+    revocation_endpoint_auth_methods_supported: ['none'],
+    // The second is of the registry of access token types, which RFC 8414 §2 allows here too.
+    introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'Bearer'],
+  }
+}

@@ -1,0 +1,89 @@
+import { AppError } from '../error.ts'
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+export const logFormats = ['json', 'pretty'] as const
+export type LogFormat = (typeof logFormats)[number]
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>
+
+/**
+ * One line per event. `event` is a stable dotted word (`login.failed`), `fields` are its facts; no secret, token or
+ * password is ever among them.
+ */
+export interface Log {
+  debug(event: string, fields?: LogFields): void
+  info(event: string, fields?: LogFields): void
+  warn(event: string, fields?: LogFields): void
+  error(event: string, fields?: LogFields): void
+}
+
+export interface LogOptions {
+  readonly level: LogLevel
+  readonly format: LogFormat
+  readonly now: () => number
+  /** Takes one whole line, newline included. */
+  readonly write: (line: string) => void
+  /** Facts that every line gets behind its own: what is being worked for. */
+  readonly surroundings?: () => LogFields | undefined
+}
+
+export function createLog({ level, format, now, write, surroundings = () => undefined }: LogOptions): Log {
+  const line = format === 'json' ? jsonLine : prettyLine
+  const at = (own: LogLevel) =>
+    logLevels.indexOf(own) < logLevels.indexOf(level)
+      ? () => {}
+      : (event: string, fields: LogFields = {}) => write(line(now(), own, event, { ...fields, ...surroundings() }))
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+function jsonLine(now: number, level: LogLevel, event: string, fields: LogFields): string {
+  return `${printable(JSON.stringify({ time: new Date(now).toISOString(), level, event, ...fields }))}\n`
+}
+
+function prettyLine(now: number, level: LogLevel, event: string, fields: LogFields): string {
+  let line = `${new Date(now).toISOString().slice(11, 23)} ${level.padEnd(5)} ${event}`
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) line += ` ${name}=${prettyValue(value)}`
+  }
+  return `${printable(line)}\n`
+}
+
+function prettyValue(value: NonNullable<LogFields[string]> | null): string {
+  const text = Array.isArray(value) ? value.join(',') : String(value)
+  return /^[\w.:/@+%,-]+$/.test(text) ? text : JSON.stringify(text)
+}
+
+/** JSON escapes C0 alone; a terminal also obeys DEL and C1, some readers end a line at U+2028, and U+202E turns text around. */
+export function printable(line: string): string {
+  return line.replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, escapeUnits)
+}
+
+/**
+ * Where an error happened, for the log. Its message only where we wrote it ourselves: the engine's own quote the value that
+ * did not fit (`"changeme" is not a function`), the driver's SQL and parameters.
+ */
+export function describeError(error: unknown): LogFields {
+  const {
+    name = 'Error',
+    message = '',
+    stack = '',
+    code,
+  } = error instanceof Error ? (error as NodeJS.ErrnoException) : {}
+  // The message stands before the frames, and may hold lines that look like some.
+  const frames = stack.slice(stack.indexOf(message) + message.length).split('\n')
+  return {
+    error: name,
+    code: typeof code === 'string' && /^\w{1,50}$/.test(code) ? code : undefined,
+    message: error instanceof AppError ? message : undefined,
+    stack: frames
+      .filter((line) => /^\s*at /.test(line))
+      .slice(0, 8)
+      .map((line) => line.trim()),
+  }
+}
+
+/** Unit by unit, as JSON writes what lies beyond U+FFFF. */
+function escapeUnits(text: string): string {
+  return text.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

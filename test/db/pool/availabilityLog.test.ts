@@ -1,0 +1,39 @@
+import { expect, test } from 'bun:test'
+import { watchDatabase } from '../../../src/db/pool/availabilityLog.ts'
+import { AppError } from '../../../src/error.ts'
+import { createLog } from '../../../src/telemetry/log.ts'
+
+test('the log tells a going and a coming once, and while it lasts every half a minute or when the reason changes', () => {
+  const lines: Record<string, unknown>[] = []
+  let now = 0
+  const log = createLog({
+    level: 'info',
+    format: 'json',
+    now: () => now,
+    write: (line) => lines.push(JSON.parse(line)),
+  })
+  const watch = watchDatabase(log, () => now)
+  const fail = (reason: string) => watch.failed(new AppError('unavailable', reason))
+  const told = () => lines.splice(0).map(({ event, detail }) => [event, detail])
+
+  watch.answered()
+  for (let count = 0; count < 1000; count++) fail('closed')
+  expect(told()).toEqual([['database.unavailable', 'closed']])
+
+  // Two reasons in turn are a line a second, not one each.
+  for (now = 10; now < 3000; now += 10) fail(now % 20 ? 'closed' : 'refused')
+  expect(told().length).toBeLessThanOrEqual(3)
+  for (now = 3000; now < 50_000; now += 1000) fail('refused')
+  expect(told().length).toBeLessThanOrEqual(3)
+
+  now -= 500
+  // An answer between failures is no recovery: changes may fail while reads succeed.
+  watch.answered()
+  now += 10
+  fail('refused')
+  watch.answered()
+  now += 1000
+  watch.answered()
+  watch.answered()
+  expect(told()).toEqual([['database.available', undefined]])
+})

@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { openRoutes } from '../../../src/http/auth/guard.ts'
+import { openTestApplication, type TestApplication } from '../../application.ts'
+import { documentOf, faultsOf, type OpenApiDocument } from '../../document.ts'
+
+let application: TestApplication
+let document: OpenApiDocument
+beforeAll(async () => {
+  application = await openTestApplication('PostgreSQL')
+  document = (await documentOf(application.http, '/api')) as OpenApiDocument
+})
+afterAll(() => application.close())
+
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      route: `${method.toUpperCase()} ${path.slice('/api'.length)}`,
+      operation,
+    })),
+  )
+
+describe('the OpenAPI document', () => {
+  test('is valid OpenAPI 3.1', async () => {
+    const outcome = await new Validator().validate({ ...structuredClone(document) })
+    expect(outcome).toMatchObject({ valid: true })
+    expect(document.openapi).toBe('3.1.0')
+  })
+
+  test('has every route of the product and no other', () => {
+    const served = application.http.routes.routes
+      .filter(({ hooks }) => hooks.detail?.hide !== true)
+      .map(({ method, path }) => `${method} ${path.slice('/api'.length).replaceAll(/:(\w+)/g, '{$1}')}`)
+    expect(
+      operations()
+        .map(({ route }) => route)
+        .sort(),
+    ).toEqual(served.sort())
+  })
+
+  test('says for each route what it is, and asks for a token where the route does', () => {
+    for (const { route, operation } of operations()) {
+      expect(operation.operationId).toMatch(/^[a-z][A-Za-z]+$/)
+      expect(operation.summary.length).toBeGreaterThan(5)
+      expect(operation.description.length).toBeGreaterThan(10)
+      expect({ route, isLocked: operation.security !== undefined }).toEqual({
+        route,
+        isLocked: !openRoutes.includes(route),
+      })
+    }
+  })
+
+  test('has an example with each success, which fits its schema', () => {
+    for (const { operation } of operations()) {
+      for (const [status, response] of Object.entries(operation.responses)) {
+        for (const media of Object.values(response.content ?? {})) {
+          if (status.startsWith('2')) expect(faultsOf(document, media.schema, media.example)).toEqual([])
+        }
+      }
+    }
+  })
+
+  test('names exactly the media types that a login takes', () => {
+    expect(Object.keys(document.paths['/api/auth/login']?.post?.requestBody?.content ?? {})).toEqual([
+      'application/x-www-form-urlencoded',
+      'multipart/form-data',
+    ])
+  })
+
+  test('follows BASE_PATH', async () => {
+    const atRoot = await openTestApplication('PostgreSQL', { basePath: '' })
+    const moved = await documentOf(atRoot.http, '')
+    expect(Object.keys(moved?.paths ?? {})).toContain('/auth/login')
+    expect(JSON.stringify(moved)).toContain('"tokenUrl":"/auth/login"')
+    await atRoot.close()
+  })
+
+  test('and the page are absent with DOCS=off', async () => {
+    const quiet = await openTestApplication('PostgreSQL', { isDocumented: false })
+    for (const path of ['/docs', '/openapi.json', '/docs/page.js']) expect((await quiet.call(path)).status).toBe(404)
+    await quiet.close()
+  })
+})
+
+describe('the docs page', () => {
+  test('allows nothing from elsewhere and nothing inline', async () => {
+    const response = await application.call('/docs')
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
+    const policy = response.headers.get('content-security-policy') ?? ''
+    expect(policy).toContain("default-src 'none'")
+    expect(policy).not.toContain('unsafe')
+    const page = await response.text()
+    expect(page).not.toMatch(/https?:\/\/|<script>|<style|style=| on\w+=/)
+  })
+
+  test('finds its files from a path with a slash at the end too', async () => {
+    const response = await application.call('/docs/')
+    expect(response.status).toBe(308)
+    expect(response.headers.get('location')).toBe('../docs')
+  })
+
+  test.each(['/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css'])('sends %s with and without gzip', async (path) => {
+    const plain = await application.call(path)
+    const packed = await application.call(path, { headers: { 'accept-encoding': 'br, gzip' } })
+    expect(packed.headers.get('content-encoding')).toBe('gzip')
+    expect(plain.headers.get('content-encoding')).toBeNull()
+    expect(Bun.gunzipSync(await packed.arrayBuffer()).length).toBe((await plain.bytes()).length)
+  })
+})

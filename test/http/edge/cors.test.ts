@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { openTestApplication, type TestApplication } from '../../application.ts'
+
+const allowed = 'https://app.example.com'
+let application: TestApplication
+let closed: TestApplication
+beforeAll(async () => {
+  application = await openTestApplication('PostgreSQL', { corsOrigins: [allowed, 'http://localhost:5173'] })
+  closed = await openTestApplication('PostgreSQL')
+})
+afterAll(async () => {
+  await application.close()
+  await closed.close()
+})
+
+const corsHeadersOf = (response: Response) =>
+  [...response.headers.keys()].filter((name) => name.startsWith('access-control-'))
+const preflight = (path: string, origin: string, method = 'POST') =>
+  application.call(path, {
+    method: 'OPTIONS',
+    headers: { origin, 'access-control-request-method': method, 'access-control-request-headers': 'authorization' },
+  })
+
+describe('without CORS_ORIGINS', () => {
+  test('no answer has a header of CORS, whoever asks', async () => {
+    for (const origin of [allowed, 'null', '*']) {
+      const response = await closed.call('/auth/me', { headers: { origin } })
+      expect(corsHeadersOf(response)).toEqual([])
+      expect(response.headers.has('vary')).toBe(false)
+      const asked = await closed.call('/auth/login', {
+        method: 'OPTIONS',
+        headers: { origin, 'access-control-request-method': 'POST' },
+      })
+      expect(asked.status).toBe(204)
+      expect(corsHeadersOf(asked)).toEqual([])
+    }
+  })
+})
+
+describe('an origin of the list', () => {
+  test('reads answers and refusals of every kind', async () => {
+    const calls: [string, RequestInit, number][] = [
+      ['/health', {}, 200],
+      ['/nowhere', {}, 404],
+      ['/auth/login', {}, 405],
+      ['/auth/login', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }, 415],
+      ['/auth/login', { method: 'POST', body: new URLSearchParams({ username: 'admin', password: 'wrong' }) }, 401],
+      ['/auth/me', {}, 401],
+      ['/health?%zz', {}, 400],
+      ['/health', { method: 'HEAD' }, 200],
+    ]
+    for (const [path, init, status] of calls) {
+      const headers = new Headers(init.headers)
+      headers.set('origin', allowed)
+      const response = await application.call(path, { ...init, headers })
+      expect(response.status).toBe(status)
+      expect(response.headers.get('access-control-allow-origin')).toBe(allowed)
+      expect(response.headers.get('access-control-allow-credentials')).toBe('true')
+      expect(response.headers.get('access-control-expose-headers')).toBe('X-Request-Id, Retry-After, WWW-Authenticate')
+      expect(response.headers.get('vary')).toBe('Origin')
+    }
+  })
+
+  test('may send what the path takes', async () => {
+    const response = await preflight('/auth/login', 'http://localhost:5173')
+    expect(response.status).toBe(204)
+    expect(await response.text()).toBe('')
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'access-control-allow-origin': 'http://localhost:5173',
+      'access-control-allow-methods': 'POST',
+      'access-control-allow-headers': 'Authorization, Content-Type, X-Request-Id',
+      'access-control-max-age': '600',
+      allow: 'POST, OPTIONS',
+    })
+    const user = await preflight('/users/2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52', allowed, 'DELETE')
+    expect(user.headers.get('access-control-allow-methods')).toBe('DELETE, GET, HEAD, PATCH')
+    expect((await preflight('/nowhere', allowed)).status).toBe(404)
+  })
+
+  test('and another one get answers that no cache confuses', async () => {
+    const response = await application.call('/docs/page.js')
+    expect(response.headers.get('vary')).toBe('Origin')
+    const packed = await application.call('/docs/swagger-ui.css', { headers: { 'accept-encoding': 'gzip' } })
+    expect(packed.headers.get('vary')).toBe('accept-encoding, Origin')
+  })
+})
+
+describe('an origin that is not on the list', () => {
+  test.each([
+    ['null'],
+    ['*'],
+    [''],
+    ['https://app.example.com.evil.example'],
+    ['https://evil-app.example.com'],
+    ['https://app.example.com:8443'],
+    ['http://app.example.com'],
+    ['https://APP.example.com'],
+    ['https://app.example.com/'],
+    ['https://app.example.com, https://evil.example'],
+    ['https://app.example.com http://localhost:5173'],
+  ])('%p is served like anybody, and its page reads nothing', async (origin) => {
+    const response = await application.call('/health', { headers: { origin } })
+    expect(response.status).toBe(200)
+    expect(corsHeadersOf(response)).toEqual([])
+    expect(response.headers.get('vary')).toBe('Origin')
+    const asked = await preflight('/auth/login', origin)
+    expect(asked.status).toBe(204)
+    expect(corsHeadersOf(asked)).toEqual([])
+  })
+})

@@ -1,0 +1,174 @@
+import { describe, expect, test } from 'bun:test'
+import { createDeadline } from '../../../src/http/edge/deadline.ts'
+import { readBody } from '../../../src/http/input/body.ts'
+import { openTestApplication } from '../../application.ts'
+
+describe('a deadline', () => {
+  test('hands on what is there in time', async () => {
+    const { meet } = createDeadline<string, string>(60_000)
+    expect(await meet(Promise.resolve('answer'), 'one', () => 'late')).toBe('answer')
+  })
+
+  test('answers for each that is late, and leaves the others alone', async () => {
+    const { meet } = createDeadline<string, string>(100)
+    const never = new Promise<string>(() => {})
+    const first = [
+      meet(never, 'never', () => 'late'),
+      meet(Promise.resolve('quick'), 'quick', () => 'late'),
+      meet(never, 'never', () => 'late'),
+    ]
+    expect(await Promise.all(first)).toEqual(['late', 'quick', 'late'])
+    expect(
+      await meet(
+        Bun.sleep(20).then(() => 'after a pause'),
+        'pausing',
+        () => 'late',
+      ),
+    ).toBe('after a pause')
+    expect(await meet(never, 'never', () => 'late again')).toBe('late again')
+  })
+
+  test('is over at once for those that are meant', async () => {
+    const { meet, expire } = createDeadline<string, string>(60_000)
+    const { promise: work, resolve } = Promise.withResolvers<string>()
+    const answers = ['half', 'whole'].map((subject) => meet(work, subject, () => 'given up'))
+    expire((subject) => subject === 'half')
+    resolve('answer')
+    expect(await Promise.all(answers)).toEqual(['given up', 'answer'])
+  })
+
+  test('drops what comes after it', async () => {
+    const { promise: work, resolve } = Promise.withResolvers<string>()
+    const answer = createDeadline<string, string>(10).meet(work, 'slow', () => 'late')
+    expect(await answer).toBe('late')
+    resolve('too late')
+    expect(await answer).toBe('late')
+  })
+})
+
+describe('an answer that takes too long', () => {
+  test('is 503 with Retry-After, on every route and in its own form', async () => {
+    const application = await openTestApplication('PostgreSQL', { answerWithin: 100 })
+    const token = await application.accessToken()
+    // postgres.js sends a query when somebody waits for it.
+    const held = Promise.resolve(
+      application.sql('DO $$ BEGIN LOCK TABLE users IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(0.5); END $$'),
+    )
+    await Bun.sleep(50)
+    const [me, login] = await Promise.all([application.me(token), application.login()])
+    for (const response of [me, login]) {
+      expect(response.status).toBe(503)
+      expect(response.headers.get('retry-after')).toBe('2')
+      expect(await response.json()).toMatchObject({ type: 'urn:audittrail:problem:overloaded' })
+    }
+    expect(login.headers.get('content-type')).toBe('application/json')
+    await held
+    expect((await application.me(token)).status).toBe(200)
+    await application.close()
+  })
+
+  test('was no refusal if the thing is done all the same: nothing is changed afterwards', async () => {
+    const application = await openTestApplication('PostgreSQL', { answerWithin: 100 })
+    const { hashing } = application.deps
+    const token = await application.accessToken()
+    const next = 'a long enough pass phrase'
+    const change = () =>
+      application.call('/auth/password', {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ current_password: 'changeme', new_password: next }),
+      })
+    const key = await application.apiKey({ scopes: ['users:write'] })
+    const asService = (path: string, body: object) =>
+      application.call(path, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    const made = await asService('/users', { username: 'ada', full_name: 'Ada' })
+    const { id } = (await made.json()) as { id: string }
+    const users = async () =>
+      JSON.stringify(await application.sql('SELECT username, hashed_password FROM users ORDER BY 1'))
+    const usersBefore = await users()
+    const sessions = async () => (await application.sql('SELECT id FROM audittrail_sessions')).length
+    const before = await sessions()
+    const { promise: busy, resolve } = Promise.withResolvers<void>()
+    const holders = Array.from({ length: 2 }, () => hashing.run(() => busy))
+    const late = await Promise.all([
+      change(),
+      application.login(),
+      asService('/users', { username: 'eve', full_name: 'Eve' }),
+      asService(`/users/${id}/password`, {}),
+    ])
+    expect(late.map(({ status }) => status)).toEqual([503, 503, 503, 503])
+    // Nobody waits for them any more, so that their places go to others.
+    expect(hashing.waiting).toBe(0)
+    resolve()
+    await Promise.all(holders)
+    await hashing.run(async () => {})
+    await Bun.sleep(300)
+    expect(await sessions()).toBe(before)
+    expect(await users()).toBe(usersBefore)
+    expect((await application.login('admin', next)).status).toBe(401)
+    expect((await application.login()).status).toBe(200)
+    expect((await change()).status).toBe(204)
+    await application.close()
+  })
+})
+
+describe('a body', () => {
+  const request = (body: ReadableStream<Uint8Array>) => new Request('http://localhost/', { method: 'POST', body })
+
+  test('that does not come to an end in time is refused, and let go', async () => {
+    let isLetGo = false
+    const stalled = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(Buffer.from('username=')),
+      cancel: () => {
+        isLetGo = true
+      },
+    })
+    expect(await codeOf(readBody(request(stalled), 20))).toBe('request_timeout')
+    expect(isLetGo).toBe(true)
+  })
+
+  test('that trickles is refused too, however often something comes', async () => {
+    const trickle = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        await Bun.sleep(5)
+        controller.enqueue(Buffer.from('x'))
+      },
+    })
+    expect(await codeOf(readBody(request(trickle), 60))).toBe('request_timeout')
+  })
+
+  test('that breaks off is a bad request and no failure of ours', async () => {
+    const broken = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error('gone')) })
+    expect(await codeOf(readBody(request(broken)))).toBe('invalid_request')
+  })
+
+  test('is counted where no length was given', async () => {
+    const pieces = Array.from({ length: 65 }, () => Buffer.alloc(1024))
+    const long = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        const piece = pieces.pop()
+        if (piece) controller.enqueue(piece)
+        else controller.close()
+      },
+    })
+    expect(await codeOf(readBody(request(long)))).toBe('payload_too_large')
+  })
+
+  test('of exactly 64 KB is taken', async () => {
+    const body = Buffer.alloc(65_536, 'x')
+    expect(await readBody(new Request('http://localhost/', { method: 'POST', body }))).toEqual(body)
+    expect(await readBody(new Request('http://localhost/', { method: 'POST' }))).toEqual(Buffer.alloc(0))
+  })
+})
+
+async function codeOf(reading: Promise<unknown>): Promise<unknown> {
+  try {
+    return await reading
+  } catch (error) {
+    return (error as { code?: string }).code
+  }
+}

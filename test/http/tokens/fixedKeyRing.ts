@@ -1,0 +1,43 @@
+import type { PairAlgorithm } from '../../../src/algorithms.ts'
+import { type KeyPair, makeKeyPair, readPublicKey } from '../../../src/domain/keys/keyPair.ts'
+import type { Signer, Verifier } from '../../../src/domain/keys/keyRing.ts'
+import type { TokenSettings } from '../../../src/http/tokens/accessTokens.ts'
+
+export type FixedKeyRing = TokenSettings['keyRing']
+
+/** Keys that never change, for tests of what is done with them. */
+export function fixedKeyRing(signer: Signer, verifiers: readonly Verifier[]): FixedKeyRing {
+  return {
+    version: () => 1,
+    findVerifier: (kid) => verifiers.find((verifier) => verifier.kid === kid),
+    requireSigner: async () => signer,
+    look: async () => {},
+  }
+}
+
+/** HS256 with SECRET_KEY. */
+export function secretKeyRing(secretKey: string): FixedKeyRing {
+  const verifier = secretVerifier(secretKey)
+  return fixedKeyRing({ algorithm: 'HS256', kid: undefined, key: secretKey }, [verifier])
+}
+
+export function secretVerifier(secretKey: string): Verifier {
+  return {
+    algorithm: 'HS256',
+    kid: undefined,
+    secrets: [Buffer.from(secretKey)],
+    verifiesUntil: Number.POSITIVE_INFINITY,
+  }
+}
+
+/** One key pair, and what else verifies beside it. */
+export async function pairKeyRing(
+  algorithm: PairAlgorithm,
+  ...others: readonly Verifier[]
+): Promise<{ pair: KeyPair; keyRing: FixedKeyRing }> {
+  const pair = await makeKeyPair(algorithm)
+  const { kid, publicJwk, privateKey } = pair
+  const publicKey = readPublicKey(publicJwk)
+  const verifier = { algorithm, kid, publicKey, publicJwk, verifiesUntil: Number.POSITIVE_INFINITY }
+  return { pair, keyRing: fixedKeyRing({ algorithm, kid, key: privateKey }, [...others, verifier]) }
+}

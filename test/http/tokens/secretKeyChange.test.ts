@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'bun:test'
+import { randomUUID } from 'node:crypto'
+import { createAttempts } from '../../../src/http/auth/deviceCookie.ts'
+import { createExchanges } from '../../../src/http/edge/requestContext.ts'
+import { createRefreshTokens } from '../../../src/http/tokens/refreshTokens.ts'
+import type { SecretKeys } from '../../../src/secretKeys.ts'
+
+const [oldKey, newKey] = ['o'.repeat(32), 'n'.repeat(32)]
+const before: SecretKeys = { current: oldKey, previous: [] }
+const learning = { current: oldKey, previous: [newKey] }
+const after = { current: newKey, previous: [oldKey] }
+const done = { current: newKey, previous: [] }
+
+describe('when SECRET_KEY changes', () => {
+  test('a refresh token of the former one is read, and the next is made with the new one', () => {
+    const token = { sessionId: randomUUID(), generation: 7 }
+    const [old, next] = [createRefreshTokens(before).make(token), createRefreshTokens(after).make(token)]
+    expect(next).not.toBe(old)
+    expect(createRefreshTokens(learning).make(token)).toBe(old)
+    for (const secretKeys of [learning, after]) {
+      expect(createRefreshTokens(secretKeys).read(old)).toEqual(token)
+      expect(createRefreshTokens(secretKeys).read(next)).toEqual(token)
+    }
+    expect(createRefreshTokens(done).read(old)).toBeUndefined()
+    expect(createRefreshTokens(before).read(next)).toBeUndefined()
+  })
+
+  test('a device is known by the cookie of the former one, and gets one of the new one', () => {
+    const exchanges = createExchanges()
+    const attemptsWith = (secretKeys: SecretKeys) => createAttempts({ secretKeys, basePath: '/api' }, exchanges)
+    const requestWith = (cookie: string) => new Request('http://localhost/', { headers: { cookie } })
+    const cookieOf = (secretKeys: SecretKeys, cookie = '') => {
+      const request = requestWith(cookie)
+      const attempts = attemptsWith(secretKeys)
+      return attempts.deviceCookie(request, attempts.of(request, 'Ada')).split(';')[0] ?? ''
+    }
+    const isKnown = (secretKeys: SecretKeys, cookie: string, username = 'ada') =>
+      attemptsWith(secretKeys).of(requestWith(cookie), username).device !== undefined
+
+    const old = cookieOf(before)
+    expect([learning, after, done].map((secretKeys) => isKnown(secretKeys, old))).toEqual([true, true, false])
+    expect(isKnown(after, old, 'eve')).toBe(false)
+    const renewed = cookieOf(after, old)
+    expect([before, learning, done].map((secretKeys) => isKnown(secretKeys, renewed))).toEqual([true, true, true])
+    expect(isKnown(done, renewed, 'eve')).toBe(false)
+  })
+})
