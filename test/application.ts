@@ -13,11 +13,11 @@ import { openPool } from '../src/db/pool/pool.ts'
 import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys/apiKeys.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { prepareKeys } from '../src/domain/keys/signingKeys.ts'
-import { createHashing } from '../src/domain/passwords/hashQueue.ts'
+import { createHashQueue } from '../src/domain/passwords/hashQueue.ts'
 import { seedAdministrator } from '../src/domain/users/seed.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
 import { createLog } from '../src/telemetry/log.ts'
-import { createMeters } from '../src/telemetry/productMetrics.ts'
+import { createProductMetrics } from '../src/telemetry/productMetrics.ts'
 import { createTraces } from '../src/telemetry/traces.ts'
 import { expectDocumented } from './document.ts'
 import { createDatabase } from './postgresql.ts'
@@ -80,24 +80,24 @@ export async function openTestApplication(
     format: 'json',
     now: clock,
     write: (line) => lines.push(JSON.parse(line)),
-    surroundings: traces.current,
+    context: traces.current,
   })
   const database = openDatabase(pool)
-  const meters = createMeters()
-  const hashing = createHashing({ places: 2, queue: 200 }, clock, meters)
+  const meters = createProductMetrics()
+  const hashing = createHashQueue({ slots: 2, queue: 200 }, clock, meters)
   const secretKey = randomBytes(32).toString('hex')
   const secretKeys = { current: secretKey, previous: [] }
   const keys = { algorithm, rotationDays: 90, secretKeys: () => secretKeys }
-  const deps: Deps = { database, clock, log, hashing, settings: { ...settings, keys }, meters }
+  const deps: Deps = { database, clock, log, hashQueue: hashing, settings: { ...settings, keys }, metrics: meters }
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
   await prepareKeys(deps)
   const docs = isDocumented ? { version: '0.0.0' } : undefined
   const http = createHttp(
     deps,
-    { issuer, audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs, answerWithin },
+    { issuer, audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs, timeout: answerWithin },
     clock,
-    { answered: meters.answered, traces, logged },
+    { requestFinished: meters.requestFinished, traces, logged },
   )
 
   const application: TestApplication = {
@@ -105,7 +105,7 @@ export async function openTestApplication(
     http,
     lines,
     secretKey,
-    metrics: meters.metrics.render,
+    metrics: meters.registry.render,
     clock: turned,
     call: async (path, { address = '192.0.2.7', ...init } = {}) => {
       const request = new Request(`http://localhost${basePath}${path}`, init)

@@ -6,19 +6,19 @@ import { parseDatabaseUrl } from '../config/databaseUrl.ts'
 import type { Database } from '../db/database.ts'
 import { holdDataDirectory, makeDataDirectory, refuseOthersFiles } from '../db/embedded/dataDirectory.ts'
 import type { OpenTarget } from '../db/embedded/target.ts'
-import type { DatabaseWatch } from '../db/pool/availabilityLog.ts'
+import type { AvailabilityObserver } from '../db/pool/availabilityLog.ts'
 import type { DatabaseTarget } from '../db/pool/connection.ts'
 import type { Deps } from '../domain/deps.ts'
-import { keepKeys, prepareKeys } from '../domain/keys/signingKeys.ts'
-import { createHashing, hashingLimits } from '../domain/passwords/hashQueue.ts'
-import { sweepDeadSessions, sweepForgottenFailures } from '../domain/sessions/sweep.ts'
+import { maintainKeys, prepareKeys } from '../domain/keys/signingKeys.ts'
+import { createHashQueue, hashQueueLimits } from '../domain/passwords/hashQueue.ts'
+import { sweepExpiredFailures, sweepExpiredSessions } from '../domain/sessions/sweep.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from '../domain/users/seed.ts'
 import { AppError } from '../error.ts'
-import type { Observation } from '../http/edge/accessLog.ts'
+import type { Instrumentation } from '../http/edge/accessLog.ts'
 import type { Http, HttpSettings } from '../http/server.ts'
-import { lowerPoolPriority } from '../system/threadPriority.ts'
+import { lowerThreadPriority } from '../system/threadPriority.ts'
 import { describeError, type Log } from '../telemetry/log.ts'
-import { createMeters, type Meters } from '../telemetry/productMetrics.ts'
+import { createProductMetrics, type ProductMetrics } from '../telemetry/productMetrics.ts'
 import { version } from '../version.ts'
 import { secretKeysOf } from './secretKey.ts'
 
@@ -32,15 +32,15 @@ export interface App {
   close(): Promise<void>
 }
 
-export interface Surroundings {
+export interface AppEnvironment {
   readonly log: Log
   readonly clock: Clock
   /** Called once when the embedded database has died: nothing can go on, and the process should end. */
   readonly onDatabaseLost: (reason: string) => void
   /** Told how the database does. A command has none: it says itself what it has met. */
-  readonly databaseWatch?: DatabaseWatch
+  readonly availabilityObserver?: AvailabilityObserver
   /** What the work is counted in, where somebody asks. */
-  readonly meters?: Meters
+  readonly metrics?: ProductMetrics
 }
 
 /** The embedded database's place in DATA_DIR. */
@@ -83,7 +83,13 @@ export function hasDatabase(config: Config): boolean {
 export async function openApp(
   config: Config,
   claim: Claim,
-  { log, clock, onDatabaseLost, databaseWatch, meters = createMeters() }: Surroundings,
+  {
+    log,
+    clock,
+    onDatabaseLost,
+    availabilityObserver: databaseWatch,
+    metrics: meters = createProductMetrics(),
+  }: AppEnvironment,
 ): Promise<App> {
   const { target, lost, close } = await openTarget(config, claim, log)
   lost.then(onDatabaseLost)
@@ -109,15 +115,15 @@ export async function openApp(
 function wireDeps(
   database: Database,
   config: Config,
-  { log, clock, meters }: Pick<Deps, 'log' | 'clock'> & { meters: Meters },
+  { log, clock, meters }: Pick<Deps, 'log' | 'clock'> & { meters: ProductMetrics },
 ): Deps {
   const hashCost = { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost }
   return {
     database,
     clock,
     log,
-    hashing: createHashing(hashingLimits(config.passwordConcurrency, hashCost), clock, meters),
-    meters,
+    hashQueue: createHashQueue(hashQueueLimits(config.passwordConcurrency, hashCost), clock, meters),
+    metrics: meters,
     settings: {
       hashCost,
       passwordMinLength: config.passwordMinLength,
@@ -138,7 +144,7 @@ export async function openHttp(
   { deps }: App,
   config: Config,
   isEnding: () => boolean,
-  observation?: Observation,
+  observation?: Instrumentation,
 ): Promise<Http> {
   const { createHttp } = await import('../http/server.ts')
   return createHttp(deps, { ...httpSettings(config), isEnding }, deps.clock, observation)
@@ -153,14 +159,14 @@ function httpSettings(config: Config): HttpSettings {
 /** The OpenAPI document of the product as it is set, without opening anything: a pool that nobody asks connects to nothing. */
 export async function readOpenApiDocument(
   config: Config,
-  { log, clock }: Omit<Surroundings, 'onDatabaseLost'>,
+  { log, clock }: Omit<AppEnvironment, 'onDatabaseLost'>,
 ): Promise<string> {
   const { openPool } = await import('../db/pool/pool.ts')
   const { openDatabase } = await import('../db/database.ts')
   const { createHttp } = await import('../http/server.ts')
   const address = parseDatabaseUrl('postgresql://nobody@localhost/nothing')
   const database = openDatabase(openPool({ kind: 'server', address, poolSize: 1 }))
-  const meters = createMeters()
+  const meters = createProductMetrics()
   const deps = wireDeps(database, { ...config, secretKey: 'signs nothing' }, { log, clock, meters })
   const http = createHttp(deps, httpSettings({ ...config, docs: 'on' }), clock)
   const response = await http.handle(new Request(`http://localhost${config.basePath}/openapi.json`))
@@ -199,15 +205,15 @@ export async function prepareDatabaseWithRetries(app: App, isEnding: () => boole
 const housekeepingInterval = 60_000
 
 /** Sweeps dead sessions and forgotten failures and keeps the keys, now and every minute, in the background; answers how to stop it. */
-export function keepHouse({ deps }: Pick<App, 'deps'>): () => void {
+export function startHousekeeping({ deps }: Pick<App, 'deps'>): () => void {
   let isEnding = false
   const round = async () => {
     try {
-      await lowerPoolPriority()
-      await keepKeys(deps)
-      const swept = await sweepDeadSessions(deps, () => isEnding)
+      await lowerThreadPriority()
+      await maintainKeys(deps)
+      const swept = await sweepExpiredSessions(deps, () => isEnding)
       if (swept > 0) deps.log.info('sessions.swept', { swept })
-      await sweepForgottenFailures(deps, () => isEnding)
+      await sweepExpiredFailures(deps, () => isEnding)
     } catch (error) {
       deps.log.warn('housekeeping.failed', describeError(error))
     }

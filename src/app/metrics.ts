@@ -1,16 +1,16 @@
 import type { Config } from '../config/config.ts'
 import { listenAddressOf } from '../config/listenAddress.ts'
-import type { DatabaseWatch } from '../db/pool/availabilityLog.ts'
+import type { AvailabilityObserver } from '../db/pool/availabilityLog.ts'
 import type { Deps } from '../domain/deps.ts'
 import { findUnreadiness } from '../domain/readiness.ts'
 import { listenForScrapes } from '../http/probes/metricsListener.ts'
 import type { Log } from '../telemetry/log.ts'
 import { observeProcess } from '../telemetry/processMetrics.ts'
-import type { Meters } from '../telemetry/productMetrics.ts'
-import type { Metrics } from '../telemetry/registry.ts'
+import type { ProductMetrics } from '../telemetry/productMetrics.ts'
+import type { MetricsRegistry } from '../telemetry/registry.ts'
 
 /** Listens for Prometheus where METRICS says so; answers how to end that. Throws `refused` where it cannot. */
-export function serveMetrics(config: Pick<Config, 'metrics'>, metrics: Metrics, log: Log): () => Promise<void> {
+export function serveMetrics(config: Pick<Config, 'metrics'>, metrics: MetricsRegistry, log: Log): () => Promise<void> {
   const address = listenAddressOf(config.metrics)
   if (!address) return async () => {}
   const { url, stop } = listenForScrapes(address, metrics)
@@ -26,15 +26,15 @@ export function serveMetrics(config: Pick<Config, 'metrics'>, metrics: Metrics, 
 const patience = 1000
 
 /** What is read of the opened app when somebody scrapes. `isEnding`: it was told to stop, and is ready for nothing more. */
-export function readApp({ reading }: Metrics, deps: Deps, isEnding: () => boolean): void {
-  const { hashing } = deps
-  const { places, queue } = hashing.limits
+export function observeApp({ observable: reading }: MetricsRegistry, deps: Deps, isEnding: () => boolean): void {
+  const { hashQueue } = deps
+  const { slots: places, queue } = hashQueue.limits
   reading('gauge', 'audittrail_ready', 'What /ready says: 1, or 0 while it is 503.', () =>
     isEnding() ? 0 : ready(deps),
   )
-  reading('gauge', 'audittrail_hash_running', 'Password hashes that are computed now.', () => hashing.running)
+  reading('gauge', 'audittrail_hash_running', 'Password hashes that are computed now.', () => hashQueue.running)
   reading('gauge', 'audittrail_hash_places', 'Password hashes that may be computed at once.', () => places)
-  reading('gauge', 'audittrail_hash_queue_length', 'Those that wait for a place.', () => hashing.waiting)
+  reading('gauge', 'audittrail_hash_queue_length', 'Those that wait for a place.', () => hashQueue.waiting)
   reading('gauge', 'audittrail_hash_queue_limit', 'As many may wait; who comes then is refused.', () => queue)
   const pool = deps.database.pool
   reading('gauge', 'audittrail_database_connections', 'Connections that are open.', () => pool().connections)
@@ -57,15 +57,15 @@ async function ready(deps: Deps): Promise<number> {
 }
 
 /** Tells both how the database does. */
-export function countFailures(watch: DatabaseWatch, meters: Meters): DatabaseWatch {
+export function countFailures(watch: AvailabilityObserver, metrics: ProductMetrics): AvailabilityObserver {
   return {
     failed: (failure) => {
-      meters.databaseFailed(failure.code === 'refused' ? 'refused' : 'unavailable')
+      metrics.databaseFailed(failure.code === 'refused' ? 'refused' : 'unavailable')
       watch.failed(failure)
     },
-    answered: () => {
-      meters.databaseAnswered()
-      watch.answered()
+    succeeded: () => {
+      metrics.databaseSucceeded()
+      watch.succeeded()
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { Arguments, Command } from './command.ts'
 
-export type Line =
+export type ParsedArguments =
   | { readonly fault: string }
   | {
       readonly command: Command | undefined
@@ -10,7 +10,11 @@ export type Line =
     }
 
 /** Takes a command line apart. Every fault is one sentence that names the word at fault. */
-export function parseLine(argv: readonly string[], commands: readonly Command[], fallback: Command): Line {
+export function parseArguments(
+  argv: readonly string[],
+  commands: readonly Command[],
+  fallback: Command,
+): ParsedArguments {
   const rest = [...argv]
   const positional: string[] = []
   const flags = new Map<string, string[]>()

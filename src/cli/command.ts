@@ -2,7 +2,7 @@ import type { Config, SettingName, SettingSource } from '../config/config.ts'
 import type { Outlet } from '../system/outlet.ts'
 
 /** What a command has of the world around it. */
-export interface Surroundings {
+export interface CommandEnvironment {
   readonly config: Config
   readonly sources: Readonly<Record<SettingName, SettingSource>>
   readonly stdout: (text: string) => void
@@ -36,5 +36,5 @@ export interface Command {
   /** What stands behind the name and cannot be left out: `NAME`. */
   readonly words: readonly string[]
   readonly flags: Readonly<Record<string, Flag>>
-  run(surroundings: Surroundings, given: Arguments): Promise<ExitCode> | ExitCode
+  run(surroundings: CommandEnvironment, given: Arguments): Promise<ExitCode> | ExitCode
 }

@@ -3,8 +3,8 @@ import { AppError } from '../error.ts'
 import type { Outlet } from '../system/outlet.ts'
 import { describeError } from '../telemetry/log.ts'
 import { version } from '../version.ts'
-import { parseLine } from './arguments.ts'
-import type { Arguments, Command, ExitCode, Surroundings } from './command.ts'
+import { parseArguments } from './arguments.ts'
+import type { Arguments, Command, CommandEnvironment, ExitCode } from './command.ts'
 import { apiKeyCommands } from './commands/apikey.ts'
 import { blockCommands } from './commands/block.ts'
 import { config } from './commands/config.ts'
@@ -49,7 +49,7 @@ export interface Terminal {
 
 /** From the arguments behind the program's name to an exit code. Nothing is opened before flags and settings are right. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const line = parseLine(argv, commands, serve)
+  const line = parseArguments(argv, commands, serve)
   if ('fault' in line) return fail(terminal, 2, `${line.fault} See audittrail --help.`)
   if (line.wants === 'version') return say(terminal, `${version}\n`)
   if (line.wants === 'help') return say(terminal, line.command ? commandHelp(line.command) : helpText(commands))
@@ -59,7 +59,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   return runCommand(line.command ?? serve, line.given, { ...terminal, ...reading })
 }
 
-async function runCommand(command: Command, given: Arguments, surroundings: Surroundings): Promise<ExitCode> {
+async function runCommand(command: Command, given: Arguments, surroundings: CommandEnvironment): Promise<ExitCode> {
   try {
     return await command.run(surroundings, given)
   } catch (error) {

@@ -5,8 +5,8 @@ import type { Pool, PoolState } from './pool/pool.ts'
 import { type ApiKeyStatements, apiKeyStatements } from './statements/apiKeys.ts'
 import { type InstanceStatements, instanceStatements } from './statements/instance.ts'
 import { type SessionStatements, sessionStatements } from './statements/sessions.ts'
-import { type KeyStatements, keyStatements } from './statements/signingKeys.ts'
-import { type AttemptStatements, attemptStatements } from './statements/throttle.ts'
+import { type SigningKeyStatements, signingKeyStatements } from './statements/signingKeys.ts'
+import { type ThrottleStatements, throttleStatements } from './statements/throttle.ts'
 import { type UserStatements, userStatements } from './statements/users.ts'
 import { type UserTransferStatements, userTransferStatements } from './statements/userTransfer.ts'
 
@@ -14,9 +14,9 @@ import { type UserTransferStatements, userTransferStatements } from './statement
 interface Statements {
   readonly users: UserStatements
   readonly sessions: SessionStatements
-  readonly attempts: AttemptStatements
+  readonly throttle: ThrottleStatements
   readonly instance: InstanceStatements
-  readonly keys: KeyStatements
+  readonly signingKeys: SigningKeyStatements
   readonly apiKeys: ApiKeyStatements
 }
 
@@ -34,9 +34,9 @@ function statementsOn({ orm, client }: Connection): Statements {
   return {
     users: userStatements(orm),
     sessions: sessionStatements({ orm, client }),
-    attempts: attemptStatements({ client }),
+    throttle: throttleStatements({ client }),
     instance: instanceStatements(orm),
-    keys: keyStatements(orm),
+    signingKeys: signingKeyStatements(orm),
     apiKeys: apiKeyStatements(orm),
   }
 }
@@ -56,18 +56,19 @@ export function openDatabase(pool: Pool): Database {
     sessions: {
       ...statements.sessions,
       // The question of every request.
-      findLiveSession: (key) => pool.read((connection) => statementsOf(connection).sessions.findLiveSession(key)),
+      findActiveSession: (key) => pool.read((connection) => statementsOf(connection).sessions.findActiveSession(key)),
     },
     apiKeys: {
       ...statements.apiKeys,
       // The question of every request of a service.
       findApiKey: (digest) => pool.read((connection) => statementsOf(connection).apiKeys.findApiKey(digest)),
     },
-    keys: {
-      ...statements.keys,
+    signingKeys: {
+      ...statements.signingKeys,
       // The question of every few seconds.
-      listKeys: () => pool.read((connection) => statementsOf(connection).keys.listKeys()),
-      resetKeys: (...reset) => pool.run((connection) => statementsOf(connection).keys.resetKeys(...reset), 'unlimited'),
+      listKeys: () => pool.read((connection) => statementsOf(connection).signingKeys.listKeys()),
+      resetKeys: (...reset) =>
+        pool.run((connection) => statementsOf(connection).signingKeys.resetKeys(...reset), 'unlimited'),
     },
     // Each takes as long as it takes, and has its connection to itself.
     userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),

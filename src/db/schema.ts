@@ -65,7 +65,7 @@ export const instance = pgTable('audittrail_instance', {
  * What signs tokens, one row after the other. The row of the highest generation whose time has come signs; the ones before it
  * verify until the last token that they have signed has expired.
  */
-export const keys = pgTable('audittrail_keys', {
+export const signingKeys = pgTable('audittrail_keys', {
   /** Counted from 1. Whoever adds the next one says its number, so that of many at once one succeeds. */
   generation: integer().primaryKey(),
   algorithm: text().notNull(),
@@ -85,7 +85,7 @@ export const keys = pgTable('audittrail_keys', {
 /**
  * Failed sign-ins, counted for whatever they have in common, unknown names like known ones. A row past `forgotten_at` counts as none.
  */
-export const attempts = pgTable(
+export const throttleFailures = pgTable(
   'audittrail_attempts',
   {
     /** What is counted, with a MAC in place of a name: the name that was typed may be a password. */

@@ -3,8 +3,8 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../db/database.ts'
 import type { SecretKeys } from '../secretKeys.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Meters } from '../telemetry/productMetrics.ts'
-import type { Hashing } from './passwords/hashQueue.ts'
+import type { ProductMetrics } from '../telemetry/productMetrics.ts'
+import type { HashQueue } from './passwords/hashQueue.ts'
 import type { HashCost } from './passwords/passwords.ts'
 
 /** What the stories of the domain need, handed to each as its first parameter. */
@@ -13,10 +13,10 @@ export interface Deps {
   readonly clock: Clock
   readonly log: Log
   /** Where password hashes are computed. */
-  readonly hashing: Hashing
+  readonly hashQueue: HashQueue
   readonly settings: DomainSettings
   /** Where the stories count what becomes of them. */
-  readonly meters: Pick<Meters, 'login' | 'refresh' | 'apiKey' | 'sessionsSwept' | 'failuresSwept'>
+  readonly metrics: Pick<ProductMetrics, 'login' | 'refresh' | 'apiKey' | 'sessionsSwept' | 'failuresSwept'>
 }
 
 export interface DomainSettings {

@@ -1,6 +1,6 @@
 import type { ApiKey } from './apiKeys/apiKeys.ts'
 import type { ListedSession } from './sessions/sessions.ts'
-import type { Block } from './signIn/lockouts.ts'
+import type { Lockout } from './signIn/lockouts.ts'
 import type { WithPassword } from './users/users.ts'
 
 // What of a user and of a session leaves the product, by HTTP and by command line alike: never a hash. Times are ISO 8601.
@@ -51,9 +51,9 @@ export function presentSession(session: ListedSession): PresentedSession {
   }
 }
 
-export interface PresentedBlock {
+export interface PresentedLockout {
   readonly id: string
-  readonly kind: Block['kind']
+  readonly kind: Lockout['kind']
   readonly username: string | null
   readonly network: string | null
   readonly failures: number
@@ -61,7 +61,7 @@ export interface PresentedBlock {
   readonly blocked_until: string
 }
 
-export function presentBlock({ id, kind, username, network, failures, ...times }: Block): PresentedBlock {
+export function presentLockout({ id, kind, username, network, failures, ...times }: Lockout): PresentedLockout {
   return {
     id,
     kind,

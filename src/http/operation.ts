@@ -1,7 +1,7 @@
 import { swagger } from '@elysiajs/swagger'
 import { Type } from '@sinclair/typebox'
 import { type TSchema, t } from 'elysia'
-import type { Need } from '../domain/apiKeys/apiKeyCheck.ts'
+import type { RequiredAccess } from '../domain/apiKeys/apiKeyCheck.ts'
 import type { ErrorCode } from '../error.ts'
 import { oauthContentType, problemContentType, statusOf } from './problem.ts'
 
@@ -41,12 +41,12 @@ interface OperationText {
   /** Needs a bearer token. */
   readonly isLocked?: true
   /** An API key of this scope does too. */
-  readonly opensToKeys?: Need
+  readonly opensToKeys?: RequiredAccess
   /** Not even those of every route. */
   readonly hasNoOthers?: true
 }
 
-export interface AnswerText<Answer extends TSchema> extends OperationText {
+export interface ResponseText<Answer extends TSchema> extends OperationText {
   /** What a success is, with an example of it. */
   readonly answer: Answer
   readonly example: Answer['static']
@@ -56,12 +56,12 @@ export interface AnswerText<Answer extends TSchema> extends OperationText {
  * What a route is to its callers, once: the schema that its answer is checked against, and its place in the document.
  * The responses of the document are all given here, because the plugin would list each under three content types.
  */
-export function operation<Answer extends TSchema>(text: AnswerText<Answer>) {
+export function operation<Answer extends TSchema>(text: ResponseText<Answer>) {
   return { response: { 200: text.answer }, detail: detailOf(text, 200, contentOf(text)) }
 }
 
 /** The same for a route that makes something: 201. */
-export function creation<Answer extends TSchema>(text: AnswerText<Answer>) {
+export function creation<Answer extends TSchema>(text: ResponseText<Answer>) {
   return { response: { 201: text.answer }, detail: detailOf(text, 201, contentOf(text)) }
 }
 
@@ -70,7 +70,7 @@ export function silentOperation(text: OperationText, status: 200 | 204 = 204) {
   return { detail: detailOf(text, status, {}) }
 }
 
-function contentOf<Answer extends TSchema>({ answer, example }: AnswerText<Answer>) {
+function contentOf<Answer extends TSchema>({ answer, example }: ResponseText<Answer>) {
   return { content: { 'application/json': { schema: documented(answer), example } } }
 }
 

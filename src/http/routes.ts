@@ -5,12 +5,12 @@ import type { KeyRing } from '../domain/keys/keyRing.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../telemetry/log.ts'
 import { apiKeyRoutes } from './admin/apiKeys.ts'
-import { blockRoutes } from './admin/lockouts.ts'
+import { lockoutRoutes } from './admin/lockouts.ts'
 import { userChangeRoutes } from './admin/userChanges.ts'
 import { userRoutes } from './admin/users.ts'
 import { accountRoutes } from './auth/account.ts'
-import type { Attempts } from './auth/deviceCookie.ts'
-import { type Verify, verifyRoute } from './auth/forwardAuth.ts'
+import type { DeviceCookies } from './auth/deviceCookie.ts'
+import { type ForwardAuth, forwardAuthRoute } from './auth/forwardAuth.ts'
 import { createGuards } from './auth/guard.ts'
 import { introspectionRoute } from './auth/introspection.ts'
 import { authRoutes } from './auth/login.ts'
@@ -19,11 +19,11 @@ import { docsRoutes } from './discovery/docs.ts'
 import { jwksRoute } from './discovery/jwks.ts'
 import { type MetadataPlace, metadataRoute } from './discovery/metadata.ts'
 import { methodsAt, refuseMethod } from './edge/allowedMethods.ts'
-import type { Exchanges } from './edge/requestContext.ts'
+import type { RequestContexts } from './edge/requestContext.ts'
 import { openApiDocument } from './operation.ts'
 import { healthRoutes } from './probes/health.ts'
 import { problemResponse } from './problem.ts'
-import type { Tokens } from './tokens/accessTokens.ts'
+import type { AccessTokens } from './tokens/accessTokens.ts'
 import type { RefreshTokens } from './tokens/refreshTokens.ts'
 
 /** The endpoints that OAuth clients call: their errors have the form that such clients read. */
@@ -31,15 +31,15 @@ const oauthRoutes = ['/auth/login', '/auth/refresh', '/auth/revoke', '/auth/intr
 
 export interface RouteServices {
   readonly deps: Deps
-  readonly tokens: Tokens
+  readonly tokens: AccessTokens
   readonly apiKeys: ApiKeyCheck
-  readonly verify: Verify
+  readonly forwardAuth: ForwardAuth
   readonly refreshTokens: RefreshTokens
-  readonly attempts: Attempts
+  readonly deviceCookies: DeviceCookies
   readonly keyRing: KeyRing
   /** Undefined: ISSUER is no URL, and there is no metadata. */
   readonly metadata: MetadataPlace | undefined
-  readonly exchanges: Exchanges
+  readonly requestContexts: RequestContexts
   readonly basePath: string
   readonly issuer: string
   readonly audience: string
@@ -57,7 +57,7 @@ export function createIsOauth(basePath: string): (path: string) => boolean {
 
 /** Every route of the product, and what becomes of every error. */
 export function createRoutes(services: RouteServices) {
-  const { deps, verify, keyRing, metadata, exchanges, basePath, docs, isEnding } = services
+  const { deps, forwardAuth: verify, keyRing, metadata, requestContexts, basePath, docs, isEnding } = services
   const guards = createGuards(services)
   const isOauthPath = createIsOauth(basePath)
 
@@ -65,7 +65,7 @@ export function createRoutes(services: RouteServices) {
   // The type says the default path: clients of these types have to know the path when they are compiled.
   const app = new Elysia({ prefix: basePath as '/api', handler: { standardHostname: false } })
     .onError({ as: 'global' }, ({ error, code, request, path }) => {
-      const { requestId } = exchanges.of(request)
+      const { requestId } = requestContexts.of(request)
       const isOauth = isOauthPath(path)
       const refusal = toAppError(error, code, isOauth)
       if (refusal.code === 'internal')
@@ -80,13 +80,13 @@ export function createRoutes(services: RouteServices) {
     .use(authRoutes({ ...services, guards }))
     .use(revocationRoute(services))
     .use(introspectionRoute({ ...services, guards }))
-    .use(accountRoutes({ deps, guards, exchanges }))
+    .use(accountRoutes({ deps, guards, requestContexts }))
     .use(userRoutes({ deps, guards }))
-    .use(userChangeRoutes({ deps, guards, exchanges }))
-    .use(blockRoutes({ deps, guards }))
+    .use(userChangeRoutes({ deps, guards, requestContexts }))
+    .use(lockoutRoutes({ deps, guards }))
     .use(apiKeyRoutes({ deps, guards }))
     .use(jwksRoute(keyRing))
-    .use(verifyRoute(verify, (request) => exchanges.of(request).requestId))
+    .use(forwardAuthRoute(verify, (request) => requestContexts.of(request).requestId))
   if (metadata) app.use(metadataRoute(keyRing, metadata))
   if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
   return app

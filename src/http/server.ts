@@ -4,24 +4,24 @@ import type { Deps } from '../domain/deps.ts'
 import { createKeyRing, type KeyRing } from '../domain/keys/keyRing.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../telemetry/log.ts'
-import { createAttempts } from './auth/deviceCookie.ts'
-import { createIsVerify, createVerify } from './auth/forwardAuth.ts'
+import { createDeviceCookies } from './auth/deviceCookie.ts'
+import { createForwardAuth, createIsForwardAuth } from './auth/forwardAuth.ts'
 import { atRoute, findMetadataPlace } from './discovery/metadata.ts'
-import { createObserver, inTrace, type Observation } from './edge/accessLog.ts'
+import { createAccessLog, type Instrumentation, inTrace } from './edge/accessLog.ts'
 import { methodsAt, refuseMethod } from './edge/allowedMethods.ts'
 import { createClientAddress, createIsHttps, createIsShared } from './edge/clientAddress.ts'
 import { createCors } from './edge/cors.ts'
 import { createDeadline } from './edge/deadline.ts'
-import { createExchanges } from './edge/requestContext.ts'
+import { createRequestContexts } from './edge/requestContext.ts'
 import { hasDecodableQuery, hasPlainHost, pathOf } from './edge/requestTarget.ts'
-import { createAnswerHeaders } from './edge/responseHeaders.ts'
+import { createResponseHeaders } from './edge/responseHeaders.ts'
 import { isBeingRead } from './input/body.ts'
 import { type ProblemContext, problemResponse } from './problem.ts'
 import { createIsOauth, createRoutes, type Routes } from './routes.ts'
-import { createTokens, type TokenSettings } from './tokens/accessTokens.ts'
+import { type AccessTokenSettings, createAccessTokens } from './tokens/accessTokens.ts'
 import { createRefreshTokens } from './tokens/refreshTokens.ts'
 
-export interface HttpSettings extends Omit<TokenSettings, 'keyRing'> {
+export interface HttpSettings extends Omit<AccessTokenSettings, 'keyRing'> {
   /** `/api`, or empty for the root. */
   readonly basePath: string
   /** Addresses and networks in CIDR notation. */
@@ -31,7 +31,7 @@ export interface HttpSettings extends Omit<TokenSettings, 'keyRing'> {
   /** Undefined: no docs page and no document. */
   readonly docs: { readonly version: string } | undefined
   /** Milliseconds after which a request is answered with 503, whatever its handler still does. */
-  readonly answerWithin?: number
+  readonly timeout?: number
   /** The process is about to end: `/ready` says so, and each answer is the last one of its connection. */
   readonly isEnding?: () => boolean
 }
@@ -51,25 +51,25 @@ export interface Http {
 /** Half of what `http/edge/listener` lets a connection be silent: who waits that long is answered. */
 const answerWithin = 15_000
 
-export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, observation: Observation = {}): Http {
-  const exchanges = createExchanges()
+export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, observation: Instrumentation = {}): Http {
+  const requestContexts = createRequestContexts()
   const { basePath, issuer, audience, isEnding = () => false } = settings
   const secretKeys = deps.settings.keys.secretKeys()
   const keyRing = createKeyRing(deps)
   const metadata = findMetadataPlace({ basePath, issuer })
-  const tokens = createTokens({ ...settings, keyRing }, clock)
+  const tokens = createAccessTokens({ ...settings, keyRing }, clock)
   const apiKeys = createApiKeyCheck(deps)
-  const verify = createVerify({ deps, tokens, apiKeys, exchanges })
+  const verify = createForwardAuth({ deps, tokens, apiKeys, requestContexts })
   const routes = createRoutes({
     deps,
-    attempts: createAttempts({ secretKeys, basePath }, exchanges),
+    deviceCookies: createDeviceCookies({ secretKeys, basePath }, requestContexts),
     tokens,
     apiKeys,
-    verify,
+    forwardAuth: verify,
     refreshTokens: createRefreshTokens(secretKeys),
     keyRing,
     metadata,
-    exchanges,
+    requestContexts,
     basePath,
     issuer,
     audience,
@@ -82,11 +82,11 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, obs
   const isHttps = createIsHttps(settings.trustedProxies)
   const isShared = createIsShared(settings.trustedProxies)
   const isOauth = createIsOauth(basePath)
-  const isVerify = createIsVerify(basePath)
+  const isVerify = createIsForwardAuth(basePath)
   const cors = createCors(settings.corsOrigins)
-  const withHeaders = createAnswerHeaders(basePath, cors, isEnding)
-  const observe = createObserver(observation, deps.log, routes, basePath)
-  const deadline = createDeadline<Request, Response>(settings.answerWithin ?? answerWithin)
+  const withHeaders = createResponseHeaders(basePath, cors, isEnding)
+  const observe = createAccessLog(observation, deps.log, routes, basePath)
+  const deadline = createDeadline<Request, Response>(settings.timeout ?? answerWithin)
 
   /** What can be said without a route, or what the route says. Never throws: this is the last net. */
   const answer = async (request: Request, path: string, context: ProblemContext): Promise<Response> => {
@@ -122,20 +122,20 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, obs
     const asked = pathOf(addressed.url)
     const whole = hasPlainHost(request) ? atRoute(addressed, asked, metadata) : addressed
     const path = whole === addressed ? asked : pathOf(whole.url)
-    const exchange = exchanges.begin(whole, {
+    const requestContext = requestContexts.begin(whole, {
       address,
       isSecure: isHttps(request, peer),
       isShared: isShared(request, peer),
     })
-    const { requestId } = exchange
+    const { requestId } = requestContext
     const context = { requestId, isOauth: isOauth(path) }
     const late = () => {
-      exchanges.giveUp(whole)
+      requestContexts.abort(whole)
       return tooLate(context, isEnding())
     }
     const answered = await deadline.meet(answer(whole, path, context), whole, late)
-    const response = withHeaders(answered, request, path, exchange)
-    observe(exchange, { method: request.method, asked, path, status: response.status, started })
+    const response = withHeaders(answered, request, path, requestContext)
+    observe(requestContext, { method: request.method, asked, path, status: response.status, started })
     return response
   }
 

@@ -8,7 +8,7 @@ const niceness = 19
  * Lets the threads in which password hashes are computed yield to the one that answers requests: a request that only reads must
  * not wait for a processor behind those who sign in. Where the system has no such thing (all but Linux), nothing happens.
  */
-export async function lowerPoolPriority(): Promise<void> {
+export async function lowerThreadPriority(): Promise<void> {
   if (process.platform !== 'linux') return
   // The threads are made when there is work for each of them.
   const tiny = { algorithm: 'argon2id', memoryCost: 8, timeCost: 1 } as const

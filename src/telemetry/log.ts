@@ -25,10 +25,10 @@ export interface LogOptions {
   /** Takes one whole line, newline included. */
   readonly write: (line: string) => void
   /** Facts that every line gets behind its own: what is being worked for. */
-  readonly surroundings?: () => LogFields | undefined
+  readonly context?: () => LogFields | undefined
 }
 
-export function createLog({ level, format, now, write, surroundings = () => undefined }: LogOptions): Log {
+export function createLog({ level, format, now, write, context: surroundings = () => undefined }: LogOptions): Log {
   const line = format === 'json' ? jsonLine : prettyLine
   const at = (own: LogLevel) =>
     logLevels.indexOf(own) < logLevels.indexOf(level)

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { version } from '../version.ts'
-import type { Metrics } from './registry.ts'
+import type { MetricsRegistry } from './registry.ts'
 
 /** Milliseconds between two looks at the event loop. */
 const tick = 100
@@ -10,7 +10,7 @@ const delayBounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
  * What every process has, under the names that Prometheus' own clients use, and how late the event loop is: whatever it is late by,
  * everybody who is being answered waits. Answers how to stop looking.
  */
-export function observeProcess({ reading, histogram }: Metrics): () => void {
+export function observeProcess({ observable: reading, histogram }: MetricsRegistry): () => void {
   reading('gauge', 'audittrail_build_info', 'What is running; always 1.', () => 1, { version, bun: Bun.version })
   reading('gauge', 'process_start_time_seconds', 'When the process began, in seconds since 1970.', startTime)
   reading('counter', 'process_cpu_seconds_total', 'Processor time that was used.', () => {

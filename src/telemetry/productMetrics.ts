@@ -1,4 +1,4 @@
-import { createMetrics, type Metrics } from './registry.ts'
+import { createMetricsRegistry, type MetricsRegistry } from './registry.ts'
 
 /** What becomes of an attempt to sign in. The reasons of a refusal are for whoever runs this; the client hears one sentence. */
 export const loginOutcomes = [
@@ -28,17 +28,17 @@ export const databaseFailures = ['unavailable', 'refused'] as const
 export type DatabaseFailure = (typeof databaseFailures)[number]
 
 /** What the product counts of itself while it works. Times are seconds. */
-export interface Meters {
-  readonly metrics: Metrics
+export interface ProductMetrics {
+  readonly registry: MetricsRegistry
   /** `route` is a pattern and `method` one of a few, never what a client wrote. */
-  answered(route: string, method: string, status: number, seconds: number): void
+  requestFinished(route: string, method: string, status: number, seconds: number): void
   login(outcome: LoginOutcome): void
   refresh(outcome: RefreshOutcome): void
   apiKey(outcome: ApiKeyOutcome): void
   hashWaited(seconds: number): void
   hashTook(seconds: number): void
   databaseFailed(kind: DatabaseFailure): void
-  databaseAnswered(): void
+  databaseSucceeded(): void
   sessionsSwept(count: number): void
   failuresSwept(count: number): void
   logLinesDropped(lines: number): void
@@ -48,8 +48,8 @@ const requestBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 const waitBounds = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 12]
 const hashBounds = [0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
 
-export function createMeters(): Meters {
-  const metrics = createMetrics()
+export function createProductMetrics(): ProductMetrics {
+  const metrics = createMetricsRegistry()
   const { counter, histogram } = metrics
   const count = <Word extends string>(name: string, help: string, label: string, words: readonly Word[]) => {
     const of = counter(name, help, [label])
@@ -68,11 +68,11 @@ export function createMeters(): Meters {
     databaseFailures,
   )
   let isUp: number | undefined
-  metrics.reading('gauge', 'audittrail_database_up', 'Whether the latest operation was answered.', () => isUp)
+  metrics.observable('gauge', 'audittrail_database_up', 'Whether the latest operation was answered.', () => isUp)
 
   return {
-    metrics,
-    answered: countAnswers(metrics),
+    registry: metrics,
+    requestFinished: countAnswers(metrics),
     login: count('audittrail_logins_total', 'Attempts to sign in.', 'outcome', loginOutcomes),
     refresh: count('audittrail_refreshes_total', 'Refresh tokens that were shown.', 'outcome', refreshOutcomes),
     apiKey: count('audittrail_api_keys_shown_total', 'API keys that were shown.', 'outcome', apiKeyOutcomes),
@@ -82,7 +82,7 @@ export function createMeters(): Meters {
       countDatabaseFailure(kind)
       isUp = 0
     },
-    databaseAnswered: () => {
+    databaseSucceeded: () => {
       isUp = 1
     },
     sessionsSwept: sessions.add,
@@ -92,7 +92,7 @@ export function createMeters(): Meters {
 }
 
 /** On the way of every request: its series are found by two look-ups, without a text being put together. */
-function countAnswers({ counter, histogram }: Metrics): Meters['answered'] {
+function countAnswers({ counter, histogram }: MetricsRegistry): ProductMetrics['requestFinished'] {
   const requests = counter('audittrail_http_requests_total', 'Requests that were answered.', [
     'route',
     'method',

@@ -12,12 +12,12 @@ export interface Histogram {
 export type ByLabels<Series> = (...values: readonly string[]) => Series
 
 /** Numbers of this process, by name, as Prometheus reads them. Every label value comes from a closed set: each makes a series. */
-export interface Metrics {
+export interface MetricsRegistry {
   counter(name: string, help: string, labels?: readonly string[]): ByLabels<Counter>
   /** `bounds` rise; a value counts in each bucket whose bound it does not exceed. */
   histogram(name: string, help: string, bounds: readonly number[], labels?: readonly string[]): ByLabels<Histogram>
   /** A number that is read when it is asked for; left out while `read` answers undefined, throws or rejects. */
-  reading(type: 'gauge' | 'counter', name: string, help: string, read: Read, labels?: Labels): void
+  observable(type: 'gauge' | 'counter', name: string, help: string, read: Read, labels?: Labels): void
   /** All of them in the text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). */
   render(): Promise<string>
 }
@@ -35,7 +35,7 @@ interface Family {
   readonly lines: () => readonly string[] | Promise<readonly string[]>
 }
 
-export function createMetrics(): Metrics {
+export function createMetricsRegistry(): MetricsRegistry {
   const families: Family[] = []
   return {
     counter: (name, help, labels = []) => {
@@ -48,7 +48,7 @@ export function createMetrics(): Metrics {
       families.push({ name, help, type: 'histogram', lines: () => series.all().flatMap((one) => one.lines(name)) })
       return series.of
     },
-    reading: (type, name, help, read, labels = {}) => {
+    observable: (type, name, help, read, labels = {}) => {
       const shown = `${name}${braced(pairs(Object.keys(labels), Object.values(labels)))}`
       families.push({ name, help, type, lines: async () => (await valuesOf(read)).map((value) => `${shown} ${value}`) })
     },

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readApp } from '../../src/app/metrics.ts'
+import { observeApp } from '../../src/app/metrics.ts'
 import { commands, run } from '../../src/cli/run.ts'
 import { type Setting, settings } from '../../src/config/settings.ts'
 import type { ErrorCode } from '../../src/error.ts'
@@ -8,7 +8,7 @@ import { statusOf } from '../../src/http/problem.ts'
 import { observeProcess } from '../../src/telemetry/processMetrics.ts'
 import {
   apiKeyOutcomes,
-  createMeters,
+  createProductMetrics,
   databaseFailures,
   loginOutcomes,
   refreshOutcomes,
@@ -93,12 +93,12 @@ function readEvents(): string[] {
 }
 
 async function readMetrics({ deps }: TestApplication): Promise<string[]> {
-  const meters = createMeters()
-  const stopObserving = observeProcess(meters.metrics)
-  readApp(meters.metrics, deps, () => false)
-  meters.answered('/health', 'GET', 200, 0.001)
-  meters.databaseAnswered()
-  const text = await meters.metrics.render()
+  const meters = createProductMetrics()
+  const stopObserving = observeProcess(meters.registry)
+  observeApp(meters.registry, deps, () => false)
+  meters.requestFinished('/health', 'GET', 200, 0.001)
+  meters.databaseSucceeded()
+  const text = await meters.registry.render()
   stopObserving()
   const labels = (name: string) => {
     const [, braces = ''] = new RegExp(`^${name}(?:_bucket)?\\{(.*)\\}`, 'm').exec(text) ?? []

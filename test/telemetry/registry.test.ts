@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
-import { createMetrics } from '../../src/telemetry/registry.ts'
+import { createMetricsRegistry } from '../../src/telemetry/registry.ts'
 
 describe('metrics in the text format', () => {
   test('say what they are, and a counter without labels is there before it counts', async () => {
-    const metrics = createMetrics()
+    const metrics = createMetricsRegistry()
     const { add } = metrics.counter('swept_total', 'What was swept.')()
     expect(await metrics.render()).toBe(
       '# HELP swept_total What was swept.\n# TYPE swept_total counter\nswept_total 0\n',
@@ -14,7 +14,7 @@ describe('metrics in the text format', () => {
   })
 
   test('have a line for each combination of label values, and none before the first', async () => {
-    const metrics = createMetrics()
+    const metrics = createMetricsRegistry()
     const of = metrics.counter('answers_total', 'Answers.', ['route', 'status'])
     expect(await metrics.render()).toBe('')
     of('/me', '200').add()
@@ -27,13 +27,13 @@ describe('metrics in the text format', () => {
   })
 
   test('escape what would end a label value', async () => {
-    const metrics = createMetrics()
+    const metrics = createMetricsRegistry()
     metrics.counter('odd_total', 'Odd.', ['name'])('a"b\\c\nd').add()
     expect(await metrics.render()).toContain('odd_total{name="a\\"b\\\\c\\nd"} 1\n')
   })
 
   test('count a value of a histogram in every bucket that it fits into, its bound included', async () => {
-    const metrics = createMetrics()
+    const metrics = createMetricsRegistry()
     const { observe } = metrics.histogram('wait_seconds', 'Waiting.', [0.1, 1], ['kind'])('hash')
     for (const value of [0, 0.1, 0.5, 1, 7]) observe(value)
     expect((await metrics.render()).split('\n').slice(1, -1)).toEqual([
@@ -47,10 +47,10 @@ describe('metrics in the text format', () => {
   })
 
   test('leave out what cannot be read, and keep the rest', async () => {
-    const metrics = createMetrics()
+    const metrics = createMetricsRegistry()
     const reads = { a: () => 1, b: () => undefined, c: () => Promise.reject(new Error('no')), d: async () => 4 }
-    for (const [name, read] of Object.entries(reads)) metrics.reading('gauge', name, 'A number.', read, { of: 'x' })
-    metrics.reading('gauge', 'e', 'A number.', () => {
+    for (const [name, read] of Object.entries(reads)) metrics.observable('gauge', name, 'A number.', read, { of: 'x' })
+    metrics.observable('gauge', 'e', 'A number.', () => {
       throw new Error('no')
     })
     const lines = (await metrics.render()).split('\n').filter((line) => line !== '' && !line.startsWith('#'))

@@ -1,6 +1,6 @@
 import type { Config, SettingName } from '../../config/config.ts'
 import { type Setting, settings } from '../../config/settings.ts'
-import type { Command, Surroundings } from '../command.ts'
+import type { Command, CommandEnvironment } from '../command.ts'
 
 export const config: Command = {
   name: 'config',
@@ -31,7 +31,7 @@ const entries = Object.entries(settings) as [SettingName, Setting<unknown>][]
 function shown({
   config: values,
   sources,
-}: Surroundings): [string, { value: string | number | null; source: string }][] {
+}: CommandEnvironment): [string, { value: string | number | null; source: string }][] {
   return entries.map(([name, setting]) => [
     setting.env,
     { value: shownValue(setting, values[name]), source: sources[name] },

@@ -1,8 +1,8 @@
 import { migrateDatabase } from '../../app/app.ts'
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
-import type { Command, ExitCode, Surroundings } from '../command.ts'
+import type { Command, CommandEnvironment, ExitCode } from '../command.ts'
 import { actor } from '../control/operations.ts'
-import { askHolder, requireDatabase, withApp } from '../control/perform.ts'
+import { askRunningServer, requireDatabase, withApp } from '../control/perform.ts'
 import { askServerToExport } from '../control/streams.ts'
 import { openOutput } from '../terminal/output.ts'
 
@@ -28,10 +28,10 @@ export const exportCommand: Command = {
 
 /** By the server that holds the embedded database, or else here. Answers how many. */
 async function carryOut(
-  surroundings: Surroundings,
+  surroundings: CommandEnvironment,
   take: (users: readonly ExportedUser[]) => Promise<void>,
 ): Promise<number> {
-  const isHeld = (await askHolder(surroundings, 'migrationStatus', {})) !== undefined
+  const isHeld = (await askRunningServer(surroundings, 'migrationStatus', {})) !== undefined
   if (isHeld) return askServerToExport(surroundings.config.dataDir, take)
   requireDatabase(surroundings.config)
   return withApp(surroundings, async (app) => {

@@ -4,9 +4,9 @@ import { type ImportFormat, importFormats } from '../../domain/import/recordSpli
 import { type ImportSource, importSources } from '../../domain/import/sources.ts'
 import { AppError } from '../../error.ts'
 import { printable } from '../../telemetry/log.ts'
-import type { Arguments, Command, ExitCode, Surroundings } from '../command.ts'
+import type { Arguments, Command, CommandEnvironment, ExitCode } from '../command.ts'
 import { type ImportRequest, importBy } from '../control/importRequest.ts'
-import { askHolder, requireDatabase, withApp } from '../control/perform.ts'
+import { askRunningServer, requireDatabase, withApp } from '../control/perform.ts'
 import { askServerToImport } from '../control/streams.ts'
 import { interruptible, openInput, readSmallFile } from '../terminal/input.ts'
 import { showProgress } from '../terminal/progress.ts'
@@ -46,13 +46,13 @@ export const importCommand: Command = {
 
 /** By the server that holds the embedded database, or else here. */
 async function carryOut(
-  surroundings: Surroundings,
+  surroundings: CommandEnvironment,
   asked: ImportRequest,
   source: AsyncIterable<Uint8Array>,
   report: (bad: BadRecord) => void,
 ): Promise<ImportReport> {
   // Asked first, since a file on standard input can be sent but once.
-  const isHeld = (await askHolder(surroundings, 'migrate', {})) !== undefined
+  const isHeld = (await askRunningServer(surroundings, 'migrate', {})) !== undefined
   if (isHeld) return askServerToImport(surroundings.config.dataDir, asked, source, report)
   requireDatabase(surroundings.config)
   return withApp(surroundings, async (app) => {
@@ -102,7 +102,7 @@ function formatOf(file: string, from: ImportSource | undefined): ImportFormat {
 }
 
 function conclude(
-  { stdout, stderr }: Surroundings,
+  { stdout, stderr }: CommandEnvironment,
   { format, isDryRun, skipsBad }: ImportRequest,
   result: ImportReport,
   isJson: boolean,

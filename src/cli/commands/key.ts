@@ -1,6 +1,6 @@
 import { hasSecretKey } from '../../app/secretKey.ts'
 import { AppError } from '../../error.ts'
-import type { Command, ExitCode, Surroundings } from '../command.ts'
+import type { Command, CommandEnvironment, ExitCode } from '../command.ts'
 import { perform } from '../control/perform.ts'
 import { jsonText, table } from '../terminal/table.ts'
 
@@ -54,7 +54,7 @@ const reset: Command = {
 export const keyCommands: readonly Command[] = [list, rotate, reset]
 
 /** A command that made a SECRET_KEY of its own, on another machine than the server's, would lock the server out. */
-function requireOwnSecretKey({ config }: Surroundings): void {
+function requireOwnSecretKey({ config }: CommandEnvironment): void {
   if (!config.databaseUrl || hasSecretKey(config)) return
   throw new AppError('refused', 'SECRET_KEY is not set: this command needs the one that the server has.')
 }

@@ -1,6 +1,6 @@
 import { migrateDatabase } from '../../app/app.ts'
 import type { Command, ExitCode } from '../command.ts'
-import { askHolder, withApp } from '../control/perform.ts'
+import { askRunningServer, withApp } from '../control/perform.ts'
 
 export const migrate: Command = {
   name: 'migrate',
@@ -10,14 +10,15 @@ export const migrate: Command = {
   run: async (surroundings, { flags }): Promise<ExitCode> => {
     if (flags.has('status')) {
       const status =
-        (await askHolder(surroundings, 'migrationStatus', {})) ??
+        (await askRunningServer(surroundings, 'migrationStatus', {})) ??
         (await withApp(surroundings, ({ deps }) => deps.database.migrationStatus()))
       surroundings.stdout(
         `applied ${status.applied}\npending ${status.pending}\nnewer than this version ${status.newer}\n`,
       )
       return 0
     }
-    const applied = (await askHolder(surroundings, 'migrate', {})) ?? (await withApp(surroundings, migrateDatabase))
+    const applied =
+      (await askRunningServer(surroundings, 'migrate', {})) ?? (await withApp(surroundings, migrateDatabase))
     surroundings.stdout(applied === 0 ? 'Nothing to migrate.\n' : `Migrations applied: ${applied}.\n`)
     return 0
   },

@@ -1,6 +1,6 @@
 import { prepareDatabase } from '../../app/app.ts'
 import type { Command, ExitCode } from '../command.ts'
-import { askHolder, withApp } from '../control/perform.ts'
+import { askRunningServer, withApp } from '../control/perform.ts'
 
 export const seed: Command = {
   name: 'seed',
@@ -8,7 +8,7 @@ export const seed: Command = {
   words: [],
   flags: {},
   run: async (surroundings): Promise<ExitCode> => {
-    const seeded = (await askHolder(surroundings, 'seed', {})) ?? (await withApp(surroundings, prepareDatabase))
+    const seeded = (await askRunningServer(surroundings, 'seed', {})) ?? (await withApp(surroundings, prepareDatabase))
     const { adminUsername } = surroundings.config
     surroundings.stdout(
       seeded ? `Administrator ${adminUsername} made.\n` : 'Nobody seeded: this database has, or once had, users.\n',

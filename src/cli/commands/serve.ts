@@ -1,15 +1,15 @@
-import { claimDataDirectory, keepHouse, openApp, openHttp, prepareDatabaseWithRetries } from '../../app/app.ts'
-import { countFailures, readApp, serveMetrics } from '../../app/metrics.ts'
+import { claimDataDirectory, openApp, openHttp, prepareDatabaseWithRetries, startHousekeeping } from '../../app/app.ts'
+import { countFailures, observeApp, serveMetrics } from '../../app/metrics.ts'
 import type { Config } from '../../config/config.ts'
-import { watchDatabase } from '../../db/pool/availabilityLog.ts'
+import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
 import { handleOnceLoaded, type Listener, listen } from '../../http/edge/listener.ts'
 import type { Http } from '../../http/server.ts'
 import { createLog, describeError, type Log } from '../../telemetry/log.ts'
 import { logWriter } from '../../telemetry/logWriter.ts'
-import { createMeters } from '../../telemetry/productMetrics.ts'
+import { createProductMetrics } from '../../telemetry/productMetrics.ts'
 import { createTraces } from '../../telemetry/traces.ts'
 import { version } from '../../version.ts'
-import type { Command, ExitCode, Surroundings } from '../command.ts'
+import type { Command, CommandEnvironment, ExitCode } from '../command.ts'
 import { listenForCommands } from '../control/control.ts'
 
 export const serve: Command = {
@@ -30,13 +30,13 @@ const endings = {
   deadline: 8000,
 }
 
-async function runServer({ config, outlet, stderr }: Surroundings): Promise<ExitCode> {
-  const meters = createMeters()
+async function runServer({ config, outlet, stderr }: CommandEnvironment): Promise<ExitCode> {
+  const metrics = createProductMetrics()
   const traces = createTraces()
   const sayDropped = (lines: number) => log.error('log.dropped', { lines })
-  const { write, flush } = logWriter(outlet, sayDropped, meters.logLinesDropped)
+  const { write, flush } = logWriter(outlet, sayDropped, metrics.logLinesDropped)
   const { logLevel: level, logFormat: format } = config
-  const log: Log = createLog({ level, format, now: Date.now, write, surroundings: traces.current })
+  const log: Log = createLog({ level, format, now: Date.now, write, context: traces.current })
   const ending = awaitEnding()
   surviveStrayErrors(log)
 
@@ -47,17 +47,21 @@ async function runServer({ config, outlet, stderr }: Surroundings): Promise<Exit
     const { isEnding } = ending
     const listener = listen(config, handleOnceLoaded({ ...config, isEnding }, loading.promise))
     stopping.unshift(listener.stop)
-    stopping.push(serveMetrics(config, meters.metrics, log))
+    stopping.push(serveMetrics(config, metrics.registry, log))
     // The event loop gets its turns while the rest is loaded, so that a first probe is answered at once.
     await Bun.sleep(1)
-    const databaseWatch = countFailures(watchDatabase(log, performance.now.bind(performance)), meters)
-    const surroundings = { log, clock: Date.now, onDatabaseLost: ending.fail, databaseWatch, meters }
+    const availabilityObserver = countFailures(createAvailabilityLog(log, performance.now.bind(performance)), metrics)
+    const surroundings = { log, clock: Date.now, onDatabaseLost: ending.fail, availabilityObserver, metrics }
     const app = await openApp(config, claim, surroundings)
-    readApp(meters.metrics, app.deps, ending.isEnding)
+    observeApp(metrics.registry, app.deps, ending.isEnding)
     stopping.splice(1, 1, app.close)
     await Bun.sleep(1)
-    const answered = config.metrics === 'off' ? undefined : meters.answered
-    const http = await openHttp(app, config, isEnding, { answered, traces, logged: config.logRequests })
+    const answered = config.metrics === 'off' ? undefined : metrics.requestFinished
+    const http = await openHttp(app, config, isEnding, {
+      requestFinished: answered,
+      traces,
+      logged: config.logRequests,
+    })
     stopping[0] = () => answerTheLast(listener, http)
     loading.resolve(http)
     log.info('server.listening', { url: listener.url + config.basePath, version })
@@ -68,7 +72,7 @@ async function runServer({ config, outlet, stderr }: Surroundings): Promise<Exit
     if (isPrepared) {
       // What cannot be read now is read when it is needed.
       await http.keyRing.refresh().catch(() => {})
-      stopping.unshift(keepHouse(app), http.keyRing.follow())
+      stopping.unshift(startHousekeeping(app), http.keyRing.follow())
       if (!config.databaseUrl) stopping.unshift(listenForCommands(config.dataDir, app.deps))
       log.info('server.ready', { url: listener.url + config.basePath })
       if (config.logFormat === 'pretty')

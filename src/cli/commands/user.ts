@@ -1,6 +1,6 @@
 import type { PresentedUser } from '../../domain/presentation.ts'
 import { AppError } from '../../error.ts'
-import type { Arguments, Command, ExitCode, Surroundings } from '../command.ts'
+import type { Arguments, Command, CommandEnvironment, ExitCode } from '../command.ts'
 import type { UserSettings } from '../control/operations.ts'
 import { perform } from '../control/perform.ts'
 import { readPassword } from '../terminal/passwordInput.ts'
@@ -128,7 +128,7 @@ const remove: Command = {
 
 export const userCommands: readonly Command[] = [add, list, show, set, password, disable, enable, remove]
 
-async function change(surroundings: Surroundings, settings: UserSettings): Promise<ExitCode> {
+async function change(surroundings: CommandEnvironment, settings: UserSettings): Promise<ExitCode> {
   const { username, is_active, roles } = await perform(surroundings, 'changeUser', settings)
   const state = is_active ? 'active' : 'disabled'
   surroundings.stdout(`User ${username}: ${state}, ${roles.length === 0 ? 'no roles' : `roles ${roles.join(', ')}`}.\n`)

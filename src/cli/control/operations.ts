@@ -11,21 +11,21 @@ import { listKeys } from '../../domain/keys/keyList.ts'
 import { type AddedKey, resetKeys, rotateKey } from '../../domain/keys/signingKeys.ts'
 import {
   type PresentedApiKey,
-  type PresentedBlock,
+  type PresentedLockout,
   type PresentedSession,
   type PresentedUser,
   presentApiKey,
-  presentBlock,
+  presentLockout,
   presentSession,
   presentUser,
 } from '../../domain/presentation.ts'
 import { listSessions, revokeSession } from '../../domain/sessions/sessions.ts'
 import {
-  type BlockList,
-  liftBlock,
-  liftBlocksOfNetwork,
-  liftBlocksOfUser,
-  listBlocks,
+  type LockoutList,
+  liftLockout,
+  liftLockoutsOfNetwork,
+  liftLockoutsOfUser,
+  listLockouts,
 } from '../../domain/signIn/lockouts.ts'
 import {
   type Actor,
@@ -141,26 +141,26 @@ export const operations = {
 
   revokeApiKeys: (deps: Deps, { name }: { name: string }): Promise<number> => revokeApiKeysOf(deps, actor, name),
 
-  listBlocks: async (deps: Deps, _input: object): Promise<readonly PresentedBlock[]> => {
-    const all: PresentedBlock[] = []
-    let after: BlockList['next']
+  listBlocks: async (deps: Deps, _input: object): Promise<readonly PresentedLockout[]> => {
+    const all: PresentedLockout[] = []
+    let after: LockoutList['next']
     do {
-      const page = await listBlocks(deps, { limit: pageSize, after })
-      all.push(...page.blocks.map(presentBlock))
+      const page = await listLockouts(deps, { limit: pageSize, after })
+      all.push(...page.lockouts.map(presentLockout))
       after = page.next
     } while (after)
     return all
   },
 
   liftBlock: async (deps: Deps, { id }: { id: string }): Promise<number> => {
-    await liftBlock(deps, actor, id)
+    await liftLockout(deps, actor, id)
     return 1
   },
 
   /** What is no user is a network, as the list shows it. */
   liftBlocks: async (deps: Deps, { target }: { target: string }): Promise<number> => {
     const user = await deps.database.users.findUserByUsername(target)
-    return user ? liftBlocksOfUser(deps, actor, user.id) : liftBlocksOfNetwork(deps, actor, target)
+    return user ? liftLockoutsOfUser(deps, actor, user.id) : liftLockoutsOfNetwork(deps, actor, target)
   },
 } as const
 

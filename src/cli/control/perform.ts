@@ -1,12 +1,12 @@
 import { type App, claimDataDirectory, hasDatabase, openApp, prepareDatabase } from '../../app/app.ts'
 import { AppError } from '../../error.ts'
 import { createLog } from '../../telemetry/log.ts'
-import type { Surroundings } from '../command.ts'
+import type { CommandEnvironment } from '../command.ts'
 import { askServer } from './control.ts'
 import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 
 /** Runs a command's work on an opened app and closes it, come what may. Its log goes to stderr, so that stdout is the answer. */
-export async function withApp<T>({ config, stderr }: Surroundings, work: (app: App) => Promise<T>): Promise<T> {
+export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (app: App) => Promise<T>): Promise<T> {
   // What a command does, it says itself; of the log only what is amiss.
   const log = createLog({
     level: config.logLevel === 'info' ? 'warn' : config.logLevel,
@@ -30,8 +30,8 @@ export async function withApp<T>({ config, stderr }: Surroundings, work: (app: A
 }
 
 /** Has the server that holds the embedded database carry out an operation; undefined where there is none. */
-export async function askHolder<Name extends OperationName>(
-  { config }: Pick<Surroundings, 'config'>,
+export async function askRunningServer<Name extends OperationName>(
+  { config }: Pick<CommandEnvironment, 'config'>,
   name: Name,
   input: OperationInput<Name>,
 ): Promise<OperationOutput<Name> | undefined> {
@@ -40,11 +40,11 @@ export async function askHolder<Name extends OperationName>(
 
 /** Carries out an operation: by that server, or else here, on a database that is brought up to date first, as a server does. */
 export async function perform<Name extends OperationName>(
-  surroundings: Surroundings,
+  surroundings: CommandEnvironment,
   name: Name,
   input: OperationInput<Name>,
 ): Promise<OperationOutput<Name>> {
-  const answer = await askHolder(surroundings, name, input)
+  const answer = await askRunningServer(surroundings, name, input)
   if (answer !== undefined) return answer
   requireDatabase(surroundings.config)
   return withApp(surroundings, async (app) => {
@@ -58,7 +58,7 @@ export async function perform<Name extends OperationName>(
 }
 
 /** Throws `refused` where a command would make a database by being started in the wrong place. */
-export function requireDatabase(config: Surroundings['config']): void {
+export function requireDatabase(config: CommandEnvironment['config']): void {
   if (hasDatabase(config)) return
   throw new AppError(
     'refused',

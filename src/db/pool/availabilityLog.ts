@@ -2,9 +2,9 @@ import type { AppError } from '../../error.ts'
 import type { Log } from '../../telemetry/log.ts'
 
 /** Told how the database does, operation by operation. */
-export interface DatabaseWatch {
+export interface AvailabilityObserver {
   failed(failure: AppError): void
-  answered(): void
+  succeeded(): void
 }
 
 /**
@@ -17,7 +17,7 @@ const pauses = { back: 1000, again: 30_000, reason: 1000 }
  * Puts the database's going and coming into the log: a line when it goes, one every half a minute or when the reason changes
  * while it is away, and one when it is back, however many requests meet it.
  */
-export function watchDatabase(log: Log, now: () => number): DatabaseWatch {
+export function createAvailabilityLog(log: Log, now: () => number): AvailabilityObserver {
   let away: { since: number; lastFailure: number; lastLine: number; reason: string; failures: number } | undefined
   return {
     failed(failure) {
@@ -30,7 +30,7 @@ export function watchDatabase(log: Log, now: () => number): DatabaseWatch {
       away.reason = failure.message
       log.warn('database.unavailable', { detail: failure.message, failures: away.failures })
     },
-    answered() {
+    succeeded() {
       if (away === undefined) return
       const at = now()
       if (at - away.lastFailure < pauses.back) return

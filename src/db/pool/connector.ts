@@ -2,7 +2,7 @@ import { databaseFailure, refusesStartupParameters } from '../failure.ts'
 import { type DatabaseTarget, type OpenConnection, openConnection } from './connection.ts'
 
 /** Makes connections: not too many, not too often, and one at a time while the database is away. */
-export interface Opener {
+export interface Connector {
   /** Milliseconds until another attempt is due; undefined: not before the one under way has ended. */
   due(now: number): number | undefined
   /** Rejects with an AppError. */
@@ -14,7 +14,7 @@ const mostConnections = 10
 /** Milliseconds between two attempts while the database is away, while it turns us away, and until one of ten is closed. */
 const pauses = { away: 250, refused: 1000, full: 250 }
 
-export function createOpener(target: DatabaseTarget): Opener {
+export function createConnector(target: DatabaseTarget): Connector {
   const isDeclared = target.kind === 'server' ? target.address.isPooled : false
   let isPooled = isDeclared ?? false
   let dialing = 0

@@ -5,7 +5,7 @@ import type { Connection, DatabaseTarget, OpenConnection } from './connection.ts
 export type Work<T> = (connection: Connection) => Promise<T>
 
 /** A connection, how many operations it has, and when it was last at rest. */
-export interface Seat {
+export interface PooledConnection {
   readonly connection: OpenConnection
   readonly retireAt: number
   held: number
@@ -13,15 +13,15 @@ export interface Seat {
   isRetired: boolean
 }
 
-export interface Place {
-  seat: Seat | undefined
+export interface Slot {
+  pooled: PooledConnection | undefined
   isOpening: boolean
   notBefore: number
 }
 
 /** Places that take the same kind of work, and the work that waits for one. */
-export interface Line {
-  readonly places: readonly Place[]
+export interface Lane {
+  readonly slots: readonly Slot[]
   readonly depth: number
   readonly mostWaiting: number
   readonly waiting: Task[]
@@ -29,13 +29,13 @@ export interface Line {
 
 /** One operation. It has a seat from its beginning until it is settled. */
 export interface Task {
-  readonly line: Line
+  readonly lane: Lane
   readonly work: Work<unknown>
   readonly startedAt: number
   readonly resolve: (value: never) => void
   readonly reject: (error: AppError) => void
   timer: ReturnType<typeof setTimeout> | undefined
-  seat: Seat | undefined
+  pooled: PooledConnection | undefined
   isRepeatable: boolean
 }
 
@@ -44,9 +44,9 @@ const mostWaiting = { reads: 4096, others: 1024 }
 /** Operations under way on a connection that is shared: what the driver sends without waiting for answers. */
 const sharedDepth = 100
 /** A server's connections are one for reads and the rest for all else; where there is but one, it is for both. */
-export function makeLines(target: DatabaseTarget): { reads: Line; others: Line } {
-  const line = (places: number, depth: number, mostWaiting: number): Line => ({
-    places: Array.from({ length: places }, () => ({ seat: undefined, isOpening: false, notBefore: 0 })),
+export function createLanes(target: DatabaseTarget): { reads: Lane; others: Lane } {
+  const line = (places: number, depth: number, mostWaiting: number): Lane => ({
+    slots: Array.from({ length: places }, () => ({ pooled: undefined, isOpening: false, notBefore: 0 })),
     depth,
     mostWaiting,
     waiting: [],

@@ -1,9 +1,9 @@
 import { AppError } from '../../error.ts'
 import { databaseFailure, endsAllConnections, endsConnection } from '../failure.ts'
-import type { DatabaseWatch } from './availabilityLog.ts'
+import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { DatabaseTarget } from './connection.ts'
-import { createOpener } from './connector.ts'
-import { type Line, makeLines, type Place, type Seat, type Task, type Work } from './lanes.ts'
+import { createConnector } from './connector.ts'
+import { createLanes, type Lane, type PooledConnection, type Slot, type Task, type Work } from './lanes.ts'
 
 /** Connections to the database, each replaced when it is lost. Whatever is asked is answered within its limit. */
 export interface Pool {
@@ -38,26 +38,35 @@ const pause = 200
 const lifetime = 1_800_000
 
 /** Connects to nothing before it is asked. */
-export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed() {}, answered() {} }): Pool {
-  const { reads, others } = makeLines(target)
+export function openPool(target: DatabaseTarget, watch: AvailabilityObserver = { failed() {}, succeeded() {} }): Pool {
+  const { reads, others } = createLanes(target)
   const lines = [...new Set([reads, others])]
-  const places = lines.flatMap((line) => line.places)
-  const opener = createOpener(target)
+  const places = lines.flatMap((line) => line.slots)
+  const opener = createConnector(target)
   let alarm: ReturnType<typeof setTimeout> | undefined
   let isClosed = false
   let opened = 0
 
-  function submit<T>(line: Line, work: Work<T>, isRepeatable: boolean, limit?: number): Promise<T> {
+  function submit<T>(line: Lane, work: Work<T>, isRepeatable: boolean, limit?: number): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const startedAt = performance.now()
-    const task: Task = { line, work, startedAt, resolve, reject, timer: undefined, seat: undefined, isRepeatable }
+    const task: Task = {
+      lane: line,
+      work,
+      startedAt,
+      resolve,
+      reject,
+      timer: undefined,
+      pooled: undefined,
+      isRepeatable,
+    }
     if (limit !== undefined) task.timer = setTimeout(() => expire(task), limit)
     enter(task)
     return promise
   }
 
   function enter(task: Task): void {
-    const { line } = task
+    const { lane: line } = task
     const seat = line.waiting.length === 0 ? findSeat(line) : undefined
     if (seat) start(task, seat)
     else if (isClosed) settle(task, new AppError('unavailable', 'The database is closed.'))
@@ -69,40 +78,40 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
     }
   }
 
-  function findSeat({ places, depth }: Line): Seat | undefined {
+  function findSeat({ slots: places, depth }: Lane): PooledConnection | undefined {
     for (const place of places) {
-      if (place.seat === undefined || place.seat.held >= depth) continue
-      if (performance.now() < place.seat.retireAt) return place.seat
+      if (place.pooled === undefined || place.pooled.held >= depth) continue
+      if (performance.now() < place.pooled.retireAt) return place.pooled
       retire(place)
     }
     return undefined
   }
 
-  function start(task: Task, seat: Seat): void {
-    task.seat = seat
+  function start(task: Task, seat: PooledConnection): void {
+    task.pooled = seat
     seat.held++
     task.work(seat.connection).then(
       (value) => {
-        release(task.line, seat)
-        if (task.seat === seat) settle(task, undefined, value)
+        release(task.lane, seat)
+        if (task.pooled === seat) settle(task, undefined, value)
       },
       (error: unknown) => {
         const failure = databaseFailure(error)
         const isLost = endsConnection(failure)
-        if (endsAllConnections(failure)) for (const { seat } of places) abandon(seat)
+        if (endsAllConnections(failure)) for (const { pooled: seat } of places) abandon(seat)
         else if (isLost) abandon(seat)
-        release(task.line, seat)
+        release(task.lane, seat)
         // Otherwise its time was over before.
-        if (task.seat !== seat) return
+        if (task.pooled !== seat) return
         if (!(isLost && task.isRepeatable)) return settle(task, failure)
         task.isRepeatable = false
-        task.seat = undefined
+        task.pooled = undefined
         enter(task)
       },
     )
   }
 
-  function release(line: Line, seat: Seat): void {
+  function release(line: Lane, seat: PooledConnection): void {
     seat.held--
     seat.answeredAt = performance.now()
     if (seat.isRetired && seat.held === 0) void seat.connection.end()
@@ -110,19 +119,19 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
   }
 
   /** Hands waiting work to whatever is free, and has connections made for the rest. */
-  function advance(line: Line): void {
+  function advance(line: Lane): void {
     for (let task = line.waiting[0]; task; task = line.waiting[0]) {
       const seat = findSeat(line)
       if (!seat) break
       line.waiting.shift()
       start(task, seat)
     }
-    const underWay = line.places.filter((place) => place.isOpening).length
-    const free = line.places.filter((place) => !place.seat && !place.isOpening)
+    const underWay = line.slots.filter((place) => place.isOpening).length
+    const free = line.slots.filter((place) => !place.pooled && !place.isOpening)
     for (const place of free.slice(0, Math.max(0, line.waiting.length - underWay))) fill(place)
   }
 
-  function fill(place: Place): void {
+  function fill(place: Slot): void {
     const now = performance.now()
     const due = opener.due(now)
     if (due === undefined || isClosed) return
@@ -131,7 +140,7 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
     else open(place, now)
   }
 
-  function open(place: Place, now: number): void {
+  function open(place: Slot, now: number): void {
     place.isOpening = true
     place.notBefore = now + pause
     opener.open().then(
@@ -141,15 +150,15 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
         opened++
         const openedAt = performance.now()
         const retireAt = openedAt + lifetime * (1 + Math.random())
-        const seat: Seat = { connection, retireAt, held: 0, answeredAt: openedAt, isRetired: false }
-        place.seat = seat
+        const seat: PooledConnection = { connection, retireAt, held: 0, answeredAt: openedAt, isRetired: false }
+        place.pooled = seat
         void connection.closed.then(() => abandon(seat))
         for (const line of lines) advance(line)
       },
       (failure: AppError) => {
         place.isOpening = false
         for (const line of lines) {
-          const hasHope = line.places.some(({ seat, isOpening }) => seat || isOpening)
+          const hasHope = line.slots.some(({ pooled: seat, isOpening }) => seat || isOpening)
           if (!hasHope) for (const task of line.waiting.splice(0)) settle(task, failure)
           advance(line)
         }
@@ -165,17 +174,17 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
   }
 
   /** Nothing new gets the connection; what is under way on it goes on, and ends it. */
-  function retire(place: Place): void {
-    const { seat } = place
+  function retire(place: Slot): void {
+    const { pooled: seat } = place
     if (seat === undefined) return
-    place.seat = undefined
+    place.pooled = undefined
     seat.isRetired = true
     if (seat.held === 0) void seat.connection.end()
   }
 
   /** Fails all that is under way on the connection. The place is free for another. */
-  function abandon(seat: Seat | undefined): void {
-    for (const place of places) if (place.seat === seat) place.seat = undefined
+  function abandon(seat: PooledConnection | undefined): void {
+    for (const place of places) if (place.pooled === seat) place.pooled = undefined
     seat?.connection.abandon()
   }
 
@@ -184,20 +193,21 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
    * it began may be as dead. An embedded engine is never gone: what is late there is late for all.
    */
   function expire(task: Task): void {
-    const { seat, line, startedAt } = task
+    const { pooled: seat, lane: line, startedAt } = task
     if (seat === undefined) line.waiting.splice(line.waiting.indexOf(task), 1)
     settle(task, new AppError('unavailable', 'The database did not answer in time.'))
     if (seat === undefined || target.kind === 'embedded') return
     abandon(seat)
-    for (const place of places) if (place.seat?.held === 0 && place.seat.answeredAt < startedAt) abandon(place.seat)
+    for (const place of places)
+      if (place.pooled?.held === 0 && place.pooled.answeredAt < startedAt) abandon(place.pooled)
     for (const other of lines) advance(other)
   }
 
   function settle(task: Task, failure: AppError | undefined, value?: unknown): void {
     clearTimeout(task.timer)
-    task.seat = undefined
+    task.pooled = undefined
     if (failure === undefined) {
-      watch.answered()
+      watch.succeeded()
       task.resolve(value as never)
     } else {
       if (failure.code === 'unavailable' || failure.code === 'refused') watch.failed(failure)
@@ -210,7 +220,7 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
     clearTimeout(alarm)
     const closed = new AppError('unavailable', 'The database is closed.')
     for (const line of lines) for (const task of line.waiting.splice(0)) settle(task, closed)
-    await Promise.all(places.map((place) => place.seat?.connection.end()))
+    await Promise.all(places.map((place) => place.pooled?.connection.end()))
   }
 
   return {
@@ -218,7 +228,7 @@ export function openPool(target: DatabaseTarget, watch: DatabaseWatch = { failed
     read: (work) => submit(reads, work, true, operationLimit),
     kind: target.kind,
     state: () => ({
-      connections: places.filter(({ seat }) => seat).length,
+      connections: places.filter(({ pooled: seat }) => seat).length,
       waiting: lines.reduce((sum, { waiting }) => sum + waiting.length, 0),
       opened,
     }),

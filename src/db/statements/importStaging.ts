@@ -18,7 +18,7 @@ export interface StagedUser {
 }
 
 /** A user who was not staged: the name or the id is that of a user of the database, or of an earlier place in the file. */
-export interface Clash {
+export interface Duplicate {
   readonly place: number
   readonly field: 'username' | 'id'
   readonly earlier: number | undefined
@@ -26,7 +26,7 @@ export interface Clash {
 
 export interface Staging {
   /** Puts users aside; answers those that cannot go in. Nothing is seen of it from outside. */
-  add(users: readonly StagedUser[]): Promise<Clash[]>
+  add(users: readonly StagedUser[]): Promise<Duplicate[]>
   /** Lets all that was staged in, at once or not at all. Answers how many. Throws `conflict` where a name was taken meanwhile. */
   insertUsers(): Promise<number>
 }
@@ -89,7 +89,7 @@ export function stagingIn(
       guarded(async () => {
         if (users.length === 0) return []
         const refused = await session.unsafe(addSql, [JSON.stringify(users)], { prepare: true })
-        const clashes: Clash[] = []
+        const clashes: Duplicate[] = []
         for (const { place, has_name, has_id, id, username } of refused) {
           if (has_name || has_id) {
             clashes.push({ place: Number(place), field: has_name ? 'username' : 'id', earlier: undefined })

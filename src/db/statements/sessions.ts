@@ -52,7 +52,7 @@ export interface Rotation {
 }
 
 /** A refresh token that is asked about, not used. */
-export type Showing = Pick<Rotation, 'id' | 'generation' | 'now' | 'retryableSince' | 'createdAfter'>
+export type PresentedToken = Pick<Rotation, 'id' | 'generation' | 'now' | 'retryableSince' | 'createdAfter'>
 
 export interface RefreshableSession {
   readonly user: SessionUser
@@ -113,7 +113,7 @@ export function sessionStatements({ orm, client }: Connection) {
       }),
 
     /** The active user of a session that lives at `now`; undefined when any of the four does not fit. */
-    findLiveSession: (key: {
+    findActiveSession: (key: {
       id: string
       userId: string
       username: string
@@ -153,7 +153,7 @@ export function sessionStatements({ orm, client }: Connection) {
       }),
 
     /** The session of a refresh token that `rotate` would take now; undefined for all else. Changes nothing. */
-    findRefreshableSession: (shown: Showing): Promise<RefreshableSession | undefined> =>
+    findRefreshableSession: (shown: PresentedToken): Promise<RefreshableSession | undefined> =>
       guarded(async () => {
         const isCurrent = eq(sessions.refresh_generation, shown.generation)
         const isRetried = and(

@@ -1,12 +1,12 @@
 import { asc, eq, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
 import { guarded } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
-import { instance, keys, sessions } from '../schema.ts'
+import { instance, sessions, signingKeys } from '../schema.ts'
 
-export type KeyRow = typeof keys.$inferSelect
-export type KeyStatements = ReturnType<typeof keyStatements>
+export type SigningKeyRow = typeof signingKeys.$inferSelect
+export type SigningKeyStatements = ReturnType<typeof signingKeyStatements>
 
-export interface NewKey {
+export interface NewSigningKey {
   /** The generation that it comes behind; 0 for the first one. */
   readonly after: number
   readonly algorithm: string
@@ -21,24 +21,24 @@ export interface NewKey {
   readonly predecessorVerifiesUntil: Date
 }
 
-export interface StoredKeys {
+export interface StoredSigningKeys {
   /** Null until a server has noted it. */
   readonly fingerprint: string | null
   /** In the order of their generations. */
-  readonly rows: readonly KeyRow[]
+  readonly rows: readonly SigningKeyRow[]
 }
 
-export function keyStatements(orm: Orm) {
+export function signingKeyStatements(orm: Orm) {
   const everything = orm
-    .select({ fingerprint: instance.secret_key_fingerprint, key: keys })
+    .select({ fingerprint: instance.secret_key_fingerprint, key: signingKeys })
     .from(instance)
-    .leftJoin(keys, sql`true`)
-    .orderBy(asc(keys.generation))
+    .leftJoin(signingKeys, sql`true`)
+    .orderBy(asc(signingKeys.generation))
     .prepare('list_keys')
 
   return {
     /** One statement, cheap enough for every few seconds: there are two or three keys. */
-    listKeys: (): Promise<StoredKeys> =>
+    listKeys: (): Promise<StoredSigningKeys> =>
       guarded(async () => {
         const rows = await everything.execute()
         return { fingerprint: rows[0]?.fingerprint ?? null, rows: rows.flatMap(({ key }) => key ?? []) }
@@ -57,19 +57,19 @@ export function keyStatements(orm: Orm) {
      * Adds the next key, and says how long the one before it verifies; answers whether it did. Not when another has taken that
      * generation, nor when the database has gone over to another SECRET_KEY: whatever lies here is encrypted under the one noted.
      */
-    insertKey: (key: NewKey): Promise<boolean> =>
+    insertKey: (key: NewSigningKey): Promise<boolean> =>
       guarded(async () => {
         const rows = await orm.execute(sql`
           WITH made AS (
-            INSERT INTO ${keys} (generation, algorithm, kid, public_key, private_key, created_at, signs_from)
+            INSERT INTO ${signingKeys} (generation, algorithm, kid, public_key, private_key, created_at, signs_from)
             SELECT ${key.after + 1}::integer, ${key.algorithm}, ${key.kid}::text, ${key.publicKey}::text, ${key.privateKey}::text,
                    ${at(key.now)}, ${at(key.signsFrom)}
             FROM ${instance} WHERE id = 1 AND secret_key_fingerprint = ${key.fingerprint} FOR SHARE
             ON CONFLICT (generation) DO NOTHING
             RETURNING generation),
           stopped AS (
-            UPDATE ${keys} SET verifies_until = ${at(key.predecessorVerifiesUntil)}
-            FROM made WHERE ${keys.generation} = made.generation - 1)
+            UPDATE ${signingKeys} SET verifies_until = ${at(key.predecessorVerifiesUntil)}
+            FROM made WHERE ${signingKeys.generation} = made.generation - 1)
           SELECT generation FROM made`)
         return rows.length === 1
       }),
@@ -78,7 +78,7 @@ export function keyStatements(orm: Orm) {
     extendKey: (generation: number, until: Date): Promise<void> =>
       guarded(async () => {
         await orm.execute(sql`
-          UPDATE ${keys} SET verifies_until = ${at(until)} WHERE generation = ${generation} AND verifies_until < ${at(until)}`)
+          UPDATE ${signingKeys} SET verifies_until = ${at(until)} WHERE generation = ${generation} AND verifies_until < ${at(until)}`)
       }),
 
     /**
@@ -88,17 +88,20 @@ export function keyStatements(orm: Orm) {
     reencryptKeys: (change: {
       readonly from: string
       readonly to: string
-      readonly reencrypt: (row: KeyRow & { readonly private_key: string }) => string
+      readonly reencrypt: (row: SigningKeyRow & { readonly private_key: string }) => string
     }): Promise<number | undefined> =>
       guarded(() =>
         orm.transaction(
           async (transaction) => {
             const [noted] = await transaction.select().from(instance).where(eq(instance.id, 1)).for('update')
             if (noted?.secret_key_fingerprint !== change.from) return undefined
-            const rows = await transaction.select().from(keys).where(isNotNull(keys.private_key))
+            const rows = await transaction.select().from(signingKeys).where(isNotNull(signingKeys.private_key))
             for (const row of rows) {
               const privateKey = change.reencrypt({ ...row, private_key: row.private_key ?? '' })
-              await transaction.update(keys).set({ private_key: privateKey }).where(eq(keys.generation, row.generation))
+              await transaction
+                .update(signingKeys)
+                .set({ private_key: privateKey })
+                .where(eq(signingKeys.generation, row.generation))
             }
             await transaction.update(instance).set({ secret_key_fingerprint: change.to }).where(eq(instance.id, 1))
             return rows.length
@@ -109,8 +112,8 @@ export function keyStatements(orm: Orm) {
       ),
 
     /** Deletes the keys that no longer verify; answers them. */
-    deleteRetiredKeys: (now: Date): Promise<KeyRow[]> =>
-      guarded(() => orm.delete(keys).where(lte(keys.verifies_until, now)).returning()),
+    deleteRetiredKeys: (now: Date): Promise<SigningKeyRow[]> =>
+      guarded(() => orm.delete(signingKeys).where(lte(signingKeys.verifies_until, now)).returning()),
 
     /**
      * Deletes every key and every session, and notes the SECRET_KEY, all at once; answers how many sessions lived. It takes as
@@ -124,7 +127,7 @@ export function keyStatements(orm: Orm) {
             sql`SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)`,
           )
           await transaction.update(instance).set({ secret_key_fingerprint: fingerprint }).where(eq(instance.id, 1))
-          await transaction.delete(keys)
+          await transaction.delete(signingKeys)
           const [row] = await transaction.execute<{ ended: number }>(sql`
             WITH gone AS (DELETE FROM ${sessions} RETURNING expires_at)
             SELECT count(*) FILTER (WHERE expires_at > ${at(now)})::integer AS ended FROM gone`)

@@ -1,23 +1,23 @@
 import { guarded } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
-import type { attempts } from '../schema.ts'
+import type { throttleFailures } from '../schema.ts'
 
-export type AttemptStatements = ReturnType<typeof attemptStatements>
+export type ThrottleStatements = ReturnType<typeof throttleStatements>
 
-export type CounterKind = (typeof attempts.$inferSelect)['kind']
+export type FailureKind = (typeof throttleFailures.$inferSelect)['kind']
 
 /** What has been counted. */
-export interface Counter {
-  readonly kind: CounterKind
+export interface FailureCount {
+  readonly kind: FailureKind
   readonly failures: number
   readonly last_failed_at: Date
   readonly forgotten_at: Date
 }
 
 /** What is to be counted, and until when it is remembered: from each failure on, or (`keeps`) from the first. */
-export interface Counted {
+export interface NewFailure {
   readonly key: string
-  readonly kind: CounterKind
+  readonly kind: FailureKind
   readonly username: string | undefined
   readonly network: string | undefined
   readonly forgottenAt: Date
@@ -25,15 +25,15 @@ export interface Counted {
 
 export interface ClientFailure {
   /** An account from one network. */
-  readonly client: Counted
+  readonly client: NewFailure
   /** The account, which counts networks. */
-  readonly account: Counted
+  readonly account: NewFailure
   /** The network, whatever the account; undefined where all clients share one address. */
-  readonly network: Counted | undefined
+  readonly network: NewFailure | undefined
 }
 
 /** A counter over its limit, as an administrator sees it. */
-export interface ListedCounter extends Counter {
+export interface ListedLockout extends FailureCount {
   readonly id: string
   readonly username: string | null
   readonly network: string | null
@@ -41,7 +41,7 @@ export interface ListedCounter extends Counter {
   readonly spread: number
 }
 
-export interface CounterPage {
+export interface LockoutPage {
   readonly now: Date
   /** Failures that a network, and that anything else, has without a wait. */
   readonly networkFree: number
@@ -54,21 +54,21 @@ export interface CounterPage {
 /** Clocks of replicas are not as far from one another as that. */
 const farAhead = '15 minutes'
 
-export function attemptStatements({ client: driver }: Pick<Connection, 'client'>) {
+export function throttleStatements({ client: driver }: Pick<Connection, 'client'>) {
   return {
     /** Those of the counters that are remembered at `now`. What will only happen was counted by a clock that was wrong. */
-    findCounters: (keys: readonly string[], now: Date): Promise<Counter[]> =>
+    findFailureCounts: (keys: readonly string[], now: Date): Promise<FailureCount[]> =>
       guarded(async () => {
         const [first = '', second = '', third = ''] = keys
-        const rows = await driver<CounterRow[]>`
+        const rows = await driver<FailureCountRow[]>`
           SELECT kind, failures, last_failed_at, forgotten_at FROM audittrail_attempts
           WHERE key IN (${first}, ${second}, ${third}) AND forgotten_at > ${now.toISOString()}::timestamptz
             AND last_failed_at < ${now.toISOString()}::timestamptz + ${farAhead}::interval`
-        return rows.map(counterOf)
+        return rows.map(failureCountOf)
       }),
 
     /** Counts one failure in one row. */
-    insertFailure: (counted: Counted, now: Date): Promise<void> =>
+    insertFailure: (counted: NewFailure, now: Date): Promise<void> =>
       guarded(async () => {
         const at = now.toISOString()
         await driver`
@@ -132,10 +132,10 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
       }),
 
     /** Counters that have had more failures than cost no wait, the latest first. */
-    listCounters: ({ now, networkFree, free, after, limit }: CounterPage): Promise<ListedCounter[]> =>
+    listLockouts: ({ now, networkFree, free, after, limit }: LockoutPage): Promise<ListedLockout[]> =>
       guarded(async () => {
         const at = now.toISOString()
-        const rows = await driver<ListedRow[]>`
+        const rows = await driver<LockoutRow[]>`
           SELECT own.id, own.kind, own.username, own.network, own.failures, own.last_failed_at, own.forgotten_at,
                  greatest(coalesce(account.failures, 1), 1) AS spread
           FROM audittrail_attempts own
@@ -147,7 +147,7 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
                                                ${after?.id ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff'}::uuid)
           ORDER BY own.last_failed_at DESC, own.id DESC LIMIT ${limit}`
         return rows.map((row) => ({
-          ...counterOf(row),
+          ...failureCountOf(row),
           id: row.id,
           username: row.username,
           network: row.network,
@@ -156,7 +156,7 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
       }),
 
     /** Forgets one counter; answers whether it was there. The account of a client has failed from one network less. */
-    deleteCounter: (id: string): Promise<boolean> =>
+    deleteLockout: (id: string): Promise<boolean> =>
       guarded(async () => {
         const [row] = await driver`
           WITH gone AS (DELETE FROM audittrail_attempts WHERE id = ${id} RETURNING account), less AS (
@@ -166,7 +166,7 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
       }),
 
     /** Forgets all that was counted of a user; answers how many counters that were. */
-    deleteCountersOfUser: (username: string): Promise<number> =>
+    deleteFailuresOfUser: (username: string): Promise<number> =>
       guarded(async () => {
         const rows = await driver`
           DELETE FROM audittrail_attempts WHERE key IN (
@@ -177,7 +177,7 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
       }),
 
     /** Forgets all that was counted of a network; answers how many counters that were. Its accounts have failed from one less. */
-    deleteCountersOfNetwork: (network: string): Promise<number> =>
+    deleteFailuresOfNetwork: (network: string): Promise<number> =>
       guarded(async () => {
         const [row] = await driver`
           WITH gone AS (
@@ -195,7 +195,7 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
      * Deletes at most `limit` counters that are forgotten, past those that another replica is deleting; answers how many. A client's
      * row stays while its account remembers that it has failed from there, or that network would be counted once more.
      */
-    deleteForgotten: (now: Date, limit: number): Promise<number> =>
+    deleteExpiredFailures: (now: Date, limit: number): Promise<number> =>
       guarded(async () => {
         const at = now.toISOString()
         const rows = await driver`
@@ -210,14 +210,14 @@ export function attemptStatements({ client: driver }: Pick<Connection, 'client'>
   }
 }
 
-interface CounterRow {
-  readonly kind: CounterKind
+interface FailureCountRow {
+  readonly kind: FailureKind
   readonly failures: number
   readonly last_failed_at: Date | string
   readonly forgotten_at: Date | string
 }
 
-interface ListedRow extends CounterRow {
+interface LockoutRow extends FailureCountRow {
   readonly id: string
   readonly username: string | null
   readonly network: string | null
@@ -225,6 +225,6 @@ interface ListedRow extends CounterRow {
 }
 
 /** Drizzle, once it shares a driver, has times come as text. */
-function counterOf({ kind, failures, last_failed_at, forgotten_at }: CounterRow): Counter {
+function failureCountOf({ kind, failures, last_failed_at, forgotten_at }: FailureCountRow): FailureCount {
   return { kind, failures, last_failed_at: new Date(last_failed_at), forgotten_at: new Date(forgotten_at) }
 }

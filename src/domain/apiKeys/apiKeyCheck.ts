@@ -8,16 +8,16 @@ import { digestOfApiKey } from './apiKeyFormat.ts'
 import type { ApiKey, Scope } from './apiKeys.ts'
 
 /** What a request needs: a scope, or for /auth/verify any role at all. */
-export type Need = Scope | 'roles'
+export type RequiredAccess = Scope | 'roles'
 
 /** The keys that requests show. One for the process, as it knows which ones it has seen of late. */
 export interface ApiKeyCheck {
   /** The key of that text, as long as it is good; undefined for all else. */
   find(text: string): Promise<ApiKey | undefined>
   /** The same for one that opens what is needed. Throws `invalid_token` or `forbidden`, and both are recorded. */
-  require(text: string, need: Need, address: string | undefined): Promise<ApiKey>
+  require(text: string, need: RequiredAccess, address: string | undefined): Promise<ApiKey>
   /** For doors that no key opens: throws `invalid_token`, the same for a good one, and records whose it is. */
-  turnAway(text: string, address: string | undefined): Promise<never>
+  reject(text: string, address: string | undefined): Promise<never>
 }
 
 /** Milliseconds between two notes of a key's use. */
@@ -33,7 +33,7 @@ type BadKey =
   | { readonly reason: 'revoked' | 'expired'; readonly former: ApiKey }
 
 export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
-  const { database, clock, log, meters } = deps
+  const { database, clock, log, metrics } = deps
   const noted = new Map<string, number>()
   const toNote = new Set<string>()
   let isNoting = false
@@ -79,7 +79,7 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
   }
 
   const refuse = (outcome: Exclude<ApiKeyOutcome, 'accepted'>, apiKey: ApiKey | undefined, address?: string) => {
-    meters.apiKey(outcome)
+    metrics.apiKey(outcome)
     const whose = apiKey && { api_key: apiKey.id, service: apiKey.name }
     record(deps, { event: 'api_key.refused', reason: outcome, ...whose, address })
   }
@@ -106,11 +106,11 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
         refuse('scope', apiKey, address)
         throw new AppError('forbidden', refusals[need])
       }
-      meters.apiKey('accepted')
+      metrics.apiKey('accepted')
       return apiKey
     },
 
-    turnAway: async (text, address) => {
+    reject: async (text, address) => {
       const reading = await read(text)
       if ('apiKey' in reading) {
         noteUse(reading.apiKey)
@@ -121,14 +121,14 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
   }
 }
 
-const refusals: Readonly<Record<Need, string>> = {
+const refusals: Readonly<Record<RequiredAccess, string>> = {
   introspect: 'This needs an API key with the scope introspect.',
   'users:read': 'This needs an API key with the scope users:read.',
   'users:write': 'This needs an API key with the scope users:write.',
   roles: 'This needs an API key with a role.',
 }
 
-function opens({ scopes, roles }: ApiKey, need: Need): boolean {
+function opens({ scopes, roles }: ApiKey, need: RequiredAccess): boolean {
   return need === 'roles' ? roles.length > 0 : scopes.includes(need)
 }
 

@@ -12,7 +12,7 @@ const checksumLength = 6
 const format = new RegExp(`^${prefix}[0-9A-Za-z]{${secretLength + checksumLength}}$`)
 
 /** A new key: `atk_`, 43 random letters and digits, and six that check the ones before them (CRC-32). */
-export function makeApiKeyText(): string {
+export function generateApiKey(): string {
   const secret = Array.from({ length: secretLength }, () => alphabet[randomInt(alphabet.length)]).join('')
   return prefix + secret + checksumOf(prefix + secret)
 }

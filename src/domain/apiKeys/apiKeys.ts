@@ -4,8 +4,8 @@ import { AppError, type FieldError } from '../../error.ts'
 import { isUuid } from '../../uuid.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
-import { faultsOf } from '../users/users.ts'
-import { digestOfApiKey, makeApiKeyText } from './apiKeyFormat.ts'
+import { validationErrorsOf } from '../users/users.ts'
+import { digestOfApiKey, generateApiKey } from './apiKeyFormat.ts'
 
 export type ApiKey = StoredApiKey
 
@@ -44,7 +44,7 @@ export async function createApiKey(
 ): Promise<{ readonly apiKey: ApiKey; readonly text: string }> {
   const now = deps.clock()
   const expiresAt = requireGoodDraft(draft, now)
-  const text = makeApiKeyText()
+  const text = generateApiKey()
   const apiKey = await deps.database.apiKeys.insertApiKey({
     name: draft.name,
     digest: digestOfApiKey(text) as string,
@@ -87,7 +87,7 @@ export async function revokeApiKeysOf(deps: Deps, by: string, name: string): Pro
 }
 
 /** Ends the key that somebody shows: whoever has found one may do that (RFC 7009). Nothing happens where it is none. */
-export async function revokeShownApiKey(deps: Deps, text: string): Promise<void> {
+export async function revokePresentedApiKey(deps: Deps, text: string): Promise<void> {
   const digest = digestOfApiKey(text)
   const revoked = digest && (await deps.database.apiKeys.revokeApiKey({ digest }, revocationBy(deps, holder)))
   if (revoked) recordRevoked(deps, holder, revoked)
@@ -106,7 +106,7 @@ function recordRevoked(deps: Deps, by: string, { id, name }: ApiKey): void {
 
 /** Answers when the key is to expire; null: never. */
 function requireGoodDraft(draft: ApiKeyDraft, now: number): Date | null {
-  const fields = [...faultsOfDraft(draft, now)]
+  const fields = [...validationErrorsOfDraft(draft, now)]
   const [first] = fields
   if (first) throw new AppError('invalid_fields', `The field ${first.field} ${first.message}.`, { fields })
   if (draft.expires_at === null) return null
@@ -117,14 +117,14 @@ const serviceName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$/
 /** RFC 3339 §5.6. */
 const moment = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
 
-function* faultsOfDraft({ name, scopes: wanted = [], roles = [], expires_at }: ApiKeyDraft, now: number) {
+function* validationErrorsOfDraft({ name, scopes: wanted = [], roles = [], expires_at }: ApiKeyDraft, now: number) {
   const fault = (field: string, message: string): FieldError => ({ field, message })
   // Neither a flag nor the id of a key: the command line takes it where it takes these.
   if (!serviceName.test(name) || isUuid(name))
     yield fault('name', 'takes 1 to 50 of the characters A-Z a-z 0-9 . _ -, a letter or digit first, and is no UUID')
   if (!wanted.every((scope) => (scopes as readonly string[]).includes(scope)))
     yield fault('scopes', `takes ${scopes.join(', ')}`)
-  yield* faultsOf({ roles })
+  yield* validationErrorsOf({ roles })
   if (wanted.length + roles.length === 0)
     yield fault('scopes', 'or roles must have an entry: the key would open nothing')
   if (typeof expires_at === 'string' && !isToCome(expires_at, now))

@@ -8,7 +8,7 @@ import { readFirebaseScrypt, readScrypt } from './scryptHashes.ts'
  * spellings of Django, Werkzeug, passlib, Keycloak, Firebase and Auth0. Undefined for all else, and for one that is dearer than
  * we compute: whoever can write a hash into the database could stop the service with it.
  */
-export function readForeignHash(hash: string): KnownHash | undefined {
+export function readThirdPartyHash(hash: string): KnownHash | undefined {
   return readPbkdf2(hash) ?? readScrypt(hash) ?? readFirebaseScrypt(hash) ?? readBcryptSha256(hash)
 }
 

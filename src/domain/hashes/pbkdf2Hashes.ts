@@ -14,7 +14,7 @@ interface Pbkdf2 {
 const digestBytes: Readonly<Record<Digest, number>> = { sha1: 20, sha256: 32, sha512: 64 }
 
 /** Rounds of HMAC over all blocks of the key: about a second. Django's default of 2026 is 1,200,000. */
-const dearest = 10_000_000
+const maximumCost = 10_000_000
 
 /** The share (see `KnownHash`) of a million of them, as measured. */
 const shareOfMillion: Readonly<Record<Digest, number>> = { sha1: 1, sha256: 1.1, sha512: 3.5 }
@@ -24,7 +24,7 @@ const derive = promisify(pbkdf2)
 /** A PBKDF2 hash (RFC 8018 §5.2) in one of the spellings below; undefined for all else. */
 export function readPbkdf2(hash: string): KnownHash | undefined {
   const read = readDjango(hash) ?? readWerkzeug(hash) ?? readPasslib(hash) ?? readPhc(hash)
-  if (!read || !isBearable(read)) return undefined
+  if (!read || !isWithinLimits(read)) return undefined
   const { digest, iterations, salt, key } = read
   return {
     verify: async (password) => timingSafeEqual(await derive(password, salt, iterations, key.length, digest), key),
@@ -33,7 +33,7 @@ export function readPbkdf2(hash: string): KnownHash | undefined {
 }
 
 /** The spelling that hashes are stored in whose own program keeps their parts apart (Keycloak): passlib's. */
-export function spellPbkdf2(digest: Digest, iterations: number, salt: Buffer, key: Buffer): string {
+export function formatPbkdf2(digest: Digest, iterations: number, salt: Buffer, key: Buffer): string {
   const field = (bytes: Buffer) => phcField(bytes).replaceAll('+', '.')
   return `$pbkdf2${digest === 'sha1' ? '' : `-${digest}`}$${iterations}$${field(salt)}$${field(key)}`
 }
@@ -79,9 +79,9 @@ function assemble(
   return { digest: digest as Digest, iterations: Number(iterations), salt, key }
 }
 
-function isBearable(read: Pbkdf2): boolean {
+function isWithinLimits(read: Pbkdf2): boolean {
   // A key of a few bytes would fit too many passwords.
-  return read.iterations > 0 && read.key.length >= 16 && read.key.length <= 64 && rounds(read) <= dearest
+  return read.iterations > 0 && read.key.length >= 16 && read.key.length <= 64 && rounds(read) <= maximumCost
 }
 
 function rounds({ digest, iterations, key }: Pbkdf2): number {

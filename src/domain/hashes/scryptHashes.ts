@@ -9,14 +9,14 @@ export interface ScryptCost {
 }
 
 /** Bytes that one computation may take, and bytes that it may go over in all its lanes. Werkzeug's default takes 32 MiB. */
-const dearest = { memory: 256 * 2 ** 20, total: 2 ** 30 }
+const maximumCost = { memory: 256 * 2 ** 20, total: 2 ** 30 }
 
 /** An scrypt hash in one of the spellings below; undefined for all else. */
 export function readScrypt(hash: string): KnownHash | undefined {
   const read = readDjango(hash) ?? readWerkzeug(hash) ?? readPasslib(hash)
   if (!read) return undefined
   const { cost, salt, key } = read
-  if (!salt || !key || !isBearable(cost) || key.length < 16 || key.length > 64) return undefined
+  if (!salt || !key || !isWithinLimits(cost) || key.length < 16 || key.length > 64) return undefined
   return {
     verify: async (password) => timingSafeEqual(await derive(password, salt, key.length, cost), key),
     share: shareOf(cost),
@@ -34,7 +34,7 @@ export function readFirebaseScrypt(hash: string): KnownHash | undefined {
     /^\$firebase-scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=1\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(hash) ?? []
   const [salt, stream] = [bytesOfBase64(saltText), bytesOfBase64(streamText)]
   const cost = { work: 2 ** Number(exponent), blockSize: Number(blockSize), parallelism: 1 }
-  if (!salt || !stream || stream.length < 16 || stream.length > 64 || !isBearable(cost)) return undefined
+  if (!salt || !stream || stream.length < 16 || stream.length > 64 || !isWithinLimits(cost)) return undefined
   const encrypted = (key: Buffer) =>
     createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(stream.length))
   return {
@@ -45,7 +45,7 @@ export function readFirebaseScrypt(hash: string): KnownHash | undefined {
 }
 
 /** The spelling that hashes are stored in whose own program keeps their parts apart (Auth0): passlib's. */
-export function spellScrypt({ work, blockSize, parallelism }: ScryptCost, salt: Buffer, key: Buffer): string {
+export function formatScrypt({ work, blockSize, parallelism }: ScryptCost, salt: Buffer, key: Buffer): string {
   return `$scrypt$ln=${Math.log2(work)},r=${blockSize},p=${parallelism}$${phcField(salt)}$${phcField(key)}`
 }
 
@@ -57,7 +57,7 @@ export interface FirebaseParameters {
 }
 
 /** What is stored of a hash of Firebase's: see `readFirebaseScrypt`. */
-export function spellFirebaseScrypt(
+export function formatFirebaseScrypt(
   parameters: FirebaseParameters,
   userSalt: Buffer,
   hash: Buffer,
@@ -111,11 +111,15 @@ function costOf(work: unknown, blockSize: unknown, parallelism: unknown): Scrypt
 }
 
 /** Also whether the numbers are such as scrypt takes: N is a power of two above one. */
-function isBearable({ work, blockSize, parallelism }: ScryptCost): boolean {
+function isWithinLimits({ work, blockSize, parallelism }: ScryptCost): boolean {
   const memory = memoryOf({ work, blockSize, parallelism })
   const isPower = work > 1 && Number.isInteger(Math.log2(work))
   return (
-    isPower && blockSize > 0 && parallelism > 0 && memory <= dearest.memory && memory * parallelism <= dearest.total
+    isPower &&
+    blockSize > 0 &&
+    parallelism > 0 &&
+    memory <= maximumCost.memory &&
+    memory * parallelism <= maximumCost.total
   )
 }
 
@@ -132,7 +136,7 @@ function derive(password: string, salt: Buffer, length: number, cost: ScryptCost
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const { work, blockSize, parallelism } = cost
   // Beside the blocks of N there are those of the lanes; the bound above is ours, this one only OpenSSL's.
-  const options: ScryptOptions = { N: work, r: blockSize, p: parallelism, maxmem: 2 * dearest.memory }
+  const options: ScryptOptions = { N: work, r: blockSize, p: parallelism, maxmem: 2 * maximumCost.memory }
   scrypt(password, salt, length, options, (error, key) => (error ? reject(error) : resolve(key)))
   return promise
 }

@@ -41,7 +41,7 @@ const refused: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** What a hash is that is not taken, by name and without a part of it. */
-export function nameOfRefusedHash(hash: string): string {
+export function unsupportedHashName(hash: string): string {
   const [, name] = refused.find(([pattern]) => pattern.test(hash)) ?? []
   return name ?? 'of a format that AuditTrail does not know, or a password in plain text'
 }

@@ -1,5 +1,5 @@
 import { bytesOfBase64, bytesOfHex } from '../hashes/encoding.ts'
-import { spellScrypt } from '../hashes/scryptHashes.ts'
+import { formatScrypt } from '../hashes/scryptHashes.ts'
 import { list, member, object, present, text } from './fields.ts'
 import type { Fields } from './importedUser.ts'
 
@@ -42,7 +42,7 @@ function customHash(user: Fields): string | undefined {
     blockSize: number('blockSize', 8),
     parallelism: number('parallelization', 1),
   }
-  return saltBytes && key ? spellScrypt(cost, saltBytes, key) : 'scrypt$'
+  return saltBytes && key ? formatScrypt(cost, saltBytes, key) : 'scrypt$'
 }
 
 function bytesOf(part: Fields, usual: string): Buffer | undefined {

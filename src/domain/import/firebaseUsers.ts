@@ -1,6 +1,6 @@
 import { AppError } from '../../error.ts'
 import { bytesOfBase64 } from '../hashes/encoding.ts'
-import { type FirebaseParameters, spellFirebaseScrypt } from '../hashes/scryptHashes.ts'
+import { type FirebaseParameters, formatFirebaseScrypt } from '../hashes/scryptHashes.ts'
 import { member, present, text, timeOfMilliseconds } from './fields.ts'
 import type { Fields } from './importedUser.ts'
 
@@ -26,7 +26,7 @@ function hashOf(user: Fields, parameters: FirebaseParameters | undefined): strin
     )
   }
   const [hashBytes, saltBytes] = [bytesOfBase64(hash), bytesOfBase64(salt ?? '')]
-  return (hashBytes && saltBytes && spellFirebaseScrypt(parameters, saltBytes, hashBytes)) ?? '$firebase-scrypt$'
+  return (hashBytes && saltBytes && formatFirebaseScrypt(parameters, saltBytes, hashBytes)) ?? '$firebase-scrypt$'
 }
 
 /** Reads what the Firebase console shows as "Password hash parameters". Throws `refused` where something is missing. */

@@ -1,4 +1,4 @@
-import type { Clash, StagedUser, Staging } from '../../db/statements/importStaging.ts'
+import type { Duplicate, StagedUser, Staging } from '../../db/statements/importStaging.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
 import type { FirebaseParameters } from '../hashes/scryptHashes.ts'
@@ -122,7 +122,7 @@ function batchReader({ from, firebase }: ImportOptions): (found: ImportRecord, b
   }
 }
 
-function described({ format }: ImportOptions): (clash: Clash) => BadRecord {
+function described({ format }: ImportOptions): (clash: Duplicate) => BadRecord {
   const word = format === 'json' ? 'user' : 'line'
   return ({ place, field, earlier }) => ({
     place,

@@ -2,9 +2,9 @@ import { isInCalendar } from '../../calendar.ts'
 import type { StagedUser } from '../../db/statements/importStaging.ts'
 import { isUuid } from '../../uuid.ts'
 import { withoutDjangoPrefix } from '../hashes/formats.ts'
-import { nameOfRefusedHash } from '../hashes/unsupported.ts'
+import { unsupportedHashName } from '../hashes/unsupported.ts'
 import { readHash } from '../passwords/passwords.ts'
-import { faultsOf } from '../users/users.ts'
+import { validationErrorsOf } from '../users/users.ts'
 
 /** A record as it was read: JSON's members, or CSV's fields by their columns. Whose names and values nobody has looked at. */
 export type Fields = Readonly<Record<string, unknown>>
@@ -53,7 +53,7 @@ export function readUser(fields: Fields): ReadUser {
     ),
     created_at: or(timeOf(given('created_at')), 'created_at is no date and time of ISO 8601', null),
   }
-  if (username !== '') for (const { field, message } of faultsOf(user)) faults.push(`${field} ${message}`)
+  if (username !== '') for (const { field, message } of validationErrorsOf(user)) faults.push(`${field} ${message}`)
   if (!user.full_name.isWellFormed()) faults.push('full_name is not valid Unicode')
   return faults.length > 0 ? { faults } : { user }
 }
@@ -89,7 +89,7 @@ function hashOf(fields: Fields, faults: string[]): string | undefined {
   if (typeof value !== 'string') faults.push('hashed_password is no text')
   else if (value.length > 255) faults.push('hashed_password is longer than 255 characters')
   else if (readHash(value)) return withoutDjangoPrefix(value)
-  else faults.push(`hashed_password is ${nameOfRefusedHash(value)}`)
+  else faults.push(`hashed_password is ${unsupportedHashName(value)}`)
   return ''
 }
 

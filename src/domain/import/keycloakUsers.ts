@@ -1,5 +1,5 @@
 import { bytesOfBase64, phcField } from '../hashes/encoding.ts'
-import { spellPbkdf2 } from '../hashes/pbkdf2Hashes.ts'
+import { formatPbkdf2 } from '../hashes/pbkdf2Hashes.ts'
 import { joined, list, member, object, present, text, timeOfMilliseconds } from './fields.ts'
 import type { Fields } from './importedUser.ts'
 
@@ -45,7 +45,7 @@ function spellCredential(how: Fields, secret: Fields): string {
   const [salt, value] = [bytesOfBase64(text(secret, 'salt') ?? ''), bytesOfBase64(text(secret, 'value') ?? '')]
   if (salt && value && algorithm === 'argon2') return spellArgon2(how, iterations, salt, value)
   const digest = digests.get(algorithm)
-  if (salt && value && digest) return spellPbkdf2(digest, iterations, salt, value)
+  if (salt && value && digest) return formatPbkdf2(digest, iterations, salt, value)
   // An extension that many add keeps the hash as bcrypt writes it.
   return algorithm === 'bcrypt' ? (text(secret, 'value') ?? '$2a$') : `$${algorithm}$`
 }

@@ -1,4 +1,4 @@
-import type { KeyRow } from '../../db/statements/signingKeys.ts'
+import type { SigningKeyRow } from '../../db/statements/signingKeys.ts'
 import type { Deps } from '../deps.ts'
 
 /** published: to sign next. verifying: it has signed, and its tokens may still live. retired: none of them does. */
@@ -22,7 +22,7 @@ const shownDigits = 12
 
 /** The keys, the newest first. */
 export async function listKeys({ database, clock }: Deps, _input: object): Promise<readonly PresentedKey[]> {
-  const { fingerprint, rows } = await database.keys.listKeys()
+  const { fingerprint, rows } = await database.signingKeys.listKeys()
   const now = clock()
   const signing = rows.findLast((row) => row.signs_from.getTime() <= now) ?? rows[0]
   return rows.toReversed().map((row) => ({
@@ -36,7 +36,7 @@ export async function listKeys({ database, clock }: Deps, _input: object): Promi
   }))
 }
 
-function stateOf({ generation, verifies_until: until }: KeyRow, signing: number, now: number): KeyState {
+function stateOf({ generation, verifies_until: until }: SigningKeyRow, signing: number, now: number): KeyState {
   if (generation === signing) return 'signing'
   if (generation > signing) return 'published'
   return until !== null && until.getTime() <= now ? 'retired' : 'verifying'

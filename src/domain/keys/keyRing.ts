@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { algorithms, type PairAlgorithm } from '../../algorithms.ts'
-import type { KeyRow, StoredKeys } from '../../db/statements/signingKeys.ts'
+import type { SigningKeyRow, StoredSigningKeys } from '../../db/statements/signingKeys.ts'
 import { AppError } from '../../error.ts'
 import { findSecretKey, type SecretKeys } from '../../secretKeys.ts'
 import type { Deps } from '../deps.ts'
@@ -80,7 +80,7 @@ export function createKeyRing(deps: Deps): KeyRing {
   let lookedAt = Number.NEGATIVE_INFINITY
 
   async function read(): Promise<void> {
-    const stored = await database.keys.listKeys()
+    const stored = await database.signingKeys.listKeys()
     // Later on a strange SECRET_KEY ends nothing: what this process has made is good as long as others know it.
     if (!reading) requirePrepared(deps, stored)
     const text = JSON.stringify(stored.rows.map(({ private_key: _, ...row }) => row))
@@ -146,7 +146,7 @@ function signingKey(keys: readonly Key[], now: number): Key | undefined {
   return keys.findLast(({ signsFrom }) => signsFrom <= now) ?? keys[0]
 }
 
-function requirePrepared(deps: Deps, { fingerprint, rows }: StoredKeys): void {
+function requirePrepared(deps: Deps, { fingerprint, rows }: StoredSigningKeys): void {
   if (fingerprint === null || rows.length === 0)
     throw new AppError('unavailable', 'The keys of this database are not there yet.')
   requireSecretKey(deps, fingerprint)
@@ -156,7 +156,7 @@ function throwUnless(reading: Reading | undefined, error: unknown): void {
   if (!reading) throw error
 }
 
-function readKeys({ settings, log }: Deps, { fingerprint, rows }: StoredKeys, known: readonly Key[]): Key[] {
+function readKeys({ settings, log }: Deps, { fingerprint, rows }: StoredSigningKeys, known: readonly Key[]): Key[] {
   const secretKeys = settings.keys.secretKeys()
   const encryptedUnder = fingerprint === null ? undefined : findSecretKey(secretKeys, fingerprint)
   return rows.flatMap((row) => {
@@ -182,7 +182,11 @@ function secretKey({ current, previous }: SecretKeys, verifiesUntil: number): Pi
 }
 
 /** Undefined for an algorithm of a newer version. */
-function pairVerifier(row: KeyRow, before: Verifier | undefined, verifiesUntil: number): PairVerifier | undefined {
+function pairVerifier(
+  row: SigningKeyRow,
+  before: Verifier | undefined,
+  verifiesUntil: number,
+): PairVerifier | undefined {
   const algorithm = pairAlgorithm(row)
   if (algorithm === undefined || row.kid === null || row.public_key === null) return undefined
   if (before?.kid !== undefined) return { ...before, verifiesUntil }
@@ -190,13 +194,13 @@ function pairVerifier(row: KeyRow, before: Verifier | undefined, verifiesUntil: 
   return { algorithm, kid: row.kid, publicKey: readPublicKey(publicJwk), publicJwk, verifiesUntil }
 }
 
-function pairSigner({ kid, private_key, ...row }: KeyRow, secretKey: string | undefined): Signer | undefined {
+function pairSigner({ kid, private_key, ...row }: SigningKeyRow, secretKey: string | undefined): Signer | undefined {
   const algorithm = pairAlgorithm(row)
   if (algorithm === undefined || kid === null || private_key === null || secretKey === undefined) return undefined
   const key = decryptPrivateKey(private_key, { kid, algorithm }, secretKey)
   return key && { algorithm, kid, key }
 }
 
-function pairAlgorithm({ algorithm }: Pick<KeyRow, 'algorithm'>): PairAlgorithm | undefined {
+function pairAlgorithm({ algorithm }: Pick<SigningKeyRow, 'algorithm'>): PairAlgorithm | undefined {
   return algorithms.find((known): known is PairAlgorithm => known === algorithm && known !== 'HS256')
 }

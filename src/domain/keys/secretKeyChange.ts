@@ -10,7 +10,7 @@ import { decryptPrivateKey, encryptPrivateKey } from './keyCipher.ts'
  * where it was used with a key that is in neither.
  */
 export async function settleSecretKey(deps: Deps): Promise<void> {
-  const { keys } = deps.database
+  const { signingKeys: keys } = deps.database
   const secretKeys = deps.settings.keys.secretKeys()
   const own = fingerprintOf(secretKeys.current)
   for (;;) {

@@ -1,5 +1,5 @@
 import { type Algorithm, algorithms } from '../../algorithms.ts'
-import type { KeyRow, StoredKeys } from '../../db/statements/signingKeys.ts'
+import type { SigningKeyRow, StoredSigningKeys } from '../../db/statements/signingKeys.ts'
 import { AppError } from '../../error.ts'
 import { fingerprintOf } from '../../secretKeys.ts'
 import type { Deps } from '../deps.ts'
@@ -8,7 +8,7 @@ import { encryptPrivateKey } from './keyCipher.ts'
 import { makeKeyPair } from './keyPair.ts'
 import { requireSecretKey, settleSecretKey } from './secretKeyChange.ts'
 
-export type { KeyRow }
+export type { SigningKeyRow as KeyRow }
 
 /** Seconds for which whoever fetches the published keys may keep them. Shorter than `lead` by more than replicas take to learn. */
 export const publishedKeysMaxAge = 30
@@ -23,7 +23,7 @@ export async function prepareKeys(deps: Deps): Promise<void> {
   await settleSecretKey(deps)
   const { algorithm } = deps.settings.keys
   for (;;) {
-    const stored = await deps.database.keys.listKeys()
+    const stored = await deps.database.signingKeys.listKeys()
     const newest = stored.rows.at(-1)
     if (newest?.algorithm === algorithm) return extendStopping(deps, stored)
     const next = newest ? algorithm : await firstAlgorithm(deps)
@@ -36,7 +36,7 @@ export async function prepareKeys(deps: Deps): Promise<void> {
  * itself signs, `conflict` while a rotation is under way.
  */
 export async function rotateKey(deps: Deps, by: string): Promise<AddedKey> {
-  const stored = await deps.database.keys.listKeys()
+  const stored = await deps.database.signingKeys.listKeys()
   const newest = stored.rows.at(-1)
   if (!newest) throw new AppError('refused', 'There are no keys yet: start the server once.')
   if (newest.algorithm === 'HS256') {
@@ -55,9 +55,9 @@ export async function rotateKey(deps: Deps, by: string): Promise<AddedKey> {
 }
 
 /** What time brings: the next key by age, and the end of the ones that are done. Any number of replicas may do it at once. */
-export async function keepKeys(deps: Deps): Promise<void> {
+export async function maintainKeys(deps: Deps): Promise<void> {
   const { rotationDays } = deps.settings.keys
-  const stored = await deps.database.keys.listKeys()
+  const stored = await deps.database.signingKeys.listKeys()
   const newest = stored.rows.at(-1)
   await extendStopping(deps, stored)
   const isDue =
@@ -66,7 +66,7 @@ export async function keepKeys(deps: Deps): Promise<void> {
     rotationDays > 0 &&
     newest.signs_from.getTime() + rotationDays * dayMilliseconds <= deps.clock()
   if (isDue) await addKey(deps, stored, { algorithm: requireAlgorithm(newest), by: 'age' })
-  for (const { kid, algorithm } of await deps.database.keys.deleteRetiredKeys(new Date(deps.clock()))) {
+  for (const { kid, algorithm } of await deps.database.signingKeys.deleteRetiredKeys(new Date(deps.clock()))) {
     record(deps, { event: 'key.retired', kid, algorithm })
   }
 }
@@ -76,7 +76,7 @@ export async function keepKeys(deps: Deps): Promise<void> {
  * key of the same algorithm signs at once. Answers how many sessions ended.
  */
 export async function resetKeys(deps: Deps, by: string): Promise<number> {
-  const { keys } = deps.database
+  const { signingKeys: keys } = deps.database
   const newest = (await keys.listKeys()).rows.at(-1)
   const fingerprint = fingerprintOf(deps.settings.keys.secretKeys().current)
   const ended = await keys.resetKeys(fingerprint, new Date(deps.clock()))
@@ -88,7 +88,7 @@ export async function resetKeys(deps: Deps, by: string): Promise<number> {
 
 /** Where there are sessions and no keys, an earlier version has signed with SECRET_KEY, and its tokens go on. */
 async function firstAlgorithm({ database, settings }: Deps): Promise<Algorithm> {
-  return (await database.keys.hasSessions()) ? 'HS256' : settings.keys.algorithm
+  return (await database.signingKeys.hasSessions()) ? 'HS256' : settings.keys.algorithm
 }
 
 export interface AddedKey {
@@ -109,7 +109,11 @@ interface Addition {
  * Adds the key that comes behind the stored ones; undefined where something has come in between. The very first one signs at
  * once: nobody can have fetched the published keys without it.
  */
-async function addKey(deps: Deps, stored: StoredKeys, { algorithm, by }: Addition): Promise<AddedKey | undefined> {
+async function addKey(
+  deps: Deps,
+  stored: StoredSigningKeys,
+  { algorithm, by }: Addition,
+): Promise<AddedKey | undefined> {
   const { database, clock, settings } = deps
   const fingerprint = stored.fingerprint ?? ''
   const secretKey = requireSecretKey(deps, fingerprint)
@@ -117,7 +121,7 @@ async function addKey(deps: Deps, stored: StoredKeys, { algorithm, by }: Additio
   const newest = stored.rows.at(-1)
   const now = clock()
   const signsFrom = newest ? Math.max(now + lead, newest.signs_from.getTime()) : now
-  const isAdded = await database.keys.insertKey({
+  const isAdded = await database.signingKeys.insertKey({
     after: newest?.generation ?? 0,
     algorithm,
     kid: pair?.kid ?? null,
@@ -136,11 +140,11 @@ async function addKey(deps: Deps, stored: StoredKeys, { algorithm, by }: Additio
 }
 
 /** A key that is about to stop, or has just stopped, verifies for as long as the tokens of this replica live too. */
-async function extendStopping({ database, clock, settings }: Deps, { rows }: StoredKeys): Promise<void> {
+async function extendStopping({ database, clock, settings }: Deps, { rows }: StoredSigningKeys): Promise<void> {
   for (const [index, { generation, verifies_until: until }] of rows.entries()) {
     const stops = rows[index + 1]?.signs_from.getTime() ?? 0
     const expiry = lastExpiry(settings, stops)
-    if (stops + leeway > clock() && until && until < expiry) await database.keys.extendKey(generation, expiry)
+    if (stops + leeway > clock() && until && until < expiry) await database.signingKeys.extendKey(generation, expiry)
   }
 }
 
@@ -149,7 +153,7 @@ function lastExpiry({ accessTokenSeconds }: Deps['settings'], stops: number): Da
   return new Date(stops + accessTokenSeconds * 1000 + leeway)
 }
 
-function requireAlgorithm({ algorithm }: KeyRow): Algorithm {
+function requireAlgorithm({ algorithm }: SigningKeyRow): Algorithm {
   const known = algorithms.find((candidate) => candidate === algorithm)
   if (!known) throw new AppError('refused', 'The keys of this database were made by a newer version: use that one.')
   return known

@@ -4,20 +4,20 @@ import { AppError } from '../../error.ts'
 import type { HashCost } from './passwords.ts'
 
 /** The places in which password hashes are computed: few, and first come, first served. */
-export interface Hashing {
+export interface HashQueue {
   /**
    * Does `work` in a place of its own; `hasWaited` is true when somebody was before it. Throws `overloaded` when too many wait, and
    * for work that has waited too long. A waiting place is given up when `signal` says that nobody waits for the answer any more.
    */
   run<T>(work: (hasWaited: boolean) => Promise<T>, signal?: AbortSignal): Promise<T>
-  readonly limits: HashingLimits
+  readonly limits: HashQueueLimits
   readonly running: number
   readonly waiting: number
 }
 
-export interface HashingLimits {
+export interface HashQueueLimits {
   /** At once: as many as there are cores. */
-  readonly places: number
+  readonly slots: number
   /** Waiting behind them. */
   readonly queue: number
   /** Bytes that one of them may take; undefined: as many as it asks for. */
@@ -31,16 +31,16 @@ const waitingPerPlace = 100
  * `auto`: a place for each core, since a hash keeps one busy; fewer where half of the memory that the process may use
  * (its container's limit) does not hold so many hashes.
  */
-export function hashingLimits(
+export function hashQueueLimits(
   places: number | 'auto',
   { memoryKib }: HashCost,
   limit = process.constrainedMemory() || Number.POSITIVE_INFINITY,
-): HashingLimits {
+): HashQueueLimits {
   const own = memoryKib * 1024
   const fitting = Math.floor(limit / 2 / own)
   const chosen = places === 'auto' ? Math.max(1, Math.min(availableParallelism(), fitting)) : places
   // Another program's hash may be dearer than ours: anybody who knows the name of its user could end the process with it.
-  return { places: chosen, queue: chosen * waitingPerPlace, memory: Math.max(own, limit / 2 / chosen) }
+  return { slots: chosen, queue: chosen * waitingPerPlace, memory: Math.max(own, limit / 2 / chosen) }
 }
 
 /** Milliseconds after which nobody waits any longer for what comes out. */
@@ -56,15 +56,15 @@ interface Waiting {
 }
 
 /** Told of each hash, in seconds: how long it waited for its place, and how long it had it. */
-export interface HashingObserver {
+export interface HashQueueObserver {
   hashWaited(seconds: number): void
   hashTook(seconds: number): void
 }
 
-const nobody: HashingObserver = { hashWaited: () => {}, hashTook: () => {} }
+const nobody: HashQueueObserver = { hashWaited: () => {}, hashTook: () => {} }
 
 /** Throws `overloaded` once nobody waits for the answer: what was refused, or never heard of, must not be done afterwards. */
-export function requireAwaited(signal: AbortSignal | undefined): void {
+export function requireNotAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw unawaited()
 }
 
@@ -72,8 +72,8 @@ function unawaited(): AppError {
   return new AppError('overloaded', 'Nobody waits for the answer any more.')
 }
 
-export function createHashing(limits: HashingLimits, clock: Clock, observer = nobody): Hashing {
-  const { places, queue } = limits
+export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer = nobody): HashQueue {
+  const { slots: places, queue } = limits
   const waiting: Waiting[] = []
   let running = 0
   let usual = firstGuess
@@ -125,7 +125,7 @@ export function createHashing(limits: HashingLimits, clock: Clock, observer = no
       const asked = performance.now()
       if (hasToWait) {
         if (waiting.length >= queue) throw overloaded()
-        requireAwaited(signal)
+        requireNotAborted(signal)
         await waitForPlace(signal)
       } else running++
       const began = performance.now()

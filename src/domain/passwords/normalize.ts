@@ -8,6 +8,6 @@ const longRun = /\p{M}{31}/u
  * A password in one spelling of each character (RFC 8265 §4.2.2: NFC), or é typed on two keyboards would be two passwords. What has
  * such a run in it stays as it was written.
  */
-export function normalized(password: string): string {
+export function normalizePassword(password: string): string {
   return longRun.test(password) ? password : password.normalize('NFC')
 }

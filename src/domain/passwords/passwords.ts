@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { bcryptShare, type KnownHash, withoutSpareBits } from '../hashes/encoding.ts'
-import { readForeignHash, withoutDjangoPrefix } from '../hashes/formats.ts'
-import { normalized } from './normalize.ts'
+import { readThirdPartyHash, withoutDjangoPrefix } from '../hashes/formats.ts'
+import { normalizePassword } from './normalize.ts'
 
 /** Cost of one argon2id hash (RFC 9106): memory in KiB, passes. The parallelism of Bun.password is 1. */
 export interface HashCost {
@@ -10,17 +10,17 @@ export interface HashCost {
 }
 
 /** Hashes dearer than this are not verified: whoever can write one into the database could stop the service with it. */
-const dearest = { memoryKib: 524_288, work: 524_288 * 8, parallelism: 16, bcryptCost: 15 }
+const maximumCost = { memoryKib: 524_288, work: 524_288 * 8, parallelism: 16, bcryptCost: 15 }
 
 /** Less than this the algorithms do not take (RFC 9106 §3.1); of a digest of a few bytes too many passwords would fit it. */
-const least = { memoryKibOfLane: 8, saltBytes: 8, digestBytes: 16, bcryptCost: 4 }
+const minimumCost = { memoryKibOfLane: 8, saltBytes: 8, digestBytes: 16, bcryptCost: 4 }
 
 /** bcrypt reads 72 bytes and no more; what is longer Bun hashes first, which other programs do not. */
 const bcryptBytes = 72
 
 /** An argon2id hash in PHC string format. */
 export function hashPassword(password: string, { memoryKib, timeCost }: HashCost): Promise<string> {
-  return Bun.password.hash(normalized(password), { algorithm: 'argon2id', memoryCost: memoryKib, timeCost })
+  return Bun.password.hash(normalizePassword(password), { algorithm: 'argon2id', memoryCost: memoryKib, timeCost })
 }
 
 /** `unusable`: there is no hash, or none that we know and can bear. It has cost nothing. */
@@ -38,7 +38,7 @@ export async function verifyPassword(
   const known = hash === undefined ? undefined : readHash(hash)
   if (!known || (known.memory ?? 0) > memory) return 'unusable'
   try {
-    return (await known.verify(normalized(password))) ? 'right' : 'wrong'
+    return (await known.verify(normalizePassword(password))) ? 'right' : 'wrong'
   } catch {
     // Looks like a hash and is none.
     return 'unusable'
@@ -49,7 +49,7 @@ export async function verifyPassword(
  * Works on a decoy for as long as a verification at today's cost takes longer than the one that was made: all of it where there was
  * nothing to verify, the rest where the stored hash is a cheap one. So that time does not tell who exists, and who is disabled.
  */
-export async function payInFull(
+export async function equalizeCost(
   password: string,
   hash: string | undefined,
   verdict: Verdict,
@@ -60,7 +60,7 @@ export async function payInFull(
   if (paid >= 1) return
   const memoryKib = Math.round(cost.memoryKib * (1 - paid) ** (1 / memoryExponent))
   if (memoryKib < smallestDecoyKib) return
-  await Bun.password.verify(normalized(password), decoyHash({ memoryKib, timeCost: cost.timeCost }))
+  await Bun.password.verify(normalizePassword(password), decoyHash({ memoryKib, timeCost: cost.timeCost }))
 }
 
 /**
@@ -69,14 +69,15 @@ export async function payInFull(
  * of the fingers.
  */
 export function isOutdated(hash: string, password: string, { memoryKib, timeCost }: HashCost): boolean {
-  if (withoutDjangoPrefix(hash).startsWith('$2') && Buffer.byteLength(normalized(password)) > bcryptBytes) return false
+  if (withoutDjangoPrefix(hash).startsWith('$2') && Buffer.byteLength(normalizePassword(password)) > bcryptBytes)
+    return false
   return !hash.startsWith(`$argon2id$v=19$m=${memoryKib},t=${timeCost},p=1$`)
 }
 
 /** A hash as one to verify against; undefined where it is no hash that we know, or dearer than we compute. */
 export function readHash(hash: string): KnownHash | undefined {
   const plain = withoutDjangoPrefix(hash)
-  if (!isBearable(plain)) return readForeignHash(hash)
+  if (!isWithinLimits(plain)) return readThirdPartyHash(hash)
   return {
     verify: (text) =>
       plain.startsWith('$2')
@@ -127,15 +128,19 @@ function workOf(hash: string): number {
 }
 
 /** Known to Bun.password, and no dearer than we allow. */
-function isBearable(hash: string): boolean {
+function isWithinLimits(hash: string): boolean {
   const argon2 = argon2ParametersOf(hash)
   if (argon2) {
     const { memoryKib, timeCost, parallelism } = argon2
-    if (timeCost < 1 || parallelism < 1 || memoryKib < least.memoryKibOfLane * parallelism) return false
-    return memoryKib <= dearest.memoryKib && memoryKib * timeCost <= dearest.work && parallelism <= dearest.parallelism
+    if (timeCost < 1 || parallelism < 1 || memoryKib < minimumCost.memoryKibOfLane * parallelism) return false
+    return (
+      memoryKib <= maximumCost.memoryKib &&
+      memoryKib * timeCost <= maximumCost.work &&
+      parallelism <= maximumCost.parallelism
+    )
   }
   const bcrypt = bcryptCostOf(hash)
-  return bcrypt !== undefined && bcrypt >= least.bcryptCost && bcrypt <= dearest.bcryptCost
+  return bcrypt !== undefined && bcrypt >= minimumCost.bcryptCost && bcrypt <= maximumCost.bcryptCost
 }
 
 function argon2ParametersOf(hash: string): (HashCost & { readonly parallelism: number }) | undefined {
@@ -146,7 +151,7 @@ function argon2ParametersOf(hash: string): (HashCost & { readonly parallelism: n
   const [salt = '', digest = ''] = found.slice(4)
   // Four letters make three bytes, and one letter over makes none.
   if ([salt, digest].some((field) => field.length % 4 === 1)) return undefined
-  if (byteLength(salt) < least.saltBytes || byteLength(digest) < least.digestBytes) return undefined
+  if (byteLength(salt) < minimumCost.saltBytes || byteLength(digest) < minimumCost.digestBytes) return undefined
   return { memoryKib, timeCost, parallelism }
 }
 

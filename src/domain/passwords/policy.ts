@@ -1,6 +1,6 @@
 import commonFile from '../../../dist/passwords/common.txt.zst' with { type: 'file' }
 import { AppError } from '../../error.ts'
-import { normalized } from './normalize.ts'
+import { normalizePassword } from './normalize.ts'
 
 export interface PasswordChoice {
   readonly password: string
@@ -18,7 +18,7 @@ export async function requireGoodPassword(
   minLength: number,
   field: string,
 ): Promise<void> {
-  const fault = await faultOf(normalized(password), username, minLength)
+  const fault = await faultOf(normalizePassword(password), username, minLength)
   if (fault) throw new AppError('invalid_fields', `The new password ${fault}.`, { fields: [{ field, message: fault }] })
 }
 

@@ -75,7 +75,7 @@ export async function findPrincipal(
   { database, clock }: Pick<Deps, 'database' | 'clock'>,
   token: { readonly sid: string; readonly uid: string; readonly sub: string },
 ): Promise<Principal | undefined> {
-  const user = await database.sessions.findLiveSession({
+  const user = await database.sessions.findActiveSession({
     id: token.sid,
     userId: token.uid,
     username: token.sub,
@@ -91,10 +91,10 @@ export async function findPrincipal(
 export async function refreshSession(deps: Deps, token: RefreshToken, address: string | undefined): Promise<Session> {
   try {
     const session = await rotateSession(deps, token, address)
-    deps.meters.refresh('succeeded')
+    deps.metrics.refresh('succeeded')
     return session
   } catch (error) {
-    deps.meters.refresh(outcomeOf(error))
+    deps.metrics.refresh(outcomeOf(error))
     throw error
   }
 }

@@ -9,23 +9,27 @@ const pause = 50
  * Deletes the sessions that no longer live, batch by batch, until none is left or `isEnding` says stop; answers how many.
  * Any number of replicas may do it at once: each passes over what another one is deleting.
  */
-export function sweepDeadSessions(
-  { database, clock, meters }: Pick<Deps, 'database' | 'clock' | 'meters'>,
+export function sweepExpiredSessions(
+  { database, clock, metrics }: Pick<Deps, 'database' | 'clock' | 'metrics'>,
   isEnding: () => boolean,
 ): Promise<number> {
   return sweep(
     (limit) => database.sessions.deleteDeadSessions(new Date(clock()), limit),
-    meters.sessionsSwept,
+    metrics.sessionsSwept,
     isEnding,
   )
 }
 
 /** The same for failed sign-ins that are forgotten. */
-export function sweepForgottenFailures(
-  { database, clock, meters }: Pick<Deps, 'database' | 'clock' | 'meters'>,
+export function sweepExpiredFailures(
+  { database, clock, metrics }: Pick<Deps, 'database' | 'clock' | 'metrics'>,
   isEnding: () => boolean,
 ): Promise<number> {
-  return sweep((limit) => database.attempts.deleteForgotten(new Date(clock()), limit), meters.failuresSwept, isEnding)
+  return sweep(
+    (limit) => database.throttle.deleteExpiredFailures(new Date(clock()), limit),
+    metrics.failuresSwept,
+    isEnding,
+  )
 }
 
 async function sweep(

@@ -2,12 +2,18 @@ import type { User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
-import { requireAwaited } from '../passwords/hashQueue.ts'
-import { normalized } from '../passwords/normalize.ts'
+import { requireNotAborted } from '../passwords/hashQueue.ts'
+import { normalizePassword } from '../passwords/normalize.ts'
 import { hashPassword, verifyPassword } from '../passwords/passwords.ts'
 import { requireGoodPassword } from '../passwords/policy.ts'
 import type { Principal } from '../sessions/sessions.ts'
-import { countOwnFailure, findOwnPast, forgetOwnFailures, type Past, requireNoWait } from './throttle.ts'
+import {
+  countSessionFailure,
+  type FailureHistory,
+  findSessionFailureHistory,
+  forgetSessionFailures,
+  requireNotThrottled,
+} from './throttle.ts'
 
 export interface PasswordChange {
   readonly current: string
@@ -21,44 +27,49 @@ export interface PasswordChange {
  * Gives a signed-in user a password of the user's own choice: other sessions end, this one goes on, and a quarantine is over.
  * Throws `invalid_fields` with the field and the rule that is not met, `too_many_attempts` after too many wrong current ones.
  */
-export async function changeOwnPassword(deps: Deps, principal: Principal, change: PasswordChange): Promise<void> {
+export async function changePassword(deps: Deps, principal: Principal, change: PasswordChange): Promise<void> {
   const { database, clock, settings } = deps
   const { sessionId, user } = principal
-  const past = await findUnblockedPast(deps, principal, change)
-  const stored = await deps.hashing.run(async (hasWaited) => {
-    if (hasWaited) await findUnblockedPast(deps, principal, change)
+  const history = await findUnthrottledHistory(deps, principal, change)
+  const stored = await deps.hashQueue.run(async (hasWaited) => {
+    if (hasWaited) await findUnthrottledHistory(deps, principal, change)
     return verifyCurrent(deps, principal, change)
   }, change.signal)
-  if (normalized(change.next) === normalized(change.current)) throw refusal('new_password', 'is the current password')
+  if (normalizePassword(change.next) === normalizePassword(change.current))
+    throw refusal('new_password', 'is the current password')
   await requireGoodPassword(
     { password: change.next, username: user.username },
     settings.passwordMinLength,
     'new_password',
   )
 
-  const hash = await deps.hashing.run(() => hashPassword(change.next, settings.hashCost), change.signal)
-  requireAwaited(change.signal)
+  const hash = await deps.hashQueue.run(() => hashPassword(change.next, settings.hashCost), change.signal)
+  requireNotAborted(change.signal)
   const password = { hash, mustChange: false, replacing: stored.hashed_password }
   const ended = await database.users.updatePassword(user.id, password, new Date(clock()), sessionId)
   if (ended === undefined)
     throw new AppError('conflict', 'The password was changed by somebody else meanwhile: sign in again.')
   record(deps, { event: 'password.changed', username: user.username, ended })
-  await forgetOwnFailures(deps, user.id, past)
+  await forgetSessionFailures(deps, user.id, history)
 }
 
 /** Somebody with a stolen token may not guess on and on either. */
-async function findUnblockedPast(deps: Deps, { user }: Principal, { address }: PasswordChange): Promise<Past> {
-  const past = await findOwnPast(deps, user.id)
-  if (past.blockedUntil) record(deps, { event: 'password.change_throttled', username: user.username, address })
-  requireNoWait(deps, past)
-  return past
+async function findUnthrottledHistory(
+  deps: Deps,
+  { user }: Principal,
+  { address }: PasswordChange,
+): Promise<FailureHistory> {
+  const history = await findSessionFailureHistory(deps, user.id)
+  if (history.lockedUntil) record(deps, { event: 'password.change_throttled', username: user.username, address })
+  requireNotThrottled(deps, history)
+  return history
 }
 
 async function verifyCurrent(deps: Deps, { user }: Principal, { current, address }: PasswordChange): Promise<User> {
   const stored = await deps.database.users.findUser(user.id)
-  const verdict = await verifyPassword(current, stored?.hashed_password, deps.hashing.limits.memory)
+  const verdict = await verifyPassword(current, stored?.hashed_password, deps.hashQueue.limits.memory)
   if (stored && verdict === 'right') return stored
-  await countOwnFailure(deps, user)
+  await countSessionFailure(deps, user)
   record(deps, { event: 'password.change_failed', username: user.username, address })
   throw refusal('current_password', 'is not the current password')
 }

@@ -3,17 +3,24 @@ import { AppError, type ErrorCode } from '../../error.ts'
 import { type LoginOutcome, loginOutcomes } from '../../telemetry/productMetrics.ts'
 import type { Deps } from '../deps.ts'
 import { type LoginFailure, record } from '../events.ts'
-import { requireAwaited } from '../passwords/hashQueue.ts'
-import { hashPassword, isOutdated, payInFull, type Verdict, verifyPassword } from '../passwords/passwords.ts'
+import { requireNotAborted } from '../passwords/hashQueue.ts'
+import { equalizeCost, hashPassword, isOutdated, type Verdict, verifyPassword } from '../passwords/passwords.ts'
 import { type Client, type Session, startSession } from '../sessions/sessions.ts'
-import { type Attempt, countFailure, findPast, forgetFailures, type Past, requireNoWait } from './throttle.ts'
+import {
+  countFailure,
+  type FailureHistory,
+  findFailureHistory,
+  forgetFailures,
+  requireNotThrottled,
+  type ThrottleSubject,
+} from './throttle.ts'
 
 export interface LoginInput extends Client {
   readonly username: string
   readonly password: string
   /** A refresh token is asked for (`scope=offline_access`). */
   readonly isRefreshable: boolean
-  readonly attempt: Attempt
+  readonly throttleSubject: ThrottleSubject
   /** Says that nobody waits for the answer any more. */
   readonly signal?: AbortSignal
 }
@@ -26,10 +33,10 @@ export interface LoginInput extends Client {
 export async function login(deps: Deps, input: LoginInput): Promise<Session> {
   try {
     const session = await signIn(deps, input)
-    deps.meters.login('succeeded')
+    deps.metrics.login('succeeded')
     return session
   } catch (error) {
-    deps.meters.login(outcomeOf(error))
+    deps.metrics.login(outcomeOf(error))
     throw error
   }
 }
@@ -43,28 +50,33 @@ async function signIn(deps: Deps, input: LoginInput): Promise<Session> {
 
 /** Undefined where the user was changed between the verifying and the beginning of the session. */
 async function tryLogin(deps: Deps, input: LoginInput): Promise<Session | undefined> {
-  const [found, past] = await Promise.all([
+  const [found, history] = await Promise.all([
     deps.database.users.findUserByUsername(input.username),
-    findUnblockedPast(deps, input),
+    findUnthrottledHistory(deps, input),
   ])
-  const user = await deps.hashing.run(async (hasWaited) => {
+  const user = await deps.hashQueue.run(async (hasWaited) => {
     // Others may have failed meanwhile.
-    if (hasWaited) await findUnblockedPast(deps, input)
+    if (hasWaited) await findUnthrottledHistory(deps, input)
     return authenticate(deps, input, found)
   }, input.signal)
 
-  requireAwaited(input.signal)
+  requireNotAborted(input.signal)
   const session = await startSession(deps, user, input, input.isRefreshable && !user.must_change_password)
   if (!session) return undefined
   record(deps, { event: 'login.succeeded', username: user.username, session: session.id, address: input.address })
-  await tidyUp(deps, input, user, past)
+  await tidyUp(deps, input, user, history)
   return session
 }
 
 /** What a right login does beside. The session has begun, and is not refused where the database will not or too many hashes wait. */
-async function tidyUp(deps: Deps, { attempt, password }: LoginInput, user: User, past: Past): Promise<void> {
+async function tidyUp(
+  deps: Deps,
+  { throttleSubject: attempt, password }: LoginInput,
+  user: User,
+  history: FailureHistory,
+): Promise<void> {
   try {
-    await forgetFailures(deps, attempt, past)
+    await forgetFailures(deps, attempt, history)
     await rehashIfOutdated(deps, user, password)
   } catch (error) {
     const isPassing = error instanceof AppError && error.code !== 'internal'
@@ -72,21 +84,21 @@ async function tidyUp(deps: Deps, { attempt, password }: LoginInput, user: User,
   }
 }
 
-async function findUnblockedPast(deps: Deps, input: LoginInput): Promise<Past> {
-  const past = await findPast(deps, input.attempt)
-  if (past.blockedUntil) record(deps, { event: 'login.throttled', address: input.address })
-  requireNoWait(deps, past)
-  return past
+async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<FailureHistory> {
+  const history = await findFailureHistory(deps, input.throttleSubject)
+  if (history.lockedUntil) record(deps, { event: 'login.throttled', address: input.address })
+  requireNotThrottled(deps, history)
+  return history
 }
 
 /** Verifies the password or pays for it all the same; a failure is counted before anybody else has the place. */
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
-  const verdict = await verifyPassword(input.password, user?.hashed_password, deps.hashing.limits.memory)
+  const verdict = await verifyPassword(input.password, user?.hashed_password, deps.hashQueue.limits.memory)
   if (user?.is_active && verdict === 'right') return user
-  await payInFull(input.password, user?.hashed_password, verdict, deps.settings.hashCost)
+  await equalizeCost(input.password, user?.hashed_password, verdict, deps.settings.hashCost)
   // Who guessed beside this one may have used up what was left.
-  await findUnblockedPast(deps, input)
-  await countFailure(deps, input.attempt, user?.username)
+  await findUnthrottledHistory(deps, input)
+  await countFailure(deps, input.throttleSubject, user?.username)
   throw refuse(deps, input, reasonOf(user, verdict), user?.username)
 }
 
@@ -102,8 +114,8 @@ function reasonOf(user: User | undefined, verdict: Verdict): LoginFailure {
  */
 async function rehashIfOutdated(deps: Deps, user: User, password: string): Promise<void> {
   const { hashCost } = deps.settings
-  if (!isOutdated(user.hashed_password, password, hashCost) || deps.hashing.waiting > 0) return
-  const hash = await deps.hashing.run(() => hashPassword(password, hashCost))
+  if (!isOutdated(user.hashed_password, password, hashCost) || deps.hashQueue.waiting > 0) return
+  const hash = await deps.hashQueue.run(() => hashPassword(password, hashCost))
   await deps.database.users.replaceHash(user.id, user.hashed_password, hash)
   record(deps, { event: 'password.rehashed', username: user.username })
 }

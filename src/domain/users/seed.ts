@@ -23,7 +23,7 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
   const seeded = await instance.insertFirstAdministrator({
     username: administrator.username,
     full_name: administrator.fullName,
-    hashed_password: await deps.hashing.run(() => hashPassword(password, deps.settings.hashCost)),
+    hashed_password: await deps.hashQueue.run(() => hashPassword(password, deps.settings.hashCost)),
     must_change_password: password === defaultPassword,
   })
   if (seeded) record(deps, { event: 'administrator.seeded', username: administrator.username })

@@ -2,7 +2,7 @@ import type { Unchanged, User, UserChange } from '../../db/statements/users.ts'
 import { AppError, type FieldError } from '../../error.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
-import { requireAwaited } from '../passwords/hashQueue.ts'
+import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { hashPassword, makeOneTimePassword } from '../passwords/passwords.ts'
 import { requireGoodPassword } from '../passwords/policy.ts'
 import { listSessions } from '../sessions/sessions.ts'
@@ -47,7 +47,7 @@ export const mostRoles = 32
  */
 export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal?: AbortSignal): Promise<WithPassword> {
   requireGoodFields(draft)
-  requireSpared(deps, by, draft.roles)
+  requireMayManageAdministrators(deps, by, draft.roles)
   const oneTimePassword = draft.password === undefined ? makeOneTimePassword() : undefined
   const password = await hashChosen(deps, draft.password, draft.username, oneTimePassword, signal)
   const user = await deps.database.users.insertUser({
@@ -82,7 +82,7 @@ export async function requireUser({ database }: Deps, id: string): Promise<User>
 export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
   requireGoodFields(change)
   if (Object.keys(change).length === 0) throw new AppError('invalid_fields', 'Nothing to change is given.')
-  requireSpared(deps, by, change.roles)
+  requireMayManageAdministrators(deps, by, change.roles)
   const roles = change.roles && unique(change.roles)
   const changed = roles ? { ...change, roles } : change
   const user = requireChanged(deps, by, await deps.database.users.updateUser(id, changed, by.sparesAdministrators))
@@ -125,7 +125,7 @@ export async function resetPassword(
   const password = { hash, mustChange, sparesAdministrators }
   if ((await deps.database.users.updatePassword(id, password, new Date(deps.clock()))) === undefined) {
     await requireUser(deps, id)
-    throw spareAdministrator(deps, by)
+    throw protectAdministrator(deps, by)
   }
   record(deps, { event: 'password.reset', username: user.username, by: by.name })
   return { user: { ...user, must_change_password: mustChange }, oneTimePassword }
@@ -150,18 +150,18 @@ export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<
 /** The user, unless it is an administrator whom this actor spares. */
 async function requireUserFor(deps: Deps, by: Actor, id: string): Promise<User> {
   const user = await requireUser(deps, id)
-  requireSpared(deps, by, user.roles)
+  requireMayManageAdministrators(deps, by, user.roles)
   return user
 }
 
-function requireSpared(deps: Deps, by: Actor, roles: readonly string[] = []): void {
-  if (by.sparesAdministrators && roles.includes('admin')) throw spareAdministrator(deps, by)
+function requireMayManageAdministrators(deps: Deps, by: Actor, roles: readonly string[] = []): void {
+  if (by.sparesAdministrators && roles.includes('admin')) throw protectAdministrator(deps, by)
 }
 
 function requireChanged(deps: Deps, by: Actor, user: User | Unchanged | undefined): User {
   if (user === 'last_administrator')
     throw new AppError('conflict', 'This is the last active administrator: make another one first.')
-  if (user === 'spared_administrator') throw spareAdministrator(deps, by)
+  if (user === 'spared_administrator') throw protectAdministrator(deps, by)
   if (!user) throw noSuchUser()
   return user
 }
@@ -176,19 +176,24 @@ async function hashChosen(
   const { passwordMinLength, hashCost } = deps.settings
   if (chosen !== undefined)
     await requireGoodPassword({ password: chosen, username: name }, passwordMinLength, 'password')
-  const hash = await deps.hashing.run(() => hashPassword(chosen ?? oneTime ?? makeOneTimePassword(), hashCost), signal)
-  requireAwaited(signal)
+  const hash = await deps.hashQueue.run(
+    () => hashPassword(chosen ?? oneTime ?? makeOneTimePassword(), hashCost),
+    signal,
+  )
+  requireNotAborted(signal)
   return hash
 }
 
 function requireGoodFields(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {
-  const fields = [...faultsOf(given)]
+  const fields = [...validationErrorsOf(given)]
   const [first] = fields
   if (first) throw new AppError('invalid_fields', `The field ${first.field} ${first.message}.`, { fields })
 }
 
 /** Everything that is wrong with what is given; the rules are the same for HTTP, command line and import. */
-export function* faultsOf(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): Generator<FieldError> {
+export function* validationErrorsOf(
+  given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>,
+): Generator<FieldError> {
   if (given.username !== undefined && !username.test(given.username)) {
     yield { field: 'username', message: 'takes 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -' }
   }
@@ -213,7 +218,7 @@ function noSuchUser(): AppError {
   return new AppError('not_found', 'There is no such user.')
 }
 
-function spareAdministrator(deps: Deps, by: Actor): AppError {
+function protectAdministrator(deps: Deps, by: Actor): AppError {
   record(deps, { event: 'administrator.spared', by: by.name })
   return new AppError('forbidden', 'No API key makes or changes a user with the role admin.')
 }

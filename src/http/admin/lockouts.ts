@@ -1,7 +1,7 @@
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../../domain/deps.ts'
-import { presentBlock } from '../../domain/presentation.ts'
-import { liftBlock, liftBlocksOfUser, listBlocks } from '../../domain/signIn/lockouts.ts'
+import { presentLockout } from '../../domain/presentation.ts'
+import { liftLockout, liftLockoutsOfUser, listLockouts } from '../../domain/signIn/lockouts.ts'
 import { type Guards, guardRefusals } from '../auth/guard.ts'
 import { readMomentCursor, writeMomentCursor } from '../input/cursor.ts'
 import { byId } from '../input/pathParameters.ts'
@@ -36,10 +36,10 @@ const example: typeof ShownBlock.static = {
 const locked = { tag: 'Users', isLocked: true as const }
 
 /** Who has to wait after failed sign-ins, and how to let them in, for whoever has the role `admin`. */
-export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
+export function lockoutRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
   return new Elysia({ name: 'blocks' })
     .use(guards.administrator)
-    .get('/blocks', async ({ query }) => page(await listBlocks(deps, readPage(query))), {
+    .get('/blocks', async ({ query }) => page(await listLockouts(deps, readPage(query))), {
       ...queryParameters(pageParameters),
       ...operation({
         ...locked,
@@ -56,7 +56,7 @@ export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly gu
     .delete(
       '/blocks/:id',
       async ({ principal, params }) => {
-        await liftBlock(deps, principal.user.username, params.id)
+        await liftLockout(deps, principal.user.username, params.id)
         return new Response(null, { status: 204 })
       },
       {
@@ -73,7 +73,7 @@ export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly gu
     .delete(
       '/users/:id/blocks',
       async ({ principal, params }) => {
-        await liftBlocksOfUser(deps, principal.user.username, params.id)
+        await liftLockoutsOfUser(deps, principal.user.username, params.id)
         return new Response(null, { status: 204 })
       },
       {
@@ -89,9 +89,9 @@ export function blockRoutes({ deps, guards }: { readonly deps: Deps; readonly gu
     )
 }
 
-function page({ blocks, next }: Awaited<ReturnType<typeof listBlocks>>): typeof BlockPage.static {
+function page({ lockouts: blocks, next }: Awaited<ReturnType<typeof listLockouts>>): typeof BlockPage.static {
   return {
-    items: blocks.map(presentBlock),
+    items: blocks.map(presentLockout),
     next: next ? writeMomentCursor({ moment: next.lastFailedAt, id: next.id }) : null,
   }
 }

@@ -10,18 +10,18 @@ import {
   type WithPassword,
 } from '../../domain/users/users.ts'
 import { type Guards, guardRefusals } from '../auth/guard.ts'
-import type { Exchanges } from '../edge/requestContext.ts'
+import type { RequestContexts } from '../edge/requestContext.ts'
 import { jsonBody, jsonRefusals } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { creation, operation, silentOperation } from '../operation.ts'
-import { ShownUser, userExample } from './userSchema.ts'
+import { UserSchema, userExample } from './userSchema.ts'
 
 // What they take is said here and judged in the domain, which knows how to say what is wrong.
 const Roles = t.Array(t.String(), { description: 'up to 32 words of 1 to 32 of the characters a-z 0-9 _ -' })
 const fullName = t.String({ description: '1 to 100 characters on one line' })
 
 const UserWithPassword = t.Composite([
-  ShownUser,
+  UserSchema,
   t.Object({ one_time_password: t.Optional(t.String({ description: 'in the one answer that made it' })) }),
 ])
 
@@ -50,17 +50,17 @@ const locked = { tag: 'Users', isLocked: true, opensToKeys: 'users:write' } as c
 export interface UserChangeServices {
   readonly deps: Deps
   readonly guards: Guards
-  readonly exchanges: Exchanges
+  readonly requestContexts: RequestContexts
 }
 
 /** Changes of users, for whoever has the role `admin`, and but for administrators for API keys with the scope `users:write`. */
-export function userChangeRoutes({ deps, guards, exchanges }: UserChangeServices) {
+export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeServices) {
   return new Elysia({ name: 'userChanges' })
     .use(guards.userWriter)
     .post(
       '/users',
       async ({ principal, body, status, request }) =>
-        status(201, withPassword(await createUser(deps, principal.actor, body, exchanges.signalOf(request)))),
+        status(201, withPassword(await createUser(deps, principal.actor, body, requestContexts.signalOf(request)))),
       {
         ...jsonBody(NewUser),
         ...creation({
@@ -85,7 +85,7 @@ export function userChangeRoutes({ deps, guards, exchanges }: UserChangeServices
           operationId: 'changeUser',
           summary: 'Change a user',
           description: 'What is left out stays. Disabling ends all sessions; the last active administrator stays one.',
-          answer: ShownUser,
+          answer: UserSchema,
           example: userExample,
           refusals: [...guardRefusals, ...jsonRefusals, 'not_found', 'conflict'],
         }),
@@ -108,7 +108,7 @@ export function userChangeRoutes({ deps, guards, exchanges }: UserChangeServices
     .post(
       '/users/:id/password',
       async ({ principal, params, body, request }) =>
-        withPassword(await resetPassword(deps, principal.actor, params.id, body, exchanges.signalOf(request))),
+        withPassword(await resetPassword(deps, principal.actor, params.id, body, requestContexts.signalOf(request))),
       {
         ...byId,
         ...jsonBody(NewPassword),

@@ -1,6 +1,6 @@
 import { t } from 'elysia'
 
-export const ShownUser = t.Object({
+export const UserSchema = t.Object({
   id: t.String({ format: 'uuid' }),
   username: t.String(),
   full_name: t.String(),
@@ -10,7 +10,7 @@ export const ShownUser = t.Object({
   created_at: t.String({ format: 'date-time' }),
 })
 
-export const userExample: typeof ShownUser.static = {
+export const userExample: typeof UserSchema.static = {
   id: '2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52',
   username: 'ada',
   full_name: 'Ada Lovelace',

@@ -5,13 +5,13 @@ import { presentUser } from '../../domain/presentation.ts'
 import { listSessionsOf, listUsers, requireUser } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
 import { type Guards, guardRefusals } from '../auth/guard.ts'
-import { SessionList, sessionExample, shownSession } from '../auth/sessionSchema.ts'
+import { SessionListSchema, sessionExample, toSession } from '../auth/sessionSchema.ts'
 import { byId } from '../input/pathParameters.ts'
 import { pageParameters, queryParameters } from '../input/query.ts'
 import { operation } from '../operation.ts'
-import { ShownUser, userExample } from './userSchema.ts'
+import { UserSchema, userExample } from './userSchema.ts'
 
-const UserPage = t.Object({ items: t.Array(ShownUser), next: t.Union([t.String(), t.Null()]) })
+const UserPage = t.Object({ items: t.Array(UserSchema), next: t.Union([t.String(), t.Null()]) })
 
 const locked = { tag: 'Users', isLocked: true, opensToKeys: 'users:read' } as const
 
@@ -42,7 +42,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
         operationId: 'readUser',
         summary: 'Show a user',
         description: 'By its id; the list finds the id of a name.',
-        answer: ShownUser,
+        answer: UserSchema,
         example: userExample,
         refusals: [...guardRefusals, 'not_found'],
       }),
@@ -50,7 +50,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
     .get(
       '/users/:id/sessions',
       async ({ principal, params }) => ({
-        items: (await listSessionsOf(deps, params.id)).map((session) => shownSession(session, principal.sessionId)),
+        items: (await listSessionsOf(deps, params.id)).map((session) => toSession(session, principal.sessionId)),
         next: null,
       }),
       {
@@ -60,7 +60,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
           operationId: 'listSessions',
           summary: "List a user's sessions",
           description: 'The living ones, the latest used first.',
-          answer: SessionList,
+          answer: SessionListSchema,
           example: { items: [sessionExample], next: null },
           refusals: [...guardRefusals, 'not_found'],
         }),

@@ -1,14 +1,14 @@
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../../domain/deps.ts'
 import { endSession, listSessions, logout } from '../../domain/sessions/sessions.ts'
-import { changeOwnPassword } from '../../domain/signIn/changePassword.ts'
-import type { Exchanges } from '../edge/requestContext.ts'
+import { changePassword } from '../../domain/signIn/changePassword.ts'
+import type { RequestContexts } from '../edge/requestContext.ts'
 import { jsonBody, jsonRefusals } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
 import { operation, silentOperation } from '../operation.ts'
 import type { Guards } from './guard.ts'
-import { SessionList, sessionExample, shownSession } from './sessionSchema.ts'
+import { SessionListSchema, sessionExample, toSession } from './sessionSchema.ts'
 
 const PasswordBody = t.Object(
   { current_password: t.String({ minLength: 1 }), new_password: t.String({ minLength: 1 }) },
@@ -18,13 +18,13 @@ const PasswordBody = t.Object(
 export interface AccountServices {
   readonly deps: Deps
   readonly guards: Guards
-  readonly exchanges: Exchanges
+  readonly requestContexts: RequestContexts
 }
 
 const tag = 'Stay in and get out'
 
 /** What a signed-in user does with the own account. */
-export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
+export function accountRoutes({ deps, guards, requestContexts }: AccountServices) {
   const forQuarantined = new Elysia({ name: 'account.quarantined' })
     .use(guards.quarantined)
     .post(
@@ -54,11 +54,11 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
     .post(
       '/auth/password',
       async ({ principal, body, request }) => {
-        await changeOwnPassword(deps, principal, {
+        await changePassword(deps, principal, {
           current: body.current_password,
           next: body.new_password,
-          address: exchanges.of(request).address,
-          signal: exchanges.signalOf(request),
+          address: requestContexts.of(request).address,
+          signal: requestContexts.signalOf(request),
         })
         return new Response(null, { status: 204 })
       },
@@ -82,9 +82,7 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
     .get(
       '/auth/sessions',
       async ({ principal }) => ({
-        items: (await listSessions(deps, principal.user.id)).map((session) =>
-          shownSession(session, principal.sessionId),
-        ),
+        items: (await listSessions(deps, principal.user.id)).map((session) => toSession(session, principal.sessionId)),
         next: null,
       }),
       operation({
@@ -93,7 +91,7 @@ export function accountRoutes({ deps, guards, exchanges }: AccountServices) {
         summary: 'Where am I signed in?',
         description:
           'The own living sessions, the latest used first. `last_used_at` is the login or the latest refresh.',
-        answer: SessionList,
+        answer: SessionListSchema,
         example: { items: [sessionExample], next: null },
         refusals: ['password_change_required'],
         isLocked: true,

@@ -1,17 +1,17 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { networkOf } from '../../domain/signIn/network.ts'
-import type { Attempt } from '../../domain/signIn/throttle.ts'
+import type { ThrottleSubject } from '../../domain/signIn/throttle.ts'
 import { deriveKeys, type SecretKeys } from '../../secretKeys.ts'
-import type { Exchanges } from '../edge/requestContext.ts'
+import type { RequestContexts } from '../edge/requestContext.ts'
 
 /** Tells those who try to sign in from one another, and knows a device again. */
-export interface Attempts {
-  of(request: Request, username: string): Attempt
+export interface DeviceCookies {
+  subjectOf(request: Request, username: string): ThrottleSubject
   /** The Set-Cookie of a right login: from here on this device is known to the account. */
-  deviceCookie(request: Request, attempt: Attempt): string
+  setCookie(request: Request, attempt: ThrottleSubject): string
 }
 
-export interface AttemptSettings {
+export interface DeviceCookieSettings {
   readonly secretKeys: SecretKeys
   readonly basePath: string
 }
@@ -29,7 +29,10 @@ const mostAccounts = 8
  * it. It authorises nothing; whoever shows it is only not kept waiting for what strangers have done. Names stand in the database
  * as MACs, since what was typed may be a password. Both keys are derived from SECRET_KEY; cookies of a former one are known too.
  */
-export function createAttempts({ secretKeys, basePath }: AttemptSettings, exchanges: Exchanges): Attempts {
+export function createDeviceCookies(
+  { secretKeys, basePath }: DeviceCookieSettings,
+  requestContexts: RequestContexts,
+): DeviceCookies {
   const accountKeys = deriveKeys(secretKeys, 'audittrail account of an attempt')
   const deviceKeys = deriveKeys(secretKeys, 'audittrail device cookie')
   const accountOf = (username: string, key: Buffer = accountKeys[0]) =>
@@ -43,8 +46,8 @@ export function createAttempts({ secretKeys, basePath }: AttemptSettings, exchan
     })
 
   return {
-    of: (request, username) => {
-      const { address, isShared } = exchanges.of(request)
+    subjectOf: (request, username) => {
+      const { address, isShared } = requestContexts.of(request)
       const cookie = readCookie(request)
       return {
         account: accountOf(username),
@@ -52,14 +55,14 @@ export function createAttempts({ secretKeys, basePath }: AttemptSettings, exchan
         device: cookie && isKnown(cookie, username) ? cookie.device : undefined,
       }
     },
-    deviceCookie: (request, { account }) => {
+    setCookie: (request, { account }) => {
       const known = readCookie(request)
       const device = known?.device ?? randomBytes(idBytes).toString('base64url')
       const own = macOf(device, account).toString('base64url')
       const macs = [own, ...(known?.macs ?? []).filter((mac) => mac !== own)].slice(0, mostAccounts)
       // Where a proxy strips a prefix the browser's path is not ours; without a Path it takes the directory of the login itself.
       const path = basePath === '' ? '' : `; Path=${basePath}/auth/login`
-      const secure = exchanges.of(request).isSecure ? '; Secure' : ''
+      const secure = requestContexts.of(request).isSecure ? '; Secure' : ''
       return `${cookieName}=${[device, ...macs].join('.')}; Max-Age=${cookieAge}${path}; HttpOnly; SameSite=Strict${secure}`
     },
   }

@@ -5,22 +5,22 @@ import type { Deps } from '../../domain/deps.ts'
 import { isRole, mostRoles } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
-import type { Exchanges } from '../edge/requestContext.ts'
+import type { RequestContexts } from '../edge/requestContext.ts'
 import { hasDecodableQuery, hasPlainHost } from '../edge/requestTarget.ts'
 import { silentOperation } from '../operation.ts'
 import { type ProblemContext, problemResponse, statusOf } from '../problem.ts'
-import type { Tokens } from '../tokens/accessTokens.ts'
-import { shownBearer } from './authorization.ts'
+import type { AccessTokens } from '../tokens/accessTokens.ts'
+import { bearerToken } from './authorization.ts'
 import { type GuardedPrincipal, requirePrincipal } from './guard.ts'
 
 /** Answers 204, 401, 403 or 503, and nothing else. Never throws. */
-export type Verify = (request: Request, context: ProblemContext) => Promise<Response>
+export type ForwardAuth = (request: Request, context: ProblemContext) => Promise<Response>
 
 export interface VerifyServices {
   readonly deps: Deps
-  readonly tokens: Tokens
+  readonly tokens: AccessTokens
   readonly apiKeys: ApiKeyCheck
-  readonly exchanges: Exchanges
+  readonly requestContexts: RequestContexts
 }
 
 /** Who asks, a person or a program. */
@@ -39,7 +39,7 @@ const verdicts: readonly number[] = [401, 403, 503]
  * What Nginx asks about each request of another service (`auth_request`): it lets in on 2xx, hands on 401 and 403, and makes a 500 of
  * everything else. So neither method, body, Host nor query can lead to another answer, and what is not understood is refused.
  */
-export function createVerify({ deps, tokens, apiKeys, exchanges }: VerifyServices): Verify {
+export function createForwardAuth({ deps, tokens, apiKeys, requestContexts }: VerifyServices): ForwardAuth {
   const requireUser = async (token: string | undefined): Promise<Identity> => {
     const principal = await requirePrincipal(deps, tokens, token)
     requireUnquarantined(principal)
@@ -47,12 +47,12 @@ export function createVerify({ deps, tokens, apiKeys, exchanges }: VerifyService
     return { name: encoded(user.username), id: user.id, roles: user.roles, sessionId }
   }
   const requireService = async (text: string, request: Request): Promise<Identity> => {
-    const apiKey = await apiKeys.require(text, 'roles', exchanges.of(request).address)
+    const apiKey = await apiKeys.require(text, 'roles', requestContexts.of(request).address)
     return { name: subjectOf(apiKey), id: apiKey.service_id, roles: apiKey.roles, sessionId: undefined }
   }
   return async (request, context) => {
     try {
-      const shown = shownBearer(request)
+      const shown = bearerToken(request)
       const identity = await (looksLikeApiKey(shown) ? requireService(shown, request) : requireUser(shown))
       requireAnyRole(identity, request)
       return new Response(null, { status: 204, headers: identityHeaders(identity) })
@@ -65,13 +65,13 @@ export function createVerify({ deps, tokens, apiKeys, exchanges }: VerifyService
 }
 
 /** Whether a request is one for it, were it one that every other route refuses for its Host. */
-export function createIsVerify(basePath: string): (request: Request, path: string) => boolean {
+export function createIsForwardAuth(basePath: string): (request: Request, path: string) => boolean {
   const paths = [basePath + route, `${basePath}${route}/`]
   return (request, path) => paths.includes(path) || (!hasPlainHost(request) && request.url.includes(basePath + route))
 }
 
 /** Its place among the routes and in the document; `http/server` asks it before any of them. */
-export function verifyRoute(verify: Verify, requestIdOf: (request: Request) => string) {
+export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Request) => string) {
   const text = silentOperation({
     operationId: 'verify',
     tag: 'Keys',

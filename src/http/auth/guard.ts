@@ -1,13 +1,13 @@
 import { Elysia } from 'elysia'
-import { type ApiKeyCheck, actorOf, type Need } from '../../domain/apiKeys/apiKeyCheck.ts'
+import { type ApiKeyCheck, actorOf, type RequiredAccess } from '../../domain/apiKeys/apiKeyCheck.ts'
 import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { findPrincipal, type Principal } from '../../domain/sessions/sessions.ts'
 import type { Actor } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
-import type { Exchanges } from '../edge/requestContext.ts'
-import type { Tokens } from '../tokens/accessTokens.ts'
-import { shownBearer, shownSecret } from './authorization.ts'
+import type { RequestContexts } from '../edge/requestContext.ts'
+import type { AccessTokens } from '../tokens/accessTokens.ts'
+import { bearerToken, clientSecret } from './authorization.ts'
 
 /** The routes that anyone may call. All others pass a guard; a test walks every route and holds it. */
 export const openRoutes: readonly string[] = [
@@ -33,9 +33,9 @@ export type Guards = ReturnType<typeof createGuards>
 
 export interface GuardServices {
   readonly deps: Deps
-  readonly tokens: Tokens
+  readonly tokens: AccessTokens
   readonly apiKeys: ApiKeyCheck
-  readonly exchanges: Exchanges
+  readonly requestContexts: RequestContexts
 }
 
 /** Who administers users: a person, or a program. */
@@ -50,29 +50,29 @@ export interface UserAdministrator {
  * `invalid_token` (a bad one, or its session has ended), `password_change_required`, `forbidden`. The Authorization header
  * is the only place for a token or key. Made once: Elysia tells plugins apart by their names.
  */
-export function createGuards({ deps, tokens, apiKeys, exchanges }: GuardServices) {
+export function createGuards({ deps, tokens, apiKeys, requestContexts }: GuardServices) {
   const quarantined = (request: Request) => {
-    const shown = shownBearer(request)
-    if (looksLikeApiKey(shown)) return apiKeys.turnAway(shown, exchanges.of(request).address)
+    const shown = bearerToken(request)
+    if (looksLikeApiKey(shown)) return apiKeys.reject(shown, requestContexts.of(request).address)
     return requirePrincipal(deps, tokens, shown)
   }
   const signedIn = async (request: Request) => requireUnquarantined(await quarantined(request))
   const administrator = async (request: Request) => requireAdministrator(await signedIn(request))
-  const requireKey = (text: string, need: Need, request: Request) =>
-    apiKeys.require(text, need, exchanges.of(request).address)
+  const requireKey = (text: string, need: RequiredAccess, request: Request) =>
+    apiKeys.require(text, need, requestContexts.of(request).address)
   const administratorOrKey =
-    (need: Need) =>
+    (need: RequiredAccess) =>
     async (request: Request): Promise<UserAdministrator> => {
-      const shown = shownBearer(request)
+      const shown = bearerToken(request)
       if (looksLikeApiKey(shown))
         return { actor: actorOf(await requireKey(shown, need, request)), sessionId: undefined }
       const { user, sessionId } = await administrator(request)
       return { actor: { name: user.username, sparesAdministrators: false }, sessionId }
     }
   const introspector = async (request: Request) => {
-    const secret = shownSecret(request)
+    const secret = clientSecret(request)
     if (secret !== undefined) return requireKey(secret, 'introspect', request).catch(asClient)
-    const shown = shownBearer(request)
+    const shown = bearerToken(request)
     if (looksLikeApiKey(shown)) return requireKey(shown, 'introspect', request)
     await signedIn(request)
     throw new AppError('forbidden', 'This takes an API key with the scope introspect, and nobody who has signed in.')
@@ -113,7 +113,7 @@ export interface GuardedPrincipal extends Principal {
 /** Whose token it is that a request shows. Throws `not_authenticated` or `invalid_token`; does not look at the quarantine. */
 export async function requirePrincipal(
   deps: Deps,
-  tokens: Tokens,
+  tokens: AccessTokens,
   token: string | undefined,
 ): Promise<GuardedPrincipal> {
   if (token === undefined) throw new AppError('not_authenticated', 'Not authenticated')

@@ -7,7 +7,7 @@ import type { Deps } from '../../domain/deps.ts'
 import { findPrincipal, findRefreshable, type RefreshableSession } from '../../domain/sessions/sessions.ts'
 import { described, formBody, formRefusals } from '../input/form.ts'
 import { operation } from '../operation.ts'
-import type { AccessClaims, Tokens } from '../tokens/accessTokens.ts'
+import type { AccessClaims, AccessTokens } from '../tokens/accessTokens.ts'
 import type { RefreshTokens } from '../tokens/refreshTokens.ts'
 import type { Guards } from './guard.ts'
 
@@ -42,7 +42,7 @@ type Answer = typeof Introspection.static
 
 export interface IntrospectionServices {
   readonly deps: Deps
-  readonly tokens: Tokens
+  readonly tokens: AccessTokens
   readonly refreshTokens: RefreshTokens
   readonly apiKeys: ApiKeyCheck
   readonly guards: Guards

@@ -4,12 +4,12 @@ import type { Deps } from '../../domain/deps.ts'
 import { refreshSession, type Session } from '../../domain/sessions/sessions.ts'
 import { login } from '../../domain/signIn/login.ts'
 import { AppError } from '../../error.ts'
-import type { Exchanges } from '../edge/requestContext.ts'
+import type { RequestContexts } from '../edge/requestContext.ts'
 import { described, formBody, formRefusals } from '../input/form.ts'
 import { operation } from '../operation.ts'
-import type { Tokens } from '../tokens/accessTokens.ts'
+import type { AccessTokens } from '../tokens/accessTokens.ts'
 import type { RefreshTokens } from '../tokens/refreshTokens.ts'
-import type { Attempts } from './deviceCookie.ts'
+import type { DeviceCookies } from './deviceCookie.ts'
 import type { Guards } from './guard.ts'
 
 /** The whole of a token endpoint's form (RFC 6749 §4.3.2, §6). Members that it does not name are ignored, as §3.2 wants it. */
@@ -49,11 +49,11 @@ const Me = t.Object({
 
 export interface AuthServices {
   readonly deps: Deps
-  readonly tokens: Tokens
+  readonly tokens: AccessTokens
   readonly refreshTokens: RefreshTokens
   readonly guards: Guards
-  readonly attempts: Attempts
-  readonly exchanges: Exchanges
+  readonly deviceCookies: DeviceCookies
+  readonly requestContexts: RequestContexts
 }
 
 const tokenExample = {
@@ -146,29 +146,33 @@ async function grant(
   if (body.grant_type === 'refresh_token')
     return answerOf(services, await refresh(services, requireField(body, 'refresh_token'), request))
   requireGrant(body.grant_type, 'password')
-  const { deps, attempts, exchanges } = services
+  const { deps, deviceCookies, requestContexts } = services
   const [username, password] = [requireField(body, 'username'), requireField(body, 'password')]
-  const attempt = attempts.of(request, username)
+  const attempt = deviceCookies.subjectOf(request, username)
   const session = await login(deps, {
     username,
     password,
     isRefreshable: body.scope?.split(' ').includes('offline_access') === true,
-    address: exchanges.of(request).address,
+    address: requestContexts.of(request).address,
     userAgent: request.headers.get('user-agent') ?? undefined,
-    attempt,
-    signal: exchanges.signalOf(request),
+    throttleSubject: attempt,
+    signal: requestContexts.signalOf(request),
   })
-  headers['set-cookie'] = attempts.deviceCookie(request, attempt)
+  headers['set-cookie'] = deviceCookies.setCookie(request, attempt)
   return answerOf(services, session)
 }
 
-function refresh({ deps, refreshTokens, exchanges }: AuthServices, text: string, request: Request): Promise<Session> {
+function refresh(
+  { deps, refreshTokens, requestContexts }: AuthServices,
+  text: string,
+  request: Request,
+): Promise<Session> {
   const token = refreshTokens.read(text)
   if (!token) {
-    deps.meters.refresh('invalid')
+    deps.metrics.refresh('invalid')
     throw new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.')
   }
-  return refreshSession(deps, token, exchanges.of(request).address)
+  return refreshSession(deps, token, requestContexts.of(request).address)
 }
 
 async function answerOf({ tokens, refreshTokens }: AuthServices, session: Session): Promise<typeof TokenAnswer.static> {

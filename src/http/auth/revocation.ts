@@ -1,11 +1,11 @@
 import { Elysia, t } from 'elysia'
 import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
-import { revokeShownApiKey } from '../../domain/apiKeys/apiKeys.ts'
+import { revokePresentedApiKey } from '../../domain/apiKeys/apiKeys.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { revokeSession } from '../../domain/sessions/sessions.ts'
 import { described, formBody, formRefusals } from '../input/form.ts'
 import { silentOperation } from '../operation.ts'
-import type { Tokens } from '../tokens/accessTokens.ts'
+import type { AccessTokens } from '../tokens/accessTokens.ts'
 import type { RefreshTokens } from '../tokens/refreshTokens.ts'
 
 const RevokeForm = t.Object({
@@ -15,14 +15,14 @@ const RevokeForm = t.Object({
 
 export interface RevocationServices {
   readonly deps: Deps
-  readonly tokens: Tokens
+  readonly tokens: AccessTokens
   readonly refreshTokens: RefreshTokens
 }
 
 /** RFC 7009: whoever holds a token or a key may end it, and needs nothing else for that. */
 export function revocationRoute({ deps, tokens, refreshTokens }: RevocationServices) {
   const revoke = async (token: string): Promise<void> => {
-    if (looksLikeApiKey(token)) return revokeShownApiKey(deps, token)
+    if (looksLikeApiKey(token)) return revokePresentedApiKey(deps, token)
     const holder = refreshTokens.read(token)?.sessionId
     const sessionId = holder ?? (tokens.verify(token) ?? (await tokens.verifyByNewKey(token)))?.sid
     if (sessionId) await revokeSession(deps, sessionId)

@@ -14,7 +14,7 @@ const ShownSession = t.Object({
   current: t.Boolean({ description: 'the session of this request' }),
 })
 
-export const SessionList = t.Object({ items: t.Array(ShownSession), next: t.Null() })
+export const SessionListSchema = t.Object({ items: t.Array(ShownSession), next: t.Null() })
 
 export const sessionExample: typeof ShownSession.static = {
   id: 'b6723ce5-e26e-4364-a188-ca267d10ce0e',
@@ -26,6 +26,6 @@ export const sessionExample: typeof ShownSession.static = {
   current: true,
 }
 
-export function shownSession(session: ListedSession, currentId: string | undefined): typeof ShownSession.static {
+export function toSession(session: ListedSession, currentId: string | undefined): typeof ShownSession.static {
   return { ...presentSession(session), current: session.id === currentId }
 }

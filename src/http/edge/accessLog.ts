@@ -1,16 +1,16 @@
 import { createIsLogged, type LoggedRequests } from '../../config/loggedRequests.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { Meters } from '../../telemetry/productMetrics.ts'
+import type { ProductMetrics } from '../../telemetry/productMetrics.ts'
 import { readTraceparent } from '../../telemetry/traceContext.ts'
 import type { Traces } from '../../telemetry/traces.ts'
 import { loggedPath } from './loggedPath.ts'
-import type { Exchange } from './requestContext.ts'
+import type { RequestContext } from './requestContext.ts'
 import { createRoutePattern, methodLabel, type RouteList } from './routePattern.ts'
 
 /** What is seen of requests from outside. Whatever is left out is not looked for. */
-export interface Observation {
+export interface Instrumentation {
   /** Left out: nobody asks for metrics. */
-  readonly answered?: Meters['answered'] | undefined
+  readonly requestFinished?: ProductMetrics['requestFinished'] | undefined
   readonly traces?: Traces
   /** `all` where it is left out. */
   readonly logged?: LoggedRequests
@@ -27,15 +27,15 @@ interface Answered {
   readonly started: number
 }
 
-export type Observer = (exchange: Exchange, answered: Answered) => void
+export type AccessLog = (requestContext: RequestContext, answered: Answered) => void
 
 /** The line of the log, and what is counted. */
-export function createObserver(
-  { answered, logged = 'all' }: Observation,
+export function createAccessLog(
+  { requestFinished: answered, logged = 'all' }: Instrumentation,
   log: Log,
   routes: RouteList,
   basePath: string,
-): Observer {
+): AccessLog {
   const isLogged = createIsLogged(logged, Math.random)
   const routeOf = createRoutePattern(routes, basePath)
   return ({ address, requestId }, { method, asked, path, status, started }) => {

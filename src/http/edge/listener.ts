@@ -4,7 +4,7 @@ import { createIsHttps } from './clientAddress.ts'
 import { createCors } from './cors.ts'
 import { requestIdOf } from './requestContext.ts'
 import { pathOf } from './requestTarget.ts'
-import { createAnswerHeaders } from './responseHeaders.ts'
+import { createResponseHeaders } from './responseHeaders.ts'
 
 // Nothing heavy is imported here: this is what the process has of HTTP before the framework is loaded.
 
@@ -90,7 +90,7 @@ export function handleOnceLoaded(settings: EarlySettings, loading: Promise<{ rea
 
 /** Answers as the route `/health` will, and nothing else. */
 function createAlive({ basePath, trustedProxies, corsOrigins, isEnding }: EarlySettings) {
-  const withHeaders = createAnswerHeaders(basePath, createCors(corsOrigins), isEnding)
+  const withHeaders = createResponseHeaders(basePath, createCors(corsOrigins), isEnding)
   const isHttps = createIsHttps(trustedProxies)
   return (request: Request, peer?: string): Response | undefined => {
     const isRead = request.method === 'GET' || request.method === 'HEAD'

@@ -11,18 +11,18 @@ export interface Client {
 }
 
 /** What is known of a request before any route sees it. */
-export interface Exchange extends Client {
+export interface RequestContext extends Client {
   readonly requestId: string
 }
 
 /** The exchanges that are under way, by their request. Made once, in `http/server`, and handed down. */
-export interface Exchanges {
-  begin(request: Request, client: Client): Exchange
-  of(request: Request): Exchange
+export interface RequestContexts {
+  begin(request: Request, client: Client): RequestContext
+  of(request: Request): RequestContext
   /** Aborts once nobody waits for the answer any more: the client has gone away, or was told that it took too long. */
   signalOf(request: Request): AbortSignal
   /** The client was told so. */
-  giveUp(request: Request): void
+  abort(request: Request): void
 }
 
 const wellFormedId = /^[A-Za-z0-9._-]{1,128}$/
@@ -35,14 +35,14 @@ export function requestIdOf(request: Request): string {
 
 const nowhere: Client = { address: undefined, isSecure: false, isShared: false }
 
-export function createExchanges(): Exchanges {
-  const current = new WeakMap<Request, Exchange>()
+export function createRequestContexts(): RequestContexts {
+  const current = new WeakMap<Request, RequestContext>()
   // Made for the few that ask.
   const ends = new WeakMap<Request, AbortController>()
   const begin = (request: Request, { address, isSecure, isShared }: Client) => {
-    const exchange = { requestId: requestIdOf(request), address, isSecure, isShared }
-    current.set(request, exchange)
-    return exchange
+    const requestContext = { requestId: requestIdOf(request), address, isSecure, isShared }
+    current.set(request, requestContext)
+    return requestContext
   }
   const signalOf = (request: Request): AbortSignal => {
     const end = new AbortController()
@@ -55,6 +55,6 @@ export function createExchanges(): Exchanges {
     begin,
     of: (request) => current.get(request) ?? begin(request, nowhere),
     signalOf,
-    giveUp: (request) => ends.get(request)?.abort(),
+    abort: (request) => ends.get(request)?.abort(),
   }
 }

@@ -1,12 +1,17 @@
 import type { Cors } from './cors.ts'
-import type { Exchange } from './requestContext.ts'
+import type { RequestContext } from './requestContext.ts'
 
 // Nothing heavy is imported here: `http/edge/listener` answers with these before the framework is loaded.
 
-type AnsweredExchange = Pick<Exchange, 'requestId' | 'isSecure'>
+type AnsweredExchange = Pick<RequestContext, 'requestId' | 'isSecure'>
 
 /** Puts the headers that every answer has onto one. `path` is that of the request, as the routes see it. */
-export type AnswerHeaders = (response: Response, request: Request, path: string, exchange: AnsweredExchange) => Response
+export type ResponseHeaders = (
+  response: Response,
+  request: Request,
+  path: string,
+  requestContext: AnsweredExchange,
+) => Response
 
 /** What a page may do that a browser makes of an answer: nothing, nor may it stand in another page. */
 const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'"
@@ -18,7 +23,7 @@ const strictTransportSecurity = 'max-age=31536000'
  * Every value is a constant, an origin of the list, or a request id of its own narrow alphabet: what is not Latin-1 or holds a
  * line break would end in a bare 500 of Bun's.
  */
-export function createAnswerHeaders(basePath: string, cors: Cors, isEnding: () => boolean): AnswerHeaders {
+export function createResponseHeaders(basePath: string, cors: Cors, isEnding: () => boolean): ResponseHeaders {
   const personal = [`${basePath}/auth/`, `${basePath}/users`, `${basePath}/blocks`, `${basePath}/api-keys`]
 
   return (response, request, path, { requestId, isSecure }) => {

@@ -1,6 +1,6 @@
 import type { ListenAddress } from '../../config/listenAddress.ts'
 import { AppError } from '../../error.ts'
-import { type Metrics, metricsContentType } from '../../telemetry/registry.ts'
+import { type MetricsRegistry, metricsContentType } from '../../telemetry/registry.ts'
 
 export interface MetricsListener {
   /** As Prometheus asks for it. */
@@ -12,7 +12,7 @@ export interface MetricsListener {
  * Serves `GET /metrics` and nothing else, at an address of its own: it asks nobody for a password, and the public port knows
  * nothing of it. Throws `refused` when the port is taken or the address is not ours.
  */
-export function listenForScrapes({ host, port }: ListenAddress, metrics: Metrics): MetricsListener {
+export function listenForScrapes({ host, port }: ListenAddress, metrics: MetricsRegistry): MetricsListener {
   const server = serve(host, port, (request) => answer(request, metrics))
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}/metrics`,
@@ -20,7 +20,7 @@ export function listenForScrapes({ host, port }: ListenAddress, metrics: Metrics
   }
 }
 
-async function answer(request: Request, metrics: Metrics): Promise<Response> {
+async function answer(request: Request, metrics: MetricsRegistry): Promise<Response> {
   const { pathname } = new URL(request.url, 'http://localhost')
   if (pathname !== '/metrics') return plain('There is nothing here but /metrics.\n', 404)
   if (request.method !== 'GET' && request.method !== 'HEAD')

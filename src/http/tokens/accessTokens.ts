@@ -20,13 +20,13 @@ export interface AccessClaims {
   readonly exp: number
 }
 
-export interface TokenSettings {
+export interface AccessTokenSettings {
   readonly keyRing: Pick<KeyRing, 'version' | 'findVerifier' | 'requireSigner' | 'look'>
   readonly issuer: string
   readonly audience: string
 }
 
-export interface Tokens {
+export interface AccessTokens {
   /** An access token for a session that has begun. Throws `unavailable` while the keys cannot be read. */
   sign(session: Pick<Session, 'id' | 'user' | 'expiresAt'>): Promise<string>
   /** The claims of a valid access token; undefined for all else. Synchronous: it must not wait behind password hashes. */
@@ -57,7 +57,7 @@ interface Remembered {
   readonly until: number
 }
 
-export function createTokens({ keyRing, issuer, audience }: TokenSettings, clock: Clock): Tokens {
+export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSettings, clock: Clock): AccessTokens {
   const audiences = [audience, audience + passwordChangeSuffix]
   const now = () => Math.floor(clock() / 1000)
   const signWith = createSigning()

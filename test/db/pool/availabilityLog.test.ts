@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { watchDatabase } from '../../../src/db/pool/availabilityLog.ts'
+import { createAvailabilityLog } from '../../../src/db/pool/availabilityLog.ts'
 import { AppError } from '../../../src/error.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
 
@@ -12,11 +12,11 @@ test('the log tells a going and a coming once, and while it lasts every half a m
     now: () => now,
     write: (line) => lines.push(JSON.parse(line)),
   })
-  const watch = watchDatabase(log, () => now)
+  const watch = createAvailabilityLog(log, () => now)
   const fail = (reason: string) => watch.failed(new AppError('unavailable', reason))
   const told = () => lines.splice(0).map(({ event, detail }) => [event, detail])
 
-  watch.answered()
+  watch.succeeded()
   for (let count = 0; count < 1000; count++) fail('closed')
   expect(told()).toEqual([['database.unavailable', 'closed']])
 
@@ -28,12 +28,12 @@ test('the log tells a going and a coming once, and while it lasts every half a m
 
   now -= 500
   // An answer between failures is no recovery: changes may fail while reads succeed.
-  watch.answered()
+  watch.succeeded()
   now += 10
   fail('refused')
-  watch.answered()
+  watch.succeeded()
   now += 1000
-  watch.answered()
-  watch.answered()
+  watch.succeeded()
+  watch.succeeded()
   expect(told()).toEqual([['database.available', undefined]])
 })

@@ -1,26 +1,26 @@
 import { describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
-import { digestOfApiKey, looksLikeApiKey, makeApiKeyText } from '../../../src/domain/apiKeys/apiKeyFormat.ts'
+import { digestOfApiKey, generateApiKey, looksLikeApiKey } from '../../../src/domain/apiKeys/apiKeyFormat.ts'
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
 describe('the text of an API key', () => {
   test('is the prefix and 49 letters and digits, and never the same', () => {
-    const made = Array.from({ length: 1000 }, makeApiKeyText)
+    const made = Array.from({ length: 1000 }, generateApiKey)
     for (const text of made) expect(text).toMatch(/^atk_[0-9A-Za-z]{49}$/)
     expect(new Set(made).size).toBe(1000)
   })
 
   test('has every character at every place of its random part', () => {
-    const made = Array.from({ length: 2000 }, makeApiKeyText)
+    const made = Array.from({ length: 2000 }, generateApiKey)
     // By chance one is missing once in 10^10 runs.
     for (let place = 4; place < 47; place++)
       expect([...new Set(made.map((text) => text[place]))].sort().join('')).toBe(alphabet)
   })
 
   test('is known by its SHA-256', () => {
-    const text = makeApiKeyText()
+    const text = generateApiKey()
     expect(digestOfApiKey(text)).toBe(createHash('sha256').update(text).digest('hex'))
   })
 
@@ -33,7 +33,7 @@ describe('the text of an API key', () => {
     const character = fc.constantFrom(...alphabet)
     fc.assert(
       fc.property(fc.array(fc.tuple(place, character), { minLength: 1, maxLength: 2 }), (changes) => {
-        const text = makeApiKeyText()
+        const text = generateApiKey()
         const mistyped = [...text]
         for (const [at, other] of changes) mistyped[at] = other
         const isSame = mistyped.join('') === text
@@ -46,11 +46,11 @@ describe('the text of an API key', () => {
   test.each([
     ['nothing', () => ''],
     ['the prefix alone', () => 'atk_'],
-    ['of another prefix', () => makeApiKeyText().replace('atk_', 'atr_')],
-    ['in capitals at its beginning', () => makeApiKeyText().replace('atk_', 'ATK_')],
-    ['followed by a line break', () => `${makeApiKeyText()}\n`],
-    ['followed by a character', () => `${makeApiKeyText()}0`],
-    ['behind a space', () => ` ${makeApiKeyText()}`],
+    ['of another prefix', () => generateApiKey().replace('atk_', 'atr_')],
+    ['in capitals at its beginning', () => generateApiKey().replace('atk_', 'ATK_')],
+    ['followed by a line break', () => `${generateApiKey()}\n`],
+    ['followed by a character', () => `${generateApiKey()}0`],
+    ['behind a space', () => ` ${generateApiKey()}`],
   ])('that is %s is none', (_what, make) => {
     expect(digestOfApiKey(make())).toBeUndefined()
   })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { createHash, pbkdf2Sync, scryptSync } from 'node:crypto'
-import { nameOfRefusedHash } from '../../../src/domain/hashes/unsupported.ts'
+import { unsupportedHashName } from '../../../src/domain/hashes/unsupported.ts'
 import { auth0User } from '../../../src/domain/import/auth0Users.ts'
 import { firebaseUser, readFirebaseParameters } from '../../../src/domain/import/firebaseUsers.ts'
 import { readUser } from '../../../src/domain/import/importedUser.ts'
@@ -77,7 +77,7 @@ describe('a hash dearer than we compute', () => {
     `$bcrypt-sha256$v=2,t=2b,r=31$${'a'.repeat(22)}$${'a'.repeat(31)}`,
   ])('(%s) is not read, and an import refuses it', (hash) => {
     expect(readHash(hash)).toBeUndefined()
-    expect(nameOfRefusedHash(hash)).toContain('dearer')
+    expect(unsupportedHashName(hash)).toContain('dearer')
   })
 })
 

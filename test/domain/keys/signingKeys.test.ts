@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { createHmac, randomBytes } from 'node:crypto'
 import { listKeys } from '../../../src/domain/keys/keyList.ts'
-import { keepKeys, prepareKeys, resetKeys, rotateKey } from '../../../src/domain/keys/signingKeys.ts'
+import { maintainKeys, prepareKeys, resetKeys, rotateKey } from '../../../src/domain/keys/signingKeys.ts'
 import type { AppError } from '../../../src/error.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
 import { claimsOf, headerOf, openReplica } from '../../replica.ts'
@@ -100,17 +100,17 @@ describe.each(databaseKinds)('keys on %s', (kind) => {
     clock.now = expiry - 1
     expect([await here.me(last), await there.me(last)]).toEqual([200, 200])
     expect(await here.me(begun)).toBe(401)
-    await keepKeys(here.deps)
+    await maintainKeys(here.deps)
     expect((await there.jwks()).keys).toHaveLength(2)
     clock.now = expiry
     expect([await here.me(last), await there.me(last)]).toEqual([401, 401])
     // A minute more for upstreams whose clocks are slow.
     clock.now = signsFrom + 1800_000 + minute - 1
-    await keepKeys(there.deps)
+    await maintainKeys(there.deps)
     expect((await here.jwks()).keys).toHaveLength(2)
     clock.now += 1
     expect((await here.jwks()).keys.map(({ kid }) => kid)).toEqual([second] as never)
-    await keepKeys(there.deps)
+    await maintainKeys(there.deps)
     expect(await states(application)).toEqual(['EdDSA signing'])
     expect(there.lines.filter(({ event }) => event === 'key.retired')).toMatchObject([{ kid: first }])
   })
@@ -133,13 +133,13 @@ describe.each(databaseKinds)('keys on %s', (kind) => {
     const replicas = Array.from({ length: 4 }, () => openReplica(application, { rotationDays: 90 }))
     const never = openReplica(application, { rotationDays: 0 })
     clock.now += 90 * day - 1
-    await Promise.all(replicas.map(({ deps }) => keepKeys(deps)))
+    await Promise.all(replicas.map(({ deps }) => maintainKeys(deps)))
     expect(await states(application)).toEqual(['EdDSA signing'])
     clock.now += 1
-    await keepKeys(never.deps)
+    await maintainKeys(never.deps)
     expect(await states(application)).toEqual(['EdDSA signing'])
-    await Promise.all(replicas.map(({ deps }) => keepKeys(deps)))
-    await Promise.all(replicas.map(({ deps }) => keepKeys(deps)))
+    await Promise.all(replicas.map(({ deps }) => maintainKeys(deps)))
+    await Promise.all(replicas.map(({ deps }) => maintainKeys(deps)))
     expect(await states(application)).toEqual(['EdDSA published', 'EdDSA signing'])
     expect(replicas.flatMap(({ lines }) => eventsOf(lines))).toEqual(['key.rotated'])
   })
@@ -165,7 +165,7 @@ describe.each(databaseKinds)('keys on %s', (kind) => {
       previous = { replica: next, token }
     }
     clock.now += 33 * minute
-    await keepKeys(previous.replica.deps)
+    await maintainKeys(previous.replica.deps)
     expect(await states(application)).toEqual(['HS256 signing'])
   })
 
@@ -174,7 +174,7 @@ describe.each(databaseKinds)('keys on %s', (kind) => {
     const next = openReplica(application, { algorithm: 'EdDSA' })
     await prepareKeys(next.deps)
     application.clock.now += 33 * minute
-    await keepKeys(next.deps)
+    await maintainKeys(next.deps)
     const token = await next.accessToken()
     expect(await next.me(token)).toBe(200)
     const head = Buffer.from('{"alg":"HS256","typ":"at+jwt"}').toString('base64url')
@@ -204,7 +204,7 @@ describe.each(databaseKinds)('keys on %s', (kind) => {
     await prepareKeys(longer.deps)
     const token = await longer.accessToken()
     application.clock.now = claimsOf(token).exp * 1000 - 1
-    await keepKeys(application.deps)
+    await maintainKeys(application.deps)
     expect(await longer.me(token)).toBe(200)
     expect(await openReplica(application).me(token)).toBe(200)
   })
@@ -216,7 +216,7 @@ describe.each(databaseKinds)('keys on %s', (kind) => {
     const shorter = openReplica(application, { accessTokenSeconds: 60 })
     await prepareKeys(shorter.deps)
     application.clock.now = claimsOf(token).exp * 1000 - 1
-    await keepKeys(shorter.deps)
+    await maintainKeys(shorter.deps)
     expect(await shorter.me(token)).toBe(200)
   })
 })

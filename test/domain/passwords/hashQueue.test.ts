@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { createHashing, hashingLimits } from '../../../src/domain/passwords/hashQueue.ts'
+import { createHashQueue, hashQueueLimits } from '../../../src/domain/passwords/hashQueue.ts'
 import { AppError } from '../../../src/error.ts'
 
 function fixture({ places = 2, queue = 3 } = {}) {
   const time = { now: 0 }
-  const hashing = createHashing({ places, queue }, () => time.now)
+  const hashing = createHashQueue({ slots: places, queue }, () => time.now)
   const began: number[] = []
   const ends: PromiseWithResolvers<number>[] = []
   const outcomes: Promise<number | string>[] = []
@@ -68,7 +68,7 @@ describe('the places for hashes', () => {
   })
 
   test('are free again after work that failed', async () => {
-    const hashing = createHashing({ places: 1, queue: 1 }, () => 0)
+    const hashing = createHashQueue({ slots: 1, queue: 1 }, () => 0)
     const failing = hashing.run(async () => {
       throw new Error('broken')
     })
@@ -89,7 +89,7 @@ describe('the places for hashes', () => {
   })
 
   test('say to work whether it has waited', async () => {
-    const hashing = createHashing({ places: 1, queue: 1 }, () => 0)
+    const hashing = createHashQueue({ slots: 1, queue: 1 }, () => 0)
     const first = hashing.run(async (hasWaited) => hasWaited)
     const second = hashing.run(async (hasWaited) => hasWaited)
     expect(await Promise.all([first, second])).toEqual([false, true])
@@ -103,12 +103,12 @@ describe('the memory that one hash may take', () => {
     ['half of it where there is one place', 1, 400, 200],
     ['what our own hashes take, at the least', 4, 100, 64],
   ])('is %s', (_what, places, mebibytes, expected) => {
-    const { memory } = hashingLimits(places, { memoryKib: 65_536, timeCost: 2 }, mebibytes * mebibyte)
+    const { memory } = hashQueueLimits(places, { memoryKib: 65_536, timeCost: 2 }, mebibytes * mebibyte)
     expect(memory).toBe(expected * mebibyte)
   })
 
   test('has no bound where the process has none', () => {
-    expect(hashingLimits(2, { memoryKib: 65_536, timeCost: 2 }, Number.POSITIVE_INFINITY).memory).toBe(
+    expect(hashQueueLimits(2, { memoryKib: 65_536, timeCost: 2 }, Number.POSITIVE_INFINITY).memory).toBe(
       Number.POSITIVE_INFINITY,
     )
   })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { scryptSync } from 'node:crypto'
-import { hashPassword, payInFull, verifyPassword } from '../../../src/domain/passwords/passwords.ts'
+import { equalizeCost, hashPassword, verifyPassword } from '../../../src/domain/passwords/passwords.ts'
 import { hashByArgon2Cffi, hashByPwdlib, password } from '../hashes/formats.ts'
 
 const cost = { memoryKib: 8192, timeCost: 1 }
@@ -109,7 +109,7 @@ describe('a refusal', async () => {
   const today = { memoryKib: 65536, timeCost: 2 }
   const hashOfToday = await hashPassword('right', today)
   const refuse = async (hash: string | undefined) => {
-    await payInFull('wrong', hash, await verifyPassword('wrong', hash), today)
+    await equalizeCost('wrong', hash, await verifyPassword('wrong', hash), today)
   }
 
   test.each([

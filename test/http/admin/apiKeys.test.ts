@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { makeApiKeyText } from '../../../src/domain/apiKeys/apiKeyFormat.ts'
+import { generateApiKey } from '../../../src/domain/apiKeys/apiKeyFormat.ts'
 import { endSessionsOf, resetPassword } from '../../../src/domain/users/users.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
 
@@ -484,7 +484,7 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
     await application.call('/auth/revoke', { method: 'POST', body: new URLSearchParams({ token: revoked }) })
     application.clock.now += 1000
     const bodies = []
-    for (const key of [expired, revoked, makeApiKeyText(), 'atk_nonsense']) {
+    for (const key of [expired, revoked, generateApiKey(), 'atk_nonsense']) {
       const response = await call('GET', '/users', key)
       const { request_id: _, ...body } = (await response.json()) as Record<string, unknown>
       bodies.push([response.status, body])

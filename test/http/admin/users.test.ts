@@ -578,7 +578,7 @@ describe('a session that ends while it is refreshed', () => {
         // A login that verified the old password a moment ago comes in at the same time.
         await Promise.all([sessions.rotate({ id, generation: 0, ...rotation }), ends[end](), begin(late)])
         const isLive = async (sessionId: string) =>
-          (await sessions.findLiveSession({ id: sessionId, userId, username: 'racer', now })) !== undefined
+          (await sessions.findActiveSession({ id: sessionId, userId, username: 'racer', now })) !== undefined
         expect(await isLive(id)).toBe(false)
         expect(await sessions.rotate({ id, generation: 1, ...rotation })).toBeUndefined()
         if (end !== 'logout') expect(await isLive(late)).toBe(false)

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
-import { sweepForgottenFailures } from '../../../src/domain/sessions/sweep.ts'
+import { sweepExpiredFailures } from '../../../src/domain/sessions/sweep.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
 
 const good = 'a long enough pass phrase'
@@ -82,7 +82,7 @@ describe.each(databaseKinds)('guessing on %s', (kind) => {
   test('a refusal with 429 has the problem form, the word for OAuth clients and costs no hash', async () => {
     const { username } = await makeUser()
     await guess(username, 6)
-    const before = application.deps.hashing
+    const before = application.deps.hashQueue
     const response = await login(username, good)
     expect(response.status).toBe(429)
     expect(response.headers.get('content-type')).toBe('application/json')
@@ -128,14 +128,14 @@ describe.each(databaseKinds)('guessing on %s', (kind) => {
     for (let round = 0; round < 20; round++) {
       expect(await guess(username, 1, { address: `198.51.100.${1 + (round % 2)}` })).toEqual([401])
       application.clock.now += 9 * minute
-      if (round % 3 === 0) await sweepForgottenFailures(application.deps, () => false)
+      if (round % 3 === 0) await sweepExpiredFailures(application.deps, () => false)
       expect(await networksAt(username)).toBe(Math.min(round + 1, 2))
     }
     expect((await login(username, 'a slip of the finger', owner)).status).toBe(401)
     expect((await login(username, good, owner)).status).toBe(200)
     // And once nobody has failed there for a quarter of an hour, nothing is left of it.
     application.clock.now += 15 * minute
-    await sweepForgottenFailures(application.deps, () => false)
+    await sweepExpiredFailures(application.deps, () => false)
     expect(await application.sql('SELECT key FROM audittrail_attempts')).toEqual([])
   })
 
@@ -364,7 +364,7 @@ describe.each(databaseKinds)('guessing on %s', (kind) => {
     test.each(['by its id', 'with its network'])(
       'lifts a block %s, and nothing of it is counted afterwards',
       async (how) => {
-        const { liftBlocksOfNetwork } = await import('../../../src/domain/signIn/lockouts.ts')
+        const { liftLockoutsOfNetwork: liftBlocksOfNetwork } = await import('../../../src/domain/signIn/lockouts.ts')
         const token = await administrator()
         const { username } = await makeUser()
         for (let round = 0; round < 6; round++) {
@@ -440,7 +440,7 @@ describe.each(databaseKinds)('guessing on %s', (kind) => {
   })
 
   test('is swept when it is forgotten', async () => {
-    const { sweepForgottenFailures } = await import('../../../src/domain/sessions/sweep.ts')
+    const { sweepExpiredFailures: sweepForgottenFailures } = await import('../../../src/domain/sessions/sweep.ts')
     await guess(`nobody${++names}`, 2)
     expect(await sweepForgottenFailures(application.deps, () => false)).toBe(0)
     application.clock.now += 15 * minute

@@ -138,7 +138,7 @@ describe('a kid that nobody knows', () => {
     const replica = openReplica(application)
     const good = await replica.accessToken()
     let reads = 0
-    const { keys } = application.deps.database
+    const { signingKeys: keys } = application.deps.database
     const listKeys = keys.listKeys
     Object.assign(keys, { listKeys: () => ++reads && listKeys() })
     const before = replica.lines.length
@@ -158,7 +158,7 @@ describe('a kid that nobody knows', () => {
     const replica = openReplica(application)
     await replica.http.keyRing.refresh()
     let reads = 0
-    const { keys } = application.deps.database
+    const { signingKeys: keys } = application.deps.database
     const listKeys = keys.listKeys
     Object.assign(keys, { listKeys: () => ++reads && listKeys() })
     for (const kid of ['', '../x', 'A'.repeat(42), 'A'.repeat(44)]) expect(await replica.me(tokenOf(kid))).toBe(401)
@@ -179,7 +179,7 @@ describe('a kid that nobody knows', () => {
 
 describe('while the database cannot be asked', () => {
   const cut = ({ deps }: TestApplication) => {
-    const { keys } = deps.database
+    const { signingKeys: keys } = deps.database
     const listKeys = keys.listKeys
     Object.assign(keys, {
       listKeys: async () => {

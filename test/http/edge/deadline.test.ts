@@ -69,7 +69,7 @@ describe('an answer that takes too long', () => {
 
   test('was no refusal if the thing is done all the same: nothing is changed afterwards', async () => {
     const application = await openTestApplication('PostgreSQL', { answerWithin: 100 })
-    const { hashing } = application.deps
+    const { hashQueue: hashing } = application.deps
     const token = await application.accessToken()
     const next = 'a long enough pass phrase'
     const change = () =>

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { METHODS } from 'node:http'
-import { sweepDeadSessions, sweepForgottenFailures } from '../../../src/domain/sessions/sweep.ts'
+import { sweepExpiredFailures, sweepExpiredSessions } from '../../../src/domain/sessions/sweep.ts'
 import { createRoutePattern } from '../../../src/http/edge/routePattern.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
 
@@ -61,7 +61,7 @@ describe('sign-ins are counted by what became of them', () => {
   })
 
   test('those that are too many at once', async () => {
-    const { run } = application.deps.hashing
+    const { run } = application.deps.hashQueue
     const doors = Promise.withResolvers<void>()
     const crowd = Array.from({ length: 202 }, () => run(() => doors.promise))
     expect(await risen('audittrail_logins_total', () => login('ada', good))).toEqual({ '{outcome="overloaded"}': 1 })
@@ -84,11 +84,11 @@ test('a hash is counted with its wait and its time, and what is swept is', async
   await application.sql(`INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at)
     SELECT gen_random_uuid(), id, now(), now(), now() - interval '1 day' FROM users`)
   const sessions = await countOf('audittrail_sessions_swept_total')
-  expect(await sweepDeadSessions(application.deps, () => false)).toBeGreaterThan(3)
+  expect(await sweepExpiredSessions(application.deps, () => false)).toBeGreaterThan(3)
   expect((await countOf('audittrail_sessions_swept_total')) - sessions).toBeGreaterThan(3)
   await login('forgotten', 'wrong')
   application.clock.now += 20 * 60_000
-  expect(await sweepForgottenFailures(application.deps, () => false)).toBeGreaterThan(0)
+  expect(await sweepExpiredFailures(application.deps, () => false)).toBeGreaterThan(0)
   expect(await countOf('audittrail_login_failures_swept_total')).toBeGreaterThan(0)
 })
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { createHmac, randomUUID } from 'node:crypto'
 import fc from 'fast-check'
-import { createTokens } from '../../../src/http/tokens/accessTokens.ts'
+import { createAccessTokens } from '../../../src/http/tokens/accessTokens.ts'
 import { secretKeyRing } from './fixedKeyRing.ts'
 
 const secretKey = '0123456789abcdef0123456789abcdef'
 const time = { now: Date.now() }
-const tokens = createTokens(
+const tokens = createAccessTokens(
   { keyRing: secretKeyRing(secretKey), issuer: 'audittrail', audience: 'audittrail' },
   () => time.now,
 )

@@ -1,9 +1,9 @@
 import type { PairAlgorithm } from '../../../src/algorithms.ts'
 import { type KeyPair, makeKeyPair, readPublicKey } from '../../../src/domain/keys/keyPair.ts'
 import type { Signer, Verifier } from '../../../src/domain/keys/keyRing.ts'
-import type { TokenSettings } from '../../../src/http/tokens/accessTokens.ts'
+import type { AccessTokenSettings } from '../../../src/http/tokens/accessTokens.ts'
 
-export type FixedKeyRing = TokenSettings['keyRing']
+export type FixedKeyRing = AccessTokenSettings['keyRing']
 
 /** Keys that never change, for tests of what is done with them. */
 export function fixedKeyRing(signer: Signer, verifiers: readonly Verifier[]): FixedKeyRing {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { randomUUID } from 'node:crypto'
-import { createAttempts } from '../../../src/http/auth/deviceCookie.ts'
-import { createExchanges } from '../../../src/http/edge/requestContext.ts'
+import { createDeviceCookies } from '../../../src/http/auth/deviceCookie.ts'
+import { createRequestContexts } from '../../../src/http/edge/requestContext.ts'
 import { createRefreshTokens } from '../../../src/http/tokens/refreshTokens.ts'
 import type { SecretKeys } from '../../../src/secretKeys.ts'
 
@@ -26,16 +26,16 @@ describe('when SECRET_KEY changes', () => {
   })
 
   test('a device is known by the cookie of the former one, and gets one of the new one', () => {
-    const exchanges = createExchanges()
-    const attemptsWith = (secretKeys: SecretKeys) => createAttempts({ secretKeys, basePath: '/api' }, exchanges)
+    const exchanges = createRequestContexts()
+    const attemptsWith = (secretKeys: SecretKeys) => createDeviceCookies({ secretKeys, basePath: '/api' }, exchanges)
     const requestWith = (cookie: string) => new Request('http://localhost/', { headers: { cookie } })
     const cookieOf = (secretKeys: SecretKeys, cookie = '') => {
       const request = requestWith(cookie)
       const attempts = attemptsWith(secretKeys)
-      return attempts.deviceCookie(request, attempts.of(request, 'Ada')).split(';')[0] ?? ''
+      return attempts.setCookie(request, attempts.subjectOf(request, 'Ada')).split(';')[0] ?? ''
     }
     const isKnown = (secretKeys: SecretKeys, cookie: string, username = 'ada') =>
-      attemptsWith(secretKeys).of(requestWith(cookie), username).device !== undefined
+      attemptsWith(secretKeys).subjectOf(requestWith(cookie), username).device !== undefined
 
     const old = cookieOf(before)
     expect([learning, after, done].map((secretKeys) => isKnown(secretKeys, old))).toEqual([true, true, false])

@@ -3,7 +3,7 @@ import { createHmac, createPublicKey, type KeyObject, randomUUID, sign } from 'n
 import fc from 'fast-check'
 import { algorithms, type PairAlgorithm } from '../../../src/algorithms.ts'
 import { readPublicKey } from '../../../src/domain/keys/keyPair.ts'
-import { createTokens } from '../../../src/http/tokens/accessTokens.ts'
+import { createAccessTokens } from '../../../src/http/tokens/accessTokens.ts'
 import { isSignedBy } from '../../../src/http/tokens/signature.ts'
 import { pairKeyRing, secretVerifier } from './fixedKeyRing.ts'
 
@@ -43,7 +43,7 @@ function forge(algorithm: PairAlgorithm, privateKey: KeyObject, header: object, 
 async function open(algorithm: PairAlgorithm) {
   // HS256 verifies beside it, as it does while ALGORITHM is being changed: the worst case for mistaking one for the other.
   const { pair, keyRing } = await pairKeyRing(algorithm, secretVerifier(secretKey))
-  return { pair, tokens: createTokens({ keyRing, issuer: 'audittrail', audience: 'audittrail' }, Date.now) }
+  return { pair, tokens: createAccessTokens({ keyRing, issuer: 'audittrail', audience: 'audittrail' }, Date.now) }
 }
 
 const opened = Object.fromEntries(
