@@ -41,11 +41,24 @@ export async function documentOf(http: Http, basePath: string): Promise<OpenApiD
   return documents.get(http)
 }
 
-/** The faults of a value against a schema of the document, references included; empty when it fits. */
-export function faultsOf(document: OpenApiDocument, schema: object, value: unknown): readonly unknown[] {
+type Validate = ReturnType<Ajv['compile']>
+
+/** Compiling a schema takes longer than most requests, so each is compiled once. */
+const validators = new WeakMap<object, Validate>()
+
+function validatorOf(document: OpenApiDocument, schema: object): Validate {
+  const known = validators.get(schema)
+  if (known) return known
   const ajv = new Ajv({ strict: false, allErrors: true })
   addFormats(ajv)
   const validate = ajv.compile({ ...schema, components: document.components })
+  validators.set(schema, validate)
+  return validate
+}
+
+/** Returns what a value violates in a schema of the document, references included; empty if it fits. */
+export function faultsOf(document: OpenApiDocument, schema: object, value: unknown): readonly unknown[] {
+  const validate = validatorOf(document, schema)
   return validate(value) ? [] : (validate.errors ?? [])
 }
 
