@@ -4,11 +4,11 @@ const now = () => Math.floor(Date.now() / 1000)
 const uuid = '5b3c1c9e-2f3c-4b63-8f0b-0d6a3a6a2d10'
 const required = ['iss', 'aud', 'sub', 'uid', 'sid', 'jti', 'roles', 'iat', 'exp'] as const
 
-/** A claim with each of these values in turn. */
+/** Returns one forgery for each value of a claim. */
 const each = (name: string, ...values: unknown[]): Vector[] =>
   values.map((value) => [`${name} ${JSON.stringify(value)}`, withClaims({ [name]: value })])
 
-/** A claim whose value is written by hand, as JSON.stringify would never write it. */
+/** A claim whose value is raw text that JSON.stringify would never write. */
 const written = (name: string, value: string): Vector => [
   `${name} written ${value}`,
   withClaimsText((text) => text.replace(new RegExp(`"${name}":("[^"]*"|\\d+|\\[[^\\]]*\\])`), `"${name}":${value}`)),
@@ -60,7 +60,7 @@ export const claimVectors: readonly Vector[] = [
   ['exp twice alike', withClaimsText((text) => text.replace(/}$/, `,${/"exp":\d+/.exec(text)?.[0]}}`))],
   ['sub twice, once escaped', withClaimsText((text) => text.replace('{', '{"s\\u0075b":"root",'))],
   ['roles twice', withClaimsText((text) => text.replace('{', '{"roles":["admin"],'))],
-  ['a member twice that nobody reads', withClaimsText((text) => text.replace('{', '{"x":1,"x":1,'))],
+  ['an unused member twice', withClaimsText((text) => text.replace('{', '{"x":1,"x":1,'))],
   ['claims inherited by __proto__ alone', withClaimsText((text) => `{"__proto__":${text}}`)],
   ['sid inherited by __proto__', withClaimsText((text) => text.replace(/"sid":("[^"]*")/, '"__proto__":{"sid":$1}'))],
   ['a claim in another case', withClaimsText((text) => text.replace('"exp"', '"Exp"'))],
@@ -82,8 +82,8 @@ export const claimVectors: readonly Vector[] = [
   ['an overlong slash', withClaimsText((text) => Buffer.from(`${text.slice(0, -1)},"x":"\xc0\xaf"}`, 'latin1'))],
   ['UTF-16', withClaimsText((text) => Buffer.from(text, 'utf16le'))],
   ['a byte order mark', withClaimsText((text) => `\ufeff${text}`)],
-  ['NUL behind the claims', withClaimsText((text) => `${text}\0`)],
-  ['a new line behind the claims', withClaimsText((text) => `${text}\n`)],
+  ['NUL after the claims', withClaimsText((text) => `${text}\0`)],
+  ['a newline after the claims', withClaimsText((text) => `${text}\n`)],
   ['white space in the claims', withClaimsText((text) => text.replace(',', ', '))],
   ['a comment in the claims', withClaimsText((text) => text.replace(',', ',/**/'))],
 ]

@@ -23,8 +23,8 @@ export const headerVectors: readonly Vector[] = [
     (alg): Vector => [`alg ${JSON.stringify(alg)}`, withHeader({ alg })],
   ),
   ['no alg', withHeader({ alg: undefined })],
-  ['HS384, rightly signed', (w) => withHeader({ alg: 'HS384' }, hmac(w.secretKey, 'sha384'))(w)],
-  ['HS512, rightly signed', (w) => withHeader({ alg: 'HS512' }, hmac(w.secretKey, 'sha512'))(w)],
+  ['HS384, correctly signed', (w) => withHeader({ alg: 'HS384' }, hmac(w.secretKey, 'sha384'))(w)],
+  ['HS512, correctly signed', (w) => withHeader({ alg: 'HS512' }, hmac(w.secretKey, 'sha512'))(w)],
   ['HS256 over a signature of HS512', (w) => withHeader({}, hmac(w.secretKey, 'sha512'))(w)],
   ...['RS256', 'PS256', 'ES256', 'ES256K', 'EdDSA', 'Ed25519'].map(
     (alg): Vector => [`alg ${alg} over an HMAC of the key`, withHeader({ alg })],
@@ -108,7 +108,7 @@ export const headerVectors: readonly Vector[] = [
   ['HS256 escaped', textOfHeader((text) => text.replace('HS256', 'HS\\u003256'))],
   ['white space in the header', textOfHeader((text) => text.replace(':', ': '))],
   ['a byte order mark before the header', textOfHeader((text) => `\ufeff${text}`)],
-  ['text behind the header', textOfHeader((text) => `${text}{}`)],
+  ['text after the header', textOfHeader((text) => `${text}{}`)],
 ]
 
 function textOfHeader(change: (text: string) => string): Vector[1] {

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 
 type Json = Readonly<Record<string, unknown>>
 
-/** What a token says, read without asking whether it is good. */
+/** The contents of a token, decoded without verification. */
 export interface TokenParts {
   readonly header: Json
   readonly claims: Json
@@ -15,7 +15,7 @@ export function readToken(token: string): TokenParts {
 
 export const base64url = (value: string | Buffer) => Buffer.from(value as string).toString('base64url')
 
-/** Signs a signing input; answers the signature's bytes. */
+/** Signs a signing input. Returns the signature's bytes. */
 export type Signer = (signingInput: string) => Buffer
 
 export const hmac =
@@ -23,17 +23,17 @@ export const hmac =
   (input) =>
     createHmac(hash, key).update(input).digest()
 
-/** A token over two texts as they stand, so that a text may be any JSON or none. */
+/** Returns a token over two raw texts, so that a text need not be valid JSON. */
 export function tokenOf(header: string | Buffer, claims: string | Buffer, sign: Signer): string {
   return signed(`${base64url(header)}.${base64url(claims)}`, sign)
 }
 
-/** A token whose signing input is written by hand. */
+/** Returns a token whose signing input is raw text. */
 export function signed(signingInput: string, sign: Signer): string {
   return `${signingInput}.${sign(signingInput).toString('base64url')}`
 }
 
-/** What an attack is made from: a good token taken apart, another good one, and the key, as if it were known. */
+/** The material for a forgery: a decoded valid token, a second valid token, and the key, as if it had leaked. */
 export interface Workshop extends TokenParts {
   readonly token: string
   readonly other: string
@@ -42,16 +42,16 @@ export interface Workshop extends TokenParts {
 
 export type Vector = readonly [what: string, forge: (workshop: Workshop) => string]
 
-/** The good token, made anew by the means of these attacks. */
+/** Rebuilds the valid token with the tools of these attacks. */
 export function again({ header, claims, secretKey }: Workshop): string {
   return tokenOf(JSON.stringify(header), JSON.stringify(claims), hmac(secretKey))
 }
 
-/** A good token of exactly so many characters. */
+/** Returns a valid token of exactly this many characters. */
 export function longToken({ header, claims, secretKey }: Workshop, length: number): string {
   const fill = (pad: number, extra: string) =>
     tokenOf(JSON.stringify(header), JSON.stringify({ ...claims, pad: 'a'.repeat(pad), [extra]: 0 }), hmac(secretKey))
-  // Base64 grows by four characters for three bytes, or by two or three at its end; another member shifts where that is.
+  // Base64 grows by four characters for three bytes. Another member shifts the remainder.
   for (const extra of ['a', 'ab', 'abc', 'abcd']) {
     const at = length - fill(0, extra).length
     for (let pad = Math.max(0, Math.floor(at * 0.75) - 4); pad < at * 0.75 + 4; pad++) {
@@ -62,19 +62,19 @@ export function longToken({ header, claims, secretKey }: Workshop, length: numbe
   throw new Error(`no token has ${length} characters`)
 }
 
-/** Rightly signed, with these members of the header instead. */
+/** A valid signature over a header with these members replaced. */
 export const withHeader =
   (change: object, signer?: Signer): Vector[1] =>
   ({ header, claims, secretKey }) =>
     tokenOf(JSON.stringify({ ...header, ...change }), JSON.stringify(claims), signer ?? hmac(secretKey))
 
-/** Rightly signed, with these members of the claims instead. */
+/** A valid signature over claims with these members replaced. */
 export const withClaims =
   (change: object): Vector[1] =>
   ({ header, claims, secretKey }) =>
     tokenOf(JSON.stringify(header), JSON.stringify({ ...claims, ...change }), hmac(secretKey))
 
-/** Rightly signed over a text of claims that is written by hand. */
+/** A valid signature over raw claims text. */
 export const withClaimsText =
   (change: (text: string, workshop: Workshop) => string | Buffer): Vector[1] =>
   (workshop) =>

@@ -9,7 +9,7 @@ import { marker, passwordMarker, rightPassword } from './fuzzBodies.ts'
 import { type Attempt, attemptAt, bytesOf, type Operation, operationsOf } from './fuzzInputs.ts'
 import { sendRaw } from './rawSocket.ts'
 
-/** What SQL, a stack, a file of ours or a stored hash looks like. */
+/** Matches SQL, a stack trace, one of our file names or a stored hash. */
 const insides =
   /\b(SELECT|INSERT INTO|DELETE FROM|UPDATE \w+ SET|SQLSTATE|audittrail_\w+|hashed_password|postgres\w*|drizzle)\b|\bat .*:\d+:\d+|\.(ts|js):\d+|node_modules|\/\$bunfs|\/tmp\/|\$argon2/i
 
@@ -47,9 +47,9 @@ const identities = {
   'a service': () => application.apiKey({ scopes, roles: ['staff'] }),
 }
 
-describe('whatever is thrown at an operation of the document', () => {
+describe('fuzzing every documented operation', () => {
   test.each(Object.keys(identities) as (keyof typeof identities)[])(
-    'by %s gets an answer that the document has, and that tells nothing',
+    'as %s: every response is documented and reveals nothing',
     async (who) => {
       expect(operations.length).toBeGreaterThan(15)
       for (const operation of operations) {
@@ -58,7 +58,7 @@ describe('whatever is thrown at an operation of the document', () => {
         const attempts = fc.asyncProperty(attemptAt(operation, ids), async (attempt) => {
           const response = await send(attempt, token)
           await expectHarmless(attempt, response)
-          // What has signed itself out signs in again.
+          // A request may have ended its own session: sign in again.
           if (/\/(logout|revoke)$/.test(operation.path) && response.ok) token = await identities[who]()
         })
         await fc.assert(attempts, { numRuns: 40 })
@@ -68,12 +68,12 @@ describe('whatever is thrown at an operation of the document', () => {
     60_000,
   )
 
-  test('leaves lines in the log that tell nothing either', () => {
+  test('writes no secret to the log', () => {
     expect(application.lines.length).toBeGreaterThan(1000)
     for (const line of application.lines) {
       expect(line.event).not.toBe('request.failed')
       const facts = JSON.stringify(line)
-      // A name that was typed and a path that was asked for are facts; passwords, tokens and queries are not.
+      // Usernames and paths may be logged. Passwords, tokens and queries may not.
       expect(facts).not.toContain(passwordMarker)
       expect(facts).not.toContain(application.secretKey)
       expect(facts).not.toContain('eyJ')
@@ -102,8 +102,8 @@ async function expectHarmless({ method, target }: Attempt, response: Response): 
     expect(text).not.toContain(passwordMarker)
     if (method !== 'HEAD') expect(JSON.parse(text)).toMatchObject({ status: response.status })
   }
-  // Dots may have led elsewhere, where another operation is or none. HEAD is GET; a slash at the end makes no difference; and one path
-  // answers every method as it answers GET.
+  // Dots may resolve to another operation or to none. HEAD equals GET, a trailing slash is ignored,
+  // and one path handles every method like GET.
   const path = new URL(`http://localhost${target}`).pathname.replace(/\/$/, '')
   const operation = findOperation(document, method === 'HEAD' || path === '/api/auth/verify' ? 'GET' : method, path)
   const legal = operation ? Object.keys(operation.responses).map(Number) : [204, 400, 404, 405]
@@ -124,7 +124,7 @@ describe('the compiled binary', () => {
   })
   afterAll(() => server.stop())
 
-  test('lives through broken bytes, answers none of them with 500, and serves on', async () => {
+  test('survives broken bytes, never responds with 500, and keeps serving', async () => {
     const port = Number(new URL(server.url).port)
     const any = fc.oneof(
       ...operations.map((operation) => bytesOf(attemptAt(operation, ['2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52']))),

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import type { OpenApiOperation } from '../document.ts'
 
-/** Stands in what is sent, so that an answer that gives something of it back is found out. No request id has such a sign. */
+/** Marks fuzzed input, so that a response that echoes it is detected. No request id contains it. */
 export const marker = 'zqx9!marker'
-/** Stands in every password that is sent, right or wrong. */
+/** Part of every password that is sent, correct or not. */
 export const passwordMarker = 'pw9zqx-passphrase'
-/** The right one of every user whose name begins with `fuzzed`. */
+/** The password of every user whose name begins with `fuzzed`. */
 export const rightPassword = `${passwordMarker} of them all`
 
 export const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array).toString('latin1'))
@@ -35,13 +35,13 @@ export const text = fc.oneof(
   fc.constant('admin'),
 )
 
-/** Names of members that the document gives to a body, and some that it does not. */
+/** Member names from the document, and some that are not in it. */
 function fieldsOf({ requestBody }: OpenApiOperation): readonly string[] {
   const schemas = Object.values(requestBody?.content ?? {}).map(({ schema }) => schema as { properties?: object })
   return [...new Set(schemas.flatMap(({ properties = {} }) => Object.keys(properties)))]
 }
 
-/** None of them changes a password into one that the test does not know. */
+/** None of them sets a password that the test does not know. */
 const passwords = [rightPassword, `${rightPassword}\0`, rightPassword.repeat(60), 'password1234']
 
 const anything = fc.oneof(text, fc.jsonValue(), fc.boolean())
@@ -57,7 +57,7 @@ const fitting = new Map<string, fc.Arbitrary<unknown>>(
   }),
 )
 
-/** A member: often with what it takes, sometimes with an odd text, sometimes with anything. */
+/** A member: often a valid value, sometimes an odd string, sometimes anything. */
 function memberFor(name: string): fc.Arbitrary<readonly [string, unknown]> {
   const isPassword = name.includes('password') && !name.startsWith('must')
   const value = isPassword
@@ -70,7 +70,7 @@ type Fields = readonly (readonly [string, unknown])[]
 
 function fieldsFor(operation: OpenApiOperation): fc.Arbitrary<Fields> {
   const known = fieldsOf(operation)
-  // Made once: to make an arbitrary takes far longer than to draw from it.
+  // Built once: building an arbitrary is far slower than drawing from it.
   const members = new Map([...known, '__proto__', 'x'].map((name) => [name, memberFor(name)]))
   const some = fc.subarray([...members.keys()])
   return fc
@@ -101,7 +101,7 @@ const odd = fc.constantFrom(
   '9'.repeat(60_000),
 )
 
-/** A body for an operation: mostly as the media type has it, else in another form, broken, or mere bytes. */
+/** A body for an operation: mostly well-formed, sometimes in another format, broken, or random bytes. */
 export function bodyFor(operation: OpenApiOperation, mediaType: string): fc.Arbitrary<Uint8Array> {
   const written = [asJson, asForm, asParts].map((write) => fieldsFor(operation).map(write))
   const [json, form, parts] = written

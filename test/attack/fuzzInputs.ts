@@ -4,7 +4,7 @@ import { bodyFor, bytes, nastyText, text } from './fuzzBodies.ts'
 
 export interface Operation {
   readonly method: string
-  /** As the document has it: `/api/users/{id}`. */
+  /** As in the document: `/api/users/{id}`. */
   readonly path: string
   readonly operation: OpenApiOperation
 }
@@ -39,7 +39,7 @@ const rawPart = fc.constantFrom(
 )
 const encoded = text.map((value) => encodeURIComponent(value.toWellFormed()))
 
-/** `ids` are ids that name something, or once did. */
+/** `ids` name a resource that exists or used to exist. */
 function pathPart(ids: readonly string[]): fc.Arbitrary<string> {
   return fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...ids) }, fc.uuid(), encoded, rawPart)
 }
@@ -73,7 +73,7 @@ const oddMediaTypes = [
   '',
   ',;=',
 ]
-/** What the platform takes for a header's value at all: bytes without CR, LF and NUL. */
+/** Any header value that the platform accepts: bytes without CR, LF and NUL. */
 const headerValue = fc.oneof(bytes, nastyText).map((value) => [...value].filter(isHeaderCharacter).join('').trim())
 const isHeaderCharacter = (character: string) => !'\0\r\n'.includes(character) && character <= '\xff'
 const headerName = fc.constantFrom(
@@ -94,7 +94,7 @@ const headerName = fc.constantFrom(
   'host',
 )
 
-/** A request to an operation of the document with everything about it thrown at random. */
+/** A documented operation with random path, query, headers and body. */
 export function attemptAt({ method, path, operation }: Operation, ids: readonly string[]): fc.Arbitrary<Attempt> {
   const queryNames = (operation.parameters ?? []).filter(({ in: place }) => place === 'query').map(({ name }) => name)
   const methods = fc.oneof(
@@ -130,7 +130,7 @@ function withBoundary(type: string): string {
   return type === 'multipart/form-data' ? `${type}; boundary=b` : type
 }
 
-/** An attempt as bytes, some of which were changed, taken away, or put in anew. */
+/** A raw request with bytes changed, removed or inserted. */
 export function bytesOf(attempt: fc.Arbitrary<Attempt>): fc.Arbitrary<Uint8Array> {
   const edits = fc.array(
     fc.record({

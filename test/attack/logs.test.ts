@@ -4,7 +4,7 @@ import { createDatabase } from '../postgresql.ts'
 import { hmac, readToken, tokenOf } from './forgery.ts'
 import { requestText, sendRaw } from './rawHttp.ts'
 
-// Whoever reads the log must find in it what happened, and nothing to sign in with; whoever is in it must not be able to write it.
+// The log records what happened and nothing that could be used to sign in. Clients cannot forge lines.
 
 const secretKey = 'the-signing-key-of-these-attacks-0123456789'
 const adminPassword = 'the-password-of-the-administrator'
@@ -17,7 +17,7 @@ const environment = {
   PASSWORD_TIME_COST: '1',
 }
 
-/** One line an event: what is logged is what was asked, however it was asked. */
+/** One line per event, with the request as it was sent. */
 function expectPlainLines({ stdout }: Finished, format: 'json' | 'pretty'): Record<string, unknown>[] {
   const lines = stdout.split('\n').slice(0, -1)
   if (format === 'json') {
@@ -31,11 +31,11 @@ function expectPlainLines({ stdout }: Finished, format: 'json' | 'pretty'): Reco
   return []
 }
 
-describe.each(['json', 'pretty'] as const)('the log of the binary, as %s,', (format) => {
+describe.each(['json', 'pretty'] as const)('the log of the binary, LOG_FORMAT=%s,', (format) => {
   const open = async () =>
     serve({ environment: { ...environment, LOG_FORMAT: format, DATABASE_URL: await createDatabase() } })
 
-  test('has no password, token, key or hash in it after all that can be done with them', async () => {
+  test('contains no password, token, key or hash after any operation', async () => {
     const server = await open()
     const secrets = [secretKey, adminPassword, ...(await useEverySecret(server))]
     const finished = await server.stop()
@@ -50,7 +50,7 @@ describe.each(['json', 'pretty'] as const)('the log of the binary, as %s,', (for
     expect(finished.stdout).not.toMatch(/\$argon2|eyJ|at[rk]_/)
   }, 60_000)
 
-  test('has one line for each request, whatever bytes it is made of', async () => {
+  test('has one line per request, whatever bytes it contains', async () => {
     const server = await open()
     const hostile = [
       '\x1b]0;title\x07\x1b[2J',
@@ -77,7 +77,7 @@ describe.each(['json', 'pretty'] as const)('the log of the binary, as %s,', (for
       ]
       for (const request of requests) {
         const { head, status } = await sendRaw(server.origin, request)
-        // What Bun refuses by itself (400, 431, 505) the application does not see.
+        // Requests that Bun rejects itself (400, 431, 505) never reach the application.
         expect(status).not.toBe(500)
         if (head.some((line) => line.startsWith('x-request-id:'))) answered++
       }
@@ -92,7 +92,7 @@ describe.each(['json', 'pretty'] as const)('the log of the binary, as %s,', (for
   }, 60_000)
 })
 
-describe('what goes wrong at the start', () => {
+describe('startup errors', () => {
   test.each([
     [
       'a database that refuses the password',
@@ -101,14 +101,14 @@ describe('what goes wrong at the start', () => {
     ['a database URL that is none', { DATABASE_URL: 'postgresql://ada:s3cret-pass@@:x/' }],
     ['a short key', { SECRET_KEY: 's3cret-pass' }],
     ['a password in place of a number', { PORT: '0', SECRET_KEY: 's3cret-pass', ADMIN_PASSWORD: '\n' }],
-  ])('%s is said without a secret', async (_what, given) => {
+  ])('%s is reported without revealing a secret', async (_what, given) => {
     const { code, stdout, stderr } = await run([], { environment: { HOST: '127.0.0.1', ...given } })
     expect(code).not.toBe(0)
     expect(stdout + stderr).not.toContain('s3cret-pass')
   })
 })
 
-/** Does all that is done with secrets, rightly and wrongly; answers every secret that was sent or received. */
+/** Performs every operation that involves secrets, correctly and not. Returns every secret sent or received. */
 async function useEverySecret({ url, origin }: Server): Promise<string[]> {
   const secrets: string[] = []
   const secret = (text: string) => {
@@ -161,7 +161,7 @@ async function useEverySecret({ url, origin }: Server): Promise<string[]> {
   await post('/auth/introspect', { token: key }, { authorization: `Bearer ${key}0` })
   await json('POST', '/users', { username: 'x', full_name: key }, key)
 
-  // A token where none belongs.
+  // A token in the wrong place.
   for (const token of [access, refresh, key]) {
     await fetch(`${url}/auth/me/${token}`)
     await fetch(`${url}/users/${token}`, { headers: { authorization: `Bearer ${access}` } })
@@ -169,12 +169,12 @@ async function useEverySecret({ url, origin }: Server): Promise<string[]> {
     await post('/auth/login', { grant_type: 'refresh_token', refresh_token: `${token}x` })
     await fetch(`${url}/auth/me`, { headers: { authorization: `Bearer ${token}.`, 'x-forwarded-for': token } })
   }
-  // The database is asked for what it cannot have.
+  // Values that the database rejects.
   const { header, claims } = readToken(access)
   const odd = tokenOf(JSON.stringify(header), JSON.stringify({ ...claims, sub: `${fresh('sub')}\0` }), hmac(secretKey))
   await fetch(`${url}/auth/me`, { headers: { authorization: `Bearer ${secret(odd)}` } })
 
-  // Passwords set, changed, reset.
+  // Passwords set, changed and reset.
   const first = fresh('first')
   const user = await membersOf(
     await json('POST', '/users', { username: 'ada', full_name: 'Ada', password: first }, access),
@@ -189,7 +189,7 @@ async function useEverySecret({ url, origin }: Server): Promise<string[]> {
   await json('POST', '/auth/password', { ...change, [fresh('member')]: fresh('value') }, ada.access_token ?? '')
   expect((await json('POST', '/auth/password', change, ada.access_token ?? '')).status).toBe(204)
 
-  // An old refresh token, which ends the session, and the rest.
+  // A replayed refresh token, which ends the session, and the rest.
   const third = await membersOf(await post('/auth/refresh', { refresh_token: next.refresh_token ?? '' }))
   await post('/auth/refresh', { refresh_token: secret(third.refresh_token ?? '') })
   await post('/auth/refresh', { refresh_token: refresh })

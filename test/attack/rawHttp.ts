@@ -1,16 +1,16 @@
 import { connect } from 'node:net'
 
-/** An answer as it came over the wire. */
+/** A response as received over the wire. */
 export interface RawAnswer {
   readonly status: number
-  /** The lines of the head but for the date, names in lower case. */
+  /** The header lines without the date, names in lower case. */
   readonly head: readonly string[]
   readonly body: string
 }
 
 /**
- * Sends a request byte by byte as it is written, where a client's library would mend or refuse it, and reads until the server
- * closes. Text goes out as Latin-1, one byte a character.
+ * Sends a raw request that an HTTP client would fix or refuse, and reads until the server closes the
+ * connection. Text is sent as Latin-1, one byte per character.
  */
 export function sendRaw(origin: string, text: string): Promise<RawAnswer> {
   const { hostname, port } = new URL(origin)
@@ -24,7 +24,7 @@ export function sendRaw(origin: string, text: string): Promise<RawAnswer> {
   return promise
 }
 
-/** A request without a body; each of `lines` is one header line as it stands. */
+/** A request without a body. Each of `lines` is one raw header line. */
 export function requestText(method: string, target: string, lines: readonly string[] = []): string {
   return [`${method} ${target} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...lines, '', ''].join('\r\n')
 }

@@ -1,25 +1,25 @@
-/** What came back over one connection, as bytes, and whether the server closed it. */
+/** The bytes received over one connection, and whether the server closed it. */
 export interface RawAnswer {
   readonly text: string
   readonly statuses: readonly number[]
   readonly isClosed: boolean
-  /** Milliseconds until it was closed, or until nobody waited any longer. */
+  /** Milliseconds until it was closed or the wait ended. */
   readonly took: number
 }
 
 export interface RawOptions {
-  /** Waits until the server, once it has said something, has been silent so long. Milliseconds. */
+  /** Waits until the server has been silent this long after its first bytes. Milliseconds. */
   readonly silence?: number
-  /** Waits for the server to close, so long at most. Milliseconds. */
+  /** Waits at most this long for the server to close. Milliseconds. */
   readonly untilClosed?: number
-  /** Sent again and again, so many milliseconds apart, until the connection is closed. */
+  /** Sent repeatedly at this interval in milliseconds until the connection is closed. */
   readonly trickle?: { readonly bytes: string; readonly every: number }
 }
 
-/** Milliseconds within which a server that is well says something. */
+/** Milliseconds within which a healthy server responds. */
 const patience = 10_000
 
-/** Writes bytes as they are to 127.0.0.1, and gathers what comes back. A text is written as Latin-1, a unit a byte. */
+/** Writes raw bytes to 127.0.0.1 and collects the response. Text is written as Latin-1. */
 export async function sendRaw(
   port: number,
   bytes: string | Uint8Array,
@@ -72,7 +72,7 @@ export interface RawRequest {
   readonly body?: string
 }
 
-/** The bytes of a request; the headers are lines as they are, behind a Host. */
+/** Returns the bytes of a request. Headers are raw lines after Host. */
 export function rawRequest({
   method = 'GET',
   target = '/api/health',

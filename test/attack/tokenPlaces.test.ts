@@ -3,8 +3,8 @@ import { accessToken, type Server, serve } from '../binary/binary.ts'
 import { createDatabase } from '../postgresql.ts'
 import { type RawAnswer, requestText, sendRaw } from './rawHttp.ts'
 
-// One header, once, is the place for an access token (RFC 6750 §2.1): what comes by a form, a query or a cookie is logged, kept
-// in histories or sent by a browser on its own; and where two are sent, two programs may read two different ones.
+// An access token is accepted in one header, once (RFC 6750 §2.1). Forms, queries and cookies end up in
+// logs and histories or are sent by browsers, and two tokens may be read differently by two programs.
 
 const password = 'a long enough pass phrase'
 
@@ -35,39 +35,39 @@ function expectRefusal({ status, head }: RawAnswer): void {
   expect(head).toContain('www-authenticate: Bearer')
 }
 
-describe('a good token in the header Authorization', () => {
+describe('a valid token in the Authorization header', () => {
   test.each([
-    ['as RFC 6750 writes it', 'Authorization: Bearer '],
-    ['with the scheme in small letters', 'Authorization: bearer '],
-    ['with the scheme in capitals', 'Authorization: BEARER '],
-    ['with the name in small letters', 'authorization: Bearer '],
-    ['behind several spaces', 'Authorization: Bearer    '],
-    ['with no space before the scheme', 'Authorization:Bearer '],
-  ])('%s is taken', async (_what, before) => {
+    ['the form of RFC 6750', 'Authorization: Bearer '],
+    ['the scheme in lower case', 'Authorization: bearer '],
+    ['the scheme in upper case', 'Authorization: BEARER '],
+    ['the name in lower case', 'authorization: Bearer '],
+    ['several spaces', 'Authorization: Bearer    '],
+    ['no space before the scheme', 'Authorization:Bearer '],
+  ])('is accepted with %s', async (_what, before) => {
     expect((await me(before + token)).status).toBe(200)
   })
 })
 
-describe('a good token in the header Authorization is refused', () => {
+describe('a valid token in a malformed Authorization header is rejected:', () => {
   test.each([
     ['without a scheme', () => token],
     ['with the scheme glued to it', () => `Bearer${token}`],
-    ['behind a colon', () => `Bearer: ${token}`],
-    ['behind an equals sign', () => `Bearer=${token}`],
-    ['behind a tab', () => `Bearer\t${token}`],
-    ['behind a no-break space', () => `Bearer\xa0${token}`],
+    ['after a colon', () => `Bearer: ${token}`],
+    ['after an equals sign', () => `Bearer=${token}`],
+    ['after a tab', () => `Bearer\t${token}`],
+    ['after a no-break space', () => `Bearer\xa0${token}`],
     ['before another one', () => `Bearer ${token} ${other}`],
     ['before the same one', () => `Bearer ${token} ${token}`],
     ['in a list of two', () => `Bearer ${token}, Bearer ${other}`],
     ['in a list of the same', () => `Bearer ${token}, Bearer ${token}`],
     ['in a list without a space', () => `Bearer ${token},Bearer ${token}`],
     ['before a comma', () => `Bearer ${token},`],
-    ['behind a comma', () => `,Bearer ${token}`],
+    ['after a comma', () => `,Bearer ${token}`],
     ['before a parameter', () => `Bearer ${token}; realm=x`],
     ['as a parameter', () => `Bearer token="${token}"`],
     ['in quotes', () => `Bearer "${token}"`],
     ['with padding', () => `Bearer ${token}=`],
-    ['behind the scheme twice', () => `Bearer Bearer ${token}`],
+    ['after the scheme twice', () => `Bearer Bearer ${token}`],
     ['as Basic', () => `Basic ${btoa(`admin:${token}`)}`],
     ['as Basic as it stands', () => `Basic ${token}`],
     ['as Bearer of Basic', () => `Bearer ${btoa(`admin:${token}`)}`],
@@ -86,17 +86,17 @@ describe('a good token in the header Authorization is refused', () => {
 
   test.each([
     ['twice', () => [`Authorization: Bearer ${token}`, `Authorization: Bearer ${token}`]],
-    ['beside another one', () => [`Authorization: Bearer ${token}`, `Authorization: Bearer ${other}`]],
-    ['behind a bad one', () => ['Authorization: Bearer nonsense', `Authorization: Bearer ${token}`]],
+    ['next to another one', () => [`Authorization: Bearer ${token}`, `Authorization: Bearer ${other}`]],
+    ['after a bad one', () => ['Authorization: Bearer nonsense', `Authorization: Bearer ${token}`]],
     ['before a bad one', () => [`Authorization: Bearer ${token}`, 'authorization: Bearer nonsense']],
-    ['behind an empty one', () => ['Authorization: ', `Authorization: Bearer ${token}`]],
+    ['after an empty one', () => ['Authorization: ', `Authorization: Bearer ${token}`]],
     ['before an empty one', () => [`Authorization: Bearer ${token}`, 'Authorization:']],
-    ['beside Basic', () => [`Authorization: Basic ${btoa('a:b')}`, `Authorization: Bearer ${token}`]],
+    ['next to Basic', () => [`Authorization: Basic ${btoa('a:b')}`, `Authorization: Bearer ${token}`]],
   ])('%s', async (_what, lines) => {
     expectRefusal(await me(...lines()))
   })
 
-  // Bun answers these itself; what counts is that nobody is let in.
+  // Bun responds itself. All that matters is that access is denied.
   test.each([
     ['folded over two lines', () => `Authorization: Bearer\r\n ${token}`],
     ['with a space before the colon', () => `Authorization : Bearer ${token}`],
@@ -109,7 +109,7 @@ describe('a good token in the header Authorization is refused', () => {
   })
 })
 
-describe('a good token elsewhere is refused', () => {
+describe('a valid token anywhere else is rejected:', () => {
   test.each([
     'Proxy-Authorization',
     'X-Forwarded-Authorization',
@@ -142,7 +142,7 @@ describe('a good token elsewhere is refused', () => {
     },
   )
 
-  test('in the name of a user in the address', async () => {
+  test('in the user part of the URL', async () => {
     const target = `http://Bearer:${token}@localhost/api/auth/me`
     const { status } = await sendRaw(server.origin, requestText('GET', target))
     expect(status).not.toBe(200)
@@ -167,7 +167,7 @@ describe('a good token elsewhere is refused', () => {
     }
   })
 
-  test('behind all of which it is still good', async () => {
+  test('and the same token still works in the Authorization header', async () => {
     expect((await me(`Authorization: Bearer ${token}`)).status).toBe(200)
     expect((await me(`Authorization: Bearer ${other}`)).status).toBe(200)
   })

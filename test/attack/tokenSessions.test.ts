@@ -5,7 +5,7 @@ import type { OpenApiDocument } from '../document.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hmac, readToken, signed, tokenOf } from './forgery.ts'
 
-// What a token that was good once, or is good for something else, opens: nothing.
+// A token that used to be valid, or that is valid for something else, gives no access.
 
 const secretKey = 'the signing key of these attacks, 32 bytes and more'
 const password = 'a long enough pass phrase'
@@ -47,7 +47,7 @@ async function expectRefusal(token: string): Promise<void> {
   )
 }
 
-describe('a token that was good', () => {
+describe('a formerly valid token', () => {
   test.each([
     [
       'its session was ended by logout',
@@ -55,18 +55,18 @@ describe('a token that was good', () => {
     ],
     ['it was revoked', (token: string) => post('/auth/revoke', { token })],
     ['its session has expired', () => sql`UPDATE audittrail_sessions SET expires_at = now() - interval '1 second'`],
-    ['its session is gone', () => sql`DELETE FROM audittrail_sessions`],
+    ['its session is deleted', () => sql`DELETE FROM audittrail_sessions`],
     ['its user is disabled', () => sql`UPDATE users SET is_active = false WHERE username = 'ada'`],
-    ['its user is gone', () => sql`DELETE FROM users WHERE username = 'ada'`],
+    ['its user is deleted', () => sql`DELETE FROM users WHERE username = 'ada'`],
     [
-      'its user was made again',
+      'its user was deleted and created again',
       () =>
         sql`WITH old AS (DELETE FROM users WHERE username = 'ada' RETURNING hashed_password)
         INSERT INTO users (username, hashed_password, full_name) SELECT 'ada2', hashed_password, 'Ada' FROM old`.then(
           () => sql`UPDATE users SET username = 'ada' WHERE username = 'ada2'`,
         ),
     ],
-  ])('opens nothing once %s', async (_what, spoil) => {
+  ])('is rejected once %s', async (_what, spoil) => {
     await sql`INSERT INTO users (username, hashed_password, full_name)
       SELECT 'ada', hashed_password, 'ada' FROM users WHERE username = 'bob' ON CONFLICT DO NOTHING`
     await sql`UPDATE users SET is_active = true`
@@ -78,7 +78,7 @@ describe('a token that was good', () => {
   })
 
   test.each(['ada2', 'Ada'])(
-    'opens nothing once its user is called %s; the session, which has the id, goes on',
+    'is rejected once its user is renamed to %s, while the session continues',
     async (name) => {
       const { access, refresh } = await pair('ada')
       await sql`UPDATE users SET username = ${name} WHERE username = 'ada'`
@@ -92,8 +92,8 @@ describe('a token that was good', () => {
   )
 })
 
-describe('a rightly signed token', () => {
-  test('needs user, name and session that belong together', async () => {
+describe('a correctly signed token', () => {
+  test('requires a user, a username and a session that belong together', async () => {
     const bob = readToken(await accessToken(server.url, 'bob', password))
     const eve = readToken(await accessToken(server.url, 'eve', password))
     const forge = (claims: object) =>
@@ -106,15 +106,15 @@ describe('a rightly signed token', () => {
     }
   })
 
-  test('has the roles of the database, whatever it says itself', async () => {
+  test('gets its roles from the database, not from its claims', async () => {
     const { header, claims } = readToken(await accessToken(server.url, 'bob', password))
     const token = tokenOf(JSON.stringify(header), JSON.stringify({ ...claims, roles: ['admin'] }), hmac(secretKey))
     expect((await fetch(`${server.url}/users`, { headers: bearer(token) })).status).toBe(403)
   })
 })
 
-describe('a refresh token and an access token', () => {
-  test('are not taken for each other anywhere', async () => {
+describe('refresh tokens and access tokens', () => {
+  test('are never accepted in place of each other', async () => {
     const { access, refresh } = await pair('bob')
     await expectRefusal(refresh)
     await expectRefusal(refresh.replace('atr_', ''))
@@ -134,32 +134,32 @@ describe('a refresh token and an access token', () => {
   })
 
   test.each([
-    ['in capitals', (token: string) => token.toUpperCase()],
+    ['in upper case', (token: string) => token.toUpperCase()],
     ['without its prefix', (token: string) => token.slice(4)],
     ['with its prefix twice', (token: string) => `atr_${token}`],
     ['with padding', (token: string) => `${token}=`],
-    ['with a space behind', (token: string) => `${token} `],
-    ['with a new line behind', (token: string) => `${token}\n`],
+    ['with a trailing space', (token: string) => `${token} `],
+    ['with a trailing newline', (token: string) => `${token}\n`],
     [
       'with spare bits',
       (token: string) => token.slice(0, -1) + String.fromCharCode(token.charCodeAt(token.length - 1) + 1),
     ],
-    ['cut by a byte', (token: string) => token.slice(0, -2)],
-    ['with a byte more', (token: string) => `${token}AA`],
+    ['one byte shorter', (token: string) => token.slice(0, -2)],
+    ['one byte longer', (token: string) => `${token}AA`],
     ['of the next generation', (token: string) => change(token, 19, 1)],
     ['of another session', (token: string) => change(token, 0, 1)],
     ['under a MAC of zeros', (token: string) => `atr_${bytesOf(token).fill(0, 20).toString('base64url')}`],
     ['in zeros', (token: string) => `atr_${bytesOf(token).fill(0).toString('base64url')}`],
     ['under a MAC of SECRET_KEY itself', (token: string) => signedBySecret(bytesOf(token).subarray(0, 20))],
     ['as JSON', (token: string) => JSON.stringify(token)],
-  ])('a refresh token %s is refused, and the right one is still good', async (_what, spoil) => {
+  ])('a refresh token %s is rejected, and the real one stays valid', async (_what, spoil) => {
     const { refresh } = await pair('bob')
     expect((await post('/auth/refresh', { refresh_token: spoil(refresh) })).status).toBe(400)
     expect((await post('/auth/revoke', { token: spoil(refresh) })).status).toBe(200)
     expect((await post('/auth/refresh', { refresh_token: refresh })).status).toBe(200)
   })
 
-  test('revoking takes either, and nothing that is forged', async () => {
+  test('revocation accepts both kinds and rejects forged ones', async () => {
     for (const kind of ['access', 'refresh'] as const) {
       const tokens = await pair('bob')
       const forged = signed(tokens.access.split('.').slice(0, 2).join('.'), hmac('another key'))
@@ -171,7 +171,7 @@ describe('a refresh token and an access token', () => {
   })
 })
 
-describe('every locked route', () => {
+describe('every guarded route', () => {
   let locked: [method: string, path: string][]
   beforeAll(async () => {
     const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as OpenApiDocument
@@ -184,11 +184,11 @@ describe('every locked route', () => {
     expect(locked.length).toBeGreaterThan(10)
   })
 
-  /** With a body that no route takes, so that whoever reads it before asking who is there gives another answer. */
+  /** Sends a body that no route accepts, so that a route that reads it before authenticating is detected. */
   const call = ([method, path]: [string, string], headers: Record<string, string>, origin = server.origin) =>
     fetch(origin + path, { method, headers, ...(method === 'GET' ? {} : { body: '{"a":' }) })
 
-  test('refuses no token, a forged one and a refresh token alike, before it reads a body', async () => {
+  test('rejects a missing token, a forged one and a refresh token before it reads the body', async () => {
     const { access, refresh } = await pair('bob')
     const forged = signed(access.split('.').slice(0, 2).join('.'), hmac('another key'))
     for (const route of locked) {
@@ -205,7 +205,7 @@ describe('every locked route', () => {
     }
   })
 
-  test('but three refuses a token whose user must change the password first', async () => {
+  test('except three rejects a token whose user must change the password first', async () => {
     const quarantine = await serve({
       environment: { DATABASE_URL: await createDatabase(), SECRET_KEY: secretKey, ...cheap },
     })
@@ -225,7 +225,7 @@ function bytesOf(token: string): Buffer {
   return Buffer.from(token.slice('atr_'.length), 'base64url')
 }
 
-/** The same token with a byte of what it says changed, under its old MAC. */
+/** Returns the token with one byte of its payload changed, under its old MAC. */
 function change(token: string, at: number, by: number): string {
   const bytes = bytesOf(token)
   bytes.writeUInt8((bytes.readUInt8(at) + by) & 0xff, at)

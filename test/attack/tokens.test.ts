@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto'
 import { accessToken, type Server, serve } from '../binary/binary.ts'
 import { createDatabase } from '../postgresql.ts'
 import { claimVectors } from './forgedClaims.ts'
+import { encodingVectors } from './forgedEncodings.ts'
 import { headerVectors } from './forgedHeaders.ts'
-import { spellingVectors } from './forgedSpellings.ts'
 import { again, longToken, readToken, type Workshop } from './forgery.ts'
 import { requestText, sendRaw } from './rawHttp.ts'
 
-// RFC 8725 and what has been broken in JWT libraries since 2015. Each forged token is that of a living session, rightly signed
-// wherever the attack does not say otherwise, so that it is refused for the one thing that is wrong with it.
+// RFC 8725 and bugs found in JWT libraries since 2015. Each forged token belongs to an active session
+// and is signed correctly unless the attack says otherwise, so that it has exactly one flaw.
 
 const secretKey = 'the signing key of these attacks, 32 bytes and more'
 const environment = {
@@ -49,9 +49,9 @@ const refusal = JSON.stringify({
 describe.each([
   ['the header', headerVectors],
   ['the claims', claimVectors],
-  ['the spelling', spellingVectors],
+  ['the encoding', encodingVectors],
 ] as const)('a token forged in %s', (_where, vectors) => {
-  test.each(vectors)('%s is 401, in the same words as every other', async (_what, forge) => {
+  test.each(vectors)('%s returns the same 401 as any other invalid token', async (_what, forge) => {
     const answer = await ask(forge(workshop))
     expect(answer.status).toBe(401)
     expect(answer.body).toBe(refusal)
@@ -60,23 +60,23 @@ describe.each([
   })
 })
 
-describe('the tokens that these are made from', () => {
-  test('are good, so that each refusal above has the reason that it names', async () => {
+describe('the tokens used for these forgeries', () => {
+  test('are valid, so that each rejection above has the named reason', async () => {
     expect((await ask(workshop.token)).status).toBe(200)
     expect((await ask(again(workshop))).status).toBe(200)
   })
 
-  test('may be 4,096 characters long, and not one more', async () => {
+  test('may have 4,096 characters and not one more', async () => {
     expect((await ask(longToken(workshop, 4096))).status).toBe(200)
     expect((await ask(longToken(workshop, 4097))).body).toBe(refusal)
     expect((await ask(longToken(workshop, 15_000))).body).toBe(refusal)
-    // Bun's own limit of 16 KB for a head.
+    // Bun limits a request head to 16 KB.
     expect((await ask(longToken(workshop, 20_000))).status).toBe(431)
   })
 })
 
 describe('a token of another installation', () => {
-  test('opens nothing here, were its users and sessions the same', async () => {
+  test('is rejected even if its user and session exist here', async () => {
     const elsewhere = await serve({
       environment: { ...environment, SECRET_KEY: randomUUID(), DATABASE_URL: await createDatabase() },
     })

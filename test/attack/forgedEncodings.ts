@@ -1,9 +1,9 @@
 import { base64url, hmac, signed, type Vector, type Workshop } from './forgery.ts'
 
-/** The three parts of the good token. */
+/** The three parts of the valid token. */
 const parts = ({ token }: Workshop): [string, string, string] => token.split('.') as [string, string, string]
 
-/** The good token with another signature in its place. */
+/** Returns the valid token with another signature. */
 const signature =
   (change: (signature: string, workshop: Workshop) => string): Vector[1] =>
   (workshop) => {
@@ -11,7 +11,7 @@ const signature =
     return `${header}.${claims}.${change(mac, workshop)}`
   }
 
-/** Another spelling of header or claims, signed anew, so that the spelling alone is wrong. */
+/** Returns another encoding of the header or claims, signed again, so that only the encoding is wrong. */
 const respelt =
   (which: 0 | 1, change: (part: string) => string): Vector[1] =>
   (workshop) => {
@@ -22,7 +22,7 @@ const respelt =
 
 const bytes = (length: number, value = 0) => Buffer.alloc(length, value).toString('base64url')
 
-/** Another last character that stands for the same bytes: the bits that base64 leaves over are not zero (RFC 4648 §3.5). */
+/** Returns another last character for the same bytes: base64's unused bits are not zero (RFC 4648 §3.5). */
 function withSpareBits(text: string): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   return text.slice(0, -1) + alphabet[alphabet.indexOf(text.slice(-1)) + 1]
@@ -37,7 +37,7 @@ const flattened = (workshop: Workshop) => {
   return { payload, protected: protectedHeader, signature: mac }
 }
 
-export const spellingVectors: readonly Vector[] = [
+export const encodingVectors: readonly Vector[] = [
   ['no signature', signature(() => '')],
   ['no signature and no dot', (w) => parts(w).slice(0, 2).join('.')],
   ['a signature of zeros (CVE-2022-21449)', signature(() => bytes(32))],
@@ -82,7 +82,7 @@ export const spellingVectors: readonly Vector[] = [
   ['claims as they stand', respelt(1, (part) => Buffer.from(part, 'base64url').toString())],
   ['the signature first', (w) => [parts(w)[2], parts(w)[0], parts(w)[1]].join('.')],
   ['a dot in front', (w) => `.${w.token}`],
-  ['a dot behind', (w) => `${w.token}.`],
+  ['a trailing dot', (w) => `${w.token}.`],
   ['four parts', (w) => `${w.token}.${parts(w)[2]}`],
   ['five parts (a JWE)', (w) => `${w.token}.${parts(w)[2]}.${parts(w)[2]}`],
   ['the parts of a JWE of alg dir', (w) => `${base64url('{"alg":"dir","enc":"A256GCM"}')}..${parts(w)[1]}.AAAA.AAAA`],

@@ -7,7 +7,7 @@ import { createDatabase } from '../postgresql.ts'
 const good = 'a long enough pass phrase'
 const secretKey = 'k'.repeat(32)
 
-/** As behind a trusted proxy: each attempt from the address that it is given. */
+/** A login from the given address, as seen through a trusted proxy. */
 function attempt(url: string, username: string, password: string, address: string): Promise<Response> {
   return fetch(`${url}/auth/login`, {
     method: 'POST',
@@ -17,13 +17,13 @@ function attempt(url: string, username: string, password: string, address: strin
 }
 
 let addresses = 0
-/** An address that nobody has failed from. */
+/** Returns an address without failures. */
 function freshAddress(): string {
   const number = ++addresses
   return `198.${18 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`
 }
 
-describe('guessing at two replicas of the compiled binary', () => {
+describe('brute force against two replicas of the compiled binary', () => {
   let environment: Record<string, string>
   let replicas: Server[]
   const urlOf = (index: number) => replicas[index % 2]?.url ?? ''
@@ -41,23 +41,23 @@ describe('guessing at two replicas of the compiled binary', () => {
   })
   afterAll(() => Promise.all(replicas.map((replica) => replica.stop())))
 
-  test('by two hundred at once is stopped after a handful, whichever replica they ask', async () => {
+  test('200 concurrent attempts stop after a handful, on either replica', async () => {
     const address = freshAddress()
     const statuses = await Promise.all(
       Array.from({ length: 200 }, async (_, index) => (await attempt(urlOf(index), 'ada', 'wrong', address)).status),
     )
     const refused = statuses.filter((status) => status === 401).length
-    // Six, and what was in the few places for hashes while the sixth was counted.
+    // Six, plus those that already had a hash slot while the sixth was counted.
     expect(refused).toBeLessThanOrEqual(10)
     expect(refused).toBeGreaterThanOrEqual(6)
     expect(statuses.filter((status) => status === 429).length).toBe(200 - refused)
     expect((await attempt(urlOf(0), 'ada', good, freshAddress())).status).toBe(200)
   })
 
-  test('with thousands of combining marks, which take seconds to be put in order, keeps nobody waiting', async () => {
+  test('thousands of combining marks do not slow down other users', async () => {
     const password = `${'\u0300'.repeat(16_000)}${'\u0316'.repeat(16_000)}`
     const guess = () => {
-      // As multipart, in which a mark has two bytes.
+      // Multipart, where a mark takes two bytes.
       const body = new FormData()
       body.set('username', 'somebody')
       body.set('password', password)
@@ -68,11 +68,11 @@ describe('guessing at two replicas of the compiled binary', () => {
     const guesses = Array.from({ length: 8 }, guess)
     expect((await fetch(`${urlOf(0)}/health`)).status).toBe(200)
     for (const guess of guesses) expect([401, 429]).toContain((await guess).status)
-    // Two or three seconds each, where they are put in order.
+    // Normalizing them would take two or three seconds each.
     expect(performance.now() - began).toBeLessThan(8000)
   })
 
-  test('is counted by both replicas together, and lifted for both by a command', async () => {
+  test('both replicas share their counts, and one command lifts the lockout on both', async () => {
     const address = freshAddress()
     for (let index = 0; index < 6; index++)
       expect((await attempt(urlOf(index), 'bob', 'wrong', address)).status).toBe(401)
@@ -90,7 +90,7 @@ describe('guessing at two replicas of the compiled binary', () => {
     expect(await run(['block', 'lift', 'nobody-here'], { environment })).toMatchObject({ code: 1 })
   })
 
-  test('with a device cookie of one replica the owner signs in at the other, through all of it', async () => {
+  test('the owner signs in on the other replica with a device cookie during the attack', async () => {
     const cookie = (await attempt(urlOf(0), 'eve', good, freshAddress())).headers.get('set-cookie')?.split(';')[0] ?? ''
     for (let index = 0; index < 9; index++) await attempt(urlOf(index), 'eve', 'wrong', freshAddress())
     const body = () => new URLSearchParams({ username: 'eve', password: good })
@@ -101,7 +101,7 @@ describe('guessing at two replicas of the compiled binary', () => {
   })
 })
 
-describe('telling who exists', () => {
+describe('user enumeration', () => {
   let server: Server
   let client: postgres.Sql
   const users: string[] = []
@@ -129,14 +129,14 @@ describe('telling who exists', () => {
     await server.stop()
   })
 
-  /** The answer without what is the request's own. */
+  /** The response without its per-request parts. */
   async function answerOf(response: Response) {
     const { request_id: _id, ...problem } = (await response.json()) as Record<string, unknown>
     const headers = [...response.headers].filter(([name]) => !['x-request-id', 'date'].includes(name))
     return { status: response.status, headers, problem }
   }
 
-  test('an unknown name, a wrong password and a disabled user get the same answer, but for the id of the request', async () => {
+  test('an unknown user, a wrong password and a disabled user get identical responses', async () => {
     const answers = [
       await answerOf(await attempt(server.url, 'nobody', 'wrong', freshAddress())),
       await answerOf(await attempt(server.url, 'today0', 'wrong', freshAddress())),
@@ -147,13 +147,13 @@ describe('telling who exists', () => {
     for (const answer of answers) expect(answer).toEqual(answers[0] as (typeof answers)[number])
   })
 
-  /** Seconds that the server's processor has worked so far. Work, not time: another program on the machine does not change it. */
+  /** CPU seconds used by the server. Unlike elapsed time, they do not depend on other programs. */
   function workOf(): number {
     const fields = readFileSync(`/proc/${server.process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
     return (Number(fields[11]) + Number(fields[12])) / 100
   }
 
-  test('costs the server the same work for each of them', async () => {
+  test('each kind of failed login costs the server the same CPU time', async () => {
     const spent: Record<string, number> = { unknown: 0, today: 0, cheap: 0, disabled: 0 }
     for (let round = 0; round < 6; round++) {
       for (const kind of Object.keys(spent)) {
@@ -167,15 +167,15 @@ describe('telling who exists', () => {
       }
     }
     for (const kind of ['unknown', 'cheap', 'disabled']) {
-      // Twelve samples in ticks of 10 ms, and a shortcut would be a tenth of it.
+      // Twelve samples in ticks of 10 ms. A shortcut would take a tenth of it.
       expect((spent[kind] ?? 0) / (spent.today ?? 0)).toBeGreaterThan(0.75)
       expect((spent[kind] ?? 0) / (spent.today ?? 0)).toBeLessThan(1.33)
     }
   })
 })
 
-describe('a storm of logins', () => {
-  test('two hundred at once are each answered, by a token or by when to try again, and who is signed in is served meanwhile', async () => {
+describe('a flood of logins', () => {
+  test('200 concurrent logins return a token or 503 with Retry-After, and signed-in users are served', async () => {
     const environment = { SECRET_KEY: secretKey, ADMIN_PASSWORD: good, DATABASE_URL: await createDatabase() }
     const server = await serve({ environment })
     const token = await accessToken(server.url, 'admin', good)
@@ -192,7 +192,7 @@ describe('a storm of logins', () => {
     await server.stop()
   })
 
-  test('more than the places and the queue hold are refused at once, without a hash', async () => {
+  test('more logins than slots and queue hold are rejected at once, without hashing', async () => {
     const environment = {
       SECRET_KEY: secretKey,
       ADMIN_PASSWORD: good,
@@ -203,14 +203,14 @@ describe('a storm of logins', () => {
     const server = await serve({ environment })
     const answers = await Promise.all(Array.from({ length: 400 }, () => login(server.url, 'admin', good)))
     const refused = answers.filter(({ status }) => status === 503)
-    // A hundred and one have a place; of the rest some find one that has become free while they were on their way.
+    // 101 fit. Some of the rest arrive after a slot was freed.
     expect(refused.length).toBeGreaterThan(100)
     expect(refused.length).toBeLessThanOrEqual(299)
     expect(await refused[0]?.json()).toMatchObject({ type: 'urn:audittrail:problem:overloaded' })
     await server.stop()
   })
 
-  test('clients that go away give up their places in the queue', async () => {
+  test('clients that disconnect give up their place in the queue', async () => {
     const environment = {
       SECRET_KEY: secretKey,
       ADMIN_PASSWORD: good,
@@ -224,13 +224,13 @@ describe('a storm of logins', () => {
     const leaving = Array.from({ length: 100 }, () =>
       fetch(`${server.url}/auth/login`, { method: 'POST', body, signal: gone.signal }).catch(() => undefined),
     )
-    // One at least has its answer by now: the others are in the queue.
+    // At least one response has arrived, so the others are queued.
     await Promise.race(leaving)
     gone.abort()
     await Promise.all(leaving)
     expect((await login(server.url, 'admin', good)).status).toBe(200)
     const served = server.output.stdout.split('\n').filter((line) => line.includes('"login.succeeded"')).length
-    // Of a hundred that left, only what had begun was done: first come, first served, and the last one did not wait for them.
+    // Of the 100 that left, only those already started ran, so the last login did not wait for them.
     expect(served).toBeLessThan(20)
     await server.stop()
   })
