@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 
-// What these pages claim is worth as much as the tests that they name.
+// These pages cite tests as evidence, so every cited test must exist.
 
 const root = `${import.meta.dir}/..`
 const read = (file: string) => readFileSync(`${root}/${file}`, 'utf8')
 const asvs = read('docs/asvs.md')
 
-/** Requirements of each section in version 5.0.0. */
+/** The number of requirements per section in version 5.0.0. */
 const sections: Readonly<Record<string, number>> = {
   ...{ '6.1': 3, '6.2': 12, '6.3': 8, '6.4': 6, '6.5': 8, '6.6': 4, '6.7': 2, '6.8': 4 },
   ...{ '7.1': 3, '7.2': 4, '7.3': 2, '7.4': 5, '7.5': 3, '7.6': 2 },
@@ -39,7 +39,7 @@ const left = [...asvs.matchAll(/^- Does not apply: (.*?)\. /gm)].flatMap(([, lis
   list.split(', ').flatMap(span),
 )
 
-/** `6.5.1 to 6.5.3` is three. */
+/** `6.5.1 to 6.5.3` is three requirements. */
 function span(text: string): string[] {
   const [from = '', to = from] = text.split(' to ')
   const section = from.slice(0, from.lastIndexOf('.'))
@@ -54,21 +54,21 @@ function count(chapter: string, status: string): number {
 }
 
 describe('docs/asvs.md', () => {
-  test('says something of each requirement, once', () => {
+  test('covers each requirement once', () => {
     const all = Object.entries(sections).flatMap(([section, size]) =>
       Array.from({ length: size }, (_, index) => `${section}.${index + 1}`),
     )
     expect([...rows.map(({ number }) => number), ...left].sort()).toEqual(all.sort())
   })
 
-  test('claims nothing without a test or a page that shows it', () => {
+  test('cites a test or a page for each claim', () => {
     for (const { number, status, shownBy } of rows) {
       expect(`${number} ${statuses.indexOf(status)}`).not.toBe(`${number} -1`)
       expect(`${number} ${shownBy !== ''}`).toBe(`${number} ${status !== 'not'}`)
     }
   })
 
-  test('counts right', () => {
+  test('has correct totals', () => {
     for (const chapter of new Set(Object.keys(sections).map((section) => section.split('.')[0] ?? ''))) {
       const counts = statuses.map((status) => count(chapter, status))
       expect(asvs).toContain(`| V${chapter} | ${counts.join(' | ')} |`)
@@ -78,13 +78,13 @@ describe('docs/asvs.md', () => {
   })
 })
 
-describe.each(['docs/asvs.md', 'SECURITY.md'])('the tests that %s names', (page) => {
+describe.each(['docs/asvs.md', 'SECURITY.md'])('the tests cited by %s', (page) => {
   const text = read(page)
   const named = [...text.matchAll(/`(test\/[^`]+)`((?:,? \*[^*]+\*)+)/g)].flatMap(([, file = '', names = '']) =>
     [...names.matchAll(/\*([^*]+)\*/g)].map(([, name = '']) => [file, name] as const),
   )
 
-  test('are named with their file', () => {
+  test('are cited with their file', () => {
     expect(named.length).toBeGreaterThan(20)
     expect(new Set(named.map(([file]) => file))).toEqual(
       new Set([...text.matchAll(/`(test\/[^`]+)`/g)].map(([, file]) => file ?? '')),
@@ -97,7 +97,7 @@ describe.each(['docs/asvs.md', 'SECURITY.md'])('the tests that %s names', (page)
     expect(["'", '"', '`'].some((quote) => source.includes(quote + name + quote))).toBe(true)
   })
 
-  test('and the places that it points to are there', () => {
+  test('and the linked headings exist', () => {
     for (const [, target = ''] of text.matchAll(/\]\(((?!https?:)[^)]*)\)/g)) {
       const [file = '', anchor] = target.split('#')
       const path = new URL(file || page.replace(/.*\//, ''), `file://${root}/${page}`).pathname

@@ -6,7 +6,7 @@ import { hasProgram } from '../requirements.ts'
 
 export const hasChromium = hasProgram('chromium', 'chromium')
 
-/** Debian's Chromium with an empty profile, which asks nobody but the pages that it is told to open. */
+/** Debian's Chromium with an empty profile. It contacts only the pages that it is told to open. */
 export function openChromium(
   options: Parameters<typeof chromium.launchPersistentContext>[1] = {},
 ): Promise<BrowserContext> {

@@ -4,7 +4,7 @@ import { emptyDirectory, type Server, serve } from '../binary/binary.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasChromium, openChromium } from './chromium.ts'
 
-/** What a page complained of: errors of the console, failed requests, requests to other hosts. */
+/** The problems of a page: console errors, failed requests, requests to other hosts. */
 function complaintsOf(page: Page, origin: string): string[] {
   const complaints: string[] = []
   page.on('console', (message) => {
@@ -22,7 +22,7 @@ function complaintsOf(page: Page, origin: string): string[] {
   return complaints
 }
 
-/** What a front-end developer does in the first minute. */
+/** The first minute of a front-end developer. */
 async function signInAndCallMe(page: Page): Promise<string> {
   await page.getByRole('button', { name: 'Authorize' }).first().click()
   const dialog = page.locator('.modal-ux')
@@ -57,7 +57,7 @@ describe.skipIf(!hasChromium)('the docs page in Chromium', () => {
     await server.stop()
   })
 
-  test('signs in by the Authorize button and shows who is signed in, with nothing to complain of', async () => {
+  test('signs in through Authorize and shows the signed-in user, without console errors', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page, server.origin)
     await page.goto(`${server.url}/docs`)
@@ -66,7 +66,7 @@ describe.skipIf(!hasChromium)('the docs page in Chromium', () => {
     await page.close()
   })
 
-  test('is right behind a proxy that strips a prefix, which the service does not know', async () => {
+  test('works behind a proxy that strips a prefix unknown to the service', async () => {
     const bare = await serve({ directory: emptyDirectory(), environment: { BASE_PATH: '' } })
     const proxy = Bun.serve({
       port: 0,
@@ -94,7 +94,7 @@ describe.skipIf(!hasChromium)('the docs page in Chromium', () => {
     await bare.stop()
   })
 
-  test('follows the colours of the system and fits a small screen', async () => {
+  test('follows the color scheme of the system and fits a small screen', async () => {
     const page = await browser.newPage()
     await page.setViewportSize({ width: 390, height: 800 })
     for (const [colorScheme, isDark] of [

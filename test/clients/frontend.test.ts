@@ -20,7 +20,7 @@ afterAll(async () => {
   project.remove()
 })
 
-/** The two typed clients sign in by themselves too. To Eden, which sends JSON, its own hook has to say that login is a form. */
+/** The two typed clients also sign in themselves. Eden sends JSON, so a hook of its own marks login as a form. */
 const typedSignIn = `
 import { treaty } from '@elysiajs/eden'
 import createClient from 'openapi-fetch'
@@ -49,7 +49,7 @@ export async function byEden(password: string): Promise<string> {
 }
 `
 
-/** What the page says to type, sent to the server of this test. */
+/** The commands of the page, run against this test's server. */
 function generateAsThePageSays(): void {
   const command = commands.find((line) => line.startsWith('npx openapi-typescript ')) ?? ''
   const args = command.replace('http://127.0.0.1:8000', server.origin).split(' ').slice(2)
@@ -57,11 +57,11 @@ function generateAsThePageSays(): void {
 }
 
 describe('docs/frontend.md', () => {
-  test('has a snippet for every file that it speaks of', () => {
+  test('has a snippet for every file that it names', () => {
     expect([...snippets.keys()]).toEqual(['session.ts', 'index.html', 'page.ts', 'stay.ts', 'api.ts', 'eden.ts'])
   })
 
-  test('has snippets that compile against types made as it says, from the server and from the binary alike', async () => {
+  test('has snippets that compile against types generated from the server and from the binary', async () => {
     generateAsThePageSays()
     expect(commands).toContain('(cd ../audittrail && bun install && bun run declarations)')
     expect(commands).toContain('cp ../audittrail/dist/routes.d.ts routes.d.ts')
@@ -80,7 +80,7 @@ describe('docs/frontend.md', () => {
     ['openapi-fetch a path', 'api.ts', "'/api/auth/me'", "'/api/auth/you'", 'error TS'],
     ['Eden a field', 'eden.ts', 'data.full_name', 'data.fullname', "'fullname' does not exist"],
     ['Eden a path', 'eden.ts', 'auth.me.get', 'auth.you.get', "'you' does not exist"],
-  ])('has types that refuse %s that is not there', (_, file, right, wrong, message) => {
+  ])('generates types that reject %s that does not exist', (_, file, right, wrong, message) => {
     const code = snippets.get(file) ?? ''
     expect(code).toContain(right)
     project.write(file, code.replace(right, wrong))
@@ -91,13 +91,13 @@ describe('docs/frontend.md', () => {
   })
 })
 
-describe.skipIf(!hasChromium)('in Chromium', () => {
+describe.skipIf(!hasChromium)('docs/frontend.md in Chromium', () => {
   let browser: BrowserContext
   let page: Page
   beforeAll(async () => {
     browser = await openChromium()
     page = browser.pages()[0] ?? (await browser.newPage())
-    // What Nginx does: the page and the API have one origin.
+    // Like Nginx: the page and the API share one origin.
     project.write(
       'everything.ts',
       ['session', 'stay', 'api', 'eden', 'typedSignIn']
@@ -123,11 +123,11 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     await page.getByRole('button', { name: 'Sign in' }).click()
   }
   const shows = (text: string) => page.locator('output', { hasText: text }).waitFor()
-  /** An expression in the page, in which `everything` is what its script exports. */
+  /** Evaluates an expression in the page, where `everything` is the exports of its script. */
   const inPage = <T>(expression: string): Promise<T> =>
     page.evaluate(`import('/page.js').then((everything) => ${expression})`)
 
-  test('the page shows why it did not sign in, and then who did', async () => {
+  test('the page shows why a sign-in failed, then who is signed in', async () => {
     await submit('wrong')
     await shows('Incorrect username or password')
     await submit('changeme')
@@ -135,20 +135,20 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(await page.locator('form').isHidden()).toBe(true)
   })
 
-  test('the token is kept nowhere that another script could look', async () => {
+  test('the token is stored nowhere that another script could read', async () => {
     expect(await page.evaluate('localStorage.length + sessionStorage.length + document.cookie.length')).toBe(0)
-    // Nothing that a script could read, and nothing that opens anything: the device alone is known again, at the login.
+    // Scripts can read nothing and the cookie grants nothing: it only marks a known device at login.
     expect(await browser.cookies()).toMatchObject([
       { name: 'audittrail_device', httpOnly: true, sameSite: 'Strict', path: '/api/auth/login' },
     ])
   })
 
-  test('openapi-fetch and Eden say who is signed in', async () => {
+  test('openapi-fetch and Eden return the signed-in user', async () => {
     expect(await inPage<string>('everything.api.whoAmI()')).toBe('Default Admin')
     expect(await inPage<string>('everything.eden.whoAmI()')).toBe('Default Admin')
   })
 
-  test('the token does not go to another origin', async () => {
+  test('the token is not sent to another origin', async () => {
     const elsewhere = 'http://elsewhere.invalid/'
     const { promise, resolve } = Promise.withResolvers<Record<string, string>>()
     await page.route(elsewhere, (route) => {
@@ -162,7 +162,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(await page.locator('form').isHidden()).toBe(true)
   })
 
-  test('the page asks to sign in again when the session has ended, and does', async () => {
+  test('the page asks to sign in again after the session has ended', async () => {
     const client = postgres(databaseUrl, { max: 1 })
     await client`DELETE FROM audittrail_sessions`
     await client.end()
@@ -175,7 +175,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     await shows('Hello, Default Admin')
   })
 
-  test('openapi-fetch and Eden sign in, and hear of a wrong password', async () => {
+  test('openapi-fetch and Eden sign in and report a wrong password', async () => {
     expect(await inPage<string>("everything.typedSignIn.byOpenapiFetch('changeme')")).toBe('Default Admin')
     expect(await inPage<string>("everything.typedSignIn.byEden('changeme')")).toBe('Default Admin')
     expect(await inPage<string>("everything.typedSignIn.byOpenapiFetch('wrong')")).toBe(
@@ -184,7 +184,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(await inPage<string>("everything.typedSignIn.byEden('wrong')")).toBe('401')
   })
 
-  test('stays signed in past the access token, renews it once for all, and signs out', async () => {
+  test('stays signed in past the access token, refreshes once for all requests, and signs out', async () => {
     const client = postgres(databaseUrl, { max: 1 })
     await client`UPDATE users SET must_change_password = false`
     let renewals = 0
@@ -199,7 +199,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     await inPage("everything.stay.signIn('admin', 'changeme')")
     expect(await statuses()).toEqual([200, 200, 200])
     expect(renewals).toBe(0)
-    // As after half an hour: the access token that the page holds is refused, and its session lives.
+    // As after half an hour: the access token has expired and its session is active.
     let refusals = 0
     await page.route(`${server.url}/auth/me`, (route) =>
       refusals++ < 3 ? route.fulfill({ status: 401, body: '{}' }) : route.continue(),
@@ -215,7 +215,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     await client.end()
   })
 
-  test('fetch signs in with a FormData as well', async () => {
+  test('fetch signs in with FormData', async () => {
     const answer = await page.evaluate(async () => {
       const body = new FormData()
       body.set('username', 'admin')
@@ -227,7 +227,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(answer).toMatchObject({ username: 'admin', full_name: 'Default Admin', is_active: true })
   })
 
-  test('fetch reads the refusal of a FormData with a wrong password', async () => {
+  test('fetch reads the error for FormData with a wrong password', async () => {
     const answer = await page.evaluate(async () => {
       const body = new FormData()
       body.set('username', 'admin')

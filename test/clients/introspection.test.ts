@@ -15,10 +15,10 @@ const ada = { active: true, username: 'ada', roles: ['staff'] }
 
 let server: Server
 let key: string
-/** Of a user: an access token and a refresh token. */
+/** A user's access token and refresh token. */
 let token: string
 let refreshToken: string
-/** Of another service, with a role. */
+/** An API key with a role, of another service. */
 let roleKey: string
 beforeAll(async () => {
   const environment = { DATABASE_URL: await createDatabase(), SECRET_KEY: 'k'.repeat(32), ISSUER: issuer }
@@ -37,7 +37,7 @@ describe('introspection by', () => {
   const metadata = () => ({ issuer, introspection_endpoint: `${server.url}/auth/introspect` })
   const plain = { [oauth.allowInsecureRequests]: true }
 
-  test('oauth4webapi, with the key as the secret of a client or as a bearer token', async () => {
+  test('oauth4webapi, with the API key as client secret or as bearer token', async () => {
     const client: oauth.Client = { client_id: 'gateway' }
     const bearer: oauth.ClientAuth = (_as, _client, _body, headers) => headers.set('authorization', `Bearer ${key}`)
     const answerTo = async (authentication: oauth.ClientAuth, text: string) => {
@@ -62,12 +62,12 @@ describe('introspection by', () => {
   })
 })
 
-describe('what docs/api-keys.md shows', () => {
-  test('for oauth4webapi lets in who has an access token or a key with a role, and nobody else', async () => {
+describe('the snippets of docs/api-keys.md', () => {
+  test('for oauth4webapi accept access tokens and keys with a role, and nothing else', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'audittrail-snippet-'))
     symlinkSync(join(import.meta.dir, '../../node_modules'), join(directory, 'node_modules'))
     writeFileSync(join(directory, 'identify.ts'), snippet('ts'))
-    // The issuer's name leads to the server under test, as a proxy would lead it.
+    // Routes the issuer's name to the server under test, as a proxy would.
     writeFileSync(
       join(directory, 'main.ts'),
       `const real = globalThis.fetch
@@ -83,7 +83,7 @@ for (const token of process.argv.slice(2)) console.log((await identify(token))?.
     )
   })
 
-  test.skipIf(!hasProgram(python, 'python3'))('for Python does the same', async () => {
+  test.skipIf(!hasProgram(python, 'python3'))('for Python do the same', async () => {
     const script = `${snippet('python').replace(issuer, server.origin)}
 import sys
 for token in sys.argv[1:]:
@@ -92,7 +92,7 @@ for token in sys.argv[1:]:
     expect(await outputOf([python, '-c', script])).toBe('ada\nservice:reports\nnobody\nnobody\nnobody\n')
   })
 
-  test('for curl answers what stands there', async () => {
+  test('for curl return what the page shows', async () => {
     const args = ['-s', '-H', `Authorization: Bearer ${key}`, '-d', `token=${token}`, `${server.url}/auth/introspect`]
     const child = Bun.spawn(['curl', ...args], { stdout: 'pipe' })
     const shown = /^# (\{"active":true.*\})$/m.exec(page)?.[1] ?? ''
@@ -109,7 +109,7 @@ function snippet(language: string): string {
   return code
 }
 
-/** What a program that gets a user's token, a key with a role, one without, a refresh token and nonsense prints; nothing may come out on stderr. */
+/** Returns the output of a program for a user's token, keys with and without a role, a refresh token and nonsense. */
 async function outputOf(command: readonly string[]): Promise<string> {
   const child = Bun.spawn([...command, token, roleKey, key, refreshToken, 'nonsense'], {
     env: { PATH: process.env.PATH ?? '', AUDITTRAIL_KEY: key, PYTHONDONTWRITEBYTECODE: '1' },

@@ -10,14 +10,14 @@ import { accessToken, me, type Server, serve } from '../binary/binary.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
 
-// Debian's packages are for Debian's own Python, whichever is first on PATH.
+// Debian's packages work only with Debian's Python, not with another one on PATH.
 const python = '/usr/bin/python3'
 const packages = '/usr/lib/python3/dist-packages'
 const hasPyJwt =
   hasProgram(`${packages}/jwt`, 'python3-jwt') && hasProgram(`${packages}/cryptography`, 'python3-cryptography')
 const password = 'a long enough pass phrase'
 
-describe.each(['EdDSA', 'ES256', 'RS256'])('tokens of %s, verified by the published keys alone', (algorithm) => {
+describe.each(['EdDSA', 'ES256', 'RS256'])('%s tokens, verified with the published keys', (algorithm) => {
   let server: Server
   let quarantined: string
   let good: string
@@ -32,7 +32,7 @@ describe.each(['EdDSA', 'ES256', 'RS256'])('tokens of %s, verified by the publis
   })
   afterAll(() => server?.stop())
 
-  /** The public key's text under HMAC, and a change of one claim. */
+  /** An HMAC with the public key as secret, and a changed claim. */
   const forged = async () => {
     const [head = '', payload = '', signature] = good.split('.')
     const keys = (await (await fetch(`${server.url}/.well-known/jwks.json`)).json()) as { keys: { kid: string }[] }
@@ -44,7 +44,7 @@ describe.each(['EdDSA', 'ES256', 'RS256'])('tokens of %s, verified by the publis
     return [`${hs256}.${payload}.${mac}`, `${head}.${Buffer.from(claims).toString('base64url')}.${signature}`]
   }
 
-  test("jose's remote set takes ours, and neither forged nor quarantined ones", async () => {
+  test("jose's remote key set accepts ours and rejects forged and quarantined ones", async () => {
     const keys = createRemoteJWKSet(new URL(`${server.url}/.well-known/jwks.json`))
     const options = {
       algorithms: [algorithm],
@@ -59,9 +59,9 @@ describe.each(['EdDSA', 'ES256', 'RS256'])('tokens of %s, verified by the publis
     for (const token of await forged()) expect((await me(server.url, token)).status).toBe(401)
   })
 
-  test('oauth4webapi finds everything from the issuer, and takes ours as access tokens of RFC 9068', async () => {
+  test('oauth4webapi discovers everything from the issuer and accepts ours as RFC 9068 access tokens', async () => {
     const issuer = new URL('https://auth.example.com')
-    // The issuer's name leads here, as a proxy would lead it.
+    // Routes the issuer's name to the server under test, as a proxy would.
     const elsewhere = (url: string) => fetch(url.replace(issuer.origin, server.origin))
     const options = { algorithm: 'oauth2', [oauth.customFetch]: elsewhere } as const
     const found = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options))
@@ -70,7 +70,7 @@ describe.each(['EdDSA', 'ES256', 'RS256'])('tokens of %s, verified by the publis
     expect((await jwtVerify(good, keys, { issuer: found.issuer, audience: 'audittrail' })).payload.sub).toBe('admin')
   })
 
-  test.skipIf(!hasPyJwt)("PyJWT's client takes ours, and neither forged nor quarantined ones", async () => {
+  test.skipIf(!hasPyJwt)("PyJWT's client accepts ours and rejects forged and quarantined ones", async () => {
     const keysUrl = `${server.url}/.well-known/jwks.json`
     const tokens = [good, quarantined, ...(await forged())]
     const script = join(import.meta.dir, 'pyjwt_verifier.py')
@@ -80,10 +80,10 @@ describe.each(['EdDSA', 'ES256', 'RS256'])('tokens of %s, verified by the publis
     expect(others).toEqual(['InvalidAudienceError', expect.stringMatching(/Error$/), 'InvalidSignatureError'])
   })
 
-  // The page has one algorithm in it.
+  // The page uses one algorithm.
   if (algorithm !== 'EdDSA') return
 
-  test('what docs/keys.md says for jose does what it says', async () => {
+  test('the jose snippet of docs/keys.md works', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'audittrail-snippet-'))
     symlinkSync(join(import.meta.dir, '../../node_modules'), join(directory, 'node_modules'))
     writeFileSync(join(directory, 'verify.ts'), snippetFor(server, 'ts'))
@@ -93,7 +93,7 @@ describe.each(['EdDSA', 'ES256', 'RS256'])('tokens of %s, verified by the publis
       expect(await verify(token).catch((error: Error) => error.name)).toMatch(/^(JW|JOSE)/)
   })
 
-  test.skipIf(!hasPyJwt)('what docs/keys.md says for PyJWT does what it says', async () => {
+  test.skipIf(!hasPyJwt)('the PyJWT snippet of docs/keys.md works', async () => {
     const tokens = [good, quarantined, ...(await forged()), 'x.y.z']
     const script = `${snippetFor(server, 'python')}
 import sys
@@ -107,7 +107,7 @@ for token in sys.argv[1:]:
   })
 })
 
-/** The page's own words, with the address of the keys led to the server under test. */
+/** Returns a snippet of the page, pointed at the server under test. */
 function snippetFor({ url }: Server, language: string): string {
   const page = readFileSync(join(import.meta.dir, '../../docs/keys.md'), 'utf8')
   const code = page.split(`\`\`\`${language}\n`)[1]?.split('```')[0] ?? ''
@@ -115,7 +115,7 @@ function snippetFor({ url }: Server, language: string): string {
   return code.replace('https://auth.example.com/api/', `${url}/`)
 }
 
-/** What it prints; nothing may come out on stderr. */
+/** Returns the output of a program. Fails if it writes to stderr. */
 async function runPython(args: readonly string[]): Promise<string> {
   const child = spawn(python, args, { env: { PYTHONDONTWRITEBYTECODE: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }

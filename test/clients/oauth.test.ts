@@ -20,7 +20,7 @@ async function body({ response }: oauth.WWWAuthenticateChallengeError): Promise<
 
 describe('oauth4webapi', () => {
   const client: oauth.Client = { client_id: 'web' }
-  // Both libraries want https unless told that this is a local try; neither has an opinion on anything else here.
+  // Both libraries require https unless told otherwise.
   const plain = { [oauth.allowInsecureRequests]: true }
   const provider = (): oauth.AuthorizationServer => ({
     issuer: server.origin,
@@ -45,8 +45,8 @@ describe('oauth4webapi', () => {
     expect(await answer.json()).toMatchObject(administrator)
   })
 
-  // Any answer with WWW-Authenticate, which a 401 of ours has, is a challenge to these libraries; the body comes with it.
-  test('hears of a wrong password as a challenge with invalid_grant in its body', async () => {
+  // These libraries treat any response with WWW-Authenticate as a challenge. The body comes with it.
+  test('reports a wrong password as a challenge with invalid_grant in its body', async () => {
     const response = await request('password', { username: 'admin', password: 'wrong' })
     const error = await oauth
       .processGenericTokenEndpointResponse(provider(), client, response)
@@ -55,14 +55,14 @@ describe('oauth4webapi', () => {
     expect(await body(error as oauth.WWWAuthenticateChallengeError)).toEqual(wrongPassword)
   })
 
-  test('hears of a missing field as invalid_request and of another grant as unsupported_grant_type', async () => {
+  test('reports a missing field as invalid_request and another grant as unsupported_grant_type', async () => {
     const missing = await refusal(await request('password', { username: 'admin' }))
     expect(missing).toMatchObject({ status: 400, error: 'invalid_request' })
     const other = await refusal(await request('client_credentials', { username: 'admin', password: 'changeme' }))
     expect(other).toMatchObject({ status: 400, error: 'unsupported_grant_type' })
   })
 
-  test('hears of a bad token from /auth/me as a challenge', async () => {
+  test('reports an invalid token from /auth/me as a challenge', async () => {
     const me = new URL(`${server.url}/auth/me`)
     const error = await oauth
       .protectedResourceRequest('nonsense', 'GET', me, undefined, null, plain)
@@ -91,7 +91,7 @@ describe('openid-client', () => {
     expect(await answer.json()).toMatchObject(administrator)
   })
 
-  test('hears of a wrong password as a challenge with invalid_grant in its body', async () => {
+  test('reports a wrong password as a challenge with invalid_grant in its body', async () => {
     const error = await openid
       .genericGrantRequest(configure(), 'password', { username: 'admin', password: 'wrong' })
       .catch((error: unknown) => error)
@@ -99,7 +99,7 @@ describe('openid-client', () => {
     expect(await body(error as openid.WWWAuthenticateChallengeError)).toEqual(wrongPassword)
   })
 
-  test('hears of a missing field as invalid_request', async () => {
+  test('reports a missing field as invalid_request', async () => {
     const error = await openid
       .genericGrantRequest(configure(), 'password', { username: 'admin' })
       .catch((error: unknown) => error)
@@ -107,7 +107,7 @@ describe('openid-client', () => {
     expect(error).toMatchObject({ status: 400, error: 'invalid_request' })
   })
 
-  test('hears of a bad token from /auth/me as a challenge', async () => {
+  test('reports an invalid token from /auth/me as a challenge', async () => {
     const me = new URL(`${server.url}/auth/me`)
     const error = await openid
       .fetchProtectedResource(configure(), 'nonsense', me, 'GET')

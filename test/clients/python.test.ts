@@ -5,12 +5,12 @@ import { serve } from '../binary/binary.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
 
-// Debian's packages are for Debian's own Python, whichever is first on PATH.
+// Debian's packages work only with Debian's Python, not with another one on PATH.
 const python = '/usr/bin/python3'
 const library = '/usr/lib/python3/dist-packages/requests_oauthlib'
 
 describe.skipIf(!hasProgram(library, 'python3-requests-oauthlib'))('requests-oauthlib', () => {
-  test('signs in with its LegacyApplicationClient, reads /auth/me, and hears of a wrong password as InvalidGrantError', async () => {
+  test('signs in with LegacyApplicationClient, reads /auth/me, and raises InvalidGrantError for a wrong password', async () => {
     const server = await serve({ environment: { DATABASE_URL: await createDatabase(), SECRET_KEY: 'k'.repeat(32) } })
     const { code, stdout, stderr } = await run(server.url)
     await server.stop()
@@ -28,7 +28,7 @@ describe.skipIf(!hasProgram(library, 'python3-requests-oauthlib'))('requests-oau
 
 async function run(url: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(python, [join(import.meta.dir, 'requests_oauthlib_client.py'), url], {
-    // oauthlib's own switch for a try without https.
+    // oauthlib's own switch for plain http.
     env: { OAUTHLIB_INSECURE_TRANSPORT: '1', PYTHONDONTWRITEBYTECODE: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

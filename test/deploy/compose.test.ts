@@ -29,20 +29,20 @@ const compose = Bun.YAML.parse(readFileSync(join(repository, 'docker-compose.yml
 const { secrets, db, api, nginx } = compose.services
 
 describe('docker-compose.yml', () => {
-  test('starts secrets, database, service and Nginx, each when the one before is ready', () => {
+  test('starts secrets, database, service and Nginx in order, each once the previous one is ready', () => {
     expect(Object.keys(compose.services)).toEqual(['secrets', 'db', 'api', 'nginx'])
     expect(db.depends_on).toEqual({ secrets: { condition: 'service_completed_successfully' } })
     expect(api.depends_on).toEqual({ db: { condition: 'service_healthy' } })
     expect(nginx.depends_on).toMatchObject({ api: { condition: 'service_healthy' } })
   })
 
-  test('shows port 80 of Nginx to the world, and nothing else', () => {
+  test('publishes only port 80 of Nginx', () => {
     expect(nginx.ports).toEqual([`\${HTTP_PORT:-80}:80`])
     for (const service of [secrets, db, api]) expect(service.ports).toBeUndefined()
     expect(readFileSync(join(repository, 'deploy/nginx.conf'), 'utf8')).toMatch(/^ {4}listen 80;$/m)
   })
 
-  test('trusts the network that its services are in', () => {
+  test('trusts the network of its services', () => {
     const [network] = compose.networks.audittrail.ipam.config
     expect(api.environment?.TRUSTED_PROXIES).toBe(network?.subnet ?? '')
     expect(network?.subnet).toMatch(/^\$\{SUBNET:-10(\.\d+){3}\/24\}$/)
@@ -50,7 +50,7 @@ describe('docker-compose.yml', () => {
     expect(secrets.network_mode).toBe('none')
   })
 
-  test('mounts and builds what is there', () => {
+  test('mounts and builds only files that exist', () => {
     const mounts = Object.values(compose.services).flatMap(({ volumes = [] }) => volumes.map((line) => line.split(':')))
     for (const [source = ''] of mounts) {
       if (source.startsWith('./')) expect(statSync(join(repository, source)).isFile()).toBe(true)
@@ -60,7 +60,7 @@ describe('docker-compose.yml', () => {
     expect(existsSync(join(repository, api.build?.context ?? '', api.build?.dockerfile ?? ''))).toBe(true)
   })
 
-  test('gives the service settings that it has', () => {
+  test('sets only settings that exist', () => {
     const known: string[] = Object.values(settings).flatMap(({ env }) => [env, `${env}_FILE`])
     expect(Object.keys(api.environment ?? {}).filter((name) => !known.includes(name))).toEqual([])
   })
@@ -78,7 +78,7 @@ describe('docker-compose.yml', () => {
 
   const hasCompose = spawnSync('docker', ['compose', 'version']).status === 0
   if (!hasCompose) console.log('docker compose is not here: docker-compose.yml was parsed, but not by its own program')
-  test('is understood by docker compose, where that is at hand', () => {
+  test('is valid for docker compose, where it is installed', () => {
     if (!hasCompose) return
     const { status, stderr } = spawnSync('docker', ['compose', 'config', '--quiet'], { cwd: repository })
     expect({ status, stderr: String(stderr) }).toEqual({ status: 0, stderr: '' })
@@ -99,7 +99,7 @@ describe('deploy/secrets.sh', () => {
   }
   const emptyDirectory = () => mkdtempSync(join(tmpdir(), 'audittrail-secrets-'))
 
-  test('makes secrets once, each for its reader alone', () => {
+  test('creates each secret once, readable only by its consumer', () => {
     const directory = emptyDirectory()
     const first = makeSecrets(directory)
     expect(first).toMatchObject({ status: 0, stderr: '' })
@@ -113,7 +113,7 @@ describe('deploy/secrets.sh', () => {
     expect(makeSecrets(emptyDirectory()).contents()).not.toEqual(made)
   })
 
-  test('takes those that it is given', () => {
+  test('keeps secrets that are given', () => {
     const directory = emptyDirectory()
     makeSecrets(directory)
     const given = { SECRET_KEY: 'k'.repeat(32), POSTGRES_PASSWORD: 'given' }
@@ -124,7 +124,7 @@ describe('deploy/secrets.sh', () => {
     })
   })
 
-  test('refuses a password that would break the URL, and leaves all as it was', () => {
+  test('rejects a password that would break the URL and changes nothing', () => {
     const directory = emptyDirectory()
     const refused = makeSecrets(directory, { POSTGRES_PASSWORD: 'p@ss/word' })
     expect(refused.status).toBe(1)
@@ -132,7 +132,7 @@ describe('deploy/secrets.sh', () => {
     expect(readdirSync(directory)).toEqual([])
   })
 
-  test('makes what the service takes', async () => {
+  test('creates secrets that the service accepts', async () => {
     const directory = emptyDirectory()
     makeSecrets(directory)
     const environment = {

@@ -11,7 +11,7 @@ const secretKey = 'k'.repeat(32)
 /** As docker-compose.yml runs it. */
 const confined = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--tmpfs', '/tmp']
 
-describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile, in a Docker engine', () => {
+describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile in a Docker engine', () => {
   let engine: Engine
   beforeAll(async () => {
     engine = await startEngine()
@@ -31,7 +31,7 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile, in a D
     await engine.stop()
   }, 60_000)
 
-  test('has the executable in it and no shell, no secret, and a user that is not root', () => {
+  test('contains the executable, no shell, no secret, and a user that is not root', () => {
     const [image] = JSON.parse(engine.docker('image', 'inspect', 'audittrail'))
     expect(image.Config).toMatchObject({
       User: '65532:65532',
@@ -47,7 +47,7 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile, in a D
     )
   })
 
-  test('is confined, healthy in 256 MB, holds the contract on PostgreSQL, and ends cleanly as PID 1', async () => {
+  test('is confined, healthy in 256 MB, fulfills the contract on PostgreSQL, and ends cleanly as PID 1', async () => {
     if (engine.docker('info', '--format={{.MemoryLimit}}') !== 'true')
       console.log('this machine has no memory control group: nothing here is held to 256 MB')
     const container = await run({ DATABASE_URL: await createDatabase(), SECRET_KEY: secretKey }, '256m')
@@ -70,7 +70,7 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile, in a D
     expect(engine.docker('logs', container.id)).toContain('server.stopped')
   })
 
-  test('keeps the embedded database and the key in /data, and nothing elsewhere', async () => {
+  test('keeps the embedded database and the key in /data and nothing elsewhere', async () => {
     const first = await run({}, '512m')
     await untilReady(first.url)
     holdsTheContract(first)
@@ -82,14 +82,14 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile, in a D
     engine.docker('start', first.id)
     await untilReady(first.url)
     expect((await me(first.url, token)).status).toBe(200)
-    // Every container's process is PID 1: a lock that went by it would shut out the one that comes after a crash.
+    // The process of every container is PID 1. A lock by process id would block the start after a crash.
     engine.docker('kill', first.id)
     engine.docker('start', first.id)
     await untilReady(first.url)
     expect((await me(first.url, token)).status).toBe(200)
   })
 
-  test('is unhealthy when it does not answer', async () => {
+  test('is unhealthy when it does not respond', async () => {
     const { id } = await run({ DATABASE_URL: await createDatabase(), SECRET_KEY: secretKey }, '256m', [
       '--health-interval=1s',
       '--health-timeout=1s',
@@ -102,7 +102,7 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile, in a D
 
   interface Container {
     readonly id: string
-    /** Of its PID 1, outside. */
+    /** Its PID 1 as seen from the host. */
     readonly pid: string
     readonly url: string
     readonly origin: string
@@ -134,7 +134,7 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile, in a D
   }
 })
 
-/** Healthy is alive: the embedded database may still be opening. */
+/** Healthy means alive: the embedded database may still be opening. */
 async function untilReady(url: string): Promise<void> {
   for (let attempt = 0; attempt < 150; attempt++) {
     const response = await fetch(`${url}/ready`).catch(() => undefined)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { hasProgram } from '../requirements.ts'
 
-/** A Docker engine can be started: its programs are there, and root runs the tests. */
+/** Whether a Docker engine can be started: its programs exist and the tests run as root. */
 export const hasEngine = [
   hasProgram('dockerd', 'docker.io'),
   hasProgram('docker', 'docker.io or docker-cli'),
@@ -19,20 +19,20 @@ function isRoot(): boolean {
 }
 
 export interface Engine {
-  /** Runs `docker …`, answers its standard output; throws with all that it printed when it fails. */
+  /** Runs `docker …` and returns its stdout. Throws with all of its output if it fails. */
   docker(...args: string[]): string
   stop(): Promise<void>
 }
 
 /**
- * A Docker engine of the tests' own, in a directory that goes away with it, so that the images made here shadow nobody
- * else's. It leaves the machine's network as it is: its containers use that of the host.
+ * A Docker engine for these tests only, in a temporary directory, so that its images hide no others. It
+ * leaves the machine's network alone: its containers use the host network.
  */
 export async function startEngine(): Promise<Engine> {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-engine-'))
   const host = `unix://${directory}/socket`
   const args = ['--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`, '--pidfile', `${directory}/pid`]
-  // Told to have no bridge an engine removes docker0, which is another engine's where there is one.
+  // Without a bridge setting, an engine removes docker0, which may belong to another engine.
   const bridge = existsSync('/sys/class/net/docker0') ? [] : ['--bridge', 'none']
   const offTheNetwork = [...bridge, '--iptables=false', '--ip6tables=false', '--ip-forward=false']
   const daemon = spawn('dockerd', ['--host', host, ...args, ...offTheNetwork], { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -46,7 +46,7 @@ export async function startEngine(): Promise<Engine> {
 
   const call = (args: readonly string[]) =>
     spawnSync('docker', ['--host', host, ...args], {
-      // The builder that every engine has, with no plugin.
+      // The classic builder that every engine has.
       env: { ...process.env, DOCKER_BUILDKIT: '0', DOCKER_CONFIG: directory, DOCKER_CONTEXT: undefined },
       encoding: 'utf8',
     })
@@ -69,7 +69,7 @@ export async function startEngine(): Promise<Engine> {
       await ended
       // The engine leaves this one mounted.
       spawnSync('umount', [`${directory}/exec/netns/default`])
-      // Where the engine's own mounts linger a moment, the directory is left to whoever tidies up the temporary ones.
+      // If the engine's mounts linger, the directory is left for the system to clean up.
       try {
         rmSync(directory, { recursive: true, maxRetries: 3, retryDelay: 200, force: true })
       } catch (error) {
@@ -80,8 +80,8 @@ export async function startEngine(): Promise<Engine> {
 }
 
 /**
- * Makes the base images of deploy/Dockerfile from files of this machine, since a test pulls nothing: glibc for what runs,
- * and for the build Bun and a shell too.
+ * Builds the base images of deploy/Dockerfile from files of this machine, since nothing can be pulled:
+ * glibc for the runtime image, plus Bun and a shell for the build image.
  */
 export function makeBaseImages({ docker }: Engine, binary: string): void {
   importImage(docker, 'debian:13-slim', librariesOf(binary))
@@ -114,13 +114,13 @@ function importImage(
   for (const path of [root, archive]) rmSync(path, { recursive: true })
 }
 
-/** The shared libraries of an executable, its loader among them. */
+/** The shared libraries of an executable, including its loader. */
 function librariesOf(executable: string): string[] {
   const { stdout } = spawnSync('ldd', [executable], { encoding: 'utf8' })
   return [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path)
 }
 
-/** A line of /proc/PID/status, as the machine outside of the container sees it. */
+/** A line of /proc/PID/status, as the host sees it. */
 export function statusOf(pid: string, name: string): string {
   const line = readFileSync(`/proc/${pid}/status`, 'utf8')
     .split('\n')

@@ -12,7 +12,7 @@ const isThere = hasProgram('fail2ban-regex', 'fail2ban')
 const shipped = join(import.meta.dir, '../../deploy/fail2ban')
 const filter = join(shipped, 'filter.d/audittrail.conf')
 
-/** The addresses that the filter finds in a log, one a matched line, in the order of the lines. */
+/** Returns the addresses that the filter finds in a log, one per matching line, in order. */
 function addressesIn(log: string): string[] {
   const file = join(mkdtempSync(join(tmpdir(), 'audittrail-fail2ban-')), 'audittrail.log')
   writeFileSync(file, log)
@@ -28,7 +28,7 @@ const hostileNames = [
   '\\","address":"198.51.100.66',
 ]
 
-describe.skipIf(!isThere)('the filter for fail2ban', () => {
+describe.skipIf(!isThere)('the fail2ban filter', () => {
   let server: Server
   beforeAll(async () => {
     const url = await createDatabase()
@@ -55,7 +55,7 @@ describe.skipIf(!isThere)('the filter for fail2ban', () => {
     await server?.stop()
   })
 
-  /** A user for each attempt, as too many at one would be put off. */
+  /** A new user for each attempt: repeated failures of one user would be throttled. */
   let users = 0
   const anyone = () => `user${users++}`
   const login = (from: string, username: string, given: string, headers: Record<string, string> = {}) =>
@@ -65,7 +65,7 @@ describe.skipIf(!isThere)('the filter for fail2ban', () => {
       body: new URLSearchParams({ username, password: given }),
     })
 
-  /** What the server logs while something is done, whole lines. */
+  /** Returns the lines that the server logs during some work. */
   async function logOf(work: () => Promise<unknown>): Promise<string> {
     const before = server.output.stdout.length
     await work()
@@ -75,7 +75,7 @@ describe.skipIf(!isThere)('the filter for fail2ban', () => {
     return server.output.stdout.slice(before)
   }
 
-  test('finds the address of every failed login, once each, and in no other line', async () => {
+  test('finds the address of every failed login once, and matches no other line', async () => {
     const log = await logOf(async () => {
       await login('203.0.113.1', 'admin', password)
       await login('203.0.113.2', anyone(), 'wrong')
@@ -89,7 +89,7 @@ describe.skipIf(!isThere)('the filter for fail2ban', () => {
     expect(addressesIn(log)).toEqual(['203.0.113.2', '203.0.113.3', '2001:db8::4', '2001:db8::5', '203.0.113.6'])
   })
 
-  test('finds who does not know the password that is to be changed', async () => {
+  test('finds failed attempts to change a password', async () => {
     const token = await accessToken(server.url, 'admin', password)
     const log = await logOf(() =>
       fetch(`${server.url}/auth/password`, {
@@ -105,7 +105,7 @@ describe.skipIf(!isThere)('the filter for fail2ban', () => {
     expect(addressesIn(log)).toEqual(['203.0.113.9'])
   })
 
-  test('is not led to another address by names, agents, ids and paths that imitate a line', async () => {
+  test('is not misled by names, user agents, ids and paths that imitate a log line', async () => {
     const line = '{"time":"2026-01-02T03:04:05.006Z","level":"warn","event":"login.failed","address":"198.51.100.66"}'
     const log = await logOf(async () => {
       for (const name of [...hostileNames, line, `\n${line}\n`]) {
@@ -121,19 +121,19 @@ describe.skipIf(!isThere)('the filter for fail2ban', () => {
     expect(log.split('\n').filter((each) => each.includes('198.51.100.66') && !each.includes('\\"'))).toEqual([])
   })
 
-  test('finds the same in a journal, which puts host and process before the line', async () => {
+  test('finds the same in a journal, where host and process precede the line', async () => {
     const log = await logOf(() => login('203.0.113.11', anyone(), 'wrong'))
     expect(addressesIn(log.replace(/^(?=.)/gm, 'web-1 audittrail[4711]: '))).toEqual(['203.0.113.11'])
   })
 
   test.each([
     [
-      'a login that was put off',
+      'a throttled login',
       '{"time":"2026-01-02T03:04:05.006Z","level":"warn","event":"login.throttled","username":"ada","address":"203.0.113.12","retry_after":30}',
       ['203.0.113.12'],
     ],
     [
-      'another order and members to come',
+      'another order and future members',
       '{"time":"2026-01-02T03:04:05.006Z","level":"warn","event":"login.failed","a":1.5,"b":null,"address":"203.0.113.13","c":true,"d":"\\\\"}',
       ['203.0.113.13'],
     ],
@@ -143,30 +143,30 @@ describe.skipIf(!isThere)('the filter for fail2ban', () => {
       [],
     ],
     [
-      'an event in a text',
+      'an event inside a string',
       '{"time":"2026-01-02T03:04:05.006Z","level":"info","event":"request","path":"/\\",\\"event\\":\\"login.failed","address":"203.0.113.14"}',
       [],
     ],
     [
-      'a line behind something else',
+      'a line after other text',
       'x {"time":"2026-01-02T03:04:05.006Z","level":"warn","event":"login.failed","address":"203.0.113.14"}',
       [],
     ],
     [
-      'something behind a line',
+      'other text after a line',
       '{"time":"2026-01-02T03:04:05.006Z","level":"warn","event":"login.failed","address":"203.0.113.14"} x',
       [],
     ],
     [
-      'a name for an address',
+      'a host name as address',
       '{"time":"2026-01-02T03:04:05.006Z","level":"warn","event":"login.failed","address":"example.com"}',
       [],
     ],
-  ])('reads %s as it should', (_what, line, expected) => {
+  ])('parses %s correctly', (_what, line, expected) => {
     expect(addressesIn(`${line}\n`)).toEqual(expected as string[])
   })
 
-  test('reads the time, in UTC', async () => {
+  test('reads the time as UTC', async () => {
     const [line = ''] = (await logOf(() => login('203.0.113.15', anyone(), 'wrong'))).split('\n')
     const { stdout } = spawnSync('fail2ban-regex', ['-o', 'row', line, filter], {
       encoding: 'utf8',
@@ -175,7 +175,7 @@ describe.skipIf(!isThere)('the filter for fail2ban', () => {
     expect(stdout).toContain(`'203.0.113.15',\t${Math.floor(Date.parse(JSON.parse(line).time) / 1000)}`)
   })
 
-  test('and its jail ban whoever goes on, and nobody else', async () => {
+  test('its jail bans only repeat offenders', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'audittrail-fail2ban-'))
     const log = join(directory, 'audittrail.log')
     const banned = join(directory, 'banned')
@@ -210,7 +210,7 @@ describe.skipIf(!isThere)('the filter for fail2ban', () => {
   }, 60_000)
 })
 
-/** Debian's own configuration with our filter and jail, few attempts, and an action that writes down and closes nothing. */
+/** Debian's configuration with our filter and jail, few attempts, and an action that only records. */
 function writeConfiguration(directory: string, log: string, banned: string): void {
   cpSync('/etc/fail2ban', directory, { recursive: true })
   copyFileSync(filter, join(directory, 'filter.d/audittrail.conf'))
@@ -220,7 +220,7 @@ function writeConfiguration(directory: string, log: string, banned: string): voi
     .replace('# logpath = /var/log/audittrail.log', `logpath = ${log}`)
     .replace('maxretry = 40', 'maxretry = 3')
   mkdirSync(join(directory, 'jail.d'), { recursive: true })
-  // What else the machine has in its jails is none of ours.
+  // Other jails on this machine do not matter here.
   for (const file of ['jail.d/defaults-debian.conf', 'jail.local']) writeFileSync(join(directory, file), '')
   writeFileSync(join(directory, 'jail.d/audittrail.local'), `${jail}\naction = write-down\n`)
   writeFileSync(join(directory, 'action.d/write-down.conf'), `[Definition]\nactionban = echo <ip> >> ${banned}\n`)

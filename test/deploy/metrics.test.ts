@@ -38,7 +38,7 @@ const expressions = [
   ...dashboard.annotations.list.map(({ expr }) => expr),
 ]
 
-/** The series that a text asks for. */
+/** Returns the series that a query uses. */
 function metricsIn(text: string): string[] {
   return [...new Set(text.match(/\b(?:audittrail|process)_[a-z_]+\b/g))].toSorted()
 }
@@ -48,7 +48,7 @@ function promtool(args: readonly string[], input = ''): { code: number | null; o
   return { code: status, output: stdout + stderr }
 }
 
-/** Where a server says that it answers Prometheus. */
+/** Returns the address at which a server says it serves Prometheus. */
 function metricsUrl({ output }: Pick<Server, 'output'>): string {
   return /"event":"metrics\.listening","url":"([^"]+)"/.exec(output.stdout)?.[1] ?? ''
 }
@@ -70,7 +70,7 @@ describe('METRICS', () => {
     await server.stop()
   })
 
-  test('answers at an address of its own, in the format of Prometheus, and the public one knows nothing of it', async () => {
+  test('serves Prometheus at an address of its own, which the public listener does not expose', async () => {
     const answer = await fetch(metricsUrl(server))
     expect(answer.status).toBe(200)
     expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
@@ -78,7 +78,7 @@ describe('METRICS', () => {
     for (const path of ['/metrics', '/api/metrics']) expect((await fetch(`${server.origin}${path}`)).status).toBe(404)
   })
 
-  test('answers nothing but GET and HEAD of /metrics', async () => {
+  test('serves only GET and HEAD of /metrics', async () => {
     const url = metricsUrl(server)
     const ask = async (path: string, method: string) => {
       const { status, headers } = await fetch(new URL(path, url), { method })
@@ -91,7 +91,7 @@ describe('METRICS', () => {
       expect(await ask(path, 'GET')).toEqual([404, null])
   })
 
-  test('on a port that is taken is one line, and exit code 1', async () => {
+  test('with a port in use ends the start with one line and exit code 1', async () => {
     const taken = new URL(metricsUrl(server)).host
     const { code, stderr } = await run([], { environment: { ...(await environment()), PORT: '0', METRICS: taken } })
     expect(stderr).toBe(
@@ -100,7 +100,7 @@ describe('METRICS', () => {
     expect(code).toBe(1)
   })
 
-  test('that is no address is one line, and exit code 2', async () => {
+  test('with an invalid address ends the start with one line and exit code 2', async () => {
     const { code, stderr } = await run([], { environment: { METRICS: 'on' } })
     expect(stderr).toBe(
       'audittrail: METRICS is "on": it takes off, or an address and a port with a colon between (127.0.0.1:9464, [::1]:9464).\n',
@@ -108,7 +108,7 @@ describe('METRICS', () => {
     expect(code).toBe(2)
   })
 
-  test('answers while the database cannot be reached, and says so', async () => {
+  test('is served while the database is unreachable, and says so', async () => {
     const away = { ...(await environment()), DATABASE_URL: 'postgresql://nobody@127.0.0.1:9/nothing' }
     const running = start({ environment: { ...away, HOST: '127.0.0.1', PORT: '0' } })
     while (metricsUrl(running) === '') await Bun.sleep(20)
@@ -128,14 +128,14 @@ describe('METRICS', () => {
   })
 })
 
-describe('what is shipped for Prometheus', () => {
-  test.skipIf(!hasPromtool)('passes promtool', () => {
+describe('the shipped Prometheus files', () => {
+  test.skipIf(!hasPromtool)('pass promtool', () => {
     expect(promtool(['check', 'config', 'deploy/prometheus/prometheus.yml']).code).toBe(0)
     expect(promtool(['check', 'rules', 'deploy/prometheus/alerts.yml']).code).toBe(0)
     expect(promtool(['test', 'rules', 'test/deploy/alerts.test.yml'])).toMatchObject({ code: 0 })
   })
 
-  test('tells for each alert where docs/operations.md says what to do', () => {
+  test('link each alert to the part of docs/operations.md that handles it', () => {
     const names = [...alerts.matchAll(/- alert: (\w+)/g)].map(([, name = '']) => name)
     expect(names.length).toBeGreaterThan(10)
     const runbooks = [...alerts.matchAll(/runbook: docs\/operations\.md#(\w+)/g)].map(([, anchor]) => anchor)
@@ -146,7 +146,7 @@ describe('what is shipped for Prometheus', () => {
 })
 
 describe('the dashboard', () => {
-  test('is one that Grafana takes: ids of their own, places that do not overlap, one variable for the data source', () => {
+  test('is valid for Grafana: unique ids, panels that do not overlap, one data source variable', () => {
     expect(dashboard).toMatchObject({ uid: 'audittrail', title: 'AuditTrail', schemaVersion: expect.any(Number) })
     const ids = dashboard.panels.map(({ id }) => id)
     expect(new Set(ids).size).toBe(ids.length)
@@ -189,7 +189,7 @@ describe.skipIf(!(hasPrometheus && hasPromtool))('a real Prometheus', () => {
     )
     return result.map(({ value }) => value[1])
   }
-  /** Three scrapes after the traffic, so that rates can be taken. */
+  /** Waits for three scrapes after the traffic, so that rates exist. */
   const untilScraped = async () => {
     const scrapes = async () =>
       Number((await valuesOf('count_over_time(audittrail_logins_total{outcome="succeeded"}[1h])'))[0])
@@ -197,7 +197,7 @@ describe.skipIf(!(hasPrometheus && hasPromtool))('a real Prometheus', () => {
     while (!((await scrapes()) >= before + 3)) await Bun.sleep(200)
   }
 
-  test('finds the service, and every rule sound', async () => {
+  test('discovers the service and finds every rule healthy', async () => {
     expect(await valuesOf('up{job="audittrail"}')).toEqual(['1'])
     const { groups } = await prometheus.ask<{ groups: { rules: { name: string; health: string; state: string }[] }[] }>(
       'rules',
@@ -209,25 +209,25 @@ describe.skipIf(!(hasPrometheus && hasPromtool))('a real Prometheus', () => {
     expect(ringing).toEqual([])
   })
 
-  test('has every series that an alert or the dashboard asks for', async () => {
+  test('has every series used by an alert or the dashboard', async () => {
     const known = new Set(await prometheus.ask<string[]>('label/__name__/values'))
     const asked = metricsIn(`${alerts.replaceAll(/#.*$/gm, '')} ${expressions.join(' ')}`)
     expect(asked.length).toBeGreaterThan(20)
     expect(asked.filter((name) => !known.has(name))).toEqual([])
   })
 
-  test('answers every question of the dashboard with something', async () => {
+  test('returns data for every query of the dashboard', async () => {
     const empty: string[] = []
     for (const expression of expressions) {
       const query = expression.replaceAll(/\$job|\$instance/g, '.*').replaceAll('$__rate_interval', '1m')
       if ((await valuesOf(query)).length === 0) empty.push(expression)
     }
-    // Nothing has begun anew.
+    // No counter has restarted.
     expect(empty).toEqual(expressions.filter((expression) => expression.startsWith('changes(process_start_time')))
   })
 })
 
-/** A little of all that is counted. */
+/** Produces a little of everything that is counted. */
 async function useEverything(url: string): Promise<void> {
   for (let round = 0; round < 3; round++) {
     for (const password of ['changeme', 'wrong']) {

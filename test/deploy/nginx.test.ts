@@ -7,12 +7,12 @@ import { createDatabase } from '../postgresql.ts'
 import { hasNginx, type Nginx, startNginx } from './nginx.ts'
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
-/** Not the address that Nginx calls from, so that the two can be told apart. */
+/** Differs from the address that Nginx calls from, so that the two can be told apart. */
 const client = '127.0.0.9'
 
 const variants = [
   { file: 'nginx.conf', environment: {}, issuer: 'https://auth.example.com' },
-  // What the service does not know of its path, ISSUER tells it.
+  // The service does not know its public path, so ISSUER says it.
   { file: 'nginx-strip-prefix.conf', environment: { BASE_PATH: '' }, issuer: 'https://auth.example.com/api' },
 ] as const
 
@@ -34,7 +34,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
     holdsTheContract(nginx)
   })
 
-  test('an OAuth client finds everything from the name of the host', async () => {
+  test('an OAuth client discovers everything from the host name', async () => {
     const path = `/.well-known/oauth-authorization-server${new URL(issuer).pathname.replace(/\/$/, '')}`
     const metadata = (await (await fetch(new URL(path, nginx.url))).json()) as object
     const at = (route: string) => `https://auth.example.com/api${route}`
@@ -46,7 +46,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
     expect((await requestsOf(server)).at(-1)).toMatchObject({ address: '127.0.0.1' })
   })
 
-  test('the log has the address of the client, whatever it claims', async () => {
+  test("the log has the client's address, whatever headers it sends", async () => {
     const id = crypto.randomUUID()
     for (const claim of ['203.0.113.9', '127.0.0.1', '203.0.113.9, 127.0.0.1', 'nonsense']) {
       await curl(
@@ -63,7 +63,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
     expect(lines.map(({ address }) => address)).toEqual([client, client, client, client])
   })
 
-  test('one request has one id, in both logs and in the answer', async () => {
+  test('one request has one id, in both logs and in the response', async () => {
     const own = crypto.randomUUID()
     const fromClient = await curl(`${nginx.url}/health`, '-i', '-H', `X-Request-Id: ${own}`)
     expect(headersOf(fromClient, 'x-request-id')).toEqual([own])
@@ -75,7 +75,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
     }
   })
 
-  test('no header is sent twice, and the service speaks for itself', async () => {
+  test('no header is sent twice, and those of the service win', async () => {
     const paths = ['/health', '/docs', '/auth/me', '/nothing']
     for (const path of paths) {
       const answer = await curl(`${nginx.url}${path}`, '-i')
@@ -87,13 +87,13 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
     expect(await curl(`${nginx.url}/auth/me`)).toContain('urn:audittrail:problem:not_authenticated')
   })
 
-  test('connections to the service are kept', async () => {
+  test('connections to the service are reused', async () => {
     const before = socketsOf(server)
     for (let count = 0; count < 20; count++) expect((await fetch(`${nginx.url}/health`)).status).toBe(200)
     expect(socketsOf(server) - before).toBeLessThan(10)
   })
 
-  test('a body that is too long is refused in the words that clients read', async () => {
+  test('an oversized body returns 413 as a problem', async () => {
     const body = `username=admin&password=${'x'.repeat(70_000)}`
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
     const refused = await fetch(`${nginx.url}/auth/login`, { method: 'POST', body, headers })
@@ -112,9 +112,9 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
     expect(await elsewhere.json()).not.toHaveProperty('error')
   })
 
-  test('sign-ins come in limited numbers from one address, however the path is spelled; all else does not', async () => {
+  test('only sign-ins are rate-limited per address, whatever form the path has', async () => {
     const spellings = ['/auth/login', '/auth/login/', '/auth//login', '/auth/%6cogin', '/x/../auth/login']
-    // To a browser, and to what answers here, a backslash in a path is a slash; to Nginx it is a letter.
+    // Browsers and our server read a backslash in a path as a slash. Nginx reads it as a letter.
     for (const spelling of ['/auth\\login', '/x\\..\\auth\\login', '/auth%5clogin']) {
       const answer = await curl(`${nginx.url}${spelling}`, '-i', '--path-as-is', '-d', 'username=admin')
       expect({ spelling, status: answer.split(' ')[1] }).toEqual({ spelling, status: '404' })
@@ -138,8 +138,8 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
   })
 })
 
-describe.skipIf(!(hasNginx && hasCurl))('Nginx with a service that fails', () => {
-  test('that is not there: a problem, and word when to come again', async () => {
+describe.skipIf(!(hasNginx && hasCurl))('Nginx with a failing service', () => {
+  test('a stopped service returns 503 as a problem with Retry-After', async () => {
     const nginx = await startNginx('nginx.conf', '127.0.0.1:1')
     const answer = await fetch(`${nginx.url}/health`)
     expect(answer.status).toBe(502)
@@ -148,7 +148,7 @@ describe.skipIf(!(hasNginx && hasCurl))('Nginx with a service that fails', () =>
     await nginx.stop()
   })
 
-  test('with two replicas, one of them breaking off: what reads is asked again, what changes never', async () => {
+  test('if one of two replicas breaks off, reads are retried and writes never are', async () => {
     const server = await serve({ environment: { DATABASE_URL: await createDatabase(), ...secretKey } })
     const broken = breakOff()
     const nginx = await startNginx('nginx.conf', new URL(server.origin).host, [
@@ -166,7 +166,7 @@ describe.skipIf(!(hasNginx && hasCurl))('Nginx with a service that fails', () =>
     await server.stop()
   })
 
-  test('with two replicas, one of them gone: everything is answered by the other', async () => {
+  test('if one of two replicas is gone, the other serves everything', async () => {
     const server = await serve({ environment: { DATABASE_URL: await createDatabase(), ...secretKey } })
     const nginx = await startNginx('nginx.conf', new URL(server.origin).host, [
       ['# server api-2:8000 ', 'server 127.0.0.1:1 '],
@@ -177,8 +177,8 @@ describe.skipIf(!(hasNginx && hasCurl))('Nginx with a service that fails', () =>
   })
 })
 
-describe.skipIf(!(hasNginx && hasCurl))('Nginx behind a load balancer that it was told of', () => {
-  test('hands on the address that the load balancer has seen', async () => {
+describe.skipIf(!(hasNginx && hasCurl))('Nginx behind a declared load balancer', () => {
+  test('forwards the address that the load balancer saw', async () => {
     const environment = { DATABASE_URL: await createDatabase(), ...secretKey, TRUSTED_PROXIES: '127.0.0.1' }
     const server = await serve({ environment })
     const nginx = await startNginx('nginx.conf', new URL(server.origin).host, [
@@ -196,7 +196,7 @@ describe.skipIf(!(hasNginx && hasCurl))('Nginx behind a load balancer that it wa
   })
 })
 
-test('the two shipped configurations differ in what strips the prefix, and in nothing else', () => {
+test('the two shipped configurations differ only in how they strip the prefix', () => {
   const directives = (file: string) =>
     readFileSync(join(import.meta.dir, '../../deploy', file), 'utf8')
       .split('\n')
@@ -208,7 +208,7 @@ test('the two shipped configurations differ in what strips the prefix, and in no
   expect(stripped).not.toEqual(kept)
 })
 
-/** For what fetch cannot say: the address to call from, a path as it is. */
+/** For what fetch cannot do: choose the source address, send a raw path. */
 function curl(url: string, ...args: string[]): Promise<string> {
   return new Response(Bun.spawn(['curl', '-s', ...args, url]).stdout).text()
 }
@@ -217,7 +217,7 @@ function headersOf(answer: string, name: string): string[] {
   return [...answer.matchAll(new RegExp(`^${name}: (.*)\r$`, 'gim'))].map(([, value = '']) => value)
 }
 
-/** Connections to the server, those that were closed a moment ago included. */
+/** Connections to the server, including recently closed ones. */
 function socketsOf(server: Server): number {
   const port = Number(new URL(server.origin).port).toString(16).toUpperCase().padStart(4, '0')
   return readFileSync('/proc/net/tcp', 'utf8').split(`:${port} `).length
@@ -229,7 +229,7 @@ interface RequestLine {
   readonly request_id: string
 }
 
-/** What the server has logged of requests, once it has nothing more to say. */
+/** Returns the request lines of the server's log once it is silent. */
 async function requestsOf(server: Server): Promise<RequestLine[]> {
   for (let length = -1; length !== server.output.stdout.length; await Bun.sleep(50))
     length = server.output.stdout.length
@@ -239,7 +239,7 @@ async function requestsOf(server: Server): Promise<RequestLine[]> {
     .map((line) => JSON.parse(line))
 }
 
-/** A replica that takes a request in and breaks off without an answer, as one that crashes does. */
+/** A replica that accepts a request and breaks off without a response, as if it crashed. */
 function breakOff() {
   const requests: string[] = []
   const listener = Bun.listen({
@@ -255,7 +255,7 @@ function breakOff() {
   return { port: listener.port, requests, stop: () => listener.stop(true) }
 }
 
-/** Nginx writes its line after the answer has gone. */
+/** Nginx writes its log line after the response. */
 async function loggedBy(nginx: Nginx, id: string): Promise<readonly string[]> {
   for (let look = 0; look < 250; look++) {
     const lines = nginx.requests().filter((line) => line.endsWith(` ${id}`))

@@ -8,24 +8,24 @@ import { hasProgram } from '../requirements.ts'
 
 export const hasNginx = hasProgram('nginx', 'nginx-light')
 
-/** Those that a failed test has left behind end with its file. */
+/** Processes that a failed test leaves behind end with its file. */
 const running = new Set<ChildProcess>()
 afterAll(() => {
   for (const child of running) child.kill('SIGTERM')
 })
 
-/** A text of a shipped file and what stands in its place in the test; it must be there exactly once. */
+/** A text of a shipped file and its replacement. It must occur exactly once. */
 export type Change = readonly [shipped: string, changed: string]
 
 export interface Nginx {
   readonly origin: string
   readonly url: string
-  /** Its access log, line by line. */
+  /** The lines of its access log. */
   requests(): string[]
   stop(): Promise<void>
 }
 
-/** What of a shipped file is about the machine and not about AuditTrail: port, paths, the service's address. */
+/** The parts of a shipped file that depend on the machine: port, paths, the service's address. */
 function changesOf(directory: string, port: number, upstream: string): Change[] {
   return [
     ['    listen 80;\n\n', `    listen 127.0.0.1:${port};\n\n`],
@@ -43,7 +43,7 @@ function temporaryPaths(directory: string): string {
     .join(' ')
 }
 
-/** A copy of a shipped configuration, changed, in a directory of its own. */
+/** Writes a changed copy of a shipped configuration to its own directory. */
 export function writeConfiguration(file: string, changes: readonly Change[], directory = emptyDirectory()): string {
   let text = readFileSync(join(import.meta.dir, '../../deploy', file), 'utf8')
   for (const [shipped, changed] of changes) {
@@ -56,7 +56,7 @@ export function writeConfiguration(file: string, changes: readonly Change[], dir
   return path
 }
 
-/** `nginx -t`: undefined when it is satisfied, without a warning. */
+/** Runs `nginx -t`. Returns undefined if it passes without a warning, else its output. */
 export function faultOf(configuration: string): string | undefined {
   const { status, stderr } = spawnSync('nginx', ['-t', '-c', configuration, '-g', `pid ${configuration}.pid;`], {
     encoding: 'utf8',
@@ -64,7 +64,7 @@ export function faultOf(configuration: string): string | undefined {
   return status === 0 && !/\[(warn|error|crit|alert|emerg)\]/.test(stderr) ? undefined : stderr
 }
 
-/** Starts real Nginx from a shipped file, before the service at `upstream` (`127.0.0.1:PORT`). */
+/** Starts real Nginx from a shipped file in front of the service at `upstream` (`127.0.0.1:PORT`). */
 export async function startNginx(file: string, upstream: string, changes: readonly Change[] = []): Promise<Nginx> {
   const directory = emptyDirectory()
   const port = await freePort()
@@ -72,7 +72,7 @@ export async function startNginx(file: string, upstream: string, changes: readon
   return run(directory, port)
 }
 
-/** The same with a file for conf.d, which listens on 127.0.0.1 and `port`. */
+/** Starts real Nginx with a file for conf.d, listening on 127.0.0.1 and `port`. */
 export function startNginxSite(site: string, port: number): Promise<Nginx> {
   const directory = emptyDirectory()
   writeSite(site, directory)
@@ -117,7 +117,7 @@ async function run(directory: string, port: number): Promise<Nginx> {
   }
 }
 
-/** Started by root, Nginx works as another user, who has to get into it. */
+/** Nginx started as root runs workers as another user, who needs access. */
 function emptyDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-nginx-'))
   chmodSync(directory, 0o755)

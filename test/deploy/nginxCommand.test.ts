@@ -14,17 +14,17 @@ import { faultOf, hasNginx, type Nginx, startNginxSite, writeSite } from './ngin
 const hasOpenssl = hasProgram('openssl', 'openssl')
 const password = 'a long enough pass phrase'
 
-/** What the command prints; its cache lies where a test that is not root may write. */
+/** Returns the printed configuration, with its cache where an unprivileged test may write. */
 async function print(args: readonly string[], environment: Record<string, string> = {}): Promise<string> {
   const { code, stdout, stderr } = await run(['nginx', ...args], { environment })
   if (code !== 0) throw new Error(stderr)
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-cache-'))
-  // Started by root, Nginx works as another user, who has to get into it.
+  // Nginx started as root runs workers as another user, who needs access.
   chmodSync(directory, 0o755)
   return stdout.replace('proxy_cache_path /run/', `proxy_cache_path ${directory}/`)
 }
 
-/** A service that says what has reached it. */
+/** An upstream that reports the request it received. */
 function serveEcho() {
   let asked = 0
   const server = Bun.serve({
@@ -75,14 +75,14 @@ describe('audittrail nginx', () => {
     [[...good, '--cache', '1']],
     [[...good, '--cache', '61']],
     [[...good, '--cache', '5s']],
-  ])('refuses %j with one line and exit code 2', async (args) => {
+  ])('rejects %j with one line and exit code 2', async (args) => {
     const { code, stdout, stderr } = await run(['nginx', ...args])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(/^audittrail: --[^\n]+\.[^\n]*\n$/)
   })
 })
 
-describe.skipIf(!hasNginx)('what it prints', () => {
+describe.skipIf(!hasNginx)('the printed configuration', () => {
   test.each([
     [['--server-name', 'app.example.com']],
     [['--server-name', 'localhost', '--upstream', '/=http://[::1]:9000:admin,staff', '--listen', '8080']],
@@ -101,11 +101,11 @@ describe.skipIf(!hasNginx)('what it prints', () => {
     ],
     [['--server-name', 'a.example', '--cache', '60', '--upstream', '/x=http://127.0.0.1:9000']],
     [['--server-name', 'a.example', '--upstream', `/x=http://127.0.0.1:9000:${roles(32)}`]],
-  ])('satisfies nginx -t: %j', async (args) => {
+  ])('passes nginx -t: %j', async (args) => {
     expect(faultOf(writeSite(await print(args)))).toBeUndefined()
   })
 
-  test.skipIf(!hasOpenssl)('satisfies nginx -t with a certificate, and with a second site beside it', async () => {
+  test.skipIf(!hasOpenssl)('passes nginx -t with a certificate and next to a second site', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'audittrail-tls-'))
     const [certificate, key] = [join(directory, 'chain.pem'), join(directory, 'key.pem')]
     const openssl = ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
@@ -125,7 +125,7 @@ describe.skipIf(!hasNginx)('what it prints', () => {
     expect(faultOf(writeSite(first + second))).toBeUndefined()
   })
 
-  test('has nothing in it that was not read: whatever passes is a word', async () => {
+  test('contains only validated input: every accepted value is a single word', async () => {
     const text = fc.string({ unit: fc.constantFrom(...'a0/.:=-_~[];{}$"\'\\ \n\t#,'), maxLength: 20 })
     const { readSite } = await import('../../src/cli/nginx/site.ts')
     const settings = { basePath: '/api', port: 8000 }
@@ -224,7 +224,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     'X-Original-URI': '/api/health',
   }
 
-  test('the right token passes, with exactly who it is', async () => {
+  test("a valid token passes, with exactly its user's identity", async () => {
     for (const path of ['/orders', '/orders/', '/orders/1?x=%20y', '/team/x']) {
       const answer = (await (await get(path, claims)).json()) as { url: string; headers: Record<string, string> }
       expect(answer.url).toBe(`http://localhost${path}`.replace('localhost', new URL(answer.url).host))
@@ -241,7 +241,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     }
   })
 
-  test('a service passes by its key, under a name that is no user', async () => {
+  test('an API key passes as a service name, which is never a username', async () => {
     const environment = { DATABASE_URL: databaseUrl, SECRET_KEY: 'k'.repeat(32) }
     const create = async (...flags: string[]) =>
       (await run(['apikey', 'create', 'reports', ...flags], { environment })).stdout.trim()
@@ -258,13 +258,13 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     })
     expect((await get('/orders', {}, key)).status).toBe(200)
     expect((await get('/boss', {}, key)).status).toBe(403)
-    // Without a role no upstream is open to it, not even those that ask for none.
+    // Without a role no upstream is open to it, not even those that require none.
     expect((await get('/orders', {}, await create('--scope', 'introspect', '--scope', 'users:write'))).status).toBe(403)
     await run(['apikey', 'revoke', 'reports'], { environment })
     expect((await get('/team', {}, key)).status).toBe(401)
   })
 
-  test('nobody passes without one, or with another role, and the service hears nothing of it', async () => {
+  test('no request passes without a credential or with the wrong role, and the upstream never sees it', async () => {
     const before = echo.asked()
     const none = await get('/orders', claims, '')
     expect([none.status, none.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
@@ -281,18 +281,18 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
       '/orders/..%2fboss',
     ])
       expect({ path, status: await statusOf(path) }).toEqual({ path, status: 403 })
-    // A letter to Nginx, a slash to what reads paths as browsers do (Bun, many others).
+    // Nginx reads a letter. Whatever reads paths like a browser (Bun, many others) reads a slash.
     for (const path of ['/orders\\..\\boss', '/orders/..\\boss', '/team/x%5c..%5c..%5cboss', '/boss\\'])
       expect({ path, status: await statusOf(path) }).toEqual({ path, status: 404 })
     expect((await get('/_audittrail/verify/1')).status).toBe(404)
     expect(echo.asked()).toBe(before)
   })
 
-  test('nobody passes by a spelling that a service may take for the path of another rule of its own', async () => {
+  test('no request passes in a path form that an upstream may map to another location', async () => {
     const before = echo.asked()
     for (const path of ['/orders/a.b', '/orders/a.b/x', '/orders/%61.b', '/orders/x/../a.b/', '/orders//a%2eb'])
       expect({ path, status: await statusOf(path) }).toEqual({ path, status: 403 })
-    // Many routers read no case; some cut off an ending, or whatever is behind a semicolon, of `..` too.
+    // Many routers ignore case. Some drop an extension, or everything after a semicolon, even of `..`.
     for (const path of [
       'A.b',
       'A.B/x',
@@ -311,7 +311,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
       expect({ path, status: await statusOf(path) }).toEqual({ path, status: 200 })
   })
 
-  test('what a client says of addresses, hosts and paths is not believed on its behalf', async () => {
+  test('headers of the client about addresses, hosts and paths are not trusted', async () => {
     const forged = {
       'X-Real-IP': '203.0.113.9',
       'X-Forwarded-For': '203.0.113.9',
@@ -332,13 +332,13 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     })
   })
 
-  /** As it stands: fetch would read the path first. */
+  /** Sends the path as it is. fetch would normalize it. */
   const statusOf = async (path: string): Promise<number> => {
     const args = ['-s', '-o', '/dev/null', '-w', '%{http_code}', '--path-as-is', '-H', `Authorization: Bearer ${token}`]
     return Number(await new Response(Bun.spawn(['curl', ...args, nginx.origin + path]).stdout).text())
   }
 
-  test('every method and its body goes on to the service, and the question has none', async () => {
+  test('every method and body reaches the upstream, and the subrequest has no body', async () => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
       const body = 'x'.repeat(200_000)
       const response = await fetch(`${nginx.origin}/orders`, {
@@ -350,7 +350,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     }
   })
 
-  test('every allowed username arrives exactly, and others percent-encoded', async () => {
+  test('every allowed username arrives unchanged, others percent-encoded', async () => {
     for (const name of ['.', '+', '@', '-_-', 'A'.repeat(50), 'a@b.c+d', 'Zoë', 'a b', '%41', 'x,y', '王']) {
       await copyUser(name, '{}')
       const answer = await (await get('/orders', {}, await accessToken(server.url, name, password))).json()
@@ -361,7 +361,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     }
   })
 
-  test('a quarantined administrator opens nothing', async () => {
+  test('a quarantined administrator gets no access', async () => {
     await sql`UPDATE users SET must_change_password = true WHERE username = 'admin'`
     const quarantined = await accessToken(server.url, 'admin', password)
     await sql`UPDATE users SET must_change_password = false WHERE username = 'admin'`
@@ -369,7 +369,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     expect((await get('/boss', {}, await accessToken(server.url, 'admin', password))).status).toBe(200)
   })
 
-  test('a database that cannot be asked, and then a service that is gone, mean 503 and never access', async () => {
+  test('an unreachable database and a stopped service mean 503 and never access', async () => {
     const before = echo.asked()
     await sql`ALTER TABLE audittrail_sessions RENAME TO gone`
     const closed = await get('/orders')
@@ -382,7 +382,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
   })
 })
 
-test.skipIf(!hasNginx)('of a web app no hidden file is served: its settings, its history', async () => {
+test.skipIf(!hasNginx)('a web app: hidden files such as settings and history are not served', async () => {
   const root = mkdtempSync(join(tmpdir(), 'audittrail-web-'))
   chmodSync(root, 0o755)
   for (const path of ['index.html', '.env', '.git/config', 'a/.htpasswd', '.well-known/security.txt', 'a/b.js'])
@@ -401,65 +401,62 @@ test.skipIf(!hasNginx)('of a web app no hidden file is served: its settings, its
   await nginx.stop()
 })
 
-test.skipIf(!hasNginx)(
-  'a cached yes is for one credential and one question, and is over when it should be',
-  async () => {
-    const echo = serveEcho()
-    let asked: string[] = []
-    let status = 204
-    // In AuditTrail's place, to see what is asked, and to change the answer from one moment to the next.
-    const service = Bun.serve({
-      hostname: '127.0.0.1',
-      port: 0,
-      fetch: (request) => {
-        const token = request.headers.get('authorization')
-        asked.push(`${new URL(request.url).search} ${token}`)
-        const headers = { 'x-auth-user': `${token?.slice(7)}`, 'cache-control': 'no-store' }
-        return new Response(null, { status: token === 'Bearer bad' ? 401 : status, headers })
-      },
-    })
-    const port = await freePort()
-    const upstreams = ['--upstream', `/a=http://${echo.host}`, '--upstream', `/b=http://${echo.host}:admin`]
-    const place = [
-      '--server-name',
-      'localhost',
-      '--listen',
-      `127.0.0.1:${port}`,
-      '--service',
-      `127.0.0.1:${service.port}`,
-    ]
-    const seconds = 2
-    const nginx = await startNginxSite(await print([...place, ...upstreams, '--cache', String(seconds)]), port)
-    const get = (path: string, token: string) =>
-      fetch(nginx.origin + path, { headers: { authorization: `Bearer ${token}`, 'cache-control': 'no-cache' } })
-    const userOf = async (path: string, token: string) =>
-      ((await (await get(path, token)).json()) as { headers: Record<string, string> }).headers['x-auth-user']
+test.skipIf(!hasNginx)('a cached decision holds for one credential and one request, and expires on time', async () => {
+  const echo = serveEcho()
+  let asked: string[] = []
+  let status = 204
+  // Stands in for AuditTrail, to record the subrequests and to change the decision at any time.
+  const service = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: (request) => {
+      const token = request.headers.get('authorization')
+      asked.push(`${new URL(request.url).search} ${token}`)
+      const headers = { 'x-auth-user': `${token?.slice(7)}`, 'cache-control': 'no-store' }
+      return new Response(null, { status: token === 'Bearer bad' ? 401 : status, headers })
+    },
+  })
+  const port = await freePort()
+  const upstreams = ['--upstream', `/a=http://${echo.host}`, '--upstream', `/b=http://${echo.host}:admin`]
+  const place = [
+    '--server-name',
+    'localhost',
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--service',
+    `127.0.0.1:${service.port}`,
+  ]
+  const seconds = 2
+  const nginx = await startNginxSite(await print([...place, ...upstreams, '--cache', String(seconds)]), port)
+  const get = (path: string, token: string) =>
+    fetch(nginx.origin + path, { headers: { authorization: `Bearer ${token}`, 'cache-control': 'no-cache' } })
+  const userOf = async (path: string, token: string) =>
+    ((await (await get(path, token)).json()) as { headers: Record<string, string> }).headers['x-auth-user']
 
-    for (const token of ['one', 'two', 'one', 'two']) expect(await userOf('/a/x', token)).toBe(token)
-    expect(await userOf('/b', 'one')).toBe('one')
-    expect(asked.sort()).toEqual([' Bearer one', ' Bearer two', '?role=admin Bearer one'])
-    asked = []
-    for (let time = 0; time < 3; time++) expect((await get('/a', 'bad')).status).toBe(401)
-    expect(asked).toHaveLength(3)
+  for (const token of ['one', 'two', 'one', 'two']) expect(await userOf('/a/x', token)).toBe(token)
+  expect(await userOf('/b', 'one')).toBe('one')
+  expect(asked.sort()).toEqual([' Bearer one', ' Bearer two', '?role=admin Bearer one'])
+  asked = []
+  for (let time = 0; time < 3; time++) expect((await get('/a', 'bad')).status).toBe(401)
+  expect(asked).toHaveLength(3)
 
-    // From any part of a second on: a yes is never used when it is older than it may be.
-    for (const part of [0, 400, 800]) {
-      await Bun.sleep(1000 - (Date.now() % 1000) + part)
-      status = 204
-      const token = `from-${part}`
-      expect((await get('/a', token)).status).toBe(200)
-      const until = performance.now() + seconds * 1000
-      status = 403
-      while (performance.now() < until) await Bun.sleep(10)
-      expect((await get('/a', token)).status).toBe(403)
-    }
-    await nginx.stop()
-    service.stop(true)
-    echo.stop()
-  },
-)
+  // Starting at any fraction of a second: a cached decision is never used past its age.
+  for (const part of [0, 400, 800]) {
+    await Bun.sleep(1000 - (Date.now() % 1000) + part)
+    status = 204
+    const token = `from-${part}`
+    expect((await get('/a', token)).status).toBe(200)
+    const until = performance.now() + seconds * 1000
+    status = 403
+    while (performance.now() < until) await Bun.sleep(10)
+    expect((await get('/a', token)).status).toBe(403)
+  }
+  await nginx.stop()
+  service.stop(true)
+  echo.stop()
+})
 
-test.skipIf(!hasNginx)('a database that is stopped, or frozen, opens nothing: 503', async () => {
+test.skipIf(!hasNginx)('a stopped or frozen database means 503 and never access', async () => {
   const database = await startServer()
   const environment = { DATABASE_URL: database.url, SECRET_KEY: 'k'.repeat(32), ADMIN_PASSWORD: password }
   const server = await serve({ environment: { ...environment, TRUSTED_PROXIES: '127.0.0.1' } })

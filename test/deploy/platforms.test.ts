@@ -11,7 +11,7 @@ const root = join(import.meta.dir, '../..')
 const build = (...flags: string[]) =>
   spawnSync(process.execPath, ['deploy/build.ts', ...flags], { cwd: root, encoding: 'utf8' })
 
-/** As much of a header as tells what a file is for. */
+/** Just enough of a header to identify the platform. */
 function header({ format, architecture }: Platform, interpreter: string): Buffer {
   const bytes = Buffer.alloc(512)
   if (format === 'ELF') {
@@ -36,7 +36,7 @@ function header({ format, architecture }: Platform, interpreter: string): Buffer
 }
 
 describe('a target', () => {
-  test('is known with and without the "bun-" in front', () => {
+  test('is accepted with and without the prefix "bun-"', () => {
     for (const platform of platforms) {
       expect(findPlatform(platform.name)).toBe(platform)
       expect(findPlatform(`bun-${platform.name}`)).toBe(platform)
@@ -44,21 +44,21 @@ describe('a target', () => {
     expect(findPlatform('plan9-x64')).toBeUndefined()
   })
 
-  test('that nobody knows is one line that names those there are, exit 2', () => {
+  test('that is unknown exits 2 with one line that lists the known ones', () => {
     const { status, stderr } = build('--target=plan9-x64')
     expect(status).toBe(2)
     expect(stderr).toStartWith('build: "plan9-x64" is no target. The targets: linux-x64, ')
     expect(stderr.trim().split('\n')).toHaveLength(1)
   })
 
-  test('is not swallowed when the flag is mistyped', () => {
+  test('is not ignored when the flag is misspelled', () => {
     expect(build('--traget=linux-x64')).toMatchObject({
       status: 2,
       stderr: expect.stringContaining("Unknown option '--traget'"),
     })
   })
 
-  test('gives the ending that Windows wants', () => {
+  test('for Windows gets the .exe suffix', () => {
     expect(platforms.map((platform) => fileName('a', platform)).filter((name) => name === 'a.exe')).toHaveLength(1)
   })
 })
@@ -66,7 +66,7 @@ describe('a target', () => {
 describe('the header of an executable', () => {
   const interpreters = { glibc: '/lib64/ld-linux-x86-64.so.2', musl: '/lib/ld-musl-x86_64.so.1' }
 
-  test.each(platforms)('tells $name', (platform) => {
+  test.each(platforms)('identifies $name', (platform) => {
     const interpreter = platform.name.endsWith('-musl') ? interpreters.musl : interpreters.glibc
     const bytes = header(platform, interpreter)
     const { format, architecture } = platform
@@ -80,28 +80,28 @@ describe('the header of an executable', () => {
     for (const other of others) expect(faultOf(bytes, other)).toStartWith(`is not ${other.format} for `)
   })
 
-  test('tells the C library', () => {
+  test('identifies the C library', () => {
     const [glibc, musl] = [findPlatform('linux-x64') as Platform, findPlatform('linux-x64-musl') as Platform]
     expect(faultOf(header(glibc, interpreters.glibc), musl)).toBe(`asks for the dynamic linker ${interpreters.glibc}`)
     expect(faultOf(header(musl, interpreters.musl), glibc)).toBe(`asks for the dynamic linker ${interpreters.musl}`)
   })
 
-  test('of anything else is no executable', () => {
+  test('of any other file is not recognized', () => {
     expect(readExecutable(Buffer.from('#!/bin/sh\n'.padEnd(80)))).toBeUndefined()
     expect(readExecutable(new Uint8Array(4))).toBeUndefined()
   })
 })
 
 describe('a compiled file', () => {
-  test('is for this machine unless told otherwise, and carries the embedded database', () => {
+  test('is for this machine by default and carries the embedded database', () => {
     const own = platforms.find(
       ({ system, architecture }) => system === process.platform && architecture === process.arch,
     )
     expect(faultOf(readFileSync(binary), own as Platform)).toBeUndefined()
   })
 
-  // One of seven, to keep this short; `bun run release` looks at each in the same way.
-  test('for Windows comes from any machine', () => {
+  // One of seven, to save time. `bun run release` checks each in the same way.
+  test('for Windows can be built on any machine', () => {
     const directory = mkdtempSync(join(tmpdir(), 'audittrail-cross-'))
     try {
       const outfile = join(directory, 'audittrail.exe')

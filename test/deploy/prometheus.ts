@@ -7,12 +7,12 @@ import { freePort } from '../postgresqlServer.ts'
 export const deploy = join(import.meta.dir, '../../deploy')
 
 export interface Prometheus {
-  /** The `data` of an answer of its API: `query?query=up`. */
+  /** Returns the `data` of an API response: `query?query=up`. */
   ask<Data>(path: string): Promise<Data>
   stop(): Promise<void>
 }
 
-/** Starts Prometheus from the files that are shipped, with `target` in place of the example's, looking every second. */
+/** Starts Prometheus from the shipped files, with `target` instead of the example's, scraping every second. */
 export async function startPrometheus(target: string): Promise<Prometheus> {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-prometheus-'))
   const shipped = readFileSync(join(deploy, 'prometheus/prometheus.yml'), 'utf8')

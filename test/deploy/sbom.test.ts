@@ -28,7 +28,7 @@ describe('the bill of materials', () => {
   const sbom = sbomOf({ manifest, files, lock: Bun.JSONC.parse(lockFile) as SbomInput['lock'] })
   const purls = sbom.components.map(({ purl }) => purl)
 
-  test('has every dependency of the product at its version, Bun and PostgreSQL', () => {
+  test('lists every dependency with its version, Bun and PostgreSQL', () => {
     for (const [name, version] of Object.entries(manifest.dependencies))
       expect(purls).toContain(`pkg:npm/${name.replace('@', '%40')}@${version}`)
     expect(purls).toContain('pkg:npm/bun@1.4.5')
@@ -36,26 +36,26 @@ describe('the bill of materials', () => {
     expect(purls.some((purl) => purl.startsWith('pkg:npm/jose@'))).toBe(true)
   })
 
-  test('has nothing twice and nothing that only development needs', () => {
+  test('has no duplicates and no development-only packages', () => {
     expect(new Set(purls).size).toBe(purls.length)
-    // `jose` is in the product under @elysiajs/jwt, and named for the tests, which verify with it as others do.
+    // @elysiajs/jwt brings `jose` into the product. It is also a development dependency of the tests.
     const inBoth = [...files, 'jose']
     for (const name of Object.keys(manifest.devDependencies).filter((name) => !inBoth.includes(name)))
       expect(purls.filter((purl) => purl.startsWith(`pkg:npm/${name.replace('@', '%40')}@`))).toEqual([])
   })
 
-  test('has a package whose files are carried, without what that depends on', () => {
+  test('lists a package whose files are embedded, without its dependencies', () => {
     expect(purls).toContain(`pkg:npm/swagger-ui-dist@${manifest.devDependencies['swagger-ui-dist']}`)
     expect(purls.filter((purl) => purl.includes('scarf'))).toEqual([])
   })
 
-  test('refers to nothing that it does not have', () => {
+  test('refers only to components it contains', () => {
     const known = new Set([...purls, `pkg:npm/${manifest.name}@${manifest.version}`])
     const referred = sbom.dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn])
     expect(referred.filter((ref) => !known.has(ref))).toEqual([])
   })
 
-  test('gives the hash of what was installed', () => {
+  test('has the hash of what was installed', () => {
     const lacking = sbom.components.filter(({ purl, hashes }) => !/bun@|postgresql@/.test(purl) && !hashes)
     expect(lacking).toEqual([])
     expect(
@@ -63,7 +63,7 @@ describe('the bill of materials', () => {
     ).toBe(true)
   })
 
-  test('follows a nested version and required peers, and leaves optional peers alone', () => {
+  test('follows nested versions and required peers, and ignores optional peers', () => {
     const { components, dependencies } = sbomOf({
       manifest: { name: 'audittrail', version: '1.0.0', dependencies: { '@a/b': '1.0.0' } },
       lock: {
@@ -93,12 +93,12 @@ describe('the bill of materials', () => {
     ])
   })
 
-  test('knows which part of a key is a scope', () => {
+  test('tells the scope from the name in a package key', () => {
     expect(packagePath('@a/b/@c/d/e')).toEqual(['@a/b', '@c/d', 'e'])
   })
 })
 
-test('SHA256SUMS is what sha256sum -c reads', async () => {
+test('SHA256SUMS can be read by sha256sum -c', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-checksums-'))
   writeFileSync(join(directory, 'b'), 'abc')
   writeFileSync(join(directory, 'a'), '')

@@ -11,42 +11,42 @@ const unit = readFileSync(join(import.meta.dir, '../../deploy/audittrail.service
 const valuesOf = (name: string) => [...unit.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value = '']) => value)
 
 describe('deploy/audittrail.service', () => {
-  test('leaves the compilers of JavaScript and WebAssembly their memory', () => {
+  test('leaves the JavaScript and WebAssembly compilers their executable memory', () => {
     expect(valuesOf('MemoryDenyWriteExecute')).toEqual(['no'])
   })
 
-  test('lets it lower the priority of the threads that hash, which @resources forbids', () => {
+  test('allows it to lower the priority of hashing threads, which @resources forbids', () => {
     const filters = valuesOf('SystemCallFilter')
     expect(filters.at(-2)).toContain('~@privileged @resources')
     expect(filters.at(-1)).toBe('setpriority')
   })
 
-  test('gives the service longer to end than it takes at most', () => {
+  test('gives the service more time to stop than it needs', () => {
     expect(Number(valuesOf('TimeoutStopSec')[0])).toBeGreaterThan(10)
     expect(valuesOf('KillSignal')).toEqual(['SIGTERM'])
   })
 
-  test('gives it settings that it has', () => {
+  test('sets only settings that exist', () => {
     const known: string[] = Object.values(settings).map(({ env }) => env)
     const given = valuesOf('Environment').flatMap((line) => line.split(' ').map((pair) => pair.split('=')[0] ?? ''))
     expect(given.length).toBeGreaterThan(0)
     expect(given.filter((name) => !known.includes(name))).toEqual([])
   })
 
-  test('keeps its data where systemd makes room for it', () => {
+  test('keeps its data where systemd provides a directory', () => {
     expect(valuesOf('StateDirectory')).toEqual(['audittrail'])
     expect(valuesOf('Environment').join(' ')).toContain('DATA_DIR=/var/lib/audittrail')
   })
 
   test.skipIf(!hasProgram('systemd-analyze', 'systemd'))(
-    'is understood by systemd, and closes what can be closed',
+    'passes systemd-analyze and restricts what can be restricted',
     () => {
       const copy = join(mkdtempSync(join(tmpdir(), 'audittrail-unit-')), 'audittrail.service')
       writeFileSync(copy, unit.replace('/usr/local/bin/audittrail serve', `${binary} serve`))
       const verified = spawnSync('systemd-analyze', ['verify', '--man=no', copy], { encoding: 'utf8' })
       expect(verified.stderr.split('\n').filter((line) => line.includes('audittrail'))).toEqual([])
       expect(verified.status).toBe(0)
-      // Of ten, where ten is a service that nothing is closed to.
+      // Of ten, where ten means unrestricted.
       const judged = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=20', copy])
       expect(judged.status).toBe(0)
     },

@@ -8,7 +8,7 @@ import { examples, hasPyJwt, startSite, startUpstream, upstreams } from './upstr
 
 const docs = join(examples, '../docs')
 
-/** The lines of the shell's blocks on a page, without their continuations. */
+/** Returns the commands of a page's shell blocks, with continuation lines joined. */
 function commandsOf(file: string): string[] {
   return [...readFileSync(file, 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, code = '']) =>
     code.trim().split('\n'),
@@ -30,7 +30,7 @@ test.each(pages.flatMap(commandsOf).filter((line) => line.startsWith('audittrail
 )
 
 describe.skipIf(!(hasNginx && hasPyJwt))('docs/protect-an-api.md', () => {
-  test('does what it says', async () => {
+  test('works as written', async () => {
     const commands = commandsOf(join(docs, 'protect-an-api.md'))
     const password = /ADMIN_PASSWORD='([^']+)'/.exec(commands[0] ?? '')?.[1] ?? ''
     const environment = { DATABASE_URL: await createDatabase(), SECRET_KEY: 'k'.repeat(32), ADMIN_PASSWORD: password }

@@ -12,7 +12,7 @@ import { examples, startSite, startUpstream, upstreams } from './upstream.ts'
 
 const password = 'a long enough pass phrase'
 
-describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind what audittrail nginx prints', () => {
+describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind the output of audittrail nginx', () => {
   let databaseUrl: string
   let server: Server
   let nginx: Nginx
@@ -26,7 +26,7 @@ describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind wh
     server = await serve({ environment: { ...environment, TRUSTED_PROXIES: '127.0.0.1' } })
     const [bun] = upstreams
     const upstream = await startUpstream(...bun, { AUTH: 'nginx' })
-    // Where the user that Nginx works as can read it.
+    // Where Nginx's worker user can read it.
     const root = mkdtempSync(join(tmpdir(), 'audittrail-spa-'))
     chmodSync(root, 0o755)
     cpSync(join(examples, 'spa'), root, { recursive: true })
@@ -59,7 +59,7 @@ describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind wh
     await page.getByRole('listitem').filter({ hasText: text }).waitFor()
   }
 
-  test('says that a password is wrong, and signs in with the right one', async () => {
+  test('reports a wrong password and signs in with the right one', async () => {
     await signIn('wrong')
     await status('Incorrect username or password')
     await signIn(password)
@@ -67,19 +67,19 @@ describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind wh
     expect(await page.evaluate('localStorage.length + sessionStorage.length + document.cookie.length')).toBe(0)
   })
 
-  test('calls the protected API, and shows what is stored as text', async () => {
+  test('calls the protected API and shows stored data as text', async () => {
     await add('milk')
     await add('<img src=x onerror=alert(1)>')
     expect(await page.locator('li').allTextContents()).toEqual(['milk', '<img src=x onerror=alert(1)>'])
   })
 
-  test('renews its access token when that is over, once, and goes on', async () => {
+  test('refreshes an expired access token once and continues', async () => {
     let renewals = 0
     let refusals = 0
     page.on('request', (request) => {
       if (request.url().endsWith('/api/auth/refresh')) renewals++
     })
-    // As after half an hour: the access token that the page holds is refused, and its session lives.
+    // As after half an hour: the access token has expired and its session is active.
     await page.route('**/notes', (route) =>
       refusals++ === 0 ? route.fulfill({ status: 401, body: '{}' }) : route.continue(),
     )
@@ -88,7 +88,7 @@ describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind wh
     expect(renewals).toBe(1)
   })
 
-  test('asks to sign in again when the session has ended', async () => {
+  test('asks to sign in again after the session has ended', async () => {
     const client = postgres(databaseUrl, { max: 1 })
     await client`DELETE FROM audittrail_sessions`
     await client.end()
@@ -98,7 +98,7 @@ describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind wh
     expect(await page.locator('main').isHidden()).toBe(true)
   })
 
-  test('signs out, and the session is over', async () => {
+  test('signs out and ends the session', async () => {
     await signIn(password)
     await page.locator('#who', { hasText: 'admin' }).waitFor()
     const revoked = page.waitForResponse((response) => response.url().endsWith('/api/auth/revoke'))
@@ -113,7 +113,7 @@ describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind wh
     expect(await page.locator('li').count()).toBe(0)
   })
 
-  test('has nothing to complain of', () => {
+  test('causes no console errors', () => {
     expect(faults).toEqual([])
   })
 })

@@ -10,7 +10,7 @@ import { hasProgram } from '../requirements.ts'
 
 export const examples = join(import.meta.dir, '../../examples')
 
-// Debian's packages are for Debian's own Python, whichever is first on PATH.
+// Debian's packages work only with Debian's Python, not with another one on PATH.
 const packages = '/usr/lib/python3/dist-packages'
 export const hasPyJwt =
   hasProgram(`${packages}/jwt`, 'python3-jwt') && hasProgram(`${packages}/cryptography`, 'python3-cryptography')
@@ -20,13 +20,13 @@ export const upstreams = [
   ['upstream-python', ['/usr/bin/python3', '-B', 'server.py']],
 ] as const
 
-/** Those that a failed test has left behind end with its file. */
+/** Processes that a failed test leaves behind end with its file. */
 const running = new Set<ChildProcess>()
 afterAll(() => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** Starts an example as its README says, on a free port; answers `127.0.0.1:PORT`. */
+/** Starts an example as its README says, on a free port. Returns `127.0.0.1:PORT`. */
 export function startUpstream(
   name: string,
   [file, ...args]: readonly [string, ...string[]],
@@ -51,7 +51,7 @@ export function startUpstream(
   return promise
 }
 
-/** Real Nginx with what `audittrail nginx` prints. */
+/** Starts real Nginx with the output of `audittrail nginx`. */
 export async function startSite(service: string, args: readonly string[]): Promise<Nginx> {
   const port = await freePort()
   const place = ['--server-name', 'localhost', '--listen', `127.0.0.1:${port}`, '--service', service]

@@ -45,7 +45,7 @@ describe.skipIf(!(hasNginx && hasPyJwt)).each(upstreams)('examples/%s', (name, c
     })
   const places = () => [byToken, byNginx]
 
-  test('takes a right token, by the published keys and behind Nginx, and keeps notes', async () => {
+  test('accepts a valid token, verified with the published keys and behind Nginx, and stores notes', async () => {
     for (const origin of places()) {
       expect((await ask(origin, token, { method: 'POST', body: 'milk' })).status).toBe(204)
       const answer = await ask(origin, token)
@@ -54,7 +54,7 @@ describe.skipIf(!(hasNginx && hasPyJwt)).each(upstreams)('examples/%s', (name, c
     }
   })
 
-  test('refuses none, forged ones, and one that is for changing the password', async () => {
+  test('rejects missing, forged and password-change tokens', async () => {
     const [head = '', payload = '', signature = ''] = token.split('.')
     const keys = await (await fetch(`${server.url}/.well-known/jwks.json`)).text()
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -79,7 +79,7 @@ describe.skipIf(!(hasNginx && hasPyJwt)).each(upstreams)('examples/%s', (name, c
     expect((await ask(byNginx, quarantined)).status).toBe(403)
   })
 
-  test('believes no header of a client', async () => {
+  test('does not trust identity headers of a client', async () => {
     const headers = { 'x-auth-user': 'boss', 'x-auth-user-id': '1', 'x-auth-roles': 'boss' }
     for (const origin of places()) {
       expect((await ask(origin, undefined, { headers })).status).toBe(401)
@@ -90,7 +90,7 @@ describe.skipIf(!(hasNginx && hasPyJwt)).each(upstreams)('examples/%s', (name, c
     }
   })
 
-  test('without the service: Nginx lets nobody in, and who has no keys yet says 503', async () => {
+  test('without the service, Nginx denies access and an example without keys returns 503', async () => {
     const environment = { AUTH: 'token', AUDITTRAIL_URL: server.url, ISSUER: issuer }
     const late = `http://${await startUpstream(name, command, environment)}`
     await server.stop()
@@ -98,7 +98,7 @@ describe.skipIf(!(hasNginx && hasPyJwt)).each(upstreams)('examples/%s', (name, c
     expect((await ask(late, token)).status).toBe(503)
   })
 
-  test('does not start without being told whom to believe', async () => {
+  test('does not start without a configured issuer', async () => {
     const end = await startUpstream(name, command, {}).catch((error: Error) => error.message)
     expect(end).toContain('AUTH is "token" or "nginx"')
   })

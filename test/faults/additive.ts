@@ -7,9 +7,9 @@ export interface SchemaChange {
 }
 
 /**
- * The statements of a migration that the version before it might not live with, while both run on one schema. What is new may be as it
- * likes; to what was there nothing is done that an older statement could notice: a column is added that may be left out, an index that
- * forbids nothing. All else is refused, whether it would do harm or not.
+ * The statements of a migration that could break the previous version while both run on one schema.
+ * New tables may look like anything. Existing tables may only gain optional columns and indexes that
+ * forbid nothing. Everything else is rejected, harmful or not.
  */
 export function whatBreaksOlderVersions({ statements }: SchemaChange): string[] {
   const ownTables = new Set(statements.flatMap((statement) => /^CREATE TABLE "(\w+)"/.exec(statement)?.[1] ?? []))

@@ -3,11 +3,11 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A certificate authority made by openssl, and the certificates of servers that it signs. */
+/** A certificate authority made with openssl, and the server certificates it signs. */
 export interface Authority {
-  /** The file of its own certificate. */
+  /** The file of the CA's certificate. */
   readonly root: string
-  /** Answers the files of a key and of a certificate for a host name, good now unless it has expired. */
+  /** Returns the key and certificate files for a host name, valid now unless expired. */
   issue(host: string, validity?: 'expired'): { readonly key: string; readonly certificate: string }
 }
 
@@ -26,7 +26,7 @@ commonName = supplied
 
 export function makeAuthority(): Authority {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-authority-'))
-  // A server that runs as another user reads them.
+  // A server that runs as another user must be able to read them.
   chmodSync(directory, 0o755)
   const openssl = (...args: string[]) => {
     const { status, stderr } = spawnSync('openssl', args, { cwd: directory, encoding: 'utf8' })

@@ -13,17 +13,17 @@ const environment = {
   PASSWORD_MEMORY_KIB: '8192',
   PASSWORD_TIME_COST: '1',
 }
-/** Milliseconds that an answer may take at worst, and until all is well when the cause has ended. */
+/** Milliseconds: the longest response time, and the longest recovery after the cause has ended. */
 const limits = { answer: 6000, recovery: 5000 }
 
 let database: PostgresqlServer
 let proxy: FaultProxy
 let direct: Server
 let proxied: Server
-/** Of a superuser, made anew for each test. */
+/** A superuser's connection, opened for each test. */
 let administration: postgres.Sql
 
-/** The database of the tests, as its application's role sees it. */
+/** The test database, as the application's role sees it. */
 const urlAt = (port: number, name: string) => `postgresql://app:first@127.0.0.1:${port}/${name}`
 
 beforeEach(() => {
@@ -58,7 +58,7 @@ interface Outcome {
   readonly recovery: number
 }
 
-/** Plays a fault under load, and holds the server to what is promised of every one. */
+/** Injects a fault under load and checks what every fault must hold to. */
 async function endure(server: Server, fault: () => Promise<unknown>): Promise<Outcome> {
   const load = await startLoad(server)
   const counting = countConnections(server === direct ? 'app' : 'proxied')
@@ -76,13 +76,13 @@ async function endure(server: Server, fault: () => Promise<unknown>): Promise<Ou
   expect(wrong).toEqual([])
   expect(Math.max(...load.answers.map(({ milliseconds }) => milliseconds))).toBeLessThan(limits.answer)
   expect(recovery).toBeLessThan(limits.recovery)
-  // Once it is well it stays well.
+  // Once recovered, it stays healthy.
   expect(load.answers.slice(settled).filter(({ status }) => status === 503)).toEqual([])
   return { load, recovery, refused: load.answers.filter(({ status }) => status === 503).length }
 }
 
-describe('the server of the database', () => {
-  test.each(['fast', 'immediate'] as const)('is restarted (%s)', async (mode) => {
+describe('the database server', () => {
+  test.each(['fast', 'immediate'] as const)('recovers from a restart (%s)', async (mode) => {
     const { load } = await endure(direct, async () => {
       await database.halt(mode)
       await Bun.sleep(700)
@@ -91,7 +91,7 @@ describe('the server of the database', () => {
     expect(load.answers.some(({ status }) => status === 503)).toBe(true)
   })
 
-  test('ends every connection again and again, every 30 ms', async () => {
+  test('recovers from connections terminated every 30 ms', async () => {
     const before = await sessionsSoFar()
     await endure(direct, async () => {
       const until = performance.now() + 3000
@@ -100,14 +100,14 @@ describe('the server of the database', () => {
         await Bun.sleep(30)
       }
     })
-    // Four places, five attempts a second each, in the three seconds and a little before and after.
+    // Four slots, five attempts a second each, for a little over three seconds.
     expect((await sessionsSoFar()) - before).toBeLessThan(4 * 5 * 5)
   })
 
   test.each([
     ['its backends', () => database.backends()],
     ['all of it', () => [database.processId(), ...database.backends()]],
-  ])('is frozen (%s)', async (_what, processes) => {
+  ])('recovers after it was frozen (%s)', async (_what, processes) => {
     const { refused } = await endure(direct, async () => {
       const frozen = processes()
       for (const id of frozen) process.kill(id, 'SIGSTOP')
@@ -117,7 +117,7 @@ describe('the server of the database', () => {
     expect(refused).toBeGreaterThan(0)
   })
 
-  test.each(['users', 'audittrail_sessions'])('has %s locked by somebody else', async (table) => {
+  test.each(['users', 'audittrail_sessions'])('recovers from a lock on %s held by someone else', async (table) => {
     const { refused } = await endure(direct, () =>
       administration.begin(async (transaction) => {
         await transaction`LOCK TABLE ${transaction(table)} IN ACCESS EXCLUSIVE MODE`
@@ -127,7 +127,7 @@ describe('the server of the database', () => {
     expect(refused).toBeGreaterThan(0)
   })
 
-  test('has no connection left for us', async () => {
+  test('recovers after it had no connection slot left for us', async () => {
     await endure(direct, async () => {
       await administration`ALTER ROLE app CONNECTION LIMIT 0`
       await endConnections()
@@ -136,7 +136,7 @@ describe('the server of the database', () => {
     })
   })
 
-  test('takes no changes, as after a failover', async () => {
+  test('recovers after it was read-only, as in a failover', async () => {
     const { load } = await endure(direct, async () => {
       await administration.unsafe('ALTER SYSTEM SET default_transaction_read_only = on')
       await administration`SELECT pg_reload_conf()`
@@ -150,7 +150,7 @@ describe('the server of the database', () => {
     expect(load.answers.some(({ what, status }) => what === 'me' && status === 503)).toBe(true)
   })
 
-  test.each(['53100', '53200'])('has no disk or memory left for a change (%s)', async (sqlState) => {
+  test.each(['53100', '53200'])('recovers after it had no disk or memory left for a change (%s)', async (sqlState) => {
     const { load } = await endure(direct, async () => {
       await administration.unsafe(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '${sqlState}'; END $$`)
@@ -162,7 +162,7 @@ describe('the server of the database', () => {
     expect(load.answers.some(({ what, status }) => what === 'login' && status === 503)).toBe(true)
   })
 
-  test('gives the role another password, and the old one back', async () => {
+  test("recovers after the role's password changed and changed back", async () => {
     await endure(direct, async () => {
       await administration`ALTER ROLE app PASSWORD 'second'`
       await endConnections()
@@ -175,32 +175,32 @@ describe('the server of the database', () => {
 
 describe('the network to the database', () => {
   test.each<[string, Fault, number]>([
-    ['accepts and never answers', 'hang', 6000],
-    ['closes whoever begins to speak', 'close', 3000],
-    ['breaks off in the middle of an answer', 'cut', 2000],
-    ['gives half an answer', 'half', 6000],
+    ['accepts connections and never responds', 'hang', 6000],
+    ['closes connections after their first bytes', 'close', 3000],
+    ['breaks connections mid-response', 'cut', 2000],
+    ['delivers half a response', 'half', 6000],
     ['is slow', 700, 2000],
-  ])('%s', async (_what, fault, milliseconds) => {
+  ])('%s, and the server recovers', async (_what, fault, milliseconds) => {
     const before = proxy.connections
     await endure(proxied, async () => {
       proxy.be(fault)
       await Bun.sleep(milliseconds)
       proxy.be('pass')
     })
-    // Five attempts a second and place at most.
+    // At most five attempts per second and slot.
     expect(proxy.connections - before).toBeLessThan((4 * 5 * (milliseconds + 4000)) / 1000)
   })
 })
 
-describe('afterwards', () => {
-  test('nothing was thrown where nobody catches it, and the log told each going and coming once', () => {
+describe('after all database faults', () => {
+  test('nothing was thrown uncaught, and the log has one line for each outage and recovery', () => {
     for (const { output } of [direct, proxied]) {
       const events = output.stdout.split('\n').map((line) => /"event":"([^"]+)"/.exec(line)?.[1])
       expect(events).not.toContain('process.stray_error')
       expect(events).not.toContain('request.failed')
       const told = events.filter((event) => event === 'database.unavailable' || event === 'database.available')
       expect(told.length).toBeGreaterThan(6)
-      // A dozen faults at most, none longer than half a minute.
+      // At most a dozen faults, none longer than half a minute.
       expect(told.length).toBeLessThanOrEqual(40)
       expect(output.stderr).toBe('')
     }
@@ -220,7 +220,7 @@ async function sessionsSoFar(): Promise<number> {
   return Number(row?.sessions)
 }
 
-/** Looks again and again how many connections there are, wherever they are in their lives. */
+/** Samples the number of connections, in whatever state they are. */
 function countConnections(name: string): { most(): Promise<number> } {
   const looking = postgres(database.url, { max: 1, connect_timeout: 1, onnotice: () => {} })
   let most = 0

@@ -6,21 +6,21 @@ import { join } from 'node:path'
 import { emptyDirectory } from '../binary/binary.ts'
 import { hasProgram } from '../requirements.ts'
 
-/** A small ext4 of its own, in a mount namespace of its own, which nobody else sees and nothing outlives. */
+/** A small ext4 file system in a mount namespace that no other process sees and that ends with the test. */
 export interface Disk {
-  /** For DATA_DIR. */
+  /** The DATA_DIR on it. */
   readonly path: string
-  /** Before a command that is to see the disk. */
+  /** The prefix of a command that is to see the disk. */
   readonly command: readonly string[]
   fill(): void
   makeRoom(): void
   freeze(): void
   thaw(): void
-  /** What a power cut leaves: whatever was not synced is gone, and nothing answers any more. */
+  /** Simulates a power cut: unsynced data is gone and the disk no longer responds. */
   cutPower(): void
-  /** The file system turns read-only under those who write, as after an error of the disk. */
+  /** Remounts the file system read-only under its writers, as after a disk error. */
   turnReadOnly(): void
-  /** Mounted anew, as after the machine's start. */
+  /** Mounts it again, as after a reboot. */
   remount(options?: string): void
   release(): Promise<void>
 }
@@ -83,13 +83,13 @@ function fillUp(file: string): void {
     try {
       for (;;) writeSync(descriptor, chunk)
     } catch {
-      // Full, as far as this size goes.
+      // As full as this size gets.
     }
   }
   closeSync(descriptor)
 }
 
-/** EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH, which is there for tests like this one. */
+/** EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH, which exists for tests like this one. */
 function shutDown(path: string): void {
   const { symbols } = dlopen('libc.so.6', { ioctl: { args: ['i32', 'u64', 'ptr'], returns: 'i32' } })
   const descriptor = openSync(path, 'r')

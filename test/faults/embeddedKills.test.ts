@@ -2,12 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import { emptyDirectory, serve } from '../binary/binary.ts'
 import { newWorkload, settings } from './workload.ts'
 
-/** Together fifty. Two directories at a time: while one starts, the other works. */
+/** Fifty in total. Two directories at a time: one works while the other starts. */
 const rounds = 25
 
-describe('kill -9 on the embedded database under refreshes and administration, fifty times', () => {
+describe('kill -9 on the embedded database, fifty times under refreshes and administration', () => {
   test.concurrent.each(['one', 'two'])(
-    'loses nothing that was acknowledged, and opens again (directory %s)',
+    'loses no acknowledged change and opens again (directory %s)',
     async () => {
       const directory = emptyDirectory()
       const workload = newWorkload(3)

@@ -1,21 +1,21 @@
 import { connect, createServer, type Socket } from 'node:net'
 
 /**
- * pass: hands on. hang: accepts and never answers. close: closes each new connection once it has sent something, and cuts the
- * others. cut: breaks a connection off in the middle of an answer. half: hands on half an answer, and then nothing. A number:
- * milliseconds by which each answer is late.
+ * pass: forwards. hang: accepts and never responds. close: closes each new connection after its first bytes and
+ * cuts the others. cut: breaks a connection mid-response. half: forwards half a response, then nothing.
+ * A number: delays each response by so many milliseconds.
  */
 export type Fault = 'pass' | 'hang' | 'close' | 'cut' | 'half' | number
 
 export interface FaultProxy {
   readonly port: number
-  /** Connections that were made so far. */
+  /** Connections accepted so far. */
   readonly connections: number
   be(fault: Fault): void
   stop(): Promise<void>
 }
 
-/** A bad network in front of a server on this machine. */
+/** An unreliable network in front of a local server. */
 export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
   const open = new Set<Socket>()
   let fault: Fault = 'pass'
@@ -31,7 +31,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     upstream.on('error', () => client.destroy()).on('close', () => client.destroy())
     client.on('close', () => upstream.destroy())
     client.on('data', (bytes) => {
-      // A connection that has met a hanging network stays with it.
+      // A connection that has met a hanging network keeps hanging.
       if (fault === 'hang') isHeld = true
       if (!isHeld) upstream.write(bytes)
     })

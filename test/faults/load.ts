@@ -8,30 +8,30 @@ interface Answer {
   readonly milliseconds: number
 }
 
-/** What clients have been promised: looked for when the database is back. */
+/** What the server acknowledged to clients. Checked once the database is back. */
 interface Promised {
-  /** Access tokens of sessions whose login was answered with 200. */
+  /** Access tokens of sessions whose login returned 200. */
   readonly begun: string[]
-  /** And of those whose logout was answered with 204. */
+  /** Access tokens of sessions whose logout returned 204. */
   readonly ended: string[]
 }
 
 export interface Load {
-  /** Every answer so far; a request without one has the status 0. */
+  /** Every response so far. A request without one has status 0. */
   readonly answers: Answer[]
   stop(): Promise<void>
-  /** Throws unless each promise is kept. */
+  /** Throws unless every acknowledged change holds. */
   verify(): Promise<void>
-  /** Milliseconds until a login, a refresh and `/auth/me` have succeeded, from now. */
+  /** Milliseconds from now until a login, a refresh and `/auth/me` have succeeded. */
   untilHealthy(): Promise<number>
 }
 
-/** Milliseconds after which a client gives up; an answer that takes so long is a failure anyway. */
+/** Milliseconds after which a client gives up. A response this late is a failure anyway. */
 const patience = 20_000
-/** Milliseconds in which a refresh may be asked for again. */
+/** Milliseconds in which a refresh may be retried. */
 const retryWindow = 10_000
 
-/** Clients that sign in, sign out, refresh and ask who they are, one after the other, until they are stopped. */
+/** Clients that sign in, sign out, refresh and call `/auth/me` one after the other until they are stopped. */
 export async function startLoad(server: Pick<Server, 'url'>): Promise<Load> {
   const { url } = server
   const answers: Answer[] = []
@@ -79,7 +79,7 @@ export async function startLoad(server: Pick<Server, 'url'>): Promise<Load> {
     await ask('me', '/auth/me', bearer(first.body.access_token))
   }
 
-  /** A client that shows the token it has until it gets the next one. */
+  /** A client that presents its current token until it gets the next one. */
   function refreshing(): () => Promise<void> {
     let token = ''
     let shownSince = 0
@@ -88,7 +88,7 @@ export async function startLoad(server: Pick<Server, 'url'>): Promise<Load> {
       if (token === '') return
       shownSince ||= performance.now()
       const { status, body } = await post('refresh', '/auth/refresh', { refresh_token: token })
-      // Whether an unanswered one was rotated nobody knows; once the window has passed, its retry may be refused.
+      // Without a response, the client cannot know whether its token was rotated. After the retry window,
       if (status === 400 && performance.now() - shownSince > retryWindow) {
         answers.pop()
         token = ''

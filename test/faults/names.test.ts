@@ -9,10 +9,10 @@ import { hasProgram } from '../requirements.ts'
 
 const name = 'database.audittrail.test'
 
-/** A command before another one that gives it an /etc/hosts of its own; undefined where this machine lets nobody. */
+/** The prefix that gives a command its own /etc/hosts. Undefined where this machine does not allow it. */
 const withHosts = findCommand()
 
-describe.skipIf(withHosts === undefined)('the name of the database', () => {
+describe.skipIf(withHosts === undefined)('the host name of the database', () => {
   const hosts = join(emptyDirectory(), 'hosts')
   let database: PostgresqlServer
 
@@ -21,7 +21,7 @@ describe.skipIf(withHosts === undefined)('the name of the database', () => {
   })
   afterAll(() => database?.stop())
 
-  test('does not resolve at the start, and later no more: it is 503, and well again when the name is known', async () => {
+  test('a name that stops resolving means 503 until it resolves again', async () => {
     const forget = () => writeFileSync(hosts, '127.0.0.1 localhost\n')
     const tell = () => writeFileSync(hosts, `127.0.0.1 localhost ${name}\n`)
     const own = postgres(database.url, { max: 1 })

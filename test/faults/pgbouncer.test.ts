@@ -18,7 +18,7 @@ const environment = {
   PASSWORD_TIME_COST: '1',
 }
 
-/** As docs/settings.md says, but for the ways in. */
+/** As in docs/settings.md, except for authentication. */
 const settings = (port: number, serverPort: number, directory: string) => `
 [databases]
 * = host=127.0.0.1 port=${serverPort}
@@ -52,7 +52,7 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     const file = join(directory, 'pgbouncer.ini')
     writeFileSync(file, settings(port, database.port, directory))
     writeFileSync(join(directory, 'users'), '"postgres" ""\n')
-    // It refuses to run as root.
+    // PgBouncer refuses to run as root.
     const isRoot = process.getuid?.() === 0
     if (isRoot) for (const path of [directory, file, join(directory, 'users')]) chownSync(path, nobody, nobody)
     pooler = spawn('pgbouncer', ['-q', file], { ...(isRoot ? { uid: nobody, gid: nobody } : {}), stdio: 'ignore' })
@@ -68,7 +68,7 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     rmSync(directory, { recursive: true, force: true })
   })
 
-  test('carries signing in, refreshing and administration', async () => {
+  test('carries sign-in, refresh and administration', async () => {
     const { url } = server
     const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) })
     const grant = await ask(`${url}/auth/login`, form({ username: 'admin', password, scope: 'offline_access' }))
@@ -84,7 +84,7 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     expect((await fetch(user, { method: 'DELETE', headers })).status).toBe(204)
   })
 
-  test('carries API keys: making, using, noting, asking about and revoking them', async () => {
+  test('carries API keys: creation, use, last use, introspection and revocation', async () => {
     const { url } = server
     const token = String(((await (await login(url, 'admin', password)).json()) as Record<string, unknown>).access_token)
     const as = (credential: string) => ({ authorization: `Bearer ${credential}`, 'content-type': 'application/json' })
@@ -111,7 +111,7 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     expect((await fetch(`${url}/users`, { headers: as(key) })).status).toBe(401)
   })
 
-  test('carries two hundred logins at once', async () => {
+  test('carries 200 concurrent logins', async () => {
     const answers = await Promise.all(Array.from({ length: 200 }, () => login(server.url, 'admin', password)))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
     const tokens = await Promise.all(answers.map((answer) => answer.json() as Promise<{ access_token: string }>))
@@ -121,7 +121,7 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     expect(new Set(statuses)).toEqual(new Set([200]))
   })
 
-  test('carries a migration that six start at once', async () => {
+  test('carries a migration started six times at once', async () => {
     const url = urlOf('many', '?pgbouncer=true')
     const outcomes = await Promise.all(
       Array.from({ length: 6 }, () => run(['migrate'], { environment: { ...environment, DATABASE_URL: url } })),
@@ -132,14 +132,14 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     expect(outcomes.filter(({ stdout }) => stdout.startsWith('Migrations applied'))).toHaveLength(1)
   })
 
-  test('is recognised where DATABASE_URL does not say so', async () => {
+  test('is detected where DATABASE_URL does not declare it', async () => {
     const other = await serve({ environment: { ...environment, DATABASE_URL: urlOf('shown') } })
     const answers = await Promise.all(Array.from({ length: 20 }, () => login(other.url, 'admin', password)))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
     await other.stop()
   })
 
-  test('has the server leave what is abandoned while somebody holds a lock', async () => {
+  test('lets the server cancel abandoned statements while a lock is held', async () => {
     const waiting = () => own`SELECT pid FROM pg_stat_activity WHERE datname = 'declared' AND wait_event_type = 'Lock'`
     const locker = postgres(database.url.replace(/postgres$/, 'declared'), { max: 1 })
     await locker.begin(async (transaction) => {
@@ -155,7 +155,7 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     expect((await login(server.url, 'admin', password)).status).toBe(200)
   })
 
-  test('outlives a restart of the server behind it', async () => {
+  test('recovers from a restart of the server behind it', async () => {
     const load = await startLoad(server)
     await Bun.sleep(300)
     await database.halt('immediate')

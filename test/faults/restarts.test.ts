@@ -20,7 +20,7 @@ const environment = async (more: Readonly<Record<string, string>> = {}) => ({
 const dockersPatience = 10_000
 
 describe('after SIGTERM', () => {
-  test('/ready says so at once, requests are taken until the grace is over, and each answer ends its connection', async () => {
+  test('/ready fails at once, requests are served until the grace period ends, and each response closes its connection', async () => {
     const server = await serve({ environment: await environment({ SHUTDOWN_GRACE_SECONDS: '3' }) })
     const token = await accessToken(server.url, 'admin', password)
     expect((await fetch(`${server.url}/ready`)).status).toBe(200)
@@ -39,7 +39,7 @@ describe('after SIGTERM', () => {
     expect(await refusal(server)).toBe('ECONNREFUSED')
   })
 
-  test('what is under way is answered: sign-ins that wait for a hash, and refreshes', async () => {
+  test('requests in flight are completed: queued logins and refreshes', async () => {
     const slow = { PASSWORD_CONCURRENCY: '1', PASSWORD_MEMORY_KIB: '32768' }
     const server = await serve({ environment: await environment(slow) })
     const signIn = () => post(server, '/auth/login', { username: 'admin', password, scope: 'offline_access' })
@@ -54,7 +54,7 @@ describe('after SIGTERM', () => {
     expect((await finished).code).toBe(0)
   })
 
-  test('idle connections, and heads and bodies sent in half, keep nothing from ending', async () => {
+  test('idle connections and partial heads and bodies do not delay the end', async () => {
     const server = await serve({ environment: await environment() })
     const idle = await converse(server)
     await idle.get('/api/health')
@@ -67,18 +67,18 @@ describe('after SIGTERM', () => {
     await Bun.sleep(300)
     const began = performance.now()
     const { code } = await server.stop()
-    // Far from the deadline, and far enough from how long it takes for a slow machine.
+    // Well before the deadline, with room for a slow machine.
     expect(performance.now() - began).toBeLessThan(5000)
     expect(code).toBe(0)
     expect(halfBody.received()).toMatch(/^HTTP\/1\.1 503 /)
     expect(halfBody.received()).toMatch(/^connection: close\r$/im)
-    // The kernel kept it back, and tells its client when that speaks.
+    // The kernel held it back and resets its client once that sends.
     silent.write('GET ')
     for (const connection of [idle, silent, halfHead, halfBody])
       expect(await connection.ended).toMatch(/^(closed|reset)$/)
   })
 
-  test('a body that is on its way still arrives', async () => {
+  test('a body in transit still arrives', async () => {
     const server = await serve({ environment: await environment() })
     const body = new URLSearchParams({ username: 'admin', password }).toString()
     const connection = await converse(server)
@@ -94,7 +94,7 @@ describe('after SIGTERM', () => {
     expect((await finished).code).toBe(0)
   })
 
-  test('what takes too long is answered with 503, and the end comes before Docker kills', async () => {
+  test('a request that takes too long gets 503, before Docker kills the container', async () => {
     const slow = { PASSWORD_CONCURRENCY: '1', PASSWORD_MEMORY_KIB: '131072', PASSWORD_TIME_COST: '8' }
     const server = await serve({ environment: await environment({ ...slow, SHUTDOWN_GRACE_SECONDS: '1' }) })
     const answers = Array.from({ length: 60 }, () => login(server.url, 'admin', password))
@@ -107,7 +107,7 @@ describe('after SIGTERM', () => {
     expect([...new Set(statuses)].toSorted()).toEqual([200, 503])
   })
 
-  test('a second signal ends at once', async () => {
+  test('a second signal ends the process at once', async () => {
     const server = await serve({ environment: await environment({ SHUTDOWN_GRACE_SECONDS: '60' }) })
     server.process.kill('SIGTERM')
     await untilItSays(server, 'server.stopping')
@@ -115,17 +115,17 @@ describe('after SIGTERM', () => {
     expect(code).toBe(1)
   })
 
-  test('Ctrl-C knows no grace', async () => {
+  test('Ctrl-C has no grace period', async () => {
     const server = await serve({ environment: await environment({ SHUTDOWN_GRACE_SECONDS: '300' }) })
     expect((await server.stop('SIGINT')).code).toBe(0)
   })
 })
 
-describe('SIGTERM while it starts', () => {
+describe('SIGTERM during startup', () => {
   const starting = (more: Readonly<Record<string, string>>): Running =>
     start({ environment: { SECRET_KEY: 'k'.repeat(32), HOST: '127.0.0.1', ...more } })
 
-  test('ends it when the database is away', async () => {
+  test('ends the process while the database is unreachable', async () => {
     const running = starting({ PORT: '0', DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing' })
     await untilItSays(running, 'server.listening')
     await Bun.sleep(500)
@@ -135,31 +135,34 @@ describe('SIGTERM while it starts', () => {
     expect(stdout).toContain('server.stopped')
   })
 
-  test.each(['PostgreSQL', 'the embedded database'])('ends it before the rest is loaded, on %s', async (database) => {
-    for (let delay = 0; delay < 200; delay += 40) {
-      const port = await freePort()
-      const running = starting({
-        PORT: String(port),
-        ...(database === 'PostgreSQL' ? { DATABASE_URL: await createDatabase() } : {}),
-      })
-      // By then it listens to signals too.
-      while ((await refusal({ origin: `http://127.0.0.1:${port}` })) !== undefined) await Bun.sleep(1)
-      await Bun.sleep(delay)
-      running.process.kill('SIGTERM')
-      expect(await running.finished).toMatchObject({ code: 0, stderr: '' })
-    }
-  })
+  test.each(['PostgreSQL', 'the embedded database'])(
+    'ends the process before everything is loaded, on %s',
+    async (database) => {
+      for (let delay = 0; delay < 200; delay += 40) {
+        const port = await freePort()
+        const running = starting({
+          PORT: String(port),
+          ...(database === 'PostgreSQL' ? { DATABASE_URL: await createDatabase() } : {}),
+        })
+        // By then the signal handlers are installed.
+        while ((await refusal({ origin: `http://127.0.0.1:${port}` })) !== undefined) await Bun.sleep(1)
+        await Bun.sleep(delay)
+        running.process.kill('SIGTERM')
+        expect(await running.finished).toMatchObject({ code: 0, stderr: '' })
+      }
+    },
+  )
 })
 
-describe.skipIf(!hasNginx)('two replicas behind the shipped Nginx, restarted in turn', () => {
-  test('answer each request under load, twenty times over', async () => {
+describe.skipIf(!hasNginx)('two replicas behind the shipped Nginx configuration, restarted in turn', () => {
+  test('serve every request under load, twenty times', async () => {
     const ports = [await freePort(), await freePort()]
     const common = await environment({ TRUSTED_PROXIES: '127.0.0.1', SHUTDOWN_GRACE_SECONDS: '1' })
     const boot = (replica: number) => serve({ environment: { ...common, PORT: String(ports[replica]) } })
     const replicas = [await boot(0), await boot(1)]
     const twoReplicas: Change[] = [
       ['    # server api-2:8000 ', `    server 127.0.0.1:${ports[1]} `],
-      // All clients are one address here.
+      // All clients share one address here.
       ['limit_req zone=sign_in burst=20 nodelay;', ''],
     ]
     const nginx = await startNginx('nginx.conf', `127.0.0.1:${ports[0]}`, twoReplicas)
@@ -190,13 +193,13 @@ function loginHead(length: number): string {
 
 interface Conversation {
   write(text: string): void
-  /** The head of the answer to a GET. */
+  /** The head of the response to a GET. */
   get(path: string): Promise<{ headers: string }>
   received(): string
   readonly ended: Promise<'closed' | 'reset'>
 }
 
-/** One connection, which fetch would choose by itself. */
+/** One raw connection. fetch would choose one itself. */
 async function converse({ origin }: Pick<Server, 'origin'>): Promise<Conversation> {
   const { hostname, port } = new URL(origin)
   const socket: Socket = connect(Number(port), hostname)
@@ -229,7 +232,7 @@ async function converse({ origin }: Pick<Server, 'origin'>): Promise<Conversatio
   }
 }
 
-/** The code with which a connection is refused; undefined when it is not. */
+/** The error code with which a connection is refused. Undefined if it is accepted. */
 function refusal({ origin }: Pick<Server, 'origin'>): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const { hostname, port } = new URL(origin)

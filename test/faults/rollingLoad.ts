@@ -6,14 +6,14 @@ interface Answer {
 }
 
 export interface RollingLoad {
-  /** Requests that were answered as they should be. */
+  /** Requests with the expected response. */
   readonly succeeded: () => number
   /** All others, as text. */
   readonly failures: readonly string[]
   stop(): Promise<void>
 }
 
-/** Clients of a service behind a proxy that ask who they are, sign in, refresh and administer, each one after the other. */
+/** Clients behind a proxy that call `/auth/me`, sign in, refresh and administer, each one request at a time. */
 export async function startRollingLoad(url: string, password: string): Promise<RollingLoad> {
   const agent = new Agent({ keepAlive: true })
   const failures: string[] = []
@@ -38,7 +38,7 @@ export async function startRollingLoad(url: string, password: string): Promise<R
 
   const { access_token: token = '' } = await signIn()
   const asking = () => ask('GET', '/auth/me', { token })
-  /** What must never be done twice, and which Nginx therefore never asks for again. */
+  /** Must never be done twice, so Nginx never retries it. */
   const administering = () =>
     ask('POST', '/users', { token, json: { username: `u${crypto.randomUUID()}`, full_name: 'Somebody' } })
   const refreshing = () => {
@@ -81,7 +81,7 @@ interface Message {
   readonly content: string | undefined
 }
 
-/** Not by fetch, which asks again by itself where a connection breaks. */
+/** Not fetch, which retries by itself when a connection breaks. */
 function send(agent: Agent, url: string, { method, headers, content }: Message): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const sent = request(url, { method, agent, headers }, (response) => {

@@ -30,8 +30,8 @@ const migrations: readonly SchemaChange[] = journal.entries.map(({ tag, when }) 
 })
 
 /**
- * Every statement that the version whose last migration is 0002 (commit 1a677e5) sends to PostgreSQL, as the server's log had them
- * while each of its routes was called.
+ * Every statement that the version with migration 0002 (commit 1a677e5) sends to PostgreSQL, taken from
+ * the server's log while each of its routes was called.
  */
 const olderStatements = readFileSync(join(import.meta.dir, 'statements-0002.sql'), 'utf8')
   .trim()
@@ -48,7 +48,7 @@ function open(url: string): postgres.Sql {
   return client
 }
 
-describe('a migration adds, so that the version before it lives with it:', () => {
+describe('migrations only add, so that the previous version keeps working:', () => {
   test.each(migrations.map((migration) => [migration.name, migration] as const))('%s', (_name, migration) => {
     expect(whatBreaksOlderVersions(migration)).toEqual([])
   })
@@ -68,7 +68,7 @@ describe('a migration adds, so that the version before it lives with it:', () =>
     'CREATE UNIQUE INDEX "u" ON "users" USING btree ("full_name");',
     'UPDATE "users" SET "full_name" = \'\';',
     'TRUNCATE "audittrail_sessions";',
-  ])('and the rule refuses %s', (statement) => {
+  ])('the rule rejects %s', (statement) => {
     expect(whatBreaksOlderVersions({ name: 'x', createdAt: 1, hash: '', statements: [statement] })).toEqual([statement])
   })
 
@@ -77,13 +77,13 @@ describe('a migration adds, so that the version before it lives with it:', () =>
     'ALTER TABLE "users" ADD COLUMN "level" integer DEFAULT 0 NOT NULL;',
     'CREATE INDEX "i" ON "users" USING btree ("full_name");',
     'CREATE TABLE "audittrail_things" ("id" uuid PRIMARY KEY NOT NULL);',
-  ])('and takes %s', (statement) => {
+  ])('the rule accepts %s', (statement) => {
     expect(whatBreaksOlderVersions({ name: 'x', createdAt: 1, hash: '', statements: [statement] })).toEqual([])
   })
 })
 
-describe('an older version beside this one', () => {
-  test('finds its every statement good on the schema of this one', async () => {
+describe('an older version next to this one', () => {
+  test('prepares every one of its statements on the current schema', async () => {
     const url = await createDatabase()
     const server = await serve({ environment: { ...environment, DATABASE_URL: url } })
     const client = open(url)
@@ -93,44 +93,41 @@ describe('an older version beside this one', () => {
     await server.stop()
   })
 
-  // From the version on that had users, sessions and refresh tokens.
-  test.each([1, 2])(
-    'serves on while this one migrates from step %d: what it writes meanwhile is there for both',
-    async (last) => {
-      const url = await createDatabase()
-      const client = open(url)
-      await migrateTo(client, last)
-      const [user] = await client`
+  // From the first version that had users, sessions and refresh tokens.
+  test.each([1, 2])('keeps serving while this version migrates from step %d, and both see its writes', async (last) => {
+    const url = await createDatabase()
+    const client = open(url)
+    await migrateTo(client, last)
+    const [user] = await client`
         INSERT INTO users (username, hashed_password, full_name)
         VALUES ('older', ${await Bun.password.hash(password, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })}, 'Older')
         RETURNING id, hashed_password`
-      let isOver = false
-      let written = 0
-      // As the older version begins a session; 0001 knew no refresh tokens.
-      const writing = (async () => {
-        for (; !isOver; written++) {
-          await client`
+    let isOver = false
+    let written = 0
+    // As the older version starts a session. 0001 had no refresh tokens.
+    const writing = (async () => {
+      for (; !isOver; written++) {
+        await client`
             INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, address, user_agent)
             SELECT ${crypto.randomUUID()}::uuid, id, now(), now(), now() + interval '1 hour', '192.0.2.1', 'older'
             FROM users WHERE id = ${user?.id} AND is_active AND hashed_password = ${user?.hashed_password} FOR SHARE`
-        }
-      })()
-      const server = await serve({ environment: { ...environment, DATABASE_URL: url } })
-      const token = await accessToken(server.url, 'older', password)
-      const before = written
-      while (written === before) await Bun.sleep(1)
-      isOver = true
-      await writing
-      const response = await fetch(`${server.url}/auth/sessions`, { headers: { authorization: `Bearer ${token}` } })
-      const { items } = (await response.json()) as { items: unknown[] }
-      expect(items).toHaveLength(Math.min(1000, written + 1))
-      await server.stop()
-    },
-  )
+      }
+    })()
+    const server = await serve({ environment: { ...environment, DATABASE_URL: url } })
+    const token = await accessToken(server.url, 'older', password)
+    const before = written
+    while (written === before) await Bun.sleep(1)
+    isOver = true
+    await writing
+    const response = await fetch(`${server.url}/auth/sessions`, { headers: { authorization: `Bearer ${token}` } })
+    const { items } = (await response.json()) as { items: unknown[] }
+    expect(items).toHaveLength(Math.min(1000, written + 1))
+    await server.stop()
+  })
 })
 
-describe('this version beside a newer one', () => {
-  test('serves on, starts again, and says so in its log', async () => {
+describe('this version next to a newer one', () => {
+  test('keeps serving, restarts, and logs the newer schema', async () => {
     const url = await createDatabase()
     const first = await serve({ environment: { ...environment, DATABASE_URL: url } })
     const client = open(url)
@@ -176,7 +173,7 @@ describe('many replicas of this version', () => {
   )
 })
 
-/** What the version left behind whose last migration this is. */
+/** The database as left by the version whose last migration is this one. */
 async function migrateTo(client: postgres.Sql, last: number): Promise<void> {
   await client`CREATE TABLE audittrail_migrations (
     created_at bigint PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`

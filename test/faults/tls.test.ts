@@ -9,7 +9,7 @@ import { type Authority, makeAuthority } from './certificates.ts'
 
 const environment = { SECRET_KEY: 'k'.repeat(32), PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' }
 
-describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => {
+describe.skipIf(!hasProgram('TLS to the database', 'openssl'))('TLS to the database', () => {
   let database: PostgresqlServer
   let own: postgres.Sql
   let trusted: Authority
@@ -27,7 +27,7 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
     await database?.stop()
   })
 
-  /** Has the server show the certificate from its next connection on. */
+  /** Makes the server present the certificate from its next connection on. */
   async function show({ key, certificate }: { key: string; certificate: string }): Promise<void> {
     for (const [from, to] of [
       [key, 'server.key'],
@@ -53,7 +53,7 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
     `postgresql://postgres@${host}:${database.port}/postgres?sslmode=${sslmode}${authority ? `&sslrootcert=${authority.root}` : ''}`
   const migrate = (url: string) => run(['migrate'], { environment: { ...environment, DATABASE_URL: url } })
 
-  test('is taken where the certificate is what sslmode asks for', async () => {
+  test('accepts a certificate that satisfies sslmode', async () => {
     await show(trusted.issue('localhost'))
     for (const url of [
       urlWith('verify-full', trusted),
@@ -63,7 +63,7 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
       urlWith('prefer'),
     ])
       expect(await migrate(url)).toMatchObject({ code: 0, stderr: '' })
-    // Under `require` and above it is encrypted indeed.
+    // With `require` and above it is really encrypted.
     const server = await serve({ environment: { ...environment, DATABASE_URL: urlWith('verify-full', trusted) } })
     expect((await login(server.url)).status).toBe(200)
     const connections = await own`
@@ -75,11 +75,11 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
 
   test.each([
     ['of another host', 'verify-full', () => [trusted.issue('elsewhere.example'), trusted] as const],
-    ['of an authority that we do not trust', 'verify-full', () => [strange.issue('localhost'), trusted] as const],
-    ['of an authority that we do not trust', 'verify-ca', () => [strange.issue('localhost'), trusted] as const],
-    ['of an authority that we do not trust', 'require', () => [strange.issue('localhost'), trusted] as const],
+    ['of an untrusted authority', 'verify-full', () => [strange.issue('localhost'), trusted] as const],
+    ['of an untrusted authority', 'verify-ca', () => [strange.issue('localhost'), trusted] as const],
+    ['of an untrusted authority', 'require', () => [strange.issue('localhost'), trusted] as const],
     ['that has expired', 'verify-full', () => [trusted.issue('localhost', 'expired'), trusted] as const],
-    ['of an authority that no system knows', 'verify-full', () => [trusted.issue('localhost'), undefined] as const],
+    ['of an authority unknown to the system', 'verify-full', () => [trusted.issue('localhost'), undefined] as const],
   ])('ends the start with one line for a certificate %s (%s)', async (_what, sslmode, make) => {
     const [files, authority] = make()
     await show(files)
@@ -90,17 +90,20 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
     expect(stderr.trim().split('\n')).toHaveLength(1)
   })
 
-  test.each(['require', 'verify-ca', 'verify-full'])('ends the start where there is none (%s)', async (sslmode) => {
-    await withoutTls()
-    const { code, stderr } = await migrate(urlWith(sslmode, trusted))
-    expect(code).toBe(1)
-    expect(stderr).toBe(
-      `audittrail: The database offers no TLS, and DATABASE_URL has sslmode=${sslmode}: switch it on at the server (ssl = on), or change sslmode.\n`,
-    )
-    expect(await migrate(urlWith('prefer'))).toMatchObject({ code: 0 })
-  })
+  test.each(['require', 'verify-ca', 'verify-full'])(
+    'ends the start with one line if the server offers no TLS (%s)',
+    async (sslmode) => {
+      await withoutTls()
+      const { code, stderr } = await migrate(urlWith(sslmode, trusted))
+      expect(code).toBe(1)
+      expect(stderr).toBe(
+        `audittrail: The database offers no TLS, and DATABASE_URL has sslmode=${sslmode}: switch it on at the server (ssl = on), or change sslmode.\n`,
+      )
+      expect(await migrate(urlWith('prefer'))).toMatchObject({ code: 0 })
+    },
+  )
 
-  test('that goes bad while we run is 503, until it is good again', async () => {
+  test('a certificate that turns invalid at run time means 503 until it is valid again', async () => {
     await show(trusted.issue('localhost'))
     const server = await serve({ environment: { ...environment, DATABASE_URL: urlWith('verify-full', trusted) } })
     await show(strange.issue('localhost'))

@@ -2,7 +2,7 @@ import { expect } from 'bun:test'
 import { login, me } from '../binary/binary.ts'
 
 export const password = 'a long enough pass phrase'
-/** Cheap hashes: what is looked at here is the database. */
+/** Low-cost hashes: these tests are about the database. */
 export const settings = { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1', ADMIN_PASSWORD: password }
 
 type State = 'active' | 'disabled' | 'deleted'
@@ -12,20 +12,20 @@ interface User {
   password: string
 }
 
-/** Clients that keep what the server has acknowledged, and look for it after whatever happens to the server. */
+/** Clients that remember every acknowledged change and check it after a failure of the server. */
 export interface Workload {
-  /** Works until nobody answers, or answers that the database is away. */
+  /** Works until the server is gone or reports that its database is unreachable. */
   run(url: string): Promise<void>
-  /** Resolves once so many more changes are acknowledged. */
+  /** Resolves once this many more changes are acknowledged. */
   proceed(changes: number): Promise<void>
-  /** Everything that was acknowledged is there. */
+  /** Fails unless every acknowledged change is there. */
   verify(url: string): Promise<void>
 }
 
 export function newWorkload(refreshers: number): Workload {
   const users = new Map<string, User>()
   const refreshTokens: (string | undefined)[] = []
-  /** When each session's latest refresh was asked for. */
+  /** When each session last asked for a refresh. */
   const askedAt: number[] = []
   const livingTokens: string[] = []
   const endedTokens: string[] = []
@@ -43,7 +43,7 @@ export function newWorkload(refreshers: number): Workload {
     }
   }
 
-  /** Each change is noted as soon as it is acknowledged; the user whose change was under way is forgotten. */
+  /** Each change is recorded once acknowledged. A user whose change was in flight is no longer checked. */
   async function administrate(url: string): Promise<void> {
     let touched = ''
     await untilAway(
@@ -125,7 +125,7 @@ export function newWorkload(refreshers: number): Workload {
         { active: true, disabled: false, deleted: undefined }[state],
       ])
     }
-    // Only those who may: a refused sign-in is an attempt, and attempts are counted.
+    // Only users who may sign in: a rejected login counts as a failure.
     for (const [username, user] of [...users].slice(-4)) {
       if (user.state === 'active') await signIn(url, username, user.password)
     }
@@ -133,11 +133,11 @@ export function newWorkload(refreshers: number): Workload {
     for (const ended of endedTokens) expect((await me(url, ended)).status).toBe(401)
   }
 
-  /** The latest token goes on: it is the current one, or the parent of one whose answer was lost. */
+  /** Continues with the latest token: the current one, or the parent of one whose response was lost. */
   async function goOn(url: string): Promise<void> {
     for (const [index, token] of refreshTokens.entries()) {
       if (token === undefined) continue
-      // A lost answer may be asked for again for ten seconds, which a slow machine may have needed for its start.
+      // A lost response may be retried for ten seconds, which a slow machine may have needed to start.
       const mayBeLate = Date.now() - (askedAt[index] ?? 0) > 9000
       const next = obtain(url, { grant_type: 'refresh_token', refresh_token: token })
       refreshTokens[index] = await (mayBeLate ? next.catch(() => undefined) : next)
@@ -147,7 +147,7 @@ export function newWorkload(refreshers: number): Workload {
   return { run, proceed, verify }
 }
 
-/** The server says that it cannot reach its database. */
+/** The server reports that its database is unreachable. */
 const away = new Error('away')
 
 async function untilAway(work: () => Promise<never>, leave: () => void = () => {}): Promise<void> {
@@ -159,7 +159,7 @@ async function untilAway(work: () => Promise<never>, leave: () => void = () => {
   }
 }
 
-/** Nobody listens, or the connection was cut in the middle of an answer. */
+/** The connection was refused or was cut mid-response. */
 function isCut(error: unknown): boolean {
   const { code = '', name } = error as { code?: string; name?: string }
   return /^(ECONN|ConnectionRefused|ConnectionClosed|EPIPE)/.test(code) || name === 'SyntaxError'

@@ -1,0 +1,194 @@
+import { describe, expect, test } from 'bun:test'
+import { existsSync } from 'node:fs'
+import { login, run, type Server, serve, start } from '../binary/binary.ts'
+import { type Disk, hasDisks, makeDisk } from './disk.ts'
+import { expectEnd, signIn, timed } from './endings.ts'
+import { newWorkload, password, settings } from './workload.ts'
+
+const place = (disk: Disk) => ({
+  command: disk.command,
+  environment: { ...settings, HOST: '127.0.0.1', PORT: '0', DATA_DIR: disk.path },
+})
+
+async function onDisk(work: (disk: Disk) => Promise<void>, megabytes = 48): Promise<void> {
+  const disk = await makeDisk(megabytes)
+  try {
+    await work(disk)
+  } finally {
+    await disk.release()
+  }
+}
+
+const isAlive = async ({ url }: Server): Promise<boolean> => (await fetch(`${url}/health`)).ok
+
+describe.skipIf(!hasDisks)('a full disk', () => {
+  test('ends the server within ten seconds with one line, and no acknowledged change is lost', () =>
+    onDisk(async (disk) => {
+      const workload = newWorkload(2)
+      const server = await serve(place(disk))
+      const work = workload.run(server.url)
+      await workload.proceed(20)
+      disk.fill()
+      const [finished, milliseconds] = await timed(server.finished)
+      expectEnd(/stopped because the disk is full: make room and start again\.$/m, finished)
+      // Preallocated WAL absorbs the first writes. After the first failure it takes a moment.
+      expect(milliseconds).toBeLessThan(20_000)
+      await work
+      disk.makeRoom()
+      const again = await serve(place(disk))
+      await workload.verify(again.url)
+      expect((await again.stop()).code).toBe(0)
+    }))
+
+  test('keeps servers and commands from starting, with one line each', () =>
+    onDisk(async (disk) => {
+      await (await serve(place(disk))).stop()
+      disk.fill()
+      for (const args of [[], ['user', 'list'], ['user', 'add', 'somebody']]) {
+        const [finished, milliseconds] = await timed(run(args, place(disk)))
+        expectEnd(/the disk is full: make room and start again|disk has room|make room on the disk/, finished)
+        expect(milliseconds).toBeLessThan(10_000)
+      }
+      disk.makeRoom()
+      const server = await serve(place(disk))
+      expect(await signIn(server)).toBe(200)
+      await server.stop()
+    }))
+
+  test('fails the first start with one line and leaves nothing that looks like a database', () =>
+    onDisk(async (disk) => {
+      disk.fill()
+      expectEnd(/room/, await run([], place(disk)))
+      disk.makeRoom()
+      const server = await serve(place(disk))
+      expect(await signIn(server)).toBe(200)
+      await server.stop()
+    }))
+})
+
+describe.skipIf(!hasDisks)('a frozen disk', () => {
+  test('returns 503 within six seconds while it lasts, and recovers afterwards', () =>
+    onDisk(async (disk) => {
+      const workload = newWorkload(2)
+      const server = await serve(place(disk))
+      const work = workload.run(server.url)
+      await workload.proceed(20)
+      disk.freeze()
+      try {
+        const [first, waited] = await timed(signIn(server))
+        expect([first, waited < 6000]).toEqual([503, true])
+        await work
+        expect(await isAlive(server)).toBe(true)
+        await until(() => server.output.stdout.includes('database.stalled'), 5000)
+        // By now no request is waiting.
+        const [later, soon] = await timed(signIn(server))
+        expect([later, soon < 1000]).toEqual([503, true])
+        expect((await fetch(`${server.url}/ready`)).status).toBe(503)
+        expect(await isAlive(server)).toBe(true)
+      } finally {
+        disk.thaw()
+      }
+      await until(async () => (await fetch(`${server.url}/ready`)).ok, 5000)
+      expect(await signIn(server)).toBe(200)
+      expect(server.output.stdout).toContain('database.resumed')
+      await workload.verify(server.url)
+      await workload.verify(server.url)
+      expect(await server.stop()).toMatchObject({ code: 0, stderr: '' })
+    }))
+
+  test('delays the start until it is over', () =>
+    onDisk(async (disk) => {
+      await (await serve(place(disk))).stop()
+      disk.freeze()
+      const running = start(place(disk))
+      await Bun.sleep(500)
+      disk.thaw()
+      await until(() => running.output.stdout.includes('server.ready'), 10_000)
+      running.process.kill()
+      expect((await running.finished).code).toBe(0)
+    }))
+})
+
+describe.skipIf(!hasDisks)('a power cut', () => {
+  test('loses no acknowledged change', () =>
+    onDisk(async (disk) => {
+      const workload = newWorkload(2)
+      for (let cut = 0; cut < 4; cut++) {
+        const server = await serve(place(disk))
+        await workload.verify(server.url)
+        const work = workload.run(server.url)
+        await workload.proceed(10 + 50 * Math.random())
+        disk.cutPower()
+        await server.stop('SIGKILL')
+        await work
+        disk.remount()
+      }
+      const server = await serve(place(disk))
+      await workload.verify(server.url)
+      expect((await server.stop()).code).toBe(0)
+    }))
+
+  test('right after the first start leaves a complete database with its key', () =>
+    onDisk(async (disk) => {
+      const server = await serve(place(disk))
+      const token = (await (await login(server.url, 'admin', password)).json()) as { access_token: string }
+      disk.cutPower()
+      await server.stop('SIGKILL')
+      disk.remount()
+      const again = await serve(place(disk))
+      const me = await fetch(`${again.url}/auth/me`, { headers: { authorization: `Bearer ${token.access_token}` } })
+      expect(me.status).toBe(200)
+      await again.stop()
+    }))
+
+  test.each([0, 30, 60, 100, 160])('%d ms into the first start leaves either nothing or a database', (milliseconds) =>
+    onDisk(async (disk) => {
+      const running = start(place(disk))
+      await until(() => existsSync(`/proc/${running.process.pid}/fd`) && running.output.stdout !== '', 5000)
+      await Bun.sleep(milliseconds)
+      disk.cutPower()
+      running.process.kill('SIGKILL')
+      await running.finished
+      disk.remount()
+      const server = await serve(place(disk))
+      expect(await signIn(server)).toBe(200)
+      await server.stop()
+    }),
+  )
+})
+
+describe.skipIf(!hasDisks)('a failing disk', () => {
+  test('ends a running server at once with one line, and no acknowledged change is lost', () =>
+    onDisk(async (disk) => {
+      const workload = newWorkload(2)
+      const server = await serve(place(disk))
+      const work = workload.run(server.url)
+      await workload.proceed(20)
+      disk.turnReadOnly()
+      const [finished, milliseconds] = await timed(server.finished)
+      expectEnd(/stopped because (the file system is read-only|the disk reports an input\/output error)/, finished)
+      expect(milliseconds).toBeLessThan(10_000)
+      await work
+      disk.remount()
+      const again = await serve(place(disk))
+      await workload.verify(again.url)
+      await again.stop()
+    }))
+
+  test('that is mounted read-only fails the start with one line', () =>
+    onDisk(async (disk) => {
+      await (await serve(place(disk))).stop()
+      disk.remount('loop,ro')
+      for (const args of [[], ['user', 'list']])
+        expectEnd(/cannot be written \(EROFS\)|read-only/, await run(args, place(disk)))
+    }))
+})
+
+/** Polls until the condition holds. Fails after the given time. */
+async function until(isSo: () => boolean | Promise<boolean>, milliseconds: number): Promise<void> {
+  const end = performance.now() + milliseconds
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new Error(`not so after ${milliseconds} ms`)
+    await Bun.sleep(20)
+  }
+}
