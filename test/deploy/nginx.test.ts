@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { login, type Server, serve } from '../binary/binary.ts'
 import { hasCurl, holdsTheContract } from '../binary/seedContract.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasNginx, type Nginx, startNginx } from './nginx.ts'
+import { curl, requestsOf } from './nginxRequests.ts'
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
 /** Differs from the address that Nginx calls from, so that the two can be told apart. */
@@ -138,81 +138,6 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
   })
 })
 
-describe.skipIf(!(hasNginx && hasCurl))('Nginx with a failing service', () => {
-  test('a stopped service returns 503 as a problem with Retry-After', async () => {
-    const nginx = await startNginx('nginx.conf', '127.0.0.1:1')
-    const answer = await fetch(`${nginx.url}/health`)
-    expect(answer.status).toBe(502)
-    expect(answer.headers.get('retry-after')).toBe('2')
-    expect(await answer.json()).toMatchObject({ title: 'Bad Gateway', status: 502 })
-    await nginx.stop()
-  })
-
-  test('if one of two replicas breaks off, reads are retried and writes never are', async () => {
-    const server = await serve({ environment: { DATABASE_URL: await createDatabase(), ...secretKey } })
-    const broken = breakOff()
-    const nginx = await startNginx('nginx.conf', new URL(server.origin).host, [
-      ['# server api-2:8000 ', `server 127.0.0.1:${broken.port} `],
-    ])
-    for (let count = 0; count < 6; count++) expect((await fetch(`${nginx.url}/health`)).status).toBe(200)
-    expect(broken.requests).toHaveLength(3)
-    const statuses: number[] = []
-    for (let count = 0; count < 6; count++) statuses.push((await login(nginx.url)).status)
-    expect(statuses.toSorted()).toEqual([200, 200, 200, 502, 502, 502])
-    const received = (await requestsOf(server)).filter(({ method }) => method === 'POST').length
-    expect(received + broken.requests.filter((line) => line.startsWith('POST')).length).toBe(6)
-    await nginx.stop()
-    broken.stop()
-    await server.stop()
-  })
-
-  test('if one of two replicas is gone, the other serves everything', async () => {
-    const server = await serve({ environment: { DATABASE_URL: await createDatabase(), ...secretKey } })
-    const nginx = await startNginx('nginx.conf', new URL(server.origin).host, [
-      ['# server api-2:8000 ', 'server 127.0.0.1:1 '],
-    ])
-    for (let count = 0; count < 6; count++) expect((await login(nginx.url)).status).toBe(200)
-    await nginx.stop()
-    await server.stop()
-  })
-})
-
-describe.skipIf(!(hasNginx && hasCurl))('Nginx behind a declared load balancer', () => {
-  test('forwards the address that the load balancer saw', async () => {
-    const environment = { DATABASE_URL: await createDatabase(), ...secretKey, TRUSTED_PROXIES: '127.0.0.1' }
-    const server = await serve({ environment })
-    const nginx = await startNginx('nginx.conf', new URL(server.origin).host, [
-      ['# set_real_ip_from 192.0.2.0/24;', `set_real_ip_from ${client};`],
-      ['# real_ip_header ', 'real_ip_header '],
-      ['# real_ip_recursive ', 'real_ip_recursive '],
-    ])
-    const forwarded = ['-H', 'X-Forwarded-For: 10.1.2.3, 203.0.113.9']
-    await curl(`${nginx.url}/health`, '--interface', client, ...forwarded)
-    await curl(`${nginx.url}/health`, '--interface', '127.0.0.8', ...forwarded)
-    const addresses = (await requestsOf(server)).map(({ address }) => address)
-    expect(addresses.slice(-2)).toEqual(['203.0.113.9', '127.0.0.8'])
-    await nginx.stop()
-    await server.stop()
-  })
-})
-
-test('the two shipped configurations differ only in how they strip the prefix', () => {
-  const directives = (file: string) =>
-    readFileSync(join(import.meta.dir, '../../deploy', file), 'utf8')
-      .split('\n')
-      .map((line) => line.trim())
-      .filter((line) => line !== '' && !line.startsWith('#'))
-  const [kept, stripped] = [directives('nginx.conf'), directives('nginx-strip-prefix.conf')]
-  const slash = kept.indexOf('proxy_pass http://audittrail;')
-  expect(stripped).toEqual(kept.with(slash, 'proxy_pass http://audittrail/;'))
-  expect(stripped).not.toEqual(kept)
-})
-
-/** For what fetch cannot do: choose the source address, send a raw path. */
-function curl(url: string, ...args: string[]): Promise<string> {
-  return new Response(Bun.spawn(['curl', '-s', ...args, url]).stdout).text()
-}
-
 function headersOf(answer: string, name: string): string[] {
   return [...answer.matchAll(new RegExp(`^${name}: (.*)\r$`, 'gim'))].map(([, value = '']) => value)
 }
@@ -221,38 +146,6 @@ function headersOf(answer: string, name: string): string[] {
 function socketsOf(server: Server): number {
   const port = Number(new URL(server.origin).port).toString(16).toUpperCase().padStart(4, '0')
   return readFileSync('/proc/net/tcp', 'utf8').split(`:${port} `).length
-}
-
-interface RequestLine {
-  readonly method: string
-  readonly address: string
-  readonly request_id: string
-}
-
-/** Returns the request lines of the server's log once it is silent. */
-async function requestsOf(server: Server): Promise<RequestLine[]> {
-  for (let length = -1; length !== server.output.stdout.length; await Bun.sleep(50))
-    length = server.output.stdout.length
-  return server.output.stdout
-    .split('\n')
-    .filter((line) => line.includes('"event":"request"'))
-    .map((line) => JSON.parse(line))
-}
-
-/** A replica that accepts a request and breaks off without a response, as if it crashed. */
-function breakOff() {
-  const requests: string[] = []
-  const listener = Bun.listen({
-    hostname: '127.0.0.1',
-    port: 0,
-    socket: {
-      data(socket, bytes) {
-        requests.push(bytes.toString().split('\r\n')[0] ?? '')
-        socket.terminate()
-      },
-    },
-  })
-  return { port: listener.port, requests, stop: () => listener.stop(true) }
 }
 
 /** Nginx writes its log line after the response. */
