@@ -1,34 +1,40 @@
 import type { AppError } from '../../error.ts'
 import type { Connection, DatabaseTarget, OpenConnection } from './connection.ts'
 
-/** What is done on a connection. It settles when the connection ends, if not before. */
+/** The statements of one operation. Settles when the connection ends, if not before. */
 export type Work<T> = (connection: Connection) => Promise<T>
 
-/** A connection, how many operations it has, and when it was last at rest. */
+/** An open connection and its use. Times are milliseconds by `performance.now()`. */
 export interface PooledConnection {
   readonly connection: OpenConnection
-  readonly retireAt: number
-  held: number
-  answeredAt: number
+  /** From then on no new operation gets it. */
+  readonly expiresAt: number
+  /** Operations in progress. */
+  checkedOut: number
+  lastReleasedAt: number
+  /** Ends once nothing is in progress. */
   isRetired: boolean
 }
 
+/** Room for one connection, filled again after it is lost. */
 export interface Slot {
   pooled: PooledConnection | undefined
-  isOpening: boolean
-  notBefore: number
+  isConnecting: boolean
+  /** No attempt to connect before then. */
+  retryAt: number
 }
 
-/** Places that take the same kind of work, and the work that waits for one. */
+/** Slots for one kind of work, and the operations that wait for a connection. */
 export interface Lane {
   readonly slots: readonly Slot[]
-  readonly depth: number
-  readonly mostWaiting: number
-  readonly waiting: Task[]
+  /** Operations that may share a connection. */
+  readonly maxCheckedOut: number
+  readonly maxWaiting: number
+  readonly waiting: Operation[]
 }
 
-/** One operation. It has a seat from its beginning until it is settled. */
-export interface Task {
+/** One operation. It holds its connection from the start until it settles. */
+export interface Operation {
   readonly lane: Lane
   readonly work: Work<unknown>
   readonly startedAt: number
@@ -36,27 +42,28 @@ export interface Task {
   readonly reject: (error: AppError) => void
   timer: ReturnType<typeof setTimeout> | undefined
   pooled: PooledConnection | undefined
+  /** May run once more if its connection is lost. */
   isRepeatable: boolean
 }
 
-/** Operations that may wait for a connection; one more is refused at once. */
-const mostWaiting = { reads: 4096, others: 1024 }
-/** Operations under way on a connection that is shared: what the driver sends without waiting for answers. */
-const sharedDepth = 100
-/** A server's connections are one for reads and the rest for all else; where there is but one, it is for both. */
+/** Operations that may wait for a connection. One more is rejected at once. */
+const maxWaiting = { reads: 4096, others: 1024 }
+/** Operations in progress on a shared connection: what the driver pipelines without waiting for results. */
+const sharedConcurrency = 100
+
+/** Creates one lane for reads and one for everything else. A pool of one connection has a single lane. */
 export function createLanes(target: DatabaseTarget): { reads: Lane; others: Lane } {
-  const line = (places: number, depth: number, mostWaiting: number): Lane => ({
-    slots: Array.from({ length: places }, () => ({ pooled: undefined, isOpening: false, notBefore: 0 })),
-    depth,
-    mostWaiting,
-    waiting: [],
-  })
   if (target.kind === 'server' && target.poolSize > 1) {
     return {
-      reads: line(1, sharedDepth, mostWaiting.reads),
-      others: line(target.poolSize - 1, 1, mostWaiting.others),
+      reads: createLane(1, sharedConcurrency, maxWaiting.reads),
+      others: createLane(target.poolSize - 1, 1, maxWaiting.others),
     }
   }
-  const only = line(1, target.kind === 'embedded' ? sharedDepth : 1, mostWaiting.reads)
+  const only = createLane(1, target.kind === 'embedded' ? sharedConcurrency : 1, maxWaiting.reads)
   return { reads: only, others: only }
+}
+
+function createLane(size: number, maxCheckedOut: number, maxWaiting: number): Lane {
+  const slots = Array.from({ length: size }, () => ({ pooled: undefined, isConnecting: false, retryAt: 0 }))
+  return { slots, maxCheckedOut, maxWaiting, waiting: [] }
 }
