@@ -1,17 +1,18 @@
 import { run } from './cli/run.ts'
 import { environment } from './config/config.ts'
-import { outletTo, writeAll } from './system/outlet.ts'
+import { openOutputStream } from './system/outputStream.ts'
 
-/** Milliseconds that a reader of standard error may take nothing: what is said there must not keep the process from ending. */
-const patience = 2000
+/** Milliseconds that a stuck reader of stderr may delay the exit. */
+const stderrLimit = 2000
 
-const outlet = outletTo(1)
-const errors = outletTo(2)
+const stdout = openOutputStream(1)
+const stderr = openOutputStream(2)
 
 process.exitCode = await run(process.argv.slice(2), {
   environment,
-  stdout: (text) => writeAll(outlet, Buffer.from(text), Number.POSITIVE_INFINITY),
-  stderr: (text) => writeAll(errors, Buffer.from(text), patience),
-  outlet,
+  stdout: stdout.write,
+  stderr: stderr.write,
+  logDescriptor: 1,
 })
+await Promise.all([stdout.end(), stderr.end(stderrLimit)])
 process.exit()

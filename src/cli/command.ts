@@ -1,5 +1,4 @@
 import type { Config, SettingName, SettingSource } from '../config/config.ts'
-import type { Outlet } from '../system/outlet.ts'
 
 /** What a command has of the world around it. */
 export interface CommandEnvironment {
@@ -7,8 +6,8 @@ export interface CommandEnvironment {
   readonly sources: Readonly<Record<SettingName, SettingSource>>
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
-  /** Standard output for what must not wait for its reader. */
-  readonly outlet: Outlet
+  /** The file descriptor that `serve` logs to. */
+  readonly logDescriptor: number
 }
 
 /** Exit code: 0 done, 1 refused or failed, 2 wrong usage or setting. */

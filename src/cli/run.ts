@@ -1,6 +1,5 @@
 import { readConfig } from '../config/config.ts'
 import { AppError } from '../error.ts'
-import type { Outlet } from '../system/outlet.ts'
 import { describeError } from '../telemetry/log.ts'
 import { version } from '../version.ts'
 import { parseArguments } from './arguments.ts'
@@ -43,8 +42,8 @@ export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
-  /** Standard output for what must not wait for its reader. */
-  readonly outlet: Outlet
+  /** The file descriptor that `serve` logs to. */
+  readonly logDescriptor: number
 }
 
 /** From the arguments behind the program's name to an exit code. Nothing is opened before flags and settings are right. */

@@ -125,7 +125,7 @@ async function readExitCodes() {
       environment,
       stdout: () => {},
       stderr: () => {},
-      outlet: { write: () => 0, waitUntilWritable: () => false, close: () => {} } as never,
+      logDescriptor: 1,
     })
   return {
     help: await exitCode(['--help']),

@@ -5,7 +5,7 @@ import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
 import { handleOnceLoaded, type Listener, listen } from '../../http/edge/listener.ts'
 import type { Http } from '../../http/server.ts'
 import { createLog, describeError, type Log } from '../../telemetry/log.ts'
-import { logWriter } from '../../telemetry/logWriter.ts'
+import { createLogWriter } from '../../telemetry/logWriter.ts'
 import { createProductMetrics } from '../../telemetry/productMetrics.ts'
 import { createTraces } from '../../telemetry/traces.ts'
 import { version } from '../../version.ts'
@@ -30,11 +30,11 @@ const endings = {
   deadline: 8000,
 }
 
-async function runServer({ config, outlet, stderr }: CommandEnvironment): Promise<ExitCode> {
+async function runServer({ config, logDescriptor, stderr }: CommandEnvironment): Promise<ExitCode> {
   const metrics = createProductMetrics()
   const traces = createTraces()
-  const sayDropped = (lines: number) => log.error('log.dropped', { lines })
-  const { write, flush } = logWriter(outlet, sayDropped, metrics.logLinesDropped)
+  const reportDropped = (lines: number) => log.error('log.dropped', { lines })
+  const { write, end } = createLogWriter(logDescriptor, { reportDropped, countDropped: metrics.logLinesDropped })
   const { logLevel: level, logFormat: format } = config
   const log: Log = createLog({ level, format, now: Date.now, write, context: traces.current })
   const ending = awaitEnding()
@@ -88,7 +88,7 @@ async function runServer({ config, outlet, stderr }: CommandEnvironment): Promis
     loading.reject(new Error('stopped'))
     await withDeadline(stopInOrder(stopping, log), endings.deadline)
     log.info('server.stopped')
-    flush()
+    await end()
   }
 }
 

@@ -1,0 +1,77 @@
+import { write as writeToDescriptor } from 'node:fs'
+
+/** Writes text to a file descriptor without blocking the event loop. */
+export interface OutputStream {
+  write(text: string): void
+  /** Returns how much text is not written yet, in bytes at least. */
+  buffered(): number
+  /** Resolves once everything is written, the reader is gone, or `limit` milliseconds have passed. */
+  end(limit?: number): Promise<void>
+}
+
+/** Milliseconds before a failed write is retried: the pipe is full (EAGAIN), or the disk is (ENOSPC). */
+const retryDelay = 20
+
+/**
+ * The text of one turn of the event loop goes out in one system call, on a thread of Bun's, so that a reader
+ * that is stuck blocks nothing. Text for a reader that is gone is dropped. Calls `onDrained` whenever
+ * everything is written.
+ */
+export function openOutputStream(descriptor: number, onDrained: () => void = () => {}): OutputStream {
+  let waiting = ''
+  let sending: Buffer = Buffer.alloc(0)
+  let isBusy = false
+  let isGone = false
+  let ended = () => {}
+
+  function write(text: string): void {
+    if (isGone) return
+    waiting += text
+    if (isBusy) return
+    isBusy = true
+    setImmediate(sendWaiting)
+  }
+
+  function sendWaiting(): void {
+    if (waiting === '') rest()
+    else {
+      sending = Buffer.from(waiting)
+      waiting = ''
+      send()
+    }
+  }
+
+  function send(): void {
+    writeToDescriptor(descriptor, sending, (error, written = 0) => {
+      if (error && error.code !== 'EAGAIN' && error.code !== 'ENOSPC') return drop()
+      if (error) return void setTimeout(send, retryDelay)
+      sending = sending.subarray(written)
+      if (sending.length > 0) send()
+      else sendWaiting()
+    })
+  }
+
+  function drop(): void {
+    isGone = true
+    waiting = ''
+    sending = Buffer.alloc(0)
+    rest()
+  }
+
+  function rest(): void {
+    isBusy = false
+    onDrained()
+    if (!isBusy) ended()
+  }
+
+  async function end(limit?: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = limit === undefined ? undefined : setTimeout(resolve, limit)
+    ended = resolve
+    if (!isBusy) resolve()
+    await promise
+    clearTimeout(timer)
+  }
+
+  return { write, buffered: () => waiting.length + sending.length, end }
+}
