@@ -1,167 +1,174 @@
 import type { Duplex } from 'node:stream'
 import { AppError } from '../../error.ts'
-import { sessionQueue } from './sessionQueue.ts'
+import { type ProgressWatch, watchProgress } from './progress.ts'
+import { type SessionQueue, sessionQueue } from './sessionQueue.ts'
 import { type DiskState, diskField, newDiskState } from './syncedFiles.ts'
 import type { FromWorker, ToWorker } from './worker.ts'
 
 export interface EmbeddedDatabase {
-  /** A connection for postgres.js's `socket` option. One at a time has the engine, the next one waits: use `max: 1`. */
+  /** Returns a stream for postgres.js's `socket` option. One at a time has the engine, others wait: use `max: 1`. */
   socket: () => Duplex
-  /** Closes connections, writes a checkpoint, frees everything. Never rejects. */
+  /** Closes connections, writes a checkpoint and frees everything. Never rejects. */
   close(): Promise<void>
 }
 
 export interface EmbeddedEvents {
-  /** The engine has stopped without being asked to. What it acknowledged is kept, and the way on is a new process. At most once. */
+  /** The engine stopped unexpectedly. Acknowledged changes are kept; only a new process can go on. Called at most once. */
   onFailure(reason: string): void
-  /** The disk does not answer. Until it does, every connection is refused. */
+  /** The disk does not respond. Until it does, every connection is refused. */
   onStall?(): void
   onResume?(): void
 }
 
-const tickMilliseconds = 1000
-/** Seconds that an answer may take in each phase while the disk has nothing to do with it. Opening after a crash replays the log. */
-const patience = { opening: 120, open: 15, closing: 10 }
-/** Seconds that one call to the operating system may take before the disk counts as stalled. */
-const diskPatience = 3
-/** Seconds that an answer may take though the disk gets on with it: a checkpoint, a VACUUM. */
-const longestAnswer = 120
+type Phase = 'opening' | 'open' | 'closing' | 'stopped'
+
+interface Engine {
+  readonly worker: Worker
+  readonly sessions: SessionQueue
+  readonly disk: DiskState
+  readonly progress: ProgressWatch
+  readonly events: EmbeddedEvents
+  readonly opened: PromiseWithResolvers<void>
+  readonly closed: PromiseWithResolvers<void>
+  phase: Phase
+  watchdog: ReturnType<typeof setInterval> | undefined
+  /** Messages without a response yet. */
+  pending: number
+  /** Sessions that were asked to end. */
+  ends: number
+  isStalled: boolean
+}
 
 /**
- * Opens the PostgreSQL that the program carries, on `directory`, which is made if absent; the caller keeps other
- * processes out. Rejects with `refused`, one line for the operator. A disk that does not answer is waited for.
+ * Opens the embedded PostgreSQL on `directory`, which is created if absent. The caller keeps other processes
+ * out. Waits for a disk that does not respond. Rejects with `refused` and one line for the operator.
  */
 export async function openEmbedded(directory: string, events: EmbeddedEvents): Promise<EmbeddedDatabase> {
-  const worker = new Worker(workerUrl())
-  const sessions = sessionQueue(post)
   const disk = newDiskState()
-  const opened = Promise.withResolvers<void>()
-  const closed = Promise.withResolvers<void>()
-  let phase: keyof typeof patience | 'stopped' = 'opening'
-  let owed = 0
-  let ends = 0
-  let isStalled = false
-  const watch = newWatch(disk)
+  const engine: Engine = {
+    worker: new Worker(workerUrl()),
+    sessions: sessionQueue((message) => post(engine, message)),
+    disk,
+    progress: watchProgress(disk),
+    events,
+    opened: Promise.withResolvers(),
+    closed: Promise.withResolvers(),
+    phase: 'opening',
+    watchdog: undefined,
+    pending: 0,
+    ends: 0,
+    isStalled: false,
+  }
+  engine.watchdog = setInterval(() => checkProgress(engine), tickMilliseconds)
+  listen(engine)
+  post(engine, { open: directory, disk })
+  await engine.opened.promise
+  engine.phase = 'open'
+  return { socket: engine.sessions.socket, close: () => close(engine) }
+}
 
-  // Ticks are counted, not time: a process that was suspended must not blame the thread.
-  const watchdog = setInterval(() => {
-    if (phase === 'stopped' || (owed === 0 && !isStalled)) return
-    const seen = watch.tick()
-    // A thread that waits for the disk cannot be ended, and neither can its process: better to be there when the disk is back.
-    if (seen.isWaiting && phase !== 'closing') return seen.ticks >= diskPatience ? stall() : undefined
-    resume()
-    const limit = seen.idleTicks >= patience[phase] ? patience[phase] : longestAnswer
-    if (seen.ticks >= limit) fail(`the embedded database did not answer for ${limit} seconds`)
-  }, tickMilliseconds)
-
+function listen(engine: Engine): void {
+  const { worker } = engine
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-    if (phase === 'stopped') return
-    watch.reset()
-    if (data instanceof Uint8Array) {
-      owed--
-      if (data.length > 0) sessions.receive(data)
-    } else if (typeof data !== 'string') {
-      if ('part' in data) sessions.receive(data.part)
-      else fail(data.failed)
-    } else {
-      owed--
-      if (data === 'ended') sessions.ended()
-      else if (data === 'opened') opened.resolve()
-      else closed.resolve()
-    }
+    if (engine.phase !== 'stopped') receive(engine, data)
   }
   worker.onerror = (event) => {
     event.preventDefault()
-    fail('the embedded database stopped unexpectedly')
+    fail(engine, 'the embedded database stopped unexpectedly')
   }
-  worker.addEventListener('close', () => fail('the embedded database stopped unexpectedly'))
-
-  function post(message: ToWorker): void {
-    if (phase === 'stopped') return
-    if (owed++ === 0) watch.reset()
-    if (message === 'end') ends++
-    worker.postMessage(message, message instanceof Uint8Array ? [message.buffer] : [])
-  }
-
-  function stall(): void {
-    if (isStalled) return
-    isStalled = true
-    sessions.stop('the disk does not answer')
-    // Nobody waits for the answers any more: what has not begun by now must not happen when the disk is back.
-    Atomics.store(disk, diskField.abandoned, ends)
-    events.onStall?.()
-  }
-
-  function resume(): void {
-    if (!isStalled || phase === 'closing') return
-    isStalled = false
-    sessions.resume()
-    events.onResume?.()
-  }
-
-  function stop(reason: string): void {
-    phase = 'stopped'
-    clearInterval(watchdog)
-    sessions.stop(reason)
-    worker.terminate()
-  }
-
-  function fail(reason: string): void {
-    const before = phase
-    if (before === 'stopped') return
-    stop(reason)
-    closed.resolve()
-    if (before === 'opening') opened.reject(new AppError('refused', capitalized(reason)))
-    else if (before === 'open') events.onFailure(capitalized(reason))
-  }
-
-  async function close(): Promise<void> {
-    if (phase === 'open') {
-      sessions.stop('the embedded database is closed')
-      phase = 'closing'
-      post('close')
-    }
-    await closed.promise
-    if (phase !== 'stopped') stop('the embedded database is closed')
-  }
-
-  post({ open: directory, disk })
-  await opened.promise
-  phase = 'open'
-  return { socket: sessions.socket, close }
+  worker.addEventListener('close', () => fail(engine, 'the embedded database stopped unexpectedly'))
 }
 
-interface Seen {
-  /** Whether the thread has been inside one and the same call to the operating system since the tick before. */
-  readonly isWaiting: boolean
-  /** Ticks since the last answer, or since this one wait for the disk began. */
-  readonly ticks: number
-  /** How many of them brought no progress on the disk, in a row. */
-  readonly idleTicks: number
-}
-
-function newWatch(disk: DiskState) {
-  let progress = 0
-  let waiting = 0
-  let ticks = 0
-  let idleTicks = 0
-  return {
-    reset: () => {
-      ticks = idleTicks = waiting = 0
-    },
-    tick: (): Seen => {
-      const before = progress
-      progress = Atomics.load(disk, diskField.progress)
-      const isWaiting = progress === before && progress % 2 !== 0
-      waiting = isWaiting ? waiting + 1 : 0
-      ticks++
-      idleTicks = progress === before ? idleTicks + 1 : 0
-      return { isWaiting, ticks: isWaiting ? waiting : ticks, idleTicks }
-    },
+function receive(engine: Engine, message: FromWorker): void {
+  const { sessions, opened, closed } = engine
+  engine.progress.reset()
+  if (message instanceof Uint8Array) {
+    engine.pending--
+    if (message.length > 0) sessions.receive(message)
+  } else if (typeof message !== 'string') {
+    if ('part' in message) sessions.receive(message.part)
+    else fail(engine, message.failed)
+  } else {
+    engine.pending--
+    if (message === 'ended') sessions.ended()
+    else if (message === 'opened') opened.resolve()
+    else closed.resolve()
   }
 }
 
-/** In the executable the bundler has named the thread's file, and `import.meta.url` may be the path of the source. */
+function post(engine: Engine, message: ToWorker): void {
+  if (engine.phase === 'stopped') return
+  if (engine.pending++ === 0) engine.progress.reset()
+  if (message === 'end') engine.ends++
+  engine.worker.postMessage(message, message instanceof Uint8Array ? [message.buffer] : [])
+}
+
+const tickMilliseconds = 1000
+/** Seconds that a response may take in each phase without disk activity. Opening after a crash replays the WAL. */
+const responseLimit = { opening: 120, open: 15, closing: 10 }
+/** Seconds that one system call may take before the disk counts as stalled. */
+const diskLimit = 3
+/** Seconds that a response may take with disk activity: a checkpoint, a VACUUM. */
+const longestResponse = 120
+
+/** Runs every second. Counts ticks, not time: a process that was suspended must not blame the engine. */
+function checkProgress(engine: Engine): void {
+  const { phase } = engine
+  if (phase === 'stopped' || (engine.pending === 0 && !engine.isStalled)) return
+  const { isWaiting, ticks, idleTicks } = engine.progress.tick()
+  // A thread inside a system call cannot be ended, nor can its process. Wait for the disk to come back.
+  if (isWaiting && phase !== 'closing') {
+    if (ticks >= diskLimit) stall(engine)
+    return
+  }
+  resume(engine)
+  const limit = idleTicks >= responseLimit[phase] ? responseLimit[phase] : longestResponse
+  if (ticks >= limit) fail(engine, `the embedded database did not respond for ${limit} seconds`)
+}
+
+function stall(engine: Engine): void {
+  if (engine.isStalled) return
+  engine.isStalled = true
+  engine.sessions.stop('the disk does not respond')
+  // Clients were told that their operations failed, so none of them may happen once the disk is back.
+  Atomics.store(engine.disk, diskField.abandoned, engine.ends)
+  engine.events.onStall?.()
+}
+
+function resume(engine: Engine): void {
+  if (!engine.isStalled || engine.phase === 'closing') return
+  engine.isStalled = false
+  engine.sessions.resume()
+  engine.events.onResume?.()
+}
+
+function fail(engine: Engine, reason: string): void {
+  const { phase } = engine
+  if (phase === 'stopped') return
+  stop(engine, reason)
+  engine.closed.resolve()
+  if (phase === 'opening') engine.opened.reject(new AppError('refused', capitalized(reason)))
+  else if (phase === 'open') engine.events.onFailure(capitalized(reason))
+}
+
+async function close(engine: Engine): Promise<void> {
+  if (engine.phase === 'open') {
+    engine.sessions.stop('the embedded database is closed')
+    engine.phase = 'closing'
+    post(engine, 'close')
+  }
+  await engine.closed.promise
+  if (engine.phase !== 'stopped') stop(engine, 'the embedded database is closed')
+}
+
+function stop(engine: Engine, reason: string): void {
+  engine.phase = 'stopped'
+  clearInterval(engine.watchdog)
+  engine.sessions.stop(reason)
+  engine.worker.terminate()
+}
+
+/** The bundler names the worker's file in the executable, where `import.meta.url` may be the path of the source. */
 function workerUrl(): URL {
   return Bun.isStandaloneExecutable
     ? new URL('./db/embedded/worker.js', Bun.pathToFileURL(Bun.main))

@@ -1,4 +1,4 @@
-// Run by embedded.test.ts to be killed: prints each id once its INSERT is acknowledged.
+// Prints each id once its INSERT is acknowledged, until the test kills it.
 import postgres from 'postgres'
 import { openEmbedded } from '../../../src/db/embedded/engine.ts'
 
