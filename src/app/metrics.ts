@@ -9,7 +9,7 @@ import { observeProcess } from '../telemetry/processMetrics.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import type { MetricsRegistry } from '../telemetry/registry.ts'
 
-/** Listens for Prometheus where METRICS says so; answers how to end that. Throws `refused` where it cannot. */
+/** Serves Prometheus if METRICS is set. Returns a function that stops it. Throws `refused` if it cannot listen. */
 export function serveMetrics(config: Pick<Config, 'metrics'>, metrics: MetricsRegistry, log: Log): () => Promise<void> {
   const address = listenAddressOf(config.metrics)
   if (!address) return async () => {}
@@ -23,28 +23,31 @@ export function serveMetrics(config: Pick<Config, 'metrics'>, metrics: MetricsRe
 }
 
 /** Milliseconds that a scrape waits for the database. */
-const patience = 1000
+const scrapeLimit = 1000
 
-/** What is read of the opened app when somebody scrapes. `isEnding`: it was told to stop, and is ready for nothing more. */
-export function observeApp({ observable: reading }: MetricsRegistry, deps: Deps, isEnding: () => boolean): void {
+/** Registers the metrics that are read at scrape time. `isEnding` means shutting down, hence not ready. */
+export function observeApp({ observable }: MetricsRegistry, deps: Deps, isEnding: () => boolean): void {
   const { hashQueue } = deps
-  const { slots: places, queue } = hashQueue.limits
-  reading('gauge', 'audittrail_ready', 'What /ready says: 1, or 0 while it is 503.', () =>
-    isEnding() ? 0 : ready(deps),
-  )
-  reading('gauge', 'audittrail_hash_running', 'Password hashes that are computed now.', () => hashQueue.running)
-  reading('gauge', 'audittrail_hash_places', 'Password hashes that may be computed at once.', () => places)
-  reading('gauge', 'audittrail_hash_queue_length', 'Those that wait for a place.', () => hashQueue.waiting)
-  reading('gauge', 'audittrail_hash_queue_limit', 'As many may wait; who comes then is refused.', () => queue)
+  const { slots, queue } = hashQueue.limits
+  observable('gauge', 'audittrail_ready', 'Whether /ready returns 200.', () => (isEnding() ? 0 : ready(deps)))
+  observable('gauge', 'audittrail_hash_running', 'Password hashes in progress.', () => hashQueue.running)
+  observable('gauge', 'audittrail_hash_places', 'Slots for password hashes.', () => slots)
+  observable('gauge', 'audittrail_hash_queue_length', 'Hashes waiting for a slot.', () => hashQueue.waiting)
+  observable('gauge', 'audittrail_hash_queue_limit', 'Hashes that may wait. More are rejected.', () => queue)
   const pool = deps.database.pool
-  reading('gauge', 'audittrail_database_connections', 'Connections that are open.', () => pool().connections)
-  reading('gauge', 'audittrail_database_waiting', 'Operations that wait for a connection.', () => pool().waiting)
-  reading('counter', 'audittrail_database_connections_opened_total', 'Those that were opened.', () => pool().opened)
+  observable('gauge', 'audittrail_database_connections', 'Open database connections.', () => pool().connections)
+  observable('gauge', 'audittrail_database_waiting', 'Operations waiting for a connection.', () => pool().waiting)
+  observable(
+    'counter',
+    'audittrail_database_connections_opened_total',
+    'Database connections opened.',
+    () => pool().opened,
+  )
 }
 
 async function ready(deps: Deps): Promise<number> {
   const { promise: late, resolve } = Promise.withResolvers<number>()
-  const timer = setTimeout(resolve, patience, 0)
+  const timer = setTimeout(resolve, scrapeLimit, 0)
   const found = findUnreadiness(deps).then(
     (unreadiness) => (unreadiness ? 0 : 1),
     () => 0,
@@ -56,16 +59,16 @@ async function ready(deps: Deps): Promise<number> {
   }
 }
 
-/** Tells both how the database does. */
-export function countFailures(watch: AvailabilityObserver, metrics: ProductMetrics): AvailabilityObserver {
+/** Passes each outcome to the metrics and to the log. */
+export function countFailures(observer: AvailabilityObserver, metrics: ProductMetrics): AvailabilityObserver {
   return {
     failed: (failure) => {
       metrics.databaseFailed(failure.code === 'refused' ? 'refused' : 'unavailable')
-      watch.failed(failure)
+      observer.failed(failure)
     },
     succeeded: () => {
       metrics.databaseSucceeded()
-      watch.succeeded()
+      observer.succeeded()
     },
   }
 }

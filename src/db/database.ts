@@ -20,7 +20,7 @@ interface Statements {
   readonly apiKeys: ApiKeyStatements
 }
 
-/** The database as the rest of the product sees it. Everything throws AppError only. */
+/** The database as other layers see it. Throws only AppError. */
 export interface Database extends Statements {
   readonly userTransfer: UserTransferStatements
   migrationStatus(): Promise<MigrationStatus>
@@ -29,7 +29,7 @@ export interface Database extends Statements {
   close(): Promise<void>
 }
 
-/** Made once for each connection, with what they prepare on it; gone with it. */
+/** Statements are prepared per connection and end with it. */
 function statementsOn({ orm, client }: Connection): Statements {
   return {
     users: userStatements(orm),
@@ -55,22 +55,22 @@ export function openDatabase(pool: Pool): Database {
     ...statements,
     sessions: {
       ...statements.sessions,
-      // The question of every request.
+      // Every request with an access token.
       findActiveSession: (key) => pool.read((connection) => statementsOf(connection).sessions.findActiveSession(key)),
     },
     apiKeys: {
       ...statements.apiKeys,
-      // The question of every request of a service.
+      // Every request with an API key.
       findApiKey: (digest) => pool.read((connection) => statementsOf(connection).apiKeys.findApiKey(digest)),
     },
     signingKeys: {
       ...statements.signingKeys,
-      // The question of every few seconds.
+      // Every few seconds.
       listKeys: () => pool.read((connection) => statementsOf(connection).signingKeys.listKeys()),
       resetKeys: (...reset) =>
         pool.run((connection) => statementsOf(connection).signingKeys.resetKeys(...reset), 'unlimited'),
     },
-    // Each takes as long as it takes, and has its connection to itself.
+    // Without a time limit, on a connection of their own.
     userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
     migrate: () => pool.run(({ client }) => migrate(client), 'unlimited'),
@@ -81,13 +81,13 @@ export function openDatabase(pool: Pool): Database {
 
 type Call = (...args: unknown[]) => Promise<unknown>
 
-/** Every statement under its name; each call goes to the connection that the pool gives it. */
+/** Returns every statement under its name. Each call runs on a connection from the pool. */
 function statementsThrough(pool: Pool, statementsOf: (connection: Connection) => Statements): Statements {
   const through = (noun: keyof Statements, name: string) => {
     const choose = (statements: Statements) => (statements[noun] as unknown as Record<string, Call>)[name] as Call
     return (...args: unknown[]) => pool.run((connection) => choose(statementsOf(connection))(...args))
   }
-  // Made without a connection, for the names alone.
+  // Built without a connection, only for the names.
   const named = statementsOn({ orm: drizzle.mock(), client: undefined as unknown as Client })
   const nouns = Object.entries(named).map(([noun, set]) => [
     noun,

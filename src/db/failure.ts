@@ -1,32 +1,31 @@
 import { AppError } from '../error.ts'
 
-/** SQLSTATEs with which PostgreSQL refuses us for good: password, role, database name, privileges, damage. */
+/** SQLSTATEs that only an operator can fix: password, role, database name, privileges, damage. */
 const refusals: Readonly<Record<string, string>> = {
-  '28P01': 'The database refused the user name or password in DATABASE_URL (28P01): correct it and start again.',
+  '28P01': 'PostgreSQL rejected the username or password in DATABASE_URL (28P01). Correct it and start again.',
   '28000':
-    'The database does not let the role in DATABASE_URL in (28000): check the role, its LOGIN right and pg_hba.conf.',
-  '3D000': 'The database named in DATABASE_URL does not exist (3D000): create it (createdb NAME) or correct the name.',
+    'PostgreSQL does not allow the role in DATABASE_URL to sign in (28000). Check the role, its LOGIN privilege and pg_hba.conf.',
+  '3D000': 'The database in DATABASE_URL does not exist (3D000). Create it (createdb NAME) or correct the name.',
   '42P07':
-    'The database has a table or view already whose name AuditTrail needs (42P07): give AuditTrail a database or schema of its own.',
+    'The database already has a table or view with a name that AuditTrail needs (42P07). Give AuditTrail its own database or schema.',
   '42501':
-    'The role in DATABASE_URL lacks a privilege that migrating needs (42501): grant it CREATE on the schema, or run "audittrail migrate" as the owner.',
-  XX001: 'Data in the database is damaged (XX001): restore a backup.',
-  XX002: 'An index in the database is damaged (XX002): rebuild it with REINDEX, or restore a backup.',
+    'The role in DATABASE_URL lacks a privilege that migrations need (42501). Grant it CREATE on the schema, or run "audittrail migrate" as the owner.',
+  XX001: 'Data in the database is damaged (XX001). Restore a backup.',
+  XX002: 'An index in the database is damaged (XX002). Rebuild it with REINDEX, or restore a backup.',
 }
 
 /**
- * What may pass by itself. Classes 08 (connection), 53 (connections, memory, disk), 57 (shutdown, starting up, cancelled by a
- * time limit), 58 (I/O); a server that takes no changes (25006), as after a failover; a transaction that idled too long
- * (25P03, 25P04), lost against another (40001, 40P01) or waited too long for a lock (55P03); a statement that a pooler's next
- * server has not prepared (26000, 42P05); and a table or column that is not there yet, since a replica may be asked while
- * another one still migrates (42P01, 42703).
+ * Errors that may pass: connection (08), resources (53), shutdown or cancellation (57), I/O (58), read-only
+ * after a failover (25006), idle transaction (25P03, 25P04), lost or timed-out lock (40001, 40P01, 55P03),
+ * unknown prepared statement behind a pooler (26000, 42P05), and a schema that another replica is still
+ * migrating (42P01, 42703).
  */
 const transient = /^(08|53|57|58|25006|25P03|25P04|26000|40001|40P01|42P01|42703|42P05|55P03)/
 
-/** What the driver says of its connection, and the system of its socket or of a name: CONNECTION_CLOSED, ECONNRESET, EAI_AGAIN. */
+/** Error codes of the driver, the socket and name resolution: CONNECTION_CLOSED, ECONNRESET, EAI_AGAIN. */
 const unreachable = /^(CONNECTION_|CONNECT_TIMEOUT$|E[A-Z]+(_[A-Z]+)?$)/
 
-/** Runs one database operation; whatever goes wrong comes out as an AppError that carries no SQL and no parameter. */
+/** Runs one database operation. Throws only an AppError without SQL and parameters. */
 export async function guarded<T>(operation: () => PromiseLike<T>): Promise<T> {
   try {
     return await operation()
@@ -35,7 +34,7 @@ export async function guarded<T>(operation: () => PromiseLike<T>): Promise<T> {
   }
 }
 
-/** `refused` for what only a person can mend, `unavailable` for what may pass, `internal` for the rest. */
+/** Returns `refused` if only an operator can fix it, `unavailable` if it may pass, else `internal`. */
 export function databaseFailure(error: unknown): AppError {
   if (error instanceof AppError) return error
   const code = driverError(error)?.code ?? ''
@@ -44,17 +43,17 @@ export function databaseFailure(error: unknown): AppError {
   if (isCertificateProblem(code)) {
     return new AppError(
       'refused',
-      `The TLS certificate of the database cannot be trusted (${code}): check sslmode and sslrootcert in DATABASE_URL.`,
+      `The TLS certificate of the database is not trusted (${code}). Check sslmode and sslrootcert in DATABASE_URL.`,
     )
   }
   if (isSqlState(code) ? transient.test(code) : unreachable.test(code)) {
     return new AppError('unavailable', `The database cannot be reached (${code}).`, { cause: error })
   }
-  const fault = isSqlState(code) ? `The database answered with an error (SQLSTATE ${code}).` : 'unexpected'
-  return new AppError('internal', fault, { cause: error })
+  const message = isSqlState(code) ? `The database returned an error (SQLSTATE ${code}).` : 'unexpected'
+  return new AppError('internal', message, { cause: error })
 }
 
-/** True where the connection is of no more use: the server ended it, it broke, or it is to a server that takes no changes. */
+/** Returns whether the connection is unusable: ended by the server, broken, or to a read-only server. */
 export function endsConnection(error: AppError): boolean {
   const { code, severity } = driverError(error) ?? {}
   if (code === undefined) return false
@@ -63,12 +62,12 @@ export function endsConnection(error: AppError): boolean {
 
 const readOnly = '25006'
 
-/** True where other connections are of no more use either: they too are to a server that takes no changes. */
+/** Returns whether all other connections are unusable too: the server is read-only. */
 export function endsAllConnections(error: AppError): boolean {
   return driverError(error)?.code === readOnly
 }
 
-/** True of what a pooler says (PgBouncer) that takes no parameters at the start of a connection. */
+/** Returns whether a pooler (PgBouncer) rejected startup parameters. */
 export function refusesStartupParameters(error: unknown): boolean {
   const { code, message = '' } = driverError(error) ?? {}
   return code === '08P01' && message.includes('startup parameter')
@@ -80,14 +79,14 @@ interface DriverError {
   readonly message?: string
 }
 
-/** The error with a code at the bottom of what was wrapped around it. */
+/** Returns the innermost error that has a code. */
 function driverError(error: unknown): DriverError | undefined {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown }
   if (!(error instanceof AppError) && typeof code === 'string') return error as DriverError
   return cause === undefined ? undefined : driverError(cause)
 }
 
-/** The unique index or constraint that refused a row (23505); undefined for all else. */
+/** Returns the name of the violated unique constraint or index (23505). */
 export function violatedConstraint(error: unknown): string | undefined {
   const {
     code,
@@ -98,7 +97,7 @@ export function violatedConstraint(error: unknown): string | undefined {
   return cause === undefined ? undefined : violatedConstraint(cause)
 }
 
-/** True for an error that came from the server: five characters of SQLSTATE, as against ECONNREFUSED. */
+/** Returns whether the code is a SQLSTATE of the server, unlike ECONNREFUSED. */
 function isSqlState(code: string): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code)
 }

@@ -2,15 +2,15 @@ import { ptr } from 'bun:ffi'
 import { readdirSync } from 'node:fs'
 import { openCLibrary } from './cLibrary.ts'
 
-/** The socket that a server of this process listens on, as the kernel has it, and as Bun shows it to nobody. */
+/** The kernel's socket behind a server of this process, which Bun does not expose. */
 export interface ListeningSocket {
-  /** Hands over connections from now on as soon as they stand; usually the kernel keeps each back until its client speaks. */
+  /** Hands over connections once established. Before, the kernel holds each back until its client sends. */
   handOverAtOnce(): void
-  /** Lets nobody begin a connection; those that were begun are still handed over. Who asks is not answered. */
+  /** Accepts no new connections; established ones are still handed over. New ones get no response. */
   bar(): void
 }
 
-/** Numbers of Linux, the same on every machine that we build for: <asm-generic/socket.h>, <linux/tcp.h>, <linux/socket.h>. */
+/** Linux constants, the same on every supported architecture: <asm-generic/socket.h>, <linux/tcp.h>, <linux/socket.h>. */
 const socketLevel = 1
 const attachFilter = 26
 const acceptsConnections = 30
@@ -19,8 +19,8 @@ const deferAccept = 9
 const internetFamilies = [2, 10]
 
 /**
- * Classic BPF, `[code, jump if true, jump if false, operand]` each: of the segments that come for a listening socket, drop those that
- * ask for a new connection (SYN without ACK in byte 13 of the TCP header), and let all else through.
+ * Classic BPF, `[code, jump if true, jump if false, operand]` each: drops segments that open a connection (SYN
+ * without ACK in byte 13 of the TCP header) and passes all others.
  */
 const dropNewConnections = [
   [0x30, 0, 0, 13],
@@ -30,7 +30,7 @@ const dropNewConnections = [
   [0x06, 0, 0, 0xffffffff],
 ] as const
 
-/** Undefined where the system has no such things (all but Linux), and where no file can be opened any more to look for it. */
+/** Returns undefined outside Linux, and if no file can be opened to look for the socket. */
 export function findListeningSocket(port: number): ListeningSocket | undefined {
   if (process.platform !== 'linux') return undefined
   const library = openCLibrary({
@@ -55,7 +55,7 @@ export function findListeningSocket(port: number): ListeningSocket | undefined {
     },
     bar: () => {
       const instructions = encode(dropNewConnections)
-      // struct sock_fprog: a count, and a pointer where pointers may stand.
+      // struct sock_fprog: a count and a pointer, aligned.
       const program = Buffer.alloc(16)
       program.writeUInt16LE(dropNewConnections.length)
       program.writeBigUInt64LE(BigInt(ptr(instructions)), 8)
@@ -78,7 +78,7 @@ function number32(value: number): Buffer {
   return bytes
 }
 
-/** struct sock_filter, one after the other. */
+/** Consecutive struct sock_filter. */
 function encode(instructions: typeof dropNewConnections): Buffer {
   const bytes = Buffer.alloc(instructions.length * 8)
   for (const [index, [code, yes, no, operand]] of instructions.entries()) {

@@ -1,23 +1,23 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism, setPriority } from 'node:os'
 
-/** As nice(1) counts: 0 is usual, 19 yields to everybody. */
+/** A nice value: 0 is the default, 19 yields to every other thread. */
 const niceness = 19
 
 /**
- * Lets the threads in which password hashes are computed yield to the one that answers requests: a request that only reads must
- * not wait for a processor behind those who sign in. Where the system has no such thing (all but Linux), nothing happens.
+ * Lowers the priority of the threads that hash passwords, so that requests that only read do not wait for a CPU
+ * behind sign-ins. Does nothing outside Linux.
  */
 export async function lowerThreadPriority(): Promise<void> {
   if (process.platform !== 'linux') return
-  // The threads are made when there is work for each of them.
+  // Threads are created when there is work for each of them.
   const tiny = { algorithm: 'argon2id', memoryCost: 8, timeCost: 1 } as const
   await Promise.all(Array.from({ length: availableParallelism() * 4 }, () => Bun.password.hash('warm', tiny)))
   for (const thread of readdirSync('/proc/self/task')) {
     try {
       if (/pool/i.test(readFileSync(`/proc/self/task/${thread}/comm`, 'utf8'))) setPriority(Number(thread), niceness)
     } catch {
-      // It has ended meanwhile, or the container forbids it: only slower.
+      // The thread has ended, or the container forbids it. Hashing then keeps its priority.
     }
   }
 }

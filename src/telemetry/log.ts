@@ -8,8 +8,8 @@ export type LogFormat = (typeof logFormats)[number]
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>
 
 /**
- * One line per event. `event` is a stable dotted word (`login.failed`), `fields` are its facts; no secret, token or
- * password is ever among them.
+ * One line per event. `event` is a stable dotted name (`login.failed`), `fields` are its facts. They never contain
+ * a secret, token or password.
  */
 export interface Log {
   debug(event: string, fields?: LogFields): void
@@ -24,7 +24,7 @@ export interface LogOptions {
   readonly now: () => number
   /** Takes one whole line, newline included. */
   readonly write: (line: string) => void
-  /** Facts that every line gets behind its own: what is being worked for. */
+  /** Fields added to every line: the current trace. */
   readonly context?: () => LogFields | undefined
 }
 
@@ -54,14 +54,14 @@ function prettyValue(value: NonNullable<LogFields[string]> | null): string {
   return /^[\w.:/@+%,-]+$/.test(text) ? text : JSON.stringify(text)
 }
 
-/** JSON escapes C0 alone; a terminal also obeys DEL and C1, some readers end a line at U+2028, and U+202E turns text around. */
+/** JSON escapes only C0. Terminals also obey DEL and C1, some readers break lines at U+2028, and U+202E reverses text. */
 export function printable(line: string): string {
   return line.replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, escapeUnits)
 }
 
 /**
- * Where an error happened, for the log. Its message only where we wrote it ourselves: the engine's own quote the value that
- * did not fit (`"changeme" is not a function`), the driver's SQL and parameters.
+ * Describes where an error happened. Includes only messages of our own: the engine's quote values (`"changeme" is
+ * not a function`), the driver's SQL and parameters.
  */
 export function describeError(error: unknown): LogFields {
   const {
@@ -70,7 +70,7 @@ export function describeError(error: unknown): LogFields {
     stack = '',
     code,
   } = error instanceof Error ? (error as NodeJS.ErrnoException) : {}
-  // The message stands before the frames, and may hold lines that look like some.
+  // The message precedes the frames and may contain lines that look like frames.
   const frames = stack.slice(stack.indexOf(message) + message.length).split('\n')
   return {
     error: name,
@@ -83,7 +83,7 @@ export function describeError(error: unknown): LogFields {
   }
 }
 
-/** Unit by unit, as JSON writes what lies beyond U+FFFF. */
+/** Escapes each UTF-16 unit, as JSON does beyond U+FFFF. */
 function escapeUnits(text: string): string {
   return text.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -2,26 +2,26 @@ import { readdir, readFile } from 'node:fs/promises'
 import { version } from '../version.ts'
 import type { MetricsRegistry } from './registry.ts'
 
-/** Milliseconds between two looks at the event loop. */
+/** Milliseconds between two checks of the event loop. */
 const tick = 100
 const delayBounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 /**
- * What every process has, under the names that Prometheus' own clients use, and how late the event loop is: whatever it is late by,
- * everybody who is being answered waits. Answers how to stop looking.
+ * Registers the process metrics, with the names of Prometheus' own clients, and the delay of the event loop, which
+ * every request waits for. Returns a function that stops them.
  */
-export function observeProcess({ observable: reading, histogram }: MetricsRegistry): () => void {
-  reading('gauge', 'audittrail_build_info', 'What is running; always 1.', () => 1, { version, bun: Bun.version })
-  reading('gauge', 'process_start_time_seconds', 'When the process began, in seconds since 1970.', startTime)
-  reading('counter', 'process_cpu_seconds_total', 'Processor time that was used.', () => {
+export function observeProcess({ observable, histogram }: MetricsRegistry): () => void {
+  observable('gauge', 'audittrail_build_info', 'The running version. Always 1.', () => 1, { version, bun: Bun.version })
+  observable('gauge', 'process_start_time_seconds', 'Start time of the process, in seconds since 1970.', startTime)
+  observable('counter', 'process_cpu_seconds_total', 'User and system CPU time in seconds.', () => {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1e6
   })
-  reading('gauge', 'process_resident_memory_bytes', 'Memory that is resident.', () => process.memoryUsage.rss())
-  reading('gauge', 'process_open_fds', 'File descriptors that are open.', countOpenFiles)
-  reading('gauge', 'process_max_fds', 'File descriptors that may be open.', readMostFiles)
+  observable('gauge', 'process_resident_memory_bytes', 'Resident memory in bytes.', () => process.memoryUsage.rss())
+  observable('gauge', 'process_open_fds', 'Number of open file descriptors.', countOpenFiles)
+  observable('gauge', 'process_max_fds', 'Maximum number of open file descriptors.', readMostFiles)
   return watchEventLoop(
-    histogram('audittrail_event_loop_delay_seconds', 'How late a timer was.', delayBounds)().observe,
+    histogram('audittrail_event_loop_delay_seconds', 'Delay of timers in the event loop.', delayBounds)().observe,
   )
 }
 
@@ -31,9 +31,9 @@ function startTime(): number {
   return began
 }
 
-/** Undefined where the system (all but Linux) does not say. */
+/** Returns undefined outside Linux. */
 async function countOpenFiles(): Promise<number | undefined> {
-  // One of them is the directory itself, while it is read.
+  // One of them is this directory while it is read.
   return process.platform === 'linux' ? (await readdir('/proc/self/fd')).length - 1 : undefined
 }
 

@@ -1,6 +1,6 @@
 import { createMetricsRegistry, type MetricsRegistry } from './registry.ts'
 
-/** What becomes of an attempt to sign in. The reasons of a refusal are for whoever runs this; the client hears one sentence. */
+/** The outcomes of a login. Clients do not see the reason of a failure. */
 export const loginOutcomes = [
   'succeeded',
   'unknown_user',
@@ -15,22 +15,22 @@ export const loginOutcomes = [
 ] as const
 export type LoginOutcome = (typeof loginOutcomes)[number]
 
-/** What becomes of a refresh token. `replayed` is theft, or a client that keeps old tokens. */
+/** The outcomes of a refresh. `replayed` means theft, or a client that reuses old tokens. */
 export const refreshOutcomes = ['succeeded', 'invalid', 'replayed', 'unavailable', 'failed'] as const
 export type RefreshOutcome = (typeof refreshOutcomes)[number]
 
-/** What becomes of an API key that is shown. `scope` is a good key at a door that it does not open. */
+/** The outcomes of a presented API key. `scope` is a valid key without access to the endpoint. */
 export const apiKeyOutcomes = ['accepted', 'malformed', 'unknown', 'revoked', 'expired', 'scope'] as const
 export type ApiKeyOutcome = (typeof apiKeyOutcomes)[number]
 
-/** Why the database did not do what it was asked to: `unavailable` may pass, `refused` only a person can mend. */
+/** Database failures: `unavailable` may pass, `refused` needs an operator. */
 export const databaseFailures = ['unavailable', 'refused'] as const
 export type DatabaseFailure = (typeof databaseFailures)[number]
 
-/** What the product counts of itself while it works. Times are seconds. */
+/** Counters and histograms of the product. Times are in seconds. */
 export interface ProductMetrics {
   readonly registry: MetricsRegistry
-  /** `route` is a pattern and `method` one of a few, never what a client wrote. */
+  /** `route` is a pattern and `method` one of a few, never raw client input. */
   requestFinished(route: string, method: string, status: number, seconds: number): void
   login(outcome: LoginOutcome): void
   refresh(outcome: RefreshOutcome): void
@@ -56,26 +56,26 @@ export function createProductMetrics(): ProductMetrics {
     const counters = Object.fromEntries(words.map((word) => [word, of(word)])) as Record<Word, ReturnType<typeof of>>
     return (word: Word) => counters[word].add()
   }
-  const hashWaited = histogram('audittrail_hash_wait_seconds', 'Time that a hash waited for its place.', waitBounds)()
-  const hashTook = histogram('audittrail_hash_duration_seconds', 'Time in a place of its own.', hashBounds)()
-  const sessions = counter('audittrail_sessions_swept_total', 'Dead sessions that were deleted.')()
-  const failures = counter('audittrail_login_failures_swept_total', 'Forgotten failed sign-ins that were deleted.')()
-  const dropped = counter('audittrail_log_lines_dropped_total', 'Lines of the log that its reader was too slow for.')()
+  const hashWaited = histogram('audittrail_hash_wait_seconds', 'Time that a hash waited for a slot.', waitBounds)()
+  const hashTook = histogram('audittrail_hash_duration_seconds', 'Time that a hash held its slot.', hashBounds)()
+  const sessions = counter('audittrail_sessions_swept_total', 'Ended sessions that were deleted.')()
+  const failures = counter('audittrail_login_failures_swept_total', 'Expired sign-in failures that were deleted.')()
+  const dropped = counter('audittrail_log_lines_dropped_total', 'Log lines dropped because the reader was too slow.')()
   const countDatabaseFailure = count(
     'audittrail_database_failures_total',
-    'Operations that the database did not do.',
+    'Database operations that failed.',
     'kind',
     databaseFailures,
   )
   let isUp: number | undefined
-  metrics.observable('gauge', 'audittrail_database_up', 'Whether the latest operation was answered.', () => isUp)
+  metrics.observable('gauge', 'audittrail_database_up', 'Whether the last database operation succeeded.', () => isUp)
 
   return {
     registry: metrics,
     requestFinished: countAnswers(metrics),
     login: count('audittrail_logins_total', 'Attempts to sign in.', 'outcome', loginOutcomes),
-    refresh: count('audittrail_refreshes_total', 'Refresh tokens that were shown.', 'outcome', refreshOutcomes),
-    apiKey: count('audittrail_api_keys_shown_total', 'API keys that were shown.', 'outcome', apiKeyOutcomes),
+    refresh: count('audittrail_refreshes_total', 'Presented refresh tokens.', 'outcome', refreshOutcomes),
+    apiKey: count('audittrail_api_keys_shown_total', 'Presented API keys.', 'outcome', apiKeyOutcomes),
     hashWaited: hashWaited.observe,
     hashTook: hashTook.observe,
     databaseFailed: (kind) => {
@@ -91,28 +91,24 @@ export function createProductMetrics(): ProductMetrics {
   }
 }
 
-/** On the way of every request: its series are found by two look-ups, without a text being put together. */
+/** Runs for every request: finds its series with two lookups and without building strings. */
 function countAnswers({ counter, histogram }: MetricsRegistry): ProductMetrics['requestFinished'] {
-  const requests = counter('audittrail_http_requests_total', 'Requests that were answered.', [
-    'route',
-    'method',
-    'status',
-  ])
-  const durations = histogram('audittrail_http_request_duration_seconds', 'Time until the answer.', requestBounds, [
+  const requests = counter('audittrail_http_requests_total', 'HTTP requests served.', ['route', 'method', 'status'])
+  const durations = histogram('audittrail_http_request_duration_seconds', 'Time until the response.', requestBounds, [
     'route',
     'method',
   ])
-  const createPlace = (route: string, method: string) => ({
+  const createSeries = (route: string, method: string) => ({
     took: durations(route, method).observe,
     byStatus: new Map<number, () => void>(),
   })
-  const places = new Map<string, Map<string, ReturnType<typeof createPlace>>>()
+  const seriesByRoute = new Map<string, Map<string, ReturnType<typeof createSeries>>>()
   return (route, method, status, seconds) => {
-    const byMethod = places.get(route) ?? places.getOrInsertComputed(route, () => new Map())
-    const place = byMethod.get(method) ?? byMethod.getOrInsertComputed(method, () => createPlace(route, method))
-    place.took(seconds)
-    const count = place.byStatus.get(status)
+    const byMethod = seriesByRoute.get(route) ?? seriesByRoute.getOrInsertComputed(route, () => new Map())
+    const series = byMethod.get(method) ?? byMethod.getOrInsertComputed(method, () => createSeries(route, method))
+    series.took(seconds)
+    const count = series.byStatus.get(status)
     if (count) return count()
-    place.byStatus.getOrInsertComputed(status, () => requests(route, method, String(status)).add)()
+    series.byStatus.getOrInsertComputed(status, () => requests(route, method, String(status)).add)()
   }
 }

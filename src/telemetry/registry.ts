@@ -1,24 +1,24 @@
-/** Only rises. */
+/** A number that only increases. */
 export interface Counter {
   add(amount?: number): void
 }
 
-/** Counts values by size, so that shares and quantiles of many processes can be taken together. */
+/** Counts values in buckets, so that quantiles can be taken over many processes. */
 export interface Histogram {
   observe(value: number): void
 }
 
-/** The series of some label values, in the order of the labels' names. Who needs one again and again keeps it. */
+/** Returns the series for label values, in the order of the label names. Callers on a hot path keep it. */
 export type ByLabels<Series> = (...values: readonly string[]) => Series
 
-/** Numbers of this process, by name, as Prometheus reads them. Every label value comes from a closed set: each makes a series. */
+/** The metrics of this process. Label values come from a closed set, since each makes a series. */
 export interface MetricsRegistry {
   counter(name: string, help: string, labels?: readonly string[]): ByLabels<Counter>
-  /** `bounds` rise; a value counts in each bucket whose bound it does not exceed. */
+  /** `bounds` increase. A value counts in each bucket whose bound it does not exceed. */
   histogram(name: string, help: string, bounds: readonly number[], labels?: readonly string[]): ByLabels<Histogram>
-  /** A number that is read when it is asked for; left out while `read` answers undefined, throws or rejects. */
+  /** A value read at scrape time. Left out if `read` returns undefined, throws or rejects. */
   observable(type: 'gauge' | 'counter', name: string, help: string, read: Read, labels?: Labels): void
-  /** All of them in the text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). */
+  /** Renders all metrics in text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). */
   render(): Promise<string>
 }
 
@@ -31,7 +31,7 @@ interface Family {
   readonly name: string
   readonly help: string
   readonly type: 'counter' | 'gauge' | 'histogram'
-  /** Its lines, without those that describe it. */
+  /** The sample lines, without HELP and TYPE. */
   readonly lines: () => readonly string[] | Promise<readonly string[]>
 }
 
@@ -44,21 +44,26 @@ export function createMetricsRegistry(): MetricsRegistry {
       return series.of
     },
     histogram: (name, help, bounds, labels = []) => {
-      const series = createSeries(labels, (shown) => createHistogram(bounds, shown))
+      const series = createSeries(labels, (rendered) => createHistogram(bounds, rendered))
       families.push({ name, help, type: 'histogram', lines: () => series.all().flatMap((one) => one.lines(name)) })
       return series.of
     },
     observable: (type, name, help, read, labels = {}) => {
-      const shown = `${name}${braced(pairs(Object.keys(labels), Object.values(labels)))}`
-      families.push({ name, help, type, lines: async () => (await valuesOf(read)).map((value) => `${shown} ${value}`) })
+      const rendered = `${name}${braced(pairs(Object.keys(labels), Object.values(labels)))}`
+      families.push({
+        name,
+        help,
+        type,
+        lines: async () => (await valuesOf(read)).map((value) => `${rendered} ${value}`),
+      })
     },
     render: async () => (await Promise.all(families.map(describeFamily))).join(''),
   }
 }
 
 async function describeFamily({ name, help, type, lines }: Family): Promise<string> {
-  const shown = await lines()
-  return shown.length === 0 ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${shown.join('\n')}\n`
+  const rendered = await lines()
+  return rendered.length === 0 ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${rendered.join('\n')}\n`
 }
 
 async function valuesOf(read: Read): Promise<number[]> {
@@ -70,7 +75,7 @@ async function valuesOf(read: Read): Promise<number[]> {
   }
 }
 
-/** Each series is made when its label values come for the first time. */
+/** Creates each series when its label values first appear. */
 function createSeries<One>(names: readonly string[], make: (labels: string) => One) {
   const made = new Map<string, One>()
   const of = (...values: readonly string[]): One => {
@@ -81,7 +86,7 @@ function createSeries<One>(names: readonly string[], make: (labels: string) => O
     made.set(labels, one)
     return one
   }
-  // What has no labels is there from the start: a rate needs the 0 before the 1.
+  // A series without labels exists from the start: a rate needs the 0 before the 1.
   if (names.length === 0) of()
   return { of, all: () => [...made.values()] }
 }

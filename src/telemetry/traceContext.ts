@@ -1,4 +1,4 @@
-/** Where a request stands in a trace: its id, and the step of the caller that led here. */
+/** A request's trace id and the span id of its caller. */
 export type TraceContext = {
   readonly trace_id: string
   readonly span_id: string
@@ -7,8 +7,8 @@ export type TraceContext = {
 const fields = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/
 
 /**
- * Reads a `traceparent` header (W3C Trace Context, §3.2). What is not well-formed is no trace: letters that are not small, ids
- * of zeros, the version ff. A version after 00 may have more behind its four fields (§3.2.4), of which nothing is taken.
+ * Reads a `traceparent` header (W3C Trace Context, §3.2). Returns undefined if it is malformed: upper case, ids of
+ * zeros, or version ff. Later versions may have more fields (§3.2.4), which are ignored.
  */
 export function readTraceparent(header: string | null): TraceContext | undefined {
   if (header === null) return undefined

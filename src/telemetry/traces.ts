@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { TraceContext } from './traceContext.ts'
 
 /**
- * The trace that is being worked for, so that whatever is logged on the way names it. Only what `run` begins pays for it: a
- * request without a trace goes its way as if this were not here.
+ * The current trace, so that log lines can name it. Costs nothing for a request without one: only `run` starts
+ * one.
  */
 export interface Traces {
   run<T>(trace: TraceContext, work: () => T): T

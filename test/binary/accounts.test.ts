@@ -84,7 +84,7 @@ describe.each(places)('the command line on %s', (kind) => {
     })
 
     test.each([
-      ['user add admin', good, 'This name is taken.'],
+      ['user add admin', good, 'This username is taken.'],
       ['user add short', 'short', 'The new password has 5 characters and needs at least 12.'],
       ['user add bad/name', good, 'The field username takes 1 to 50'],
       ['user add x --role Admin', good, 'The field roles takes up to 32 words'],
@@ -151,7 +151,7 @@ describe('a command in the wrong place', () => {
     spawnSync('chown', ['-R', '65534', directory])
     const { code, stderr } = await run(['user', 'list'], { directory })
     expect(code).toBe(1)
-    expect(stderr).toContain('belongs to the user with id 65534, and this process runs as 0')
+    expect(stderr).toContain('belongs to the user with ID 65534, but this process runs as 0')
   })
 
   test('does not wait for more than the first line of standard input', async () => {

@@ -216,7 +216,7 @@ describe('what is in the way', () => {
     const server = await serve({ directory })
     const second = await run([], { directory, environment: { HOST: '127.0.0.1', PORT: '0' } })
     expect(second.code).toBe(1)
-    expect(second.stderr).toContain(`held by another AuditTrail (process ${server.process.pid} on `)
+    expect(second.stderr).toContain(`in use by another AuditTrail (process ${server.process.pid} on `)
     expect(second.stderr.trim().split('\n')).toHaveLength(1)
     expect((await run(['migrate'], { directory })).stdout).toBe('Nothing to migrate.\n')
     expect((await (await login(server.url)).json()) as object).toHaveProperty('access_token')

@@ -44,7 +44,7 @@ describe('a damaged database', () => {
   const damages: [string, (database: string) => void, RegExp][] = [
     ['a PG_VERSION that is not a number', write('PG_VERSION', '\u0000rubbish\n'), /an unknown PostgreSQL/],
     ['an empty PG_VERSION', cut('PG_VERSION', 0), /an unknown PostgreSQL/],
-    ['a newer PG_VERSION', write('PG_VERSION', '19\n'), /written by PostgreSQL 19, this program reads 18/],
+    ['a newer PG_VERSION', write('PG_VERSION', '19\n'), /written by PostgreSQL 19, but this program reads 18/],
     ['no PG_VERSION', remove('PG_VERSION'), /not empty and not a database/],
     ['no pg_control', remove('global/pg_control'), /may be damaged/],
     ['half a pg_control', cut('global/pg_control', 100), /may be damaged/],
@@ -57,7 +57,7 @@ describe('a damaged database', () => {
     ['half a catalog', cut('base/5/1259', 4096), /may be damaged/],
     ['no tables', remove('base/5'), /may be damaged/],
     ['no pg_xact', remove('pg_xact'), /may be damaged/],
-    ['a table with a changed byte', userTable(flipByte), /is damaged \(XX001\): restore a backup/],
+    ['a table with a changed byte', userTable(flipByte), /is damaged \(XX001\)\. Restore a backup/],
   ]
   const damaged = (damage: (database: string) => void): string => {
     const directory = emptyDirectory()
@@ -79,7 +79,7 @@ describe('a damaged database', () => {
 
   test('a table file without its rows is not mistaken for an empty table', async () => {
     const [finished] = await attempt(damaged(userTable((file) => truncateSync(file))))
-    expectEnd(/is damaged \(XX001\): restore a backup/, finished)
+    expectEnd(/is damaged \(XX001\)\. Restore a backup/, finished)
   })
 })
 

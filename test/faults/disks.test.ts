@@ -30,7 +30,7 @@ describe.skipIf(!hasDisks)('a full disk', () => {
       await workload.proceed(20)
       disk.fill()
       const [finished, milliseconds] = await timed(server.finished)
-      expectEnd(/stopped because the disk is full: make room and start again\.$/m, finished)
+      expectEnd(/stopped because the disk is full\. Free disk space and start again\.$/m, finished)
       // Preallocated WAL absorbs the first writes. After the first failure it takes a moment.
       expect(milliseconds).toBeLessThan(20_000)
       await work
@@ -46,7 +46,7 @@ describe.skipIf(!hasDisks)('a full disk', () => {
       disk.fill()
       for (const args of [[], ['user', 'list'], ['user', 'add', 'somebody']]) {
         const [finished, milliseconds] = await timed(run(args, place(disk)))
-        expectEnd(/the disk is full: make room and start again|disk has room|make room on the disk/, finished)
+        expectEnd(/the disk is full\. Free disk space and start again|disk has space|Free disk space/, finished)
         expect(milliseconds).toBeLessThan(10_000)
       }
       disk.makeRoom()
@@ -58,7 +58,7 @@ describe.skipIf(!hasDisks)('a full disk', () => {
   test('fails the first start with one line and leaves nothing that looks like a database', () =>
     onDisk(async (disk) => {
       disk.fill()
-      expectEnd(/room/, await run([], place(disk)))
+      expectEnd(/Free disk space/, await run([], place(disk)))
       disk.makeRoom()
       const server = await serve(place(disk))
       expect(await signIn(server)).toBe(200)
@@ -166,7 +166,7 @@ describe.skipIf(!hasDisks)('a failing disk', () => {
       await workload.proceed(20)
       disk.turnReadOnly()
       const [finished, milliseconds] = await timed(server.finished)
-      expectEnd(/stopped because (the file system is read-only|the disk reports an input\/output error)/, finished)
+      expectEnd(/stopped because (the file system is read-only|the disk reports an I\/O error)/, finished)
       expect(milliseconds).toBeLessThan(10_000)
       await work
       disk.remount()
@@ -180,7 +180,7 @@ describe.skipIf(!hasDisks)('a failing disk', () => {
       await (await serve(place(disk))).stop()
       disk.remount('loop,ro')
       for (const args of [[], ['user', 'list']])
-        expectEnd(/cannot be written \(EROFS\)|read-only/, await run(args, place(disk)))
+        expectEnd(/Cannot write to DATA_DIR .*EROFS|read-only/, await run(args, place(disk)))
     }))
 })
 

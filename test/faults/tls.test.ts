@@ -86,7 +86,7 @@ describe.skipIf(!hasProgram('TLS to the database', 'openssl'))('TLS to the datab
     const url = urlWith(sslmode, authority)
     const { code, stderr } = await run([], { environment: { ...environment, DATABASE_URL: url, PORT: '0' } })
     expect(code).toBe(1)
-    expect(stderr).toStartWith('audittrail: The TLS certificate of the database cannot be trusted (')
+    expect(stderr).toStartWith('audittrail: The TLS certificate of the database is not trusted (')
     expect(stderr.trim().split('\n')).toHaveLength(1)
   })
 
@@ -97,7 +97,7 @@ describe.skipIf(!hasProgram('TLS to the database', 'openssl'))('TLS to the datab
       const { code, stderr } = await migrate(urlWith(sslmode, trusted))
       expect(code).toBe(1)
       expect(stderr).toBe(
-        `audittrail: The database offers no TLS, and DATABASE_URL has sslmode=${sslmode}: switch it on at the server (ssl = on), or change sslmode.\n`,
+        `audittrail: The database does not support TLS, but DATABASE_URL has sslmode=${sslmode}. Enable it on the server (ssl = on), or change sslmode.\n`,
       )
       expect(await migrate(urlWith('prefer'))).toMatchObject({ code: 0 })
     },
@@ -109,7 +109,7 @@ describe.skipIf(!hasProgram('TLS to the database', 'openssl'))('TLS to the datab
     await show(strange.issue('localhost'))
     await own`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'audittrail'`
     expect((await login(server.url)).status).toBe(503)
-    const line = 'The TLS certificate of the database cannot be trusted'
+    const line = 'The TLS certificate of the database is not trusted'
     for (let look = 0; look < 40 && !server.output.stdout.includes(line); look++) {
       expect((await login(server.url)).status).toBe(503)
       await Bun.sleep(100)

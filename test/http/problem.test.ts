@@ -195,7 +195,7 @@ describe('a failing database', () => {
     expect(response.status).toBe(500)
     expect(await response.text()).not.toMatch(/never|23514|session/i)
     const line = broken.lines.find(({ event }) => event === 'request.failed')
-    expect(line).toMatchObject({ message: 'The database answered with an error (SQLSTATE 23514).' })
+    expect(line).toMatchObject({ message: 'The database returned an error (SQLSTATE 23514).' })
     expect(JSON.stringify(broken.lines)).not.toMatch(/insert into|user_agent/i)
     await broken.close()
   })

@@ -76,8 +76,8 @@ describe('an error in the log', () => {
       code: 'ERR_INVALID_ARG_TYPE',
       message: undefined,
     })
-    const ours = describeError(new AppError('internal', 'The database answered with an error (SQLSTATE 22021).'))
-    expect(ours).toMatchObject({ error: 'AppError', message: 'The database answered with an error (SQLSTATE 22021).' })
+    const ours = describeError(new AppError('internal', 'The database returned an error (SQLSTATE 22021).'))
+    expect(ours).toMatchObject({ error: 'AppError', message: 'The database returned an error (SQLSTATE 22021).' })
     expect(String(ours.stack)).toContain('log.test.ts')
   })
 })

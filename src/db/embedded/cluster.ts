@@ -4,21 +4,20 @@ import clusterFile from '../../../dist/embedded/cluster.tar.zst' with { type: 'f
 import { makeDirectory, syncDirectory, syncTree } from './durableDirectory.ts'
 
 const majorVersion = '18'
-/** DB_SHUTDOWNED, the state of a cluster that was closed with a checkpoint. */
+/** DB_SHUTDOWNED: the cluster was closed with a checkpoint. */
 const shutDown = 1
 
 export interface Prepared {
-  /** One line for the operator, where the directory is not for this program. */
+  /** One line for the operator if the directory cannot be used. */
   readonly refusal?: string
-  /** Whether all that lies there has just been synced. */
+  /** Everything in the directory has just been synced. */
   readonly isSynced: boolean
 }
 
 /**
- * Makes sure that `directory` holds a cluster: makes an empty one where there is nothing, and refuses what it does not
- * know. Nothing of the user's is ever removed, and a crash or a power cut leaves either no directory or a whole one. What a
- * crash has left unsynced is synced. The caller holds the lock that keeps other processes out, so a half-made neighbour is
- * always a leftover.
+ * Makes sure that `directory` holds a cluster: creates an empty one if there is nothing, rejects anything unknown, and
+ * syncs what a crash left unsynced. Never removes user data, and a crash leaves no directory or a whole one. The caller
+ * holds the lock that keeps other processes out, so a partial neighbor is always a leftover.
  */
 export async function prepareDirectory(directory: string): Promise<Prepared> {
   const target = existsSync(directory) ? realpathSync(directory) : resolve(directory)
@@ -31,28 +30,28 @@ export async function prepareDirectory(directory: string): Promise<Prepared> {
     }
     const refusal = refusalOf(target, entries)
     if (refusal !== undefined) return { refusal, isSynced: false }
-    // The engine takes a whole one for its own, but an empty one, which a full disk or a crash leaves, for damage.
+    // The engine replaces a complete postmaster.pid, but takes an empty one, left by a full disk or a crash, for damage.
     rmSync(join(target, 'postmaster.pid'), { force: true })
     const isSynced = !wasShutDown(target)
     if (isSynced) await syncTree(target)
     return { isSynced }
   } catch (error) {
-    const refusal = `cannot use ${target} for the database (${errorCode(error)}): check that it can be written and that the disk has room`
+    const refusal = `cannot use ${target} for the database (${errorCode(error)}). Check that it is writable and that the disk has space`
     return { refusal, isSynced: false }
   }
 }
 
 function refusalOf(target: string, entries: readonly string[]): string | undefined {
   if (!entries.includes('PG_VERSION') || !entries.includes('global')) {
-    return `${target} is not empty and not a database: name another directory, or move its files away`
+    return `${target} is not empty and not a database. Choose another directory, or move its files away`
   }
   const major = readFileSync(join(target, 'PG_VERSION'), 'utf8').trim()
   if (major === majorVersion) return undefined
   const found = /^\d{1,3}$/.test(major) ? `PostgreSQL ${major}` : 'an unknown PostgreSQL'
-  return `${target} was written by ${found}, this program reads ${majorVersion}: use the program that wrote it`
+  return `${target} was written by ${found}, but this program reads ${majorVersion}. Use the program that wrote it`
 }
 
-/** What pg_control says; where it says nothing, the engine will say more. */
+/** Reads the state from pg_control. If it has none, the engine reports the damage. */
 function wasShutDown(target: string): boolean {
   const control = join(target, 'global/pg_control')
   const bytes = existsSync(control) ? readFileSync(control) : Buffer.alloc(0)
@@ -93,7 +92,7 @@ async function makeCluster(target: string): Promise<void> {
   }
 }
 
-/** The archive's own error tells no reason. */
+/** The error of the archive library has no reason. */
 function requireRoom(directory: string, bytes: number): void {
   const { bavail, bsize, blocks } = statfsSync(directory)
   if (blocks > 0 && bavail * bsize < bytes) throw Object.assign(new Error('no room'), { code: 'ENOSPC' })

@@ -18,30 +18,30 @@ import { AppError } from '../../error.ts'
 import { lockFile } from '../../system/fileLock.ts'
 import { makeDirectory, syncDirectory } from './durableDirectory.ts'
 
-/** Makes DATA_DIR, readable by its owner alone. Throws `refused` where it cannot be had. */
+/** Creates DATA_DIR, readable only by its owner. Throws `refused` if that fails. */
 export function makeDataDirectory(path: string): void {
   try {
     makeDirectory(path)
   } catch (error) {
-    throw refusedBySystem(`DATA_DIR ${JSON.stringify(path)} cannot be made`, error)
+    throw refusedBySystem(`Cannot create DATA_DIR ${JSON.stringify(path)}`, error)
   }
 }
 
-/** Throws `refused` where a directory exists and belongs to another user of this system. */
+/** Throws `refused` if the directory exists and belongs to another user of this system. */
 export function refuseOthersFiles(directory: string): void {
   const owner = existsSync(directory) ? statSync(directory).uid : undefined
   const own = process.geteuid?.()
   if (owner === undefined || own === undefined || owner === own) return
   throw new AppError(
     'refused',
-    `${JSON.stringify(directory)} belongs to the user with id ${owner}, and this process runs as ${own}: run it as that user (setpriv --reuid ${owner} --clear-groups …, sudo -u '#${owner}' …).`,
+    `${JSON.stringify(directory)} belongs to the user with ID ${owner}, but this process runs as ${own}. Run it as that user (setpriv --reuid ${owner} --clear-groups …, sudo -u '#${owner}' …).`,
   )
 }
 
 /**
- * Holds DATA_DIR for this process by a lock of the operating system, which ends with the process however it ends.
- * (A PID file would not do: in a container every process is PID 1.) Answers how to let go; throws `refused` with the
- * holder's name while another process has it.
+ * Locks DATA_DIR for this process with a lock of the operating system, which ends with the process. (A PID file
+ * cannot work: in a container every process is PID 1.) Returns a function that unlocks it. Throws `refused` with
+ * the name of the holder if another process has it.
  */
 export function holdDataDirectory(path: string): () => void {
   const file = join(path, 'lock')
@@ -49,14 +49,14 @@ export function holdDataDirectory(path: string): () => void {
   try {
     descriptor = openSync(file, 'a+', 0o600)
   } catch (error) {
-    throw refusedBySystem(`DATA_DIR ${JSON.stringify(path)} cannot be written`, error)
+    throw refusedBySystem(`Cannot write to DATA_DIR ${JSON.stringify(path)}`, error)
   }
   if (!lockFile(descriptor, file)) {
     const holder = readFileSync(file, 'utf8').trim()
     closeSync(descriptor)
     throw new AppError(
       'refused',
-      `DATA_DIR ${JSON.stringify(path)} is held by another AuditTrail${holder && ` (${holder})`}: stop that one, or set DATA_DIR to another directory.`,
+      `DATA_DIR ${JSON.stringify(path)} is in use by another AuditTrail${holder && ` (${holder})`}. Stop it, or set DATA_DIR to another directory.`,
     )
   }
   nameHolder(descriptor)
@@ -64,7 +64,7 @@ export function holdDataDirectory(path: string): () => void {
   return () => closeSync(descriptor)
 }
 
-/** For whoever is refused; the lock holds without it, on a full disk too. */
+/** For the error message of others. The lock works without it, on a full disk too. */
 function nameHolder(descriptor: number): void {
   try {
     ftruncateSync(descriptor)
@@ -72,7 +72,7 @@ function nameHolder(descriptor: number): void {
   } catch {}
 }
 
-/** Keys that were to become secret.key when a process was killed. Who holds the lock makes the only one. */
+/** Removes drafts of secret.key that a killed process left. Only the holder of the lock creates the key. */
 function removeDrafts(path: string): void {
   for (const name of readdirSync(path)) {
     if (name.startsWith('secret.key.')) rmSync(join(path, name), { force: true })
@@ -80,8 +80,8 @@ function removeDrafts(path: string): void {
 }
 
 /**
- * The key in DATA_DIR/secret.key, made on first use. Of several processes that start at once one makes it and all
- * read it: the file appears whole or not at all.
+ * Returns the key in DATA_DIR/secret.key, created on first use. Of several concurrent starts one creates it and
+ * all read it: the file appears complete or not at all.
  */
 export function readOrMakeSecretKey(path: string): string {
   const file = join(path, 'secret.key')
@@ -89,7 +89,7 @@ export function readOrMakeSecretKey(path: string): string {
     try {
       makeSecretKey(file)
     } catch (error) {
-      throw refusedBySystem(`SECRET_KEY is not set, and ${JSON.stringify(file)} cannot be made to keep one`, error)
+      throw refusedBySystem(`SECRET_KEY is not set, and a key cannot be stored in ${JSON.stringify(file)}`, error)
     }
   }
   try {
@@ -104,7 +104,7 @@ function readSecretKey(file: string): string {
   if (Buffer.byteLength(key) >= 32) return key
   throw new AppError(
     'refused',
-    `${JSON.stringify(file)} holds less than 32 bytes: restore it, or delete it and run "audittrail key reset", and everybody signs in anew.`,
+    `${JSON.stringify(file)} has fewer than 32 bytes. Restore it, or delete it and run "audittrail key reset", which ends all sessions.`,
   )
 }
 
@@ -114,7 +114,7 @@ function makeSecretKey(file: string): void {
   try {
     writeSync(descriptor, `${randomBytes(32).toString('hex')}\n`)
     fsyncSync(descriptor)
-    // Unlike a rename, a link does not replace what another process has made meanwhile.
+    // Unlike a rename, a link does not replace a file that another process has created.
     linkSync(draft, file)
     syncDirectory(dirname(file))
   } catch (error) {
@@ -130,7 +130,7 @@ function refusedBySystem(what: string, error: unknown): AppError {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
   const advice =
     code === 'ENOSPC' || code === 'EDQUOT'
-      ? 'make room on the disk and start again'
-      : 'check the path and its permissions, or name another place'
-  return new AppError('refused', `${what} (${code}): ${advice}.`, { cause: error })
+      ? 'Free disk space and start again'
+      : 'Check the path and its permissions, or choose another directory'
+  return new AppError('refused', `${what} (${code}). ${advice}.`, { cause: error })
 }

@@ -2,10 +2,10 @@ import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
-// A file survives a power cut when it is synced, and its name when the directory is: a rename, a link and a new file are
-// changes of the directory.
+// A file survives a power cut once it is synced, and its name once the directory is: a new file, a rename and a
+// link change the directory.
 
-/** Makes a directory, and those above it, for the owner alone, so that they survive a power cut. One that exists is left as it is. */
+/** Creates a directory and its parents, private and durable. Leaves an existing one alone. */
 export function makeDirectory(path: string): void {
   const first = mkdirSync(path, { recursive: true, mode: 0o700 })
   if (first === undefined) return
@@ -13,31 +13,31 @@ export function makeDirectory(path: string): void {
     syncDirectory(dirname(made))
 }
 
-/** Makes the names in a directory survive a power cut, as far as this system lets us. */
+/** Makes the names in a directory durable, as far as the system allows. */
 export function syncDirectory(path: string): void {
-  if (process.platform === 'win32') return // has no such call
+  if (process.platform === 'win32') return // Cannot sync directories.
   let descriptor: number
   try {
     descriptor = openSync(path, 'r')
   } catch (error) {
-    // Writing into a directory needs no right to read it, syncing it does.
+    // Writing to a directory needs no read access, but syncing it does.
     if ((error as NodeJS.ErrnoException).code === 'EACCES') return
     throw error
   }
   try {
     fsyncSync(descriptor)
   } catch (error) {
-    // Some network and container file systems do not sync directories at all.
+    // Some network and container file systems cannot sync directories.
     if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
   } finally {
     closeSync(descriptor)
   }
 }
 
-/** Files that are open at once: enough for a disk to be busy, and far below what a process may have open. */
+/** Files open at once: enough to keep a disk busy, far below the limit of open files. */
 const together = 64
 
-/** Makes all that is below a directory survive a power cut. */
+/** Makes everything in a directory durable. */
 export async function syncTree(root: string): Promise<void> {
   const entries = await readdir(root, { withFileTypes: true, recursive: true })
   const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))
@@ -48,7 +48,7 @@ export async function syncTree(root: string): Promise<void> {
 }
 
 async function syncFile(path: string): Promise<void> {
-  // Windows syncs only what was opened for writing.
+  // Windows syncs only files opened for writing.
   const file = await open(path, 'r+')
   try {
     await file.sync()

@@ -1,16 +1,16 @@
 import { Duplex } from 'node:stream'
 
 /**
- * Connections for postgres.js's `socket` option, over an engine that has one session: a connection waits until the one
- * before it is closed and cleaned up after.
+ * Connections for postgres.js's `socket` option, on an engine with a single session. Each connection waits until
+ * the previous one is closed and cleaned up.
  */
 export interface SessionQueue {
   socket(): Duplex
-  /** Bytes for the connection that has the session. */
+  /** Delivers bytes to the connection that has the session. */
   receive(bytes: Uint8Array): void
   /** The engine has cleaned up after the session that `send('end')` ended. */
   ended(): void
-  /** Closes every connection; those asked for later fail, until `resume`. */
+  /** Closes every connection and fails new ones until `resume`. */
   stop(reason: string): void
   resume(): void
 }
@@ -33,18 +33,18 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
   }
 
   function socket(): Duplex {
-    // Told at the first write: postgres.js forgets to write again after a close that comes between planning a write and doing it.
+    // Reported at the first write: postgres.js hangs if a stream closes between planning a write and doing it.
     const refusal = stopped === undefined ? undefined : Object.assign(new Error(stopped), { code: 'CONNECTION_CLOSED' })
     const connection: Connection = {
       held: [],
       duplex: new Duplex({
         read() {},
         write(chunk: Buffer, _encoding, done) {
-          // A copy of its own: the caller's may lie in a shared pool, and this one is handed over to the thread.
+          // A copy: the original may be part of a shared pool, and this one is transferred to the thread.
           const bytes = new Uint8Array(chunk)
           if (refusal !== undefined) connection.duplex.destroy(refusal)
           else if (isCancelRequest(chunk))
-            connection.duplex.destroy() // nothing can interrupt the engine
+            connection.duplex.destroy() // The engine cannot be interrupted.
           else if (current === connection) send(bytes)
           else connection.held.push(bytes)
           done()
@@ -60,7 +60,7 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
       }),
     }
     const { duplex } = connection
-    // postgres.js asks for it, and a Duplex has none.
+    // postgres.js reads it, and Duplex does not have it.
     Object.defineProperty(duplex, 'readyState', { get: () => (duplex.destroyed ? 'closed' : 'open') })
     if (refusal === undefined) {
       waiting.push(connection)

@@ -4,9 +4,8 @@ import type { PGlite } from '@electric-sql/pglite'
 import { NodeFS } from '@electric-sql/pglite/nodefs'
 
 /**
- * What the thread and the one that watches it share. `progress` goes up by one when the thread asks something of the
- * disk and by one when it has the answer, so that it is odd while the thread waits. `abandoned` is how many sessions the
- * thread must have ended before it does again what it is asked.
+ * Shared by the engine's thread and its watchdog. `progress` increases before and after each system call, so it is
+ * odd during one. `abandoned` is the number of sessions that the thread must have ended before it works again.
  */
 export const diskField = { progress: 0, abandoned: 1 } as const
 export type DiskState = Int32Array<SharedArrayBuffer>
@@ -15,22 +14,24 @@ export function newDiskState(): DiskState {
   return new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
 }
 
-/** What a disk says when it will not go on: PostgreSQL expects none of these, and answers some by trying for ever. */
+/** Fatal disk errors. PostgreSQL expects none of them and retries some forever. */
 const refusals: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full: make room and start again',
-  EDQUOT: 'the disk quota is used up: make room and start again',
-  EROFS: 'the file system is read-only: look why, make it writable and start again',
-  EIO: 'the disk reports an input/output error: look at the system log before starting again',
-  ESTALE: 'the file system has gone away: mount it and start again',
-  ENXIO: 'the disk has gone away: look at the system log before starting again',
-  // On Windows a scanner of viruses may hold a file for a moment, and the engine tries again.
+  ENOSPC: 'the disk is full. Free disk space and start again',
+  EDQUOT: 'the disk quota is used up. Free disk space and start again',
+  EROFS: 'the file system is read-only. Make it writable and start again',
+  EIO: 'the disk reports an I/O error. Check the system log before starting again',
+  ESTALE: 'the file system is gone. Mount it and start again',
+  ENXIO: 'the disk is gone. Check the system log before starting again',
+  // On Windows a virus scanner may lock a file briefly, and the engine retries.
   ...(process.platform === 'win32'
     ? {}
-    : { EACCES: 'a file cannot be opened (EACCES): give the directory and all in it to the user who runs this' }),
+    : {
+        EACCES: 'a file cannot be opened (EACCES). Give the directory and its files to the user that runs AuditTrail',
+      }),
 }
 
-const gone = 'its directory was removed or moved away: put it back and start again'
-/** EIO as the engine numbers it. */
+const gone = 'its directory was removed or moved away. Put it back and start again'
+/** The engine's number for EIO. */
 const ioError = 29
 
 interface Node {
@@ -41,11 +42,11 @@ interface Node {
 
 interface Stream {
   readonly node: Node
-  /** The descriptor that the operating system gave. */
+  /** The descriptor of the operating system. */
   readonly nfd: number
 }
 
-/** As much as is needed here of the emscripten file system that PGlite's NodeFS mounts. */
+/** The part of Emscripten's file system, as mounted by PGlite's NodeFS, that is used here. */
 interface HostFiles {
   readonly node_ops: {
     setattr(node: Node, attributes: unknown): void
@@ -61,22 +62,22 @@ interface HostFiles {
     fsync?: (stream: Stream) => number
   }
   realPath(node: Node): string
-  /** Runs one call to the operating system; every one goes through here. Turns its errors into the engine's. */
+  /** Runs one system call; all of them go through here. Converts errors to the engine's. */
   tryFSOperation<T>(operation: () => T): T
 }
 
 export interface HostOptions {
-  /** Tells whoever watches when the thread waits for the disk. */
+  /** Tells the watchdog when the thread waits for the disk. */
   readonly disk: DiskState
-  /** While it says yes, what the engine has not changed itself is on the disk. */
+  /** While it returns true, everything that the engine has not changed itself is on the disk. */
   readonly isUntouched: () => boolean
-  /** Called with the reason, once, when the disk refuses, or when the directory is no longer the one that was opened. */
+  /** Called once, with the reason, if the disk fails or the directory is not the one that was opened. */
   readonly onRefusal: (reason: string) => void
 }
 
 /**
- * The engine's files in `directory`, as PGlite's own NodeFS has them, and what that lacks: what the engine syncs reaches the
- * disk, and what the disk does is told.
+ * PGlite's NodeFS on `directory`, plus what it lacks: syncs of the engine reach the disk, and disk errors are
+ * reported.
  */
 export function hostFiles(directory: string, options: HostOptions): NodeFS {
   const files = new NodeFS(directory)
@@ -92,7 +93,7 @@ export function hostFiles(directory: string, options: HostOptions): NodeFS {
   return files
 }
 
-/** Has every call to the operating system looked at. Answers how to give up for another reason. */
+/** Wraps every system call. Returns a function that gives up for another reason. */
 function watchCalls(host: HostFiles, directory: string, { disk, onRefusal }: HostOptions): (reason: string) => void {
   let isRefused = false
   const refuse = (reason: string): void => {
@@ -119,7 +120,7 @@ function watchCalls(host: HostFiles, directory: string, { disk, onRefusal }: Hos
   const { write } = host.stream_ops
   host.stream_ops.write = (stream, buffer, offset, length, position) => {
     const written = write(stream, buffer, offset, length, position)
-    // A file takes less than it is given only when the disk has no more room.
+    // A short write means that the disk is full.
     if (written < length) refuse(refusals.ENOSPC ?? '')
     return written
   }
@@ -127,8 +128,8 @@ function watchCalls(host: HostFiles, directory: string, { disk, onRefusal }: Hos
 }
 
 /**
- * After a crash the engine syncs each file before it looks at the first, one after the other. These were synced just before,
- * many at a time, so that only what it changes itself while it opens needs it. Answers whether a file or directory does.
+ * After a crash the engine syncs each file, one after the other, before it reads any. These were just synced in
+ * parallel, so only its own changes need it. Returns whether a file or directory needs a sync.
  */
 function noteChanges(
   { node_ops, stream_ops, realPath }: HostFiles,
@@ -181,16 +182,16 @@ function noteChanges(
 function syncFiles(host: HostFiles, needsSync: (node: Node) => boolean, refuse: (reason: string) => void): void {
   host.stream_ops.fsync = ({ node, nfd }) => {
     const isDirectory = (node.mode & typeBits) === directoryBits
-    if (isDirectory && process.platform === 'win32') return 0 // Windows syncs files alone
+    if (isDirectory && process.platform === 'win32') return 0 // Windows syncs only files.
     if (!needsSync(node)) return 0
     return host.tryFSOperation(() => {
-      // As PostgreSQL does where it can choose: of the log, contents and length must be on the disk, the times need not.
+      // As in PostgreSQL: the contents and length of the WAL must be on the disk, the timestamps need not.
       if (isDirectory || node.parent.name !== 'pg_wal') {
         fsyncSync(nfd)
         return 0
       }
       fdatasyncSync(nfd)
-      // Synced, but to a file that nobody will find again: that commit must not be acknowledged.
+      // Synced to a file that can no longer be found: that commit must not be acknowledged.
       if (isAt(host.realPath(node), nfd)) return 0
       refuse(gone)
       return ioError

@@ -4,20 +4,20 @@ import { openEmbedded } from './engine.ts'
 
 export interface OpenTarget {
   readonly target: DatabaseTarget
-  /** Resolves with a line for the operator when the database has died and nothing can go on. */
+  /** Resolves with one line for the operator if the database has failed for good. */
   readonly lost: Promise<string>
   readonly close: () => Promise<void>
 }
 
-/** The embedded database while it opens, which whoever asks it first waits for; the log says when its disk is silent. */
+/** Starts to open the embedded database. The first operation waits for it. A stalled disk is logged. */
 export function openEmbeddedTarget(directory: string, log: Log): OpenTarget {
   const lost = Promise.withResolvers<string>()
   const opening = openEmbedded(directory, {
     onFailure: lost.resolve,
-    onStall: () => log.error('database.stalled', { detail: 'the disk under DATA_DIR does not answer' }),
+    onStall: () => log.error('database.stalled', { detail: 'the disk of DATA_DIR does not respond' }),
     onResume: () => log.info('database.resumed'),
   })
-  // Whoever first asks the database is told why it did not open.
+  // The first operation reports why it did not open.
   opening.catch(() => {})
   return {
     target: { kind: 'embedded', socket: async () => (await opening).socket() },

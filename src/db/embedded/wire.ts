@@ -1,19 +1,19 @@
-// As much of PostgreSQL's wire protocol as it takes to hand whole messages to the embedded engine.
+// The part of PostgreSQL's wire protocol needed to pass whole messages to the embedded engine.
 
 const protocolVersion3 = 196608
 const terminateMessage = 0x58
 const nothing: Buffer = Buffer.alloc(0)
 
 export interface FrontendStream {
-  /** Adds what arrived; gives the messages that are whole by now, and statements that set what the client asked for. */
+  /** Adds received bytes. Returns the complete messages, and statements that apply the client's settings. */
   take(bytes: Uint8Array): { whole: Uint8Array; options: Uint8Array[] }
-  /** Whether no message is half received. */
+  /** Returns whether no message is partially received. */
   empty(): boolean
 }
 
 /**
- * What a client sends in one session. The engine would wait for ever for the rest of half a message and would exit on a
- * Terminate, so neither ever reaches it.
+ * The messages of one client session. The engine would wait forever for the rest of a partial message and would
+ * exit on Terminate, so neither reaches it.
  */
 export function frontendStream(): FrontendStream {
   let state: 'starting' | 'running' | 'over' = 'starting'
@@ -47,7 +47,7 @@ export function frontendStream(): FrontendStream {
   return { take, empty: () => rest.length === 0 }
 }
 
-/** The engine takes no settings from the startup message, as a server does. */
+/** Unlike a server, the engine ignores settings in the startup message. */
 function startupOptions(body: Buffer): Uint8Array[] {
   const words = body.toString('utf8').split('\0')
   const statements: Uint8Array[] = []

@@ -1,5 +1,5 @@
-// The thread in which the embedded PostgreSQL lives: unpacking, compiling and every query happen here, so that none of
-// it stops the server, and so that an engine which never answers can be ended from outside.
+// The thread of the embedded PostgreSQL: unpacking, compiling and every query run here, so that none of them blocks
+// the server, and so that an engine that hangs can be ended from outside.
 import { PGlite } from '@electric-sql/pglite'
 import dataFile from '../../../dist/embedded/pglite.data.zst' with { type: 'file' }
 import wasmFile from '../../../dist/embedded/pglite.wasm.zst' with { type: 'file' }
@@ -7,11 +7,11 @@ import { prepareDirectory } from './cluster.ts'
 import { type DiskState, diskField, hostFiles } from './syncedFiles.ts'
 import { type FrontendStream, frontendStream, simpleQuery, sync } from './wire.ts'
 
-/** Bytes are from the current session; `end` ends it. Every message is answered once, in order. */
+/** Bytes of the current session; `end` ends it. Every message gets one response, in order. */
 export type ToWorker = { open: string; disk: DiskState } | Uint8Array<ArrayBuffer> | 'end' | 'close'
 /**
- * `part`: more is to come of the answer to the oldest request. A bare array is its last part. `failed` comes at any moment,
- * also while the engine does not answer, and is the last that counts.
+ * `part`: more of the response to the oldest request follows. A bare array is its last part. `failed` may arrive
+ * at any time, even while the engine does not respond, and is the last message.
  */
 export type FromWorker = 'opened' | 'ended' | 'closed' | { failed: string } | { part: Uint8Array } | Uint8Array
 
@@ -21,30 +21,30 @@ const partBytes = 64 * 1024
 const housekeepingMilliseconds = 20_000
 const housekeepingRequests = 50_000
 const vacuumEvery = 30
-// The engine's default of 160 MB is for analytics; max_connections sizes tables for backends that cannot exist here.
+// The engine's default of 160 MB is for analytics. max_connections sizes tables for backends that cannot exist.
 const engineSettings = [
   'shared_buffers=16MB',
   'max_connections=4',
   'jit=off',
   'min_wal_size=2MB',
-  // Of its ways to have a commit on the disk, the one that reaches the host: fdatasync does nothing in WebAssembly.
+  // The only sync method that reaches the host: fdatasync does nothing in WebAssembly.
   'wal_sync_method=fsync',
   'log_min_error_statement=panic',
 ]
 
-/** PGlite's own, without the one that turns syncing off. */
+/** PGlite's own, except the one that turns syncing off. */
 const startParameters = PGlite.defaultStartParams.filter((parameter) => parameter !== '-F')
 
 let engine: PGlite
 let disk: DiskState
 let stream: FrontendStream = frontendStream()
-/** Between a ReadyForQuery outside a transaction and the next request: only then may this thread speak for itself. */
+/** After ReadyForQuery outside a transaction, until the next request: only then may this thread run its own. */
 let idle = true
 let usedSince = 0
-/** How many sessions were ended. */
+/** The number of sessions ended. */
 let ends = 0
 let rounds = 0
-/** Why the engine gave up. It goes on taking requests after that, so it must be asked nothing more. */
+/** Why the engine gave up. It still accepts requests then, but must not get any. */
 let gaveUp: string | undefined
 
 self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
@@ -88,15 +88,15 @@ async function open(directory: string): Promise<FromWorker> {
     })
   } catch {
     return {
-      failed: `the database in ${directory} does not open, it may be damaged: restore a backup, or move the directory away to begin anew`,
+      failed: `the database in ${directory} does not open, it may be damaged. Restore a backup, or move the directory away to start over`,
     }
   }
   isOpening = false
-  setInterval(keepHouse, housekeepingMilliseconds)
+  setInterval(maintain, housekeepingMilliseconds)
   return 'opened'
 }
 
-/** The engine's log, of which only its end matters here. Nothing of it is printed. */
+/** The engine's log. Only its end matters, and nothing is printed. */
 function listen(line: string): boolean {
   const fatal = /(?:PANIC|FATAL): +(.*)/.exec(line)?.[1] ?? (line.startsWith('Aborted(') ? 'aborted' : undefined)
   if (fatal !== undefined) gaveUp ??= fatal
@@ -112,8 +112,8 @@ function serve(bytes: Uint8Array): void {
   let parts: Uint8Array[] = []
   let size = 0
   let ready = false
-  const answer = (bytes: Uint8Array): void => {
-    // The engine's memory is reused as soon as this returns.
+  const respond = (bytes: Uint8Array): void => {
+    // The engine reuses its memory as soon as this returns.
     parts.push(bytes.slice())
     size += bytes.length
     ready = bytes.at(-6) === 0x5a && bytes.at(-1) === 0x49
@@ -128,33 +128,33 @@ function serve(bytes: Uint8Array): void {
     return
   }
   const { whole, options } = stream.take(bytes)
-  if (whole.length > 0) run(whole, answer)
+  if (whole.length > 0) run(whole, respond)
   for (const query of options) run(query)
   idle = stream.empty() && ready
   if (gaveUp !== undefined) return
   const rest = join(parts)
   post(rest, [rest.buffer])
-  if (usedSince >= housekeepingRequests) keepHouse()
+  if (usedSince >= housekeepingRequests) maintain()
 }
 
-function run(bytes: Uint8Array, answer: (bytes: Uint8Array) => void = () => {}): void {
-  // Synchronous up to the end of the answer. A rejection is a fault of the engine, not of the query: let it end the thread.
+function run(bytes: Uint8Array, respond: (bytes: Uint8Array) => void = () => {}): void {
+  // Synchronous until the response is complete. A rejection is a bug in the engine and ends the thread.
   if (gaveUp !== undefined) return
-  void engine.execProtocolRawStream(bytes, { syncToFs: false, onRawData: answer })
+  void engine.execProtocolRawStream(bytes, { syncToFs: false, onRawData: respond })
   if (gaveUp !== undefined) post({ failed: `the embedded database stopped: ${gaveUp}` })
 }
 
-/** The next session finds no transaction, prepared statement, setting or lock of this one. */
+/** Leaves no transaction, prepared statement, setting or lock to the next session. */
 function endSession(): void {
   stream = frontendStream()
-  run(sync) // ends the skipping after an error in a batch
+  run(sync) // Ends the skipping after an error in a batch.
   if (engine.isInTransaction()) run(simpleQuery('ROLLBACK'))
   run(simpleQuery('DISCARD ALL'))
   idle = true
 }
 
-/** There is no checkpointer and no autovacuum in a single-process PostgreSQL: without this, WAL and tables only grow. */
-function keepHouse(): void {
+/** A single-process PostgreSQL has no checkpointer and no autovacuum: without this, WAL and tables grow forever. */
+function maintain(): void {
   if (!idle || usedSince === 0) return
   usedSince = 0
   if (++rounds % vacuumEvery === 0) run(simpleQuery('VACUUM (ANALYZE)'))

@@ -4,13 +4,13 @@ import type { Client } from '../pool/connection.ts'
 
 interface Column {
   readonly name: string
-  /** As PostgreSQL spells it: `uuid`, `character varying(50)`. */
+  /** PostgreSQL's own name: `uuid`, `character varying(50)`. */
   readonly type: string
   readonly nullable: boolean
   readonly hasDefault: boolean
 }
 
-/** The shape that SQLAlchemy gives `users` in the FastAPI original; widths may differ. */
+/** The shape of `users` in the FastAPI + SQLAlchemy original. Widths may differ. */
 const expected: Readonly<Record<string, RegExp>> = {
   id: /^uuid$/,
   username: /^(character varying|text)/,
@@ -19,7 +19,7 @@ const expected: Readonly<Record<string, RegExp>> = {
   is_active: /^boolean$/,
 }
 
-/** Columns that we add, where a table happens to have them already. */
+/** Columns that we add, unless the table already has them. */
 const ours: Readonly<Record<string, RegExp>> = {
   roles: /^text\[\]$/,
   must_change_password: /^boolean$/,
@@ -27,15 +27,15 @@ const ours: Readonly<Record<string, RegExp>> = {
 }
 
 /**
- * Takes over a `users` table that another program made: brings it to what our first migration makes, keeping each row.
- * Answers false where there is no such table; throws `refused` where there is one that is not of the original's shape.
+ * Adopts a `users` table of another program: gives it the shape of our first migration and keeps each row.
+ * Returns false if there is no such table. Throws `refused` if its shape differs from the original's.
  */
 export async function adoptUsers(transaction: TransactionSql): Promise<boolean> {
   if (!(await hasTable(transaction, 'users'))) return false
   await transaction`LOCK TABLE users IN ACCESS EXCLUSIVE MODE`
   const columns = await listColumns(transaction)
   refuseOtherShapes(columns)
-  await refuseTwins(transaction)
+  await refuseDuplicates(transaction)
   await refuseNulls(transaction, columns)
   await addColumns(transaction, columns)
   await addDefaults(transaction, columns)
@@ -45,8 +45,8 @@ export async function adoptUsers(transaction: TransactionSql): Promise<boolean> 
 }
 
 /**
- * Whether the search path finds a table of that name. Read from the catalogue itself: to_regclass() answers from a
- * cache that a wait for another transaction does not refresh.
+ * Returns whether the search path finds a table. Reads the catalog: to_regclass() uses a cache that a wait
+ * for another transaction does not refresh.
  */
 export async function hasTable(client: Client | TransactionSql, name: string): Promise<boolean> {
   const rows =
@@ -78,22 +78,22 @@ function refuseOtherShapes(columns: Column[]): void {
   }
 }
 
-function refusal(fault: string): AppError {
+function refusal(reason: string): AppError {
   return new AppError(
     'refused',
-    `The database has a table "users" that AuditTrail cannot adopt: ${fault}. Change that, or give AuditTrail a database or schema of its own.`,
+    `The database has a table "users" that AuditTrail cannot adopt: ${reason}. Change it, or give AuditTrail its own database or schema.`,
   )
 }
 
-/** Two names equal but for case would become one account. */
-async function refuseTwins(transaction: TransactionSql): Promise<void> {
-  const [twins] = await transaction`
+/** Usernames that differ only in case would become one account. */
+async function refuseDuplicates(transaction: TransactionSql): Promise<void> {
+  const [duplicates] = await transaction`
     SELECT string_agg(quote_ident(username), ' and ' ORDER BY username) AS names
     FROM users GROUP BY lower(username COLLATE "C") HAVING count(*) > 1 ORDER BY lower(username COLLATE "C") LIMIT 1`
-  if (twins) {
+  if (duplicates) {
     throw new AppError(
       'refused',
-      `The users ${twins.names} differ in nothing but case, which AuditTrail does not tell apart: rename all but one, then start again.`,
+      `The usernames ${duplicates.names} differ only in case, which AuditTrail ignores. Rename all but one, then start again.`,
     )
   }
 }
@@ -105,7 +105,7 @@ async function refuseNulls(transaction: TransactionSql, columns: Column[]): Prom
     if (row?.found) {
       throw new AppError(
         'refused',
-        `The table "users" has rows without ${name}: fill or remove them, then start again.`,
+        `The table "users" has rows without ${name}. Fill or remove them, then start again.`,
       )
     }
     await transaction`ALTER TABLE users ALTER COLUMN ${transaction(name)} SET NOT NULL`
@@ -113,7 +113,7 @@ async function refuseNulls(transaction: TransactionSql, columns: Column[]): Prom
 }
 
 async function addColumns(transaction: TransactionSql, columns: Column[]): Promise<void> {
-  // A time without zone is what Python's utcnow() leaves.
+  // Python's utcnow() stores a time without zone.
   if (columns.some(({ name, type }) => name === 'created_at' && type.includes('without time zone'))) {
     await transaction`ALTER TABLE users ALTER COLUMN created_at DROP DEFAULT`
     await transaction`ALTER TABLE users ALTER COLUMN created_at TYPE timestamptz USING created_at AT TIME ZONE 'UTC'`
@@ -135,7 +135,7 @@ async function addColumns(transaction: TransactionSql, columns: Column[]): Promi
   }
 }
 
-/** SQLAlchemy fills defaults in Python, so the table has none. A NULL `is_active` meant "not active" there, and does here. */
+/** SQLAlchemy sets defaults in Python, so the table has none. NULL in `is_active` means inactive. */
 async function addDefaults(transaction: TransactionSql, columns: Column[]): Promise<void> {
   await transaction`ALTER TABLE users ALTER COLUMN id SET DEFAULT gen_random_uuid(), ALTER COLUMN is_active SET DEFAULT true`
   if (columns.some((column) => column.name === 'is_active' && column.nullable)) {
@@ -144,7 +144,7 @@ async function addDefaults(transaction: TransactionSql, columns: Column[]): Prom
   }
 }
 
-/** A hash of ours has about 100 characters; a narrower column would cut off the next password change. */
+/** Our hashes have about 100 characters. A narrower column would break the next password change. */
 async function widen(transaction: TransactionSql, columns: Column[]): Promise<void> {
   const widths = { username: 50, hashed_password: 255, full_name: 100 }
   for (const [name, width] of Object.entries(widths)) {

@@ -7,38 +7,37 @@ import type { Migration } from './bundled.ts'
 
 export interface MigrationReport {
   readonly applied: number
-  /** True when a `users` table of another program was taken over. */
+  /** A `users` table of another program was adopted. */
   readonly adopted: boolean
 }
 
 export interface MigrationStatus {
   readonly applied: number
   readonly pending: number
-  /** Migrations that a newer version has applied: an older one runs beside it during a rollout. */
+  /** Migrations of a newer version. An older version runs next to it during a rollout. */
   readonly newer: number
 }
 
-/** A key of our own among advisory locks, which are per database: "audittra" as eight bytes of ASCII. */
+/** Our advisory lock, which is per database: "audittra" as eight ASCII bytes. */
 const lockKey = 0x6175646974747261n.toString()
 
 const migrations = bundledMigrations() as unknown as Migration[]
 
-/** What the database has and what this binary would add. Changes nothing, takes no lock. */
+/** Returns the state of the database's migrations. Changes nothing and takes no lock. */
 export async function migrationStatus(client: Client): Promise<MigrationStatus> {
   return compare(await listApplied(client))
 }
 
 /**
- * Brings the database up to this binary. All of it is one transaction under an advisory lock: many may start at once,
- * and a crash leaves nothing half done. Without pending migrations it needs no
- * more than the right to read.
+ * Applies pending migrations in one transaction under an advisory lock, so that concurrent starts are safe
+ * and a crash leaves nothing half done. Needs only read access if none are pending.
  */
 export async function migrate(client: Client): Promise<MigrationReport> {
   await refuseOtherEncodings(client)
   if (compare(await listApplied(client)).pending === 0) return { applied: 0, adopted: false }
-  // Read committed, so that what was committed while we waited for the lock is seen behind it.
+  // Read committed, to see what was committed during the wait for the lock.
   return client.begin('isolation level read committed', async (transaction) => {
-    // A server's time limits are meant for requests, not for waiting behind another replica's migration.
+    // The connection's time limits are for requests, not for the wait for another replica's migration.
     await transaction`SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)`
     await transaction`SELECT pg_advisory_xact_lock(${lockKey}::bigint)`
     const applied = await listApplied(transaction)
@@ -48,7 +47,7 @@ export async function migrate(client: Client): Promise<MigrationReport> {
     const known = new Set(applied?.map((row) => row.createdAt))
     const pending = migrations.filter((migration) => !known.has(migration.createdAt))
     for (const [index, migration] of pending.entries()) {
-      // An adopted table already is what the first migration makes.
+      // An adopted table already has the result of the first migration.
       if (!(adopted && index === 0)) await apply(transaction, migration)
       await transaction`INSERT INTO audittrail_migrations (created_at, hash) VALUES (${String(migration.createdAt)}, ${migration.hash})`
     }
@@ -56,13 +55,13 @@ export async function migrate(client: Client): Promise<MigrationReport> {
   }) as Promise<MigrationReport>
 }
 
-/** In any other encoding a name or a browser's description may be a text that the database cannot hold. */
+/** Other encodings cannot hold every name and user agent. */
 async function refuseOtherEncodings(client: Client): Promise<void> {
   const [row] = await client`SELECT current_setting('server_encoding') AS encoding`
   if (row?.encoding !== 'UTF8') {
     throw new AppError(
       'refused',
-      `The database is encoded in ${row?.encoding}, and AuditTrail needs UTF8: give it a database made with ENCODING 'UTF8'.`,
+      `The database has encoding ${row?.encoding}, but AuditTrail needs UTF8. Use a database created with ENCODING 'UTF8'.`,
     )
   }
 }
@@ -72,7 +71,7 @@ interface AppliedMigration {
   readonly hash: string
 }
 
-/** Undefined where this database never saw a migration of ours. */
+/** Returns undefined if none of our migrations was ever applied. */
 async function listApplied(client: Client | TransactionSql): Promise<AppliedMigration[] | undefined> {
   if (!(await hasTable(client, 'audittrail_migrations'))) return undefined
   const rows = await client`SELECT created_at, hash FROM audittrail_migrations ORDER BY created_at`
@@ -91,7 +90,7 @@ function refuseChangedMigrations(applied: AppliedMigration[] = []): void {
   if (changed) {
     throw new AppError(
       'refused',
-      'The database was migrated by another build of AuditTrail, whose migrations differ from this one: use that build, or another database.',
+      'The database was migrated by a different build of AuditTrail with other migrations. Use that build, or another database.',
     )
   }
 }

@@ -3,43 +3,43 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
-import { dial, noAnswer } from './dial.ts'
+import { dial, noResponse } from './dial.ts'
 
 export type Client = postgres.Sql
 export type Orm = PostgresJsDatabase
 
-/** Where the database is: a server somewhere, or the one in this process, reached through a stream of its own. */
+/** A PostgreSQL server, or the embedded database, which is reached through a stream. */
 export type DatabaseTarget =
   | { readonly kind: 'server'; readonly address: DatabaseAddress; readonly poolSize: number }
   | { readonly kind: 'embedded'; readonly socket: () => Promise<Duplex> }
 
-/** What statements are made on. Both speak over the one connection that is there, and never over another. */
+/** Both members use this one connection and never another. */
 export interface Connection {
   readonly client: Client
   readonly orm: Orm
 }
 
 export interface OpenConnection extends Connection {
-  /** Resolves once the stream is closed at both ends, whoever closed it. */
+  /** Resolves once the stream is closed on both ends. */
   readonly closed: Promise<void>
-  /** Lets what is under way finish, for five seconds. */
+  /** Waits up to five seconds for statements in progress. */
   end(): Promise<void>
-  /** Fails what is under way and closes. What the server still works on, it is told to leave. */
+  /** Fails statements in progress and closes. Asks the server to cancel them. */
   abandon(): void
 }
 
-/** Milliseconds to reach the server, to be let in and to be answered once. */
-const openingLimit = 3000
-/** Seconds that running statements get when a connection is ended. */
+/** Milliseconds to connect, sign in and get the first result. */
+const openLimit = 3000
+/** Seconds that statements in progress get when a connection ends. */
 const endTimeout = 5
-/** Milliseconds to tell a pooler that a statement is abandoned. */
-const cancelling = 1000
-/** Milliseconds that the other end gets to close, until we no longer wait for it. */
-const lingering = 10_000
+/** Milliseconds to deliver a cancel request to a pooler. */
+const cancelLimit = 1000
+/** Milliseconds that the server gets to close its end. */
+const closeLimit = 10_000
 
 /**
- * What a server keeps to by itself, in milliseconds: an abandoned statement must not go on holding locks. A little below
- * the limit of an operation (`pool.ts`), so that a statement fails and its connection stays. Migrations set them aside.
+ * Time limits that the server enforces, in milliseconds: an abandoned statement must not keep its locks. Just
+ * below the limit of an operation (`pool.ts`), so that the statement fails and the connection survives.
  */
 const timeLimits = {
   lock_timeout: '2000',
@@ -48,18 +48,16 @@ const timeLimits = {
 }
 
 /**
- * Opens one connection. It is never made anew: when it ends, so does everything that was made on it. The driver's own pool
- * would go on with connections that are gone, where nothing catches what it throws (porsager/postgres#1208), run the rest of
- * a transaction on their successors (#1215), and connect again without a pause or an end (#1214).
- * `count` is told of the stream once it is there. Throws what `dial` throws, and `unavailable` when nothing answers in
- * time, or a server that lets nobody write.
+ * Opens one connection and never reopens it (decision 0009: the driver's own pool keeps using connections that
+ * are gone). Calls `count` once the stream exists. Throws what `dial` throws, and `unavailable` if the server
+ * does not respond in time or is read-only.
  */
 export async function openConnection(
   target: DatabaseTarget,
   isPooled: boolean,
   count: (closed: Promise<void>) => void,
 ): Promise<OpenConnection> {
-  const limit = AbortSignal.timeout(openingLimit)
+  const limit = AbortSignal.timeout(openLimit)
   const stream = target.kind === 'server' ? await dial(target.address, limit) : await target.socket()
   const closed = Promise.withResolvers<void>()
   stream.once('close', () => closed.resolve())
@@ -71,16 +69,16 @@ export async function openConnection(
   const abandon = () => {
     if (isAbandoned) return
     isAbandoned = true
-    const patience = setTimeout(() => stream.destroy(), lingering)
-    void closed.promise.then(() => clearTimeout(patience))
-    void leaveStatement().then(() => client.end({ timeout: 0 }))
+    const closeTimer = setTimeout(() => stream.destroy(), closeLimit)
+    void closed.promise.then(() => clearTimeout(closeTimer))
+    void cancelStatement().then(() => client.end({ timeout: 0 }))
   }
-  // A pooler forgets whom a cancellation is for as soon as that one has gone.
-  const leaveStatement = async () => {
+  // PgBouncer forgets the target of a cancel request once the client is gone.
+  const cancelStatement = async () => {
     if (isPooled && target.kind === 'server' && backend && !stream.destroyed) await cancel(target.address, backend)
   }
   try {
-    if (target.kind === 'server') backend = await greet(client, limit)
+    if (target.kind === 'server') backend = await checkServer(client, limit)
   } catch (error) {
     abandon()
     throw error
@@ -97,21 +95,21 @@ function createClient(target: DatabaseTarget, stream: Duplex, isPooled: boolean)
   }
   const client = postgres({
     ...(target.kind === 'server' ? login(target.address, isPooled) : { database: 'postgres', user: 'postgres' }),
-    // Only for its messages: the stream is there.
+    // Only for error messages: the stream already exists.
     host: ['database'],
     port: [0],
     socket,
     ssl: false,
     max: 1,
-    // The pool replaces connections, and counts their time.
+    // The pool replaces connections and limits their time.
     connect_timeout: null,
     max_lifetime: null,
     backoff: 0,
     prepare: !isPooled,
-    // Its query for array types would cost a round trip on each connection; Drizzle reads arrays by itself.
+    // Looking up array types would cost a round trip per connection. Drizzle parses arrays itself.
     fetch_types: false,
     onnotice: () => {},
-    // Its types know neither hosts as arrays nor `socket`.
+    // The driver's types know neither arrays of hosts nor `socket`.
   } as unknown as postgres.Options<Record<string, never>>)
   return target.kind === 'server' ? withPlainTransactions(client) : client
 }
@@ -123,29 +121,29 @@ function login({ database, username, password, options }: DatabaseAddress, isPoo
     pass: password,
     connection: {
       application_name: 'audittrail',
-      // libpq's `options`, which some providers use to route a connection.
+      // libpq's `options`, which some providers use for routing.
       ...(options === undefined ? {} : { options }),
-      // PgBouncer refuses what it does not know, and hands the session to others.
+      // PgBouncer rejects unknown parameters and shares the session.
       ...(isPooled ? {} : timeLimits),
     },
   }
 }
 
 /**
- * postgres.js's `begin` keeps talking to a connection that is gone. Whoever holds one of a server's connections has it
- * alone, so that three plain statements are a transaction; on a connection that is gone the next one fails, and no more.
+ * postgres.js's `begin` keeps talking to a connection that is gone. An operation has its server connection to
+ * itself, so three plain statements are a transaction, and on a lost connection the next one just fails.
  */
 function withPlainTransactions(client: Client): Client {
-  type Story = (transaction: Client) => Promise<unknown>
-  const begin = async (first: string | Story, second?: Story) => {
-    const [mode, story] = typeof first === 'string' ? [first, second] : ['', first]
+  type Callback = (transaction: Client) => Promise<unknown>
+  const begin = async (first: string | Callback, second?: Callback) => {
+    const [mode, callback] = typeof first === 'string' ? [first, second] : ['', first]
     await client.unsafe(`BEGIN ${mode}`)
     try {
-      const outcome = await story?.(client)
+      const result = await callback?.(client)
       const { command } = await client.unsafe('COMMIT')
-      // After a statement that failed, PostgreSQL answers COMMIT with a friendly ROLLBACK.
-      if (command !== 'COMMIT') throw new AppError('internal', 'A transaction was rolled back in place of its end.')
-      return outcome
+      // After a failed statement, PostgreSQL responds to COMMIT with ROLLBACK and no error.
+      if (command !== 'COMMIT') throw new AppError('internal', 'The transaction was rolled back instead of committed.')
+      return result
     } catch (error) {
       await client.unsafe('ROLLBACK').catch(() => {})
       throw error
@@ -160,19 +158,19 @@ interface Backend {
 }
 
 /**
- * The first question: it makes the driver sign in, tells whether the server takes changes (the other half of a failover does
- * not, and what it knows of sessions is old), and brings what it takes to cancel a statement.
+ * The first query: signs in, checks that the server accepts writes (the standby of a failover does not, and its
+ * sessions are stale), and returns what a cancel request needs.
  */
-async function greet(client: Client, limit: AbortSignal): Promise<Backend> {
+async function checkServer(client: Client, limit: AbortSignal): Promise<Backend> {
   const late = Promise.withResolvers<never>()
-  const giveUp = () => late.reject(noAnswer())
+  const giveUp = () => late.reject(noResponse())
   limit.addEventListener('abort', giveUp, { once: true })
   try {
-    if (limit.aborted) throw noAnswer()
-    const greeting = client`SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only`
-    const rows = await Promise.race([greeting, late.promise])
+    if (limit.aborted) throw noResponse()
+    const firstQuery = client`SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only`
+    const rows = await Promise.race([firstQuery, late.promise])
     if (rows[0]?.is_read_only) {
-      throw new AppError('unavailable', 'The database takes no changes: it is a standby, or set to read only (25006).')
+      throw new AppError('unavailable', 'The database is read-only: a standby, or set to read-only (25006).')
     }
     return rows.state as unknown as Backend
   } finally {
@@ -180,14 +178,14 @@ async function greet(client: Client, limit: AbortSignal): Promise<Backend> {
   }
 }
 
-/** PostgreSQL's CancelRequest, on a connection of its own; resolves once it is delivered. PgBouncer hands it on. */
+/** Sends PostgreSQL's CancelRequest on its own connection. Resolves once delivered. PgBouncer forwards it. */
 async function cancel(address: DatabaseAddress, { pid, secret }: Backend): Promise<void> {
   const request = Buffer.alloc(16)
   request.writeInt32BE(16, 0)
   request.writeInt32BE(80877102, 4)
   request.writeUInt32BE(pid, 8)
   request.writeUInt32BE(secret, 12)
-  const limit = AbortSignal.timeout(cancelling)
+  const limit = AbortSignal.timeout(cancelLimit)
   try {
     const stream = await dial(address, limit)
     const delivered = Promise.withResolvers<void>()
@@ -196,11 +194,11 @@ async function cancel(address: DatabaseAddress, { pid, secret }: Backend): Promi
     stream.write(request)
     await delivered.promise
   } catch {
-    // Who cannot be reached cannot be told.
+    // An unreachable server cannot be told.
   }
 }
 
-/** What the driver gets when it asks for a second stream. It listens only after it has been given one. */
+/** The driver's second stream. Fails only once the driver listens for errors. */
 function closedStream(): Duplex {
   const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
   const error = Object.assign(new Error('the connection is closed'), { code: 'CONNECTION_CLOSED' })

@@ -1,24 +1,24 @@
 import { databaseFailure, refusesStartupParameters } from '../failure.ts'
 import { type DatabaseTarget, type OpenConnection, openConnection } from './connection.ts'
 
-/** Makes connections: not too many, not too often, and one at a time while the database is away. */
+/** Opens connections: a bounded number, at a bounded rate, and one at a time during an outage. */
 export interface Connector {
-  /** Milliseconds until another attempt is due; undefined: not before the one under way has ended. */
+  /** Milliseconds until the next attempt is due. Undefined while the current one must finish first. */
   due(now: number): number | undefined
   /** Rejects with an AppError. */
   open(): Promise<OpenConnection>
 }
 
-/** Connections there may be, with those that the other end has not closed yet. */
-const mostConnections = 10
-/** Milliseconds between two attempts while the database is away, while it turns us away, and until one of ten is closed. */
-const pauses = { away: 250, refused: 1000, full: 250 }
+/** The most connections, including those that the server has not closed yet. */
+const maxConnections = 10
+/** Milliseconds between attempts: during an outage, while rejected, and at the limit of connections. */
+const delays = { away: 250, refused: 1000, full: 250 }
 
 export function createConnector(target: DatabaseTarget): Connector {
   const isDeclared = target.kind === 'server' ? target.address.isPooled : false
   let isPooled = isDeclared ?? false
   let dialing = 0
-  let underWay = 0
+  let inProgress = 0
   let connections = 0
   let isAway = false
   let notBefore = 0
@@ -41,7 +41,7 @@ export function createConnector(target: DatabaseTarget): Connector {
     }
   }
 
-  async function attemptAsPoolersWant(): Promise<OpenConnection> {
+  async function attemptWithPoolerFallback(): Promise<OpenConnection> {
     try {
       return await attempt()
     } catch (error) {
@@ -53,23 +53,23 @@ export function createConnector(target: DatabaseTarget): Connector {
 
   return {
     due(now) {
-      if (isAway && underWay > 0) return undefined
-      if (connections + dialing >= mostConnections) return pauses.full
+      if (isAway && inProgress > 0) return undefined
+      if (connections + dialing >= maxConnections) return delays.full
       return Math.max(0, notBefore - now)
     },
     async open() {
-      underWay++
+      inProgress++
       try {
-        const connection = await attemptAsPoolersWant()
+        const connection = await attemptWithPoolerFallback()
         isAway = false
         return connection
       } catch (error) {
         const failure = databaseFailure(error)
         isAway = true
-        notBefore = performance.now() + (failure.code === 'refused' ? pauses.refused : pauses.away)
+        notBefore = performance.now() + (failure.code === 'refused' ? delays.refused : delays.away)
         throw failure
       } finally {
-        underWay--
+        inProgress--
       }
     },
   }

@@ -6,20 +6,20 @@ import { type ConnectionOptions, connect as startTls } from 'node:tls'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
 
-/** PostgreSQL's message SSLRequest (documentation, "Message Formats"): eight bytes, answered by one. */
+/** PostgreSQL's SSLRequest (documentation, "Message Formats"). The response is one byte. */
 const tlsRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 
 /**
- * A stream to the server, encrypted as `sslmode` asks, on which the protocol has not begun. The driver gets it ready: by itself
- * it would wait for ever for a server that closes before it has answered, and ask it again without a pause.
- * Rejects with the system's error, with `refused` where a person must act, and once `signal` says that it takes too long.
+ * Opens a stream to the server, with TLS as `sslmode` requires, before the protocol starts. The driver's own
+ * dialing hangs or loops on a server that closes early. Rejects with the system's error, with `refused` if an
+ * operator must act, and once `signal` aborts.
  */
 export async function dial(address: DatabaseAddress, signal: AbortSignal): Promise<Duplex> {
   const tls = tlsOptions(address)
   const socket = address.socketDirectory
     ? createConnection(`${address.socketDirectory}/.s.PGSQL.${address.port}`)
     : createConnection({ host: address.host, port: address.port })
-  const giveUp = () => socket.destroy(noAnswer())
+  const giveUp = () => socket.destroy(noResponse())
   signal.addEventListener('abort', giveUp, { once: true })
   try {
     await arrival(socket, 'connect')
@@ -32,36 +32,36 @@ export async function dial(address: DatabaseAddress, signal: AbortSignal): Promi
   }
 }
 
-export function noAnswer(): AppError {
-  return new AppError('unavailable', 'The database does not answer.')
+export function noResponse(): AppError {
+  return new AppError('unavailable', 'The database does not respond.')
 }
 
 async function encrypt(socket: Socket, { host, sslmode }: DatabaseAddress, tls: ConnectionOptions): Promise<Duplex> {
-  const answered = arrival<Buffer>(socket, 'data')
+  const received = arrival<Buffer>(socket, 'data')
   socket.write(tlsRequest)
-  const answer = await answered
-  // More than the one byte would be text that somebody on the way has put in front of the encrypted one (CVE-2021-23222).
-  if (answer.length === 1 && answer[0] === 0x53) {
+  const response = await received
+  // More than one byte would be plain text injected before encryption starts (CVE-2021-23222).
+  if (response.length === 1 && response[0] === 0x53) {
     const secure = startTls({ ...tls, socket, host, ...(isIP(host) ? {} : { servername: host }) })
     await arrival(secure, 'secureConnect')
     return secure
   }
-  if (answer.length === 1 && answer[0] === 0x4e) {
+  if (response.length === 1 && response[0] === 0x4e) {
     if (sslmode === 'prefer' || sslmode === 'allow') return socket
     throw new AppError(
       'refused',
-      `The database offers no TLS, and DATABASE_URL has sslmode=${sslmode}: switch it on at the server (ssl = on), or change sslmode.`,
+      `The database does not support TLS, but DATABASE_URL has sslmode=${sslmode}. Enable it on the server (ssl = on), or change sslmode.`,
     )
   }
-  throw new AppError('unavailable', 'What answers in place of the database is no PostgreSQL.')
+  throw new AppError('unavailable', 'The server at the address in DATABASE_URL is not PostgreSQL.')
 }
 
-/** The next event of that name; rejects when the stream fails or closes before. */
+/** Resolves with the next such event. Rejects if the stream fails or closes first. */
 async function arrival<T>(stream: Duplex, event: 'connect' | 'data' | 'secureConnect'): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
   const closed = () => reject(Object.assign(new Error('closed'), { code: 'CONNECTION_CLOSED' }))
   stream.once(event, resolve).once('close', closed)
-  // It stays: an error that nobody listens for would be thrown.
+  // Stays attached: an error without a listener would be thrown.
   stream.on('error', reject)
   try {
     return await promise
@@ -70,7 +70,7 @@ async function arrival<T>(stream: Duplex, event: 'connect' | 'data' | 'secureCon
   }
 }
 
-/** libpq's meanings: `require` with a root certificate verifies the chain. Undefined: no TLS. */
+/** Follows libpq: `require` with a root certificate verifies the chain. Returns undefined for no TLS. */
 function tlsOptions({ sslmode, sslrootcert }: DatabaseAddress): ConnectionOptions | undefined {
   if (sslmode === 'disable') return undefined
   const ca = sslrootcert === undefined ? {} : { ca: readRootCertificate(sslrootcert) }
@@ -89,7 +89,7 @@ function readRootCertificate(path: string): string {
   } catch {
     throw new AppError(
       'refused',
-      'The file that sslrootcert in DATABASE_URL names cannot be read, or holds no certificate in PEM: correct the path, its permissions or its contents.',
+      'The sslrootcert file in DATABASE_URL cannot be read or is not a PEM certificate. Correct the path, its permissions or its contents.',
     )
   }
 }

@@ -42,7 +42,7 @@ export interface Operation {
   readonly reject: (error: AppError) => void
   timer: ReturnType<typeof setTimeout> | undefined
   pooled: PooledConnection | undefined
-  /** May run once more if its connection is lost. */
+  /** May run a second time if its connection is lost. */
   isRepeatable: boolean
 }
 

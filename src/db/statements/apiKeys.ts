@@ -8,7 +8,7 @@ export type ApiKeyStatements = ReturnType<typeof apiKeyStatements>
 export interface StoredApiKey {
   readonly id: string
   readonly service_id: string
-  /** The service's name. */
+  /** The name of the service. */
   readonly name: string
   readonly scopes: readonly string[]
   readonly roles: readonly string[]
@@ -17,7 +17,7 @@ export interface StoredApiKey {
   /** Null: never. */
   readonly expires_at: Date | null
   readonly last_used_at: Date | null
-  /** Null: it is not. */
+  /** Null: not revoked. */
   readonly revoked_at: Date | null
   readonly revoked_by: string | null
 }
@@ -33,10 +33,10 @@ export interface NewApiKey {
 }
 
 export interface ApiKeyPage {
-  /** Where the page before ended. */
+  /** Where the previous page ended. */
   readonly after: { readonly createdAt: Date; readonly id: string } | undefined
   readonly limit: number
-  /** Revoked ones too. */
+  /** Include revoked keys. */
   readonly all: boolean
 }
 
@@ -68,11 +68,11 @@ export function apiKeyStatements(orm: Orm) {
     .prepare('find_api_key')
 
   return {
-    /** The key of that digest, expired, revoked or not. One look at an index: the question of every request that shows a key. */
+    /** Finds a key by digest, expired and revoked ones too. One index lookup, run for every request with a key. */
     findApiKey: (digest: string): Promise<StoredApiKey | undefined> =>
       guarded(async () => (await byDigest.execute({ digest }))[0]),
 
-    /** Adds a key, and its service where there is none of that name (compared without case). */
+    /** Adds a key, and its service if none has that name (compared without case). */
     insertApiKey: (key: NewApiKey): Promise<StoredApiKey> =>
       guarded(() =>
         orm.transaction(async (transaction) => {
@@ -97,7 +97,7 @@ export function apiKeyStatements(orm: Orm) {
         }),
       ),
 
-    /** One page, the latest first. */
+    /** Lists one page, newest first. */
     listApiKeys: ({ after, limit, all }: ApiKeyPage): Promise<StoredApiKey[]> =>
       guarded(() =>
         orm
@@ -115,14 +115,14 @@ export function apiKeyStatements(orm: Orm) {
           .limit(limit),
       ),
 
-    /** Revokes a key; answers it, undefined where there is none that could be revoked. */
+    /** Revokes a key. Returns it, or undefined if there is none to revoke. */
     revokeApiKey: (
       key: { readonly id: string } | { readonly digest: string },
       { now, by }: Revocation,
     ): Promise<StoredApiKey | undefined> =>
       guarded(async () => {
         const which = 'id' in key ? eq(apiKeys.id, key.id) : eq(apiKeys.digest, key.digest)
-        // In the same statement: a key that is gone, and nobody knows whose it was, is not in the trail.
+        // In one statement, so that the revoked key can always be logged with its service.
         const name = sql<string>`(SELECT name FROM ${services} WHERE id = ${apiKeys.service_id})`
         const [row] = await orm
           .update(apiKeys)
@@ -132,7 +132,7 @@ export function apiKeyStatements(orm: Orm) {
         return row
       }),
 
-    /** Revokes all keys of a service by its name; answers them, undefined where no service was ever called so. */
+    /** Revokes all keys of a service. Returns them, or undefined if no such service ever existed. */
     revokeApiKeysOf: (name: string, { now, by }: Revocation): Promise<StoredApiKey[] | undefined> =>
       guarded(async () => {
         const isCalled = sql`lower(${services.name} COLLATE "C") = lower(${name} COLLATE "C")`
@@ -147,8 +147,8 @@ export function apiKeyStatements(orm: Orm) {
       }),
 
     /**
-     * Notes that keys are used where the latest note is none, or up to `early` or from `late` on: of many replicas at once one
-     * writes. What another one has locked, it is noting or revoking.
+     * Records the last use of keys whose recorded use is missing, up to `early`, or from `late` on, so that one of
+     * several replicas writes. Rows that another replica has locked are skipped.
      */
     updateLastUse: (ids: readonly string[], now: Date, { early, late }: { early: Date; late: Date }): Promise<void> =>
       guarded(async () => {

@@ -14,7 +14,7 @@ export type InstanceStatements = ReturnType<typeof instanceStatements>
 
 export function instanceStatements(orm: Orm) {
   return {
-    /** True while nobody has decided yet whether this database gets an administrator, and it has no user. */
+    /** Returns whether the database is undecided about its administrator and has no users. */
     needsAdministrator: (): Promise<boolean> =>
       guarded(async () => {
         const [row] = await orm.execute<{ needed: boolean }>(
@@ -23,18 +23,18 @@ export function instanceStatements(orm: Orm) {
         return row?.needed === true
       }),
 
-    /** True once it is decided who the first administrator is. */
+    /** Returns whether the first administrator has been decided. */
     isSeeded: (): Promise<boolean> => guarded(async () => (await orm.select().from(instance).limit(1)).length === 1),
 
-    /** Notes that this database has, or once had, users: from here on nobody is seeded. */
+    /** Records that this database has or had users, so that none is seeded from now on. */
     insertInstance: (): Promise<void> =>
       guarded(async () => {
         await orm.insert(instance).values({ id: 1 }).onConflictDoNothing()
       }),
 
     /**
-     * Makes the first administrator if nobody has before. One statement decides, so that of many replicas that start
-     * at once exactly one answers true; the primary key of the instance row makes the others wait for it.
+     * Creates the first administrator unless it was decided before. One statement decides, so that exactly one of
+     * several concurrent starts returns true: the others wait for the primary key of the instance row.
      */
     insertFirstAdministrator: (administrator: FirstAdministrator): Promise<boolean> =>
       guarded(async () => {

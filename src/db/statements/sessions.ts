@@ -5,7 +5,7 @@ import { ended, sessions, users } from '../schema.ts'
 
 export type SessionStatements = ReturnType<typeof sessionStatements>
 
-/** What a request needs to know of the user whose session it comes from. */
+/** The user of a session, as far as a request needs. */
 export interface SessionUser {
   readonly id: string
   readonly username: string
@@ -18,11 +18,11 @@ export interface SessionUser {
 export interface NewSession {
   readonly id: string
   readonly userId: string
-  /** The hash that the password was verified against: when it is no longer the user's, nothing begins. */
+  /** The verified hash. If the user has another one by now, no session starts. */
   readonly verifiedHash: string
   readonly now: Date
   readonly expiresAt: Date
-  /** 0 for a session with a refresh token, null for one without. */
+  /** 0 with a refresh token, null without. */
   readonly refreshGeneration: 0 | null
   readonly address: string | undefined
   readonly userAgent: string | undefined
@@ -39,19 +39,19 @@ export interface ListedSession {
 
 export interface Rotation {
   readonly id: string
-  /** Of the token that was shown. */
+  /** The generation of the presented token. */
   readonly generation: number
   readonly now: Date
-  /** A parent shown before this moment is a replay. */
+  /** A parent presented earlier is a replay. */
   readonly retryableSince: Date
-  /** The latest creation of a session that has not reached its absolute end. */
+  /** Sessions created earlier have reached their absolute end. */
   readonly createdAfter: Date
-  /** Milliseconds that it may lie idle, and live at all. */
+  /** Milliseconds: the idle limit and the absolute lifetime. */
   readonly idle: number
   readonly lifetime: number
 }
 
-/** A refresh token that is asked about, not used. */
+/** A refresh token to check, not to use. */
 export type PresentedToken = Pick<Rotation, 'id' | 'generation' | 'now' | 'retryableSince' | 'createdAfter'>
 
 export interface RefreshableSession {
@@ -64,7 +64,7 @@ export interface RotatedSession {
   readonly user: SessionUser
   readonly generation: number
   readonly expiresAt: Date
-  /** A token older than the parent was shown: the session has just been ended. */
+  /** A token older than the parent was presented, so the session has just ended. */
   readonly isReplayed: boolean
 }
 
@@ -95,13 +95,13 @@ export function sessionStatements({ orm, client }: Connection) {
 
   return {
     /**
-     * Begins a session, unless the user was disabled, deleted or given another password since the hash was read; answers
-     * whether it did. The lock on the user's row makes a change that is under way come first, or see the new session.
+     * Starts a session unless the user was disabled, deleted or given another password since the hash was read.
+     * Returns whether it did. Locking the user orders it against concurrent changes.
      */
     insertSession: (session: NewSession): Promise<boolean> =>
       guarded(async () => {
         const now = session.now.toISOString()
-        // By the driver, which prepares it; Drizzle would have a raw statement planned anew at each login.
+        // Through the driver, which prepares it. Drizzle would plan raw SQL for every login.
         const rows = await client`
           INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent)
           SELECT ${session.id}::uuid, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
@@ -112,7 +112,7 @@ export function sessionStatements({ orm, client }: Connection) {
         return rows.length === 1
       }),
 
-    /** The active user of a session that lives at `now`; undefined when any of the four does not fit. */
+    /** Finds the active user of a session active at `now`. Returns undefined unless all four match. */
     findActiveSession: (key: {
       id: string
       userId: string
@@ -121,7 +121,7 @@ export function sessionStatements({ orm, client }: Connection) {
     }): Promise<SessionUser | undefined> =>
       guarded(async () => (await live.execute({ ...key, now: key.now.toISOString() }))[0]),
 
-    /** A user's living sessions, the latest used first, 1,000 at most. */
+    /** Lists a user's active sessions, last used first, at most 1,000. */
     listLiveSessions: (userId: string, now: Date): Promise<ListedSession[]> =>
       guarded(() =>
         orm
@@ -140,9 +140,9 @@ export function sessionStatements({ orm, client }: Connection) {
       ),
 
     /**
-     * Rotates a refresh token. One statement decides: the row's lock puts parallel ones in order, and each sees what the
-     * one before it made. The current token moves on; its direct parent, shown soon enough, gets the same successor;
-     * anything older ends the session. Undefined where nothing lives.
+     * Rotates a refresh token in one statement; the row lock orders concurrent ones. The current token rotates; its
+     * direct parent, presented soon enough, gets the same successor; anything older ends the session. Returns
+     * undefined if no session matches.
      */
     rotate: (rotation: Rotation): Promise<RotatedSession | undefined> =>
       guarded(async () => {
@@ -152,13 +152,13 @@ export function sessionStatements({ orm, client }: Connection) {
         return { user, generation, expiresAt: new Date(expires_at), isReplayed }
       }),
 
-    /** The session of a refresh token that `rotate` would take now; undefined for all else. Changes nothing. */
-    findRefreshableSession: (shown: PresentedToken): Promise<RefreshableSession | undefined> =>
+    /** Finds the session of a refresh token that `rotate` would accept now. Changes nothing. */
+    findRefreshableSession: (presented: PresentedToken): Promise<RefreshableSession | undefined> =>
       guarded(async () => {
-        const isCurrent = eq(sessions.refresh_generation, shown.generation)
+        const isCurrent = eq(sessions.refresh_generation, presented.generation)
         const isRetried = and(
-          eq(sessions.refresh_generation, shown.generation + 1),
-          gte(sessions.rotated_at, shown.retryableSince),
+          eq(sessions.refresh_generation, presented.generation + 1),
+          gte(sessions.rotated_at, presented.retryableSince),
         )
         const [row] = await orm
           .select({ user: userColumns, createdAt: sessions.created_at, expiresAt: sessions.expires_at })
@@ -166,9 +166,9 @@ export function sessionStatements({ orm, client }: Connection) {
           .innerJoin(users, eq(users.id, sessions.user_id))
           .where(
             and(
-              eq(sessions.id, shown.id),
-              gt(sessions.expires_at, shown.now),
-              gt(sessions.created_at, shown.createdAfter),
+              eq(sessions.id, presented.id),
+              gt(sessions.expires_at, presented.now),
+              gt(sessions.created_at, presented.createdAfter),
               users.is_active,
               or(isCurrent, isRetried),
             ),
@@ -176,7 +176,7 @@ export function sessionStatements({ orm, client }: Connection) {
         return row
       }),
 
-    /** Ends one session of a user, or anybody's when no user is named; answers whether it lived. */
+    /** Ends one active session, of any user unless one is given. Returns whether it did. */
     endSession: (id: string, now: Date, userId?: string): Promise<boolean> =>
       guarded(async () => {
         const own = userId === undefined ? undefined : eq(sessions.user_id, userId)
@@ -188,10 +188,10 @@ export function sessionStatements({ orm, client }: Connection) {
         return rows.length === 1
       }),
 
-    /** Ends all living sessions of a user; answers how many. None of an administrator's where they are spared. */
+    /** Ends all active sessions of a user, except of administrators if protected. Returns how many. */
     endSessionsOf: (userId: string, now: Date, sparesAdministrators = false): Promise<number> =>
       guarded(async () => {
-        // The lock has a promotion that is under way come first.
+        // The lock waits for a concurrent promotion.
         const isNoAdministrator = sql`${sessions.user_id} IN (
           SELECT id FROM ${users} WHERE id = ${userId}::uuid AND NOT 'admin' = ANY (roles) FOR SHARE)`
         const spared = sparesAdministrators ? isNoAdministrator : undefined
@@ -203,7 +203,7 @@ export function sessionStatements({ orm, client }: Connection) {
         return rows.length
       }),
 
-    /** Deletes at most `limit` sessions that no longer live, past those that another replica is deleting; answers how many. */
+    /** Deletes at most `limit` ended sessions, skipping those locked by other replicas. Returns how many. */
     deleteDeadSessions: (now: Date, limit: number): Promise<number> =>
       guarded(async () => {
         const rows = await orm.execute(sql`

@@ -7,24 +7,24 @@ export type SigningKeyRow = typeof signingKeys.$inferSelect
 export type SigningKeyStatements = ReturnType<typeof signingKeyStatements>
 
 export interface NewSigningKey {
-  /** The generation that it comes behind; 0 for the first one. */
+  /** The previous generation; 0 for the first key. */
   readonly after: number
   readonly algorithm: string
   readonly kid: string | null
   readonly publicKey: string | null
   readonly privateKey: string | null
-  /** Of the SECRET_KEY that the private key is encrypted under. */
+  /** The SECRET_KEY that encrypts the private key. */
   readonly fingerprint: string
   readonly now: Date
   readonly signsFrom: Date
-  /** Until when the one before it verifies. */
+  /** How long the previous key verifies. */
   readonly predecessorVerifiesUntil: Date
 }
 
 export interface StoredSigningKeys {
-  /** Null until a server has noted it. */
+  /** Null until a server has recorded it. */
   readonly fingerprint: string | null
-  /** In the order of their generations. */
+  /** Ordered by generation. */
   readonly rows: readonly SigningKeyRow[]
 }
 
@@ -37,14 +37,14 @@ export function signingKeyStatements(orm: Orm) {
     .prepare('list_keys')
 
   return {
-    /** One statement, cheap enough for every few seconds: there are two or three keys. */
+    /** One low-cost statement for every few seconds: there are two or three keys. */
     listKeys: (): Promise<StoredSigningKeys> =>
       guarded(async () => {
         const rows = await everything.execute()
         return { fingerprint: rows[0]?.fingerprint ?? null, rows: rows.flatMap(({ key }) => key ?? []) }
       }),
 
-    /** Notes the SECRET_KEY of a database that has none noted yet. */
+    /** Records the SECRET_KEY fingerprint of a database without one. */
     insertFingerprint: (fingerprint: string): Promise<void> =>
       guarded(async () => {
         await orm.execute(sql`
@@ -54,8 +54,8 @@ export function signingKeyStatements(orm: Orm) {
       }),
 
     /**
-     * Adds the next key, and says how long the one before it verifies; answers whether it did. Not when another has taken that
-     * generation, nor when the database has gone over to another SECRET_KEY: whatever lies here is encrypted under the one noted.
+     * Adds the next key and sets how long the previous one verifies. Returns false if the generation is taken or
+     * the database has changed its SECRET_KEY, which encrypts every key here.
      */
     insertKey: (key: NewSigningKey): Promise<boolean> =>
       guarded(async () => {
@@ -74,7 +74,7 @@ export function signingKeyStatements(orm: Orm) {
         return rows.length === 1
       }),
 
-    /** Lets a key verify for longer, never for shorter. */
+    /** Extends how long a key verifies. Never shortens it. */
     extendKey: (generation: number, until: Date): Promise<void> =>
       guarded(async () => {
         await orm.execute(sql`
@@ -82,8 +82,8 @@ export function signingKeyStatements(orm: Orm) {
       }),
 
     /**
-     * Goes over to another SECRET_KEY: each private key is encrypted anew, and the fingerprint noted, all at once. Answers how
-     * many; undefined when the database was not, or is no longer, at `from`. The lock keeps new keys out meanwhile.
+     * Changes SECRET_KEY: stores each private key encrypted again, and the new fingerprint, at once. Returns the
+     * number of keys, or undefined if the database is not at `from`. The lock keeps new keys out.
      */
     reencryptKeys: (change: {
       readonly from: string
@@ -106,23 +106,23 @@ export function signingKeyStatements(orm: Orm) {
             await transaction.update(instance).set({ secret_key_fingerprint: change.to }).where(eq(instance.id, 1))
             return rows.length
           },
-          // The rows are to be read as they are behind the lock, whatever the server's default.
+          // Read the rows after the lock, whatever the server's default isolation.
           { isolationLevel: 'read committed' },
         ),
       ),
 
-    /** Deletes the keys that no longer verify; answers them. */
+    /** Deletes keys that no longer verify. Returns them. */
     deleteRetiredKeys: (now: Date): Promise<SigningKeyRow[]> =>
       guarded(() => orm.delete(signingKeys).where(lte(signingKeys.verifies_until, now)).returning()),
 
     /**
-     * Deletes every key and every session, and notes the SECRET_KEY, all at once; answers how many sessions lived. It takes as
-     * long as there are sessions.
+     * Deletes every key and session and records the SECRET_KEY, at once. Returns the number of active sessions.
+     * The time it takes grows with the number of sessions.
      */
     resetKeys: (fingerprint: string, now: Date): Promise<number> =>
       guarded(() =>
         orm.transaction(async (transaction) => {
-          // A connection's time limits are meant for requests.
+          // The connection's time limits are for requests.
           await transaction.execute(
             sql`SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)`,
           )
@@ -135,7 +135,7 @@ export function signingKeyStatements(orm: Orm) {
         }),
       ),
 
-    /** True where somebody may have a token of the time before there were keys here. */
+    /** Returns whether tokens from before there were keys may exist. */
     hasSessions: (): Promise<boolean> =>
       guarded(async () => (await orm.select({ id: sessions.id }).from(sessions).limit(1)).length === 1),
   }

@@ -6,7 +6,7 @@ export type ThrottleStatements = ReturnType<typeof throttleStatements>
 
 export type FailureKind = (typeof throttleFailures.$inferSelect)['kind']
 
-/** What has been counted. */
+/** The failures counted in one row. */
 export interface FailureCount {
   readonly kind: FailureKind
   readonly failures: number
@@ -14,7 +14,7 @@ export interface FailureCount {
   readonly forgotten_at: Date
 }
 
-/** What is to be counted, and until when it is remembered: from each failure on, or (`keeps`) from the first. */
+/** A failure to count, and when its row expires. */
 export interface NewFailure {
   readonly key: string
   readonly kind: FailureKind
@@ -28,35 +28,35 @@ export interface ClientFailure {
   readonly client: NewFailure
   /** The account, which counts networks. */
   readonly account: NewFailure
-  /** The network, whatever the account; undefined where all clients share one address. */
+  /** The network, whatever the account. Undefined if all clients share one address. */
   readonly network: NewFailure | undefined
 }
 
-/** A counter over its limit, as an administrator sees it. */
+/** A row over its limit. */
 export interface ListedLockout extends FailureCount {
   readonly id: string
   readonly username: string | null
   readonly network: string | null
-  /** Of a `client`: networks that have failed at its account; 1 for all else. */
+  /** For a `client`: the number of networks with failures at its account. Otherwise 1. */
   readonly spread: number
 }
 
 export interface LockoutPage {
   readonly now: Date
-  /** Failures that a network, and that anything else, has without a wait. */
+  /** Failures without a delay, for a network and for everything else. */
   readonly networkFree: number
   readonly free: number
-  /** Where the page before ended. */
+  /** Where the previous page ended. */
   readonly after: { readonly lastFailedAt: Date; readonly id: string } | undefined
   readonly limit: number
 }
 
-/** Clocks of replicas are not as far from one another as that. */
+/** More than the clocks of replicas ever differ. */
 const farAhead = '15 minutes'
 
 export function throttleStatements({ client: driver }: Pick<Connection, 'client'>) {
   return {
-    /** Those of the counters that are remembered at `now`. What will only happen was counted by a clock that was wrong. */
+    /** Returns the unexpired rows. Ignores failures in the future, which a wrong clock has counted. */
     findFailureCounts: (keys: readonly string[], now: Date): Promise<FailureCount[]> =>
       guarded(async () => {
         const [first = '', second = '', third = ''] = keys
@@ -68,13 +68,13 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
       }),
 
     /** Counts one failure in one row. */
-    insertFailure: (counted: NewFailure, now: Date): Promise<void> =>
+    insertFailure: (failure: NewFailure, now: Date): Promise<void> =>
       guarded(async () => {
         const at = now.toISOString()
         await driver`
           INSERT INTO audittrail_attempts AS counted (key, kind, username, network, failures, last_failed_at, forgotten_at)
-          VALUES (${counted.key}, ${counted.kind}, ${counted.username ?? null}, ${counted.network ?? null}, 1,
-                  ${at}::timestamptz, ${counted.forgottenAt.toISOString()}::timestamptz)
+          VALUES (${failure.key}, ${failure.kind}, ${failure.username ?? null}, ${failure.network ?? null}, 1,
+                  ${at}::timestamptz, ${failure.forgottenAt.toISOString()}::timestamptz)
           ON CONFLICT (key) DO UPDATE SET
             failures = CASE WHEN counted.forgotten_at > ${at}::timestamptz THEN counted.failures + 1 ELSE 1 END,
             username = coalesce(excluded.username, counted.username),
@@ -82,8 +82,8 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
       }),
 
     /**
-     * Counts one failure of a client, of its account where it is the first from that network, and of its network. One statement, in
-     * which each row waits for the one before it: parallel ones count exactly, and never wait for one another in a circle.
+     * Counts one failure of a client, of its network, and of its account if it is the client's first. In one
+     * statement whose rows are locked in a fixed order, so that concurrent ones count exactly and never deadlock.
      */
     insertClientFailure: ({ client, account, network }: ClientFailure, now: Date): Promise<void> =>
       guarded(async () => {
@@ -96,7 +96,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
             ON CONFLICT (key) DO UPDATE SET
               failures = CASE WHEN counted.forgotten_at > ${at}::timestamptz THEN counted.failures + 1 ELSE 1 END,
               username = excluded.username, last_failed_at = excluded.last_failed_at, forgotten_at = excluded.forgotten_at
-            -- A row that was there, forgotten or not, was counted: it is kept for as long as its account's.
+            -- An existing row, expired or not, was counted: it is kept for as long as its account's row.
             RETURNING (xmax = 0)::integer AS is_first
           ), account AS (
             INSERT INTO audittrail_attempts AS counted (key, kind, username, failures, last_failed_at, forgotten_at)
@@ -118,12 +118,12 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
           ON CONFLICT (key) DO UPDATE SET
             failures = CASE WHEN counted.forgotten_at > ${at}::timestamptz THEN counted.failures + 1 ELSE 1 END,
             last_failed_at = excluded.last_failed_at,
-            -- Many people may share a network, and some of them always fail: its window ends where it was to end.
+            -- Many people may share a network, and some of them always fail: its window ends as planned.
             forgotten_at = CASE WHEN counted.forgotten_at > ${at}::timestamptz
               THEN least(counted.forgotten_at, excluded.forgotten_at) ELSE excluded.forgotten_at END`
       }),
 
-    /** Forgets the failures of a client or a device that has signed in; its account has failed from one network less. */
+    /** Deletes the failures of a client or device that has signed in. Its account then has one network less. */
     deleteFailures: (key: string): Promise<void> =>
       guarded(async () => {
         await driver`
@@ -131,7 +131,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
           UPDATE audittrail_attempts SET failures = greatest(failures - 1, 0) WHERE key IN (SELECT account FROM gone)`
       }),
 
-    /** Counters that have had more failures than cost no wait, the latest first. */
+    /** Lists rows with more failures than are free, latest failure first. */
     listLockouts: ({ now, networkFree, free, after, limit }: LockoutPage): Promise<ListedLockout[]> =>
       guarded(async () => {
         const at = now.toISOString()
@@ -155,7 +155,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
         }))
       }),
 
-    /** Forgets one counter; answers whether it was there. The account of a client has failed from one network less. */
+    /** Deletes one row. Returns whether it existed. The client's account then has one network less. */
     deleteLockout: (id: string): Promise<boolean> =>
       guarded(async () => {
         const [row] = await driver`
@@ -165,7 +165,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
         return row?.deleted === 1
       }),
 
-    /** Forgets all that was counted of a user; answers how many counters that were. */
+    /** Deletes all failures of a user. Returns the number of rows. */
     deleteFailuresOfUser: (username: string): Promise<number> =>
       guarded(async () => {
         const rows = await driver`
@@ -176,7 +176,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
         return rows.length
       }),
 
-    /** Forgets all that was counted of a network; answers how many counters that were. Its accounts have failed from one less. */
+    /** Deletes all failures of a network. Returns the number of rows. Its accounts then have one network less. */
     deleteFailuresOfNetwork: (network: string): Promise<number> =>
       guarded(async () => {
         const [row] = await driver`
@@ -192,8 +192,8 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
       }),
 
     /**
-     * Deletes at most `limit` counters that are forgotten, past those that another replica is deleting; answers how many. A client's
-     * row stays while its account remembers that it has failed from there, or that network would be counted once more.
+     * Deletes at most `limit` expired rows, skipping those locked by other replicas. Returns how many. A client's row
+     * stays as long as its account's row, or that network would be counted twice.
      */
     deleteExpiredFailures: (now: Date, limit: number): Promise<number> =>
       guarded(async () => {
@@ -224,7 +224,7 @@ interface LockoutRow extends FailureCountRow {
   readonly spread: number
 }
 
-/** Drizzle, once it shares a driver, has times come as text. */
+/** Drizzle makes a shared driver return times as text. */
 function failureCountOf({ kind, failures, last_failed_at, forgotten_at }: FailureCountRow): FailureCount {
   return { kind, failures, last_failed_at: new Date(last_failed_at), forgotten_at: new Date(forgotten_at) }
 }

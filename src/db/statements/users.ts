@@ -21,10 +21,10 @@ export interface UserChange {
   readonly is_active?: boolean
 }
 
-/** Why a user stays as it is. */
+/** Why a user was not changed. */
 export type Unchanged = 'last_administrator' | 'spared_administrator'
 
-/** `sort_key` is what the next page begins behind. */
+/** The next page starts after `sort_key`. */
 export type ListedUser = User & { readonly sort_key: string }
 
 export interface PasswordChange {
@@ -32,22 +32,22 @@ export interface PasswordChange {
   readonly mustChange: boolean
   /** Only if this is still the hash. */
   readonly replacing?: string
-  /** Only if the user is no administrator. */
+  /** Only if the user is not an administrator. */
   readonly sparesAdministrators?: boolean
 }
 
 export interface UserPage {
-  /** The `sort_key` that the page begins behind. */
+  /** The `sort_key` that the page starts after. */
   readonly after: string | undefined
   readonly limit: number
-  /** Part of a name or full name. */
+  /** Part of a username or full name. */
   readonly search: string | undefined
 }
 
-/** Without case by ASCII's rules and in the order of bytes, whatever the collation of the database. */
+/** ASCII lower case in byte order, whatever the collation of the database. */
 const lowered = sql<string>`lower(${users.username} COLLATE "C")`
 const isAdministrator = sql`'admin' = ANY (${users.roles})`
-/** Each active administrator, locked: two changes at once see one another's outcome. */
+/** Every active administrator, locked, so that concurrent changes see each other's result. */
 const lockedAdministrators = sql`(
   SELECT id FROM ${users} WHERE ${isAdministrator} AND is_active ORDER BY id FOR UPDATE)`
 
@@ -66,18 +66,18 @@ export function userStatements(orm: Orm) {
     .prepare('list_quarantined_administrators')
 
   return {
-    /** The user of that name, compared without case. */
+    /** Finds a user by name, compared without case. */
     findUserByUsername: (username: string): Promise<User | undefined> =>
       guarded(async () => (await byUsername.execute({ username }))[0]),
 
     findUser: (id: string): Promise<User | undefined> =>
       guarded(async () => (await orm.select().from(users).where(eq(users.id, id)))[0]),
 
-    /** Names of active administrators (ten at most) whose password somebody else has set. */
+    /** Lists at most ten active administrators whose password someone else has set. */
     listQuarantinedAdministrators: (): Promise<string[]> =>
       guarded(async () => (await quarantinedAdministrators.execute()).map((user) => user.username)),
 
-    /** One page in the order of the names without case. */
+    /** Lists one page, ordered by username without case. */
     listUsers: ({ after, limit, search }: UserPage): Promise<ListedUser[]> =>
       guarded(() =>
         orm
@@ -88,7 +88,7 @@ export function userStatements(orm: Orm) {
           .limit(limit),
       ),
 
-    /** Throws `conflict` when the name is taken, in whatever case. */
+    /** Throws `conflict` if the username is taken in any case. */
     insertUser: (user: NewUser): Promise<User> =>
       guarded(async () => {
         try {
@@ -98,17 +98,17 @@ export function userStatements(orm: Orm) {
             .returning()
           return row as User
         } catch (error) {
-          // By its part: on an adopted table the index keeps the name that another program gave it.
+          // Matched by part of its name: on an adopted table the index keeps its original name.
           if (violatedConstraint(error)?.includes('username')) {
-            throw new AppError('conflict', 'This name is taken.')
+            throw new AppError('conflict', 'This username is taken.')
           }
           throw error
         }
       }),
 
     /**
-     * Changes a user, and ends the sessions of one who is no longer active. Not where it would take away the last active
-     * administrator, or the user is one and they are spared; `undefined` where there is no such user.
+     * Changes a user, and ends their sessions if they are no longer active. Fails for the last active administrator
+     * and for protected administrators. Returns undefined if there is no such user.
      */
     updateUser: (id: string, change: UserChange, sparesAdministrators = false): Promise<User | Unchanged | undefined> =>
       guarded(() =>
@@ -135,8 +135,8 @@ export function userStatements(orm: Orm) {
       ),
 
     /**
-     * Sets a password and ends the user's sessions; answers how many, undefined without such a user. With `ownSession` the
-     * user acts: that one goes on, and when it has ended meanwhile, or the user was disabled, nothing is set (`invalid_token`).
+     * Sets a password and ends the user's sessions. Returns how many, or undefined without such a user. With
+     * `ownSession` that session continues; throws `invalid_token` if it has ended or the user is disabled.
      */
     updatePassword: (
       id: string,
@@ -172,7 +172,7 @@ export function userStatements(orm: Orm) {
         }),
       ),
 
-    /** Puts a dearer hash of the same password in the place of the one that it was verified against. */
+    /** Replaces a hash with a newer one of the same password, unless it has changed. */
     replaceHash: (id: string, from: string, to: string): Promise<void> =>
       guarded(async () => {
         await orm
@@ -181,7 +181,7 @@ export function userStatements(orm: Orm) {
           .where(and(eq(users.id, id), eq(users.hashed_password, from)))
       }),
 
-    /** Not the last active administrator, nor any where they are spared; undefined where there is no such user. */
+    /** Deletes a user, unless the last active or a protected administrator. Returns undefined if there is none. */
     deleteUser: (id: string, sparesAdministrators = false): Promise<User | Unchanged | undefined> =>
       guarded(async () => {
         const [row] = await orm
@@ -193,7 +193,7 @@ export function userStatements(orm: Orm) {
   }
 }
 
-/** True of a user who is no active administrator, or not the only one. */
+/** Matches users who are not an active administrator, or not the only one. */
 function anotherAdministratorThan(id: string): SQL {
   return sql`(NOT (${isAdministrator} AND ${users.is_active})
     OR EXISTS (WITH administrators AS MATERIALIZED ${lockedAdministrators} SELECT FROM administrators WHERE id <> ${id}))`
@@ -205,7 +205,7 @@ function matches(search: string | undefined): SQL | undefined {
   return or(ilike(users.username, pattern), ilike(users.full_name, pattern))
 }
 
-/** Locks the session's row, so that its end comes before or after the change and not beside it. */
+/** Locks the session's row, so that its end comes before or after the change. */
 async function isLive(orm: Pick<Orm, 'select'>, id: string, now: Date): Promise<boolean> {
   const live = and(eq(sessions.id, id), gt(sessions.expires_at, now))
   return (await orm.select({ id: sessions.id }).from(sessions).where(live).for('update')).length === 1

@@ -224,7 +224,7 @@ describe('a database of the FastAPI original', () => {
     [
       'names equal but for case',
       [original, ada, ada.replace('0b9f', '1b9f').replace("'Ada'", "'ada'")],
-      'The users "Ada" and ada differ',
+      'The usernames "Ada" and ada differ',
     ],
     ['another type of id', [original.replace('id UUID', 'id SERIAL')], 'its column id is of type integer'],
     ['a missing column', [original.replace('full_name VARCHAR(100) NOT NULL,', '')], 'it has no column full_name'],
