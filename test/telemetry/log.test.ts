@@ -9,8 +9,8 @@ function linesOf(format: LogFormat, level: LogLevel, work: (log: ReturnType<type
   return lines
 }
 
-describe('a line of the log', () => {
-  test('is JSON with time, level, event and the facts', () => {
+describe('log line', () => {
+  test('is JSON with time, level, event and fields', () => {
     const [line = ''] = linesOf('json', 'info', (log) =>
       log.warn('login.failed', { username: 'ada', address: undefined }),
     )
@@ -22,7 +22,7 @@ describe('a line of the log', () => {
     })
   })
 
-  test('reads well where a person looks', () => {
+  test('is readable in the pretty format', () => {
     const lines = linesOf('pretty', 'info', (log) => log.info('request', { path: '/api/health', detail: 'two words' }))
     expect(lines).toEqual(['03:04:05.006 info  request path=/api/health detail="two words"\n'])
   })
@@ -32,7 +32,7 @@ describe('a line of the log', () => {
   })
 
   test.each(['json', 'pretty'] as const)(
-    'in %s stays one line of printable text, whatever a client sends',
+    'in %s is a single line of printable text, whatever a client sends',
     (format) => {
       fc.assert(
         fc.property(fc.string({ unit: 'binary' }), (text) => {
@@ -46,7 +46,7 @@ describe('a line of the log', () => {
 })
 
 describe('an error in the log', () => {
-  // The messages of the engine and of drivers quote the value that did not fit.
+  // The messages of the engine and of drivers quote the offending value.
   const secret = 'hunter2-is-a-password'
   const throwers: readonly (readonly [string, () => unknown])[] = [
     ['is called', () => (secret as unknown as () => void)()],
@@ -62,7 +62,7 @@ describe('an error in the log', () => {
     ['is no error at all', () => failWith(secret)],
   ]
 
-  test.each(throwers)('has no value in it that %s', (_what, fail) => {
+  test.each(throwers)('never contains a value of an error that %s', (_what, fail) => {
     for (const format of ['json', 'pretty'] as const) {
       const [line = ''] = linesOf(format, 'info', (log) => log.error('request.failed', describeError(caught(fail))))
       expect(line).toContain('request.failed')
@@ -70,7 +70,7 @@ describe('an error in the log', () => {
     }
   })
 
-  test('has the name, the code, where it happened, and the message if it is ours', () => {
+  test('has the name, the code, the location, and the message if it is ours', () => {
     expect(describeError(caught(() => Buffer.alloc('x' as unknown as number)))).toMatchObject({
       error: 'TypeError',
       code: 'ERR_INVALID_ARG_TYPE',

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { createMetricsRegistry } from '../../src/telemetry/registry.ts'
 
-describe('metrics in the text format', () => {
-  test('say what they are, and a counter without labels is there before it counts', async () => {
+describe('metrics in text format', () => {
+  test('have HELP and TYPE, and a counter without labels starts at 0', async () => {
     const metrics = createMetricsRegistry()
     const { add } = metrics.counter('swept_total', 'What was swept.')()
     expect(await metrics.render()).toBe(
@@ -13,7 +13,7 @@ describe('metrics in the text format', () => {
     expect(await metrics.render()).toEndWith('\nswept_total 3.5\n')
   })
 
-  test('have a line for each combination of label values, and none before the first', async () => {
+  test('have a line per combination of label values, and none before the first', async () => {
     const metrics = createMetricsRegistry()
     const of = metrics.counter('answers_total', 'Answers.', ['route', 'status'])
     expect(await metrics.render()).toBe('')
@@ -26,13 +26,13 @@ describe('metrics in the text format', () => {
     ])
   })
 
-  test('escape what would end a label value', async () => {
+  test('escape label values', async () => {
     const metrics = createMetricsRegistry()
     metrics.counter('odd_total', 'Odd.', ['name'])('a"b\\c\nd').add()
     expect(await metrics.render()).toContain('odd_total{name="a\\"b\\\\c\\nd"} 1\n')
   })
 
-  test('count a value of a histogram in every bucket that it fits into, its bound included', async () => {
+  test('count a histogram value in every bucket that it fits, including its bound', async () => {
     const metrics = createMetricsRegistry()
     const { observe } = metrics.histogram('wait_seconds', 'Waiting.', [0.1, 1], ['kind'])('hash')
     for (const value of [0, 0.1, 0.5, 1, 7]) observe(value)

@@ -16,7 +16,7 @@ describe('traceparent', () => {
     `cc-${trace}-${span}-01`,
     `01-${trace}-${span}-01-what-the-future-brings`,
     `fe-${trace}-${span}-01-`,
-  ])('%s is read', (header) => {
+  ])('%s is accepted', (header) => {
     expect(readTraceparent(header)).toEqual(read)
   })
 
@@ -46,11 +46,11 @@ describe('traceparent', () => {
     ` 00-${trace}-${span}-01`,
     `00-${trace}-${span}-01\n`,
     `00-${trace}-${span}-01, 00-${trace}-${span}-01`,
-  ])('%j is no trace', (header) => {
+  ])('%j is rejected', (header) => {
     expect(readTraceparent(header)).toBeUndefined()
   })
 
-  test('is never anything but small hexadecimal digits, whatever is sent', () => {
+  test('contains only lower-case hexadecimal digits, whatever is sent', () => {
     const like = fc
       .tuple(
         fc.constantFrom(...'0123456789abcdef'),

@@ -9,7 +9,7 @@ import { databaseKinds, openTarget } from '../../application.ts'
 import { hashByPwdlib } from '../../domain/hashes/formats.ts'
 import { createDatabase } from '../../postgresql.ts'
 
-/** As many as drizzle-kit has written. */
+/** The number of migrations. */
 const all = journal.entries.length
 
 const closing: (() => Promise<unknown>)[] = []
@@ -35,7 +35,7 @@ interface Straight {
   readonly client: ((text: TemplateStringsArray, ...values: string[]) => Rows) & { unsafe(text: string): Rows }
 }
 
-/** Statements of the test's own, over the connections that the product has: the embedded database takes no other. */
+/** Runs SQL on the pool's own connections: the embedded database accepts no others. */
 function straight(pool: Pool): Straight {
   const run = (ask: (client: Client) => Rows): Rows =>
     pool.run(async ({ client }) => ask(client)).catch((error: AppError) => Promise.reject(error.cause ?? error))
@@ -43,7 +43,7 @@ function straight(pool: Pool): Straight {
   return { client: Object.assign(client, { unsafe: (text: string): Rows => run((own) => own.unsafe(text)) }) }
 }
 
-/** Columns, defaults, constraints and indexes of `users`, as the catalogue has them. */
+/** Returns the columns, defaults, constraints and indexes of `users` from the catalog. */
 async function shapeOfUsers({ connection: { client } }: Opened) {
   const columns = await client`
     SELECT column_name, format_type(atttypid, atttypmod) AS type, is_nullable, column_default
@@ -58,8 +58,8 @@ async function uniqueIndexesOfUsers({ connection: { client } }: Opened): Promise
   return rows.map((row) => String(row.definition).replace(/^.* USING /, '')).sort()
 }
 
-describe.each(databaseKinds)('migrating on %s', (kind) => {
-  test('makes everything on an empty database, and nothing the second time', async () => {
+describe.each(databaseKinds)('migrate on %s', (kind) => {
+  test('creates everything on an empty database, and nothing the second time', async () => {
     const { target, release } = await openTarget(kind)
     const pool = openPool(target)
     const connection = straight(pool)
@@ -89,14 +89,14 @@ describe.each(databaseKinds)('migrating on %s', (kind) => {
   }, 60_000)
 })
 
-describe('migrating', () => {
-  test('is done once when many start at the same time', async () => {
+describe('migrate', () => {
+  test('runs once when many processes start at the same time', async () => {
     const url = await createDatabase()
     const reports = await Promise.all(Array.from({ length: 8 }, () => openAt(url).database.migrate()))
     expect(reports.filter(({ applied }) => applied > 0)).toHaveLength(1)
   })
 
-  test('lives beside another program that uses Drizzle', async () => {
+  test('shares a database with another program that uses Drizzle', async () => {
     const opened = openAt(await createDatabase())
     const { client } = opened.connection
     await client`CREATE SCHEMA drizzle`
@@ -106,7 +106,7 @@ describe('migrating', () => {
     expect(await client`SELECT hash FROM drizzle.__drizzle_migrations`).toHaveLength(1)
   })
 
-  test('goes into the schema that the search path names', async () => {
+  test('uses the schema named by the search path', async () => {
     const url = await createDatabase()
     const { client } = openAt(url).connection
     const role = `r${crypto.randomUUID().replaceAll('-', '')}`
@@ -122,7 +122,7 @@ describe('migrating', () => {
     expect(tables.map((row) => row.schemaname)).toEqual(['own'])
   })
 
-  test('needs no right to create once it is done', async () => {
+  test('needs no CREATE privilege once it is done', async () => {
     const url = await createDatabase()
     const owner = openAt(url)
     await owner.database.migrate()
@@ -136,7 +136,7 @@ describe('migrating', () => {
     expect(await openAt(asRole.href).database.migrate()).toEqual({ applied: 0, adopted: false })
   })
 
-  test('without the right to create is refused in one line', async () => {
+  test('without the CREATE privilege fails with one line', async () => {
     const url = await createDatabase()
     const { client } = openAt(url).connection
     const role = `r${crypto.randomUUID().replaceAll('-', '')}`
@@ -150,7 +150,7 @@ describe('migrating', () => {
     expect(refusal).toMatchObject({ code: 'refused', message: expect.stringContaining('lacks a privilege') })
   })
 
-  test('accepts what a newer version has applied, and says so', async () => {
+  test('accepts and reports migrations of a newer version', async () => {
     const opened = openAt(await createDatabase())
     await opened.database.migrate()
     await opened.connection.client`INSERT INTO audittrail_migrations (created_at, hash) VALUES (9999999999999, 'newer')`
@@ -159,7 +159,7 @@ describe('migrating', () => {
   })
 })
 
-/** As SQLAlchemy 2 and Alembic write the FastAPI original: no server defaults, `ix_` names, one row by pwdlib. */
+/** The FastAPI original as SQLAlchemy 2 and Alembic create it: no server defaults, `ix_` names, a row by pwdlib. */
 const original = `
   CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
   INSERT INTO alembic_version (version_num) VALUES ('3f2a9c1d7e55');
@@ -182,7 +182,7 @@ describe('a database of the FastAPI original', () => {
     return { ...opened, outcome: await opened.database.migrate().catch((error: unknown) => error) }
   }
 
-  test('is adopted with its rows, and then is what a fresh one is', async () => {
+  test('is adopted with its rows and gets the shape of a new one', async () => {
     const fresh = openAt(await createDatabase())
     await fresh.database.migrate()
     const adopted = await adopt(original, ada)
@@ -197,7 +197,7 @@ describe('a database of the FastAPI original', () => {
     await client`INSERT INTO users(username, hashed_password, full_name) VALUES ('bob', 'x', 'Bob')`
   })
 
-  test('whose columns are nullable keeps each row, and what was not active stays so', async () => {
+  test('with nullable columns keeps each row, and inactive users stay inactive', async () => {
     const loose = original
       .replace('is_active BOOLEAN NOT NULL', 'is_active BOOLEAN')
       .replace('full_name VARCHAR(100) NOT NULL', 'full_name VARCHAR(60)')
@@ -207,7 +207,7 @@ describe('a database of the FastAPI original', () => {
     expect(await connection.client`SELECT is_active FROM users`).toEqual([{ is_active: false }] as never)
   })
 
-  test('that has columns of the same names as ours keeps what they hold', async () => {
+  test('with columns named like ours keeps their values', async () => {
     const more = original.replace(
       'is_active BOOLEAN NOT NULL,',
       'is_active BOOLEAN NOT NULL, created_at TIMESTAMP, email VARCHAR(255),',
@@ -229,7 +229,7 @@ describe('a database of the FastAPI original', () => {
     ['another type of id', [original.replace('id UUID', 'id SERIAL')], 'its column id is of type integer'],
     ['a missing column', [original.replace('full_name VARCHAR(100) NOT NULL,', '')], 'it has no column full_name'],
     [
-      'a column of its own that must be filled',
+      'an extra column that must be filled',
       [original.replace('PRIMARY KEY (id)', 'email TEXT NOT NULL, PRIMARY KEY (id)')],
       'its column email is NOT NULL',
     ],
@@ -238,7 +238,7 @@ describe('a database of the FastAPI original', () => {
       [original.replace('PRIMARY KEY (id)', 'roles TEXT, PRIMARY KEY (id)')],
       'its column roles is of type text',
     ],
-  ])('with %s is refused in one line, and left as it was', async (_what, statements, message) => {
+  ])('with %s is rejected with one line and left unchanged', async (_what, statements, message) => {
     const { outcome, connection } = await adopt(...statements)
     expect((outcome as AppError).code).toBe('refused')
     expect((outcome as AppError).message).toContain(message)

@@ -3,7 +3,7 @@ import { createAvailabilityLog } from '../../../src/db/pool/availabilityLog.ts'
 import { AppError } from '../../../src/error.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
 
-test('the log tells a going and a coming once, and while it lasts every half a minute or when the reason changes', () => {
+test("'availability log: one line per outage and recovery, and every half minute or when the reason changes in between", () => {
   const lines: Record<string, unknown>[] = []
   let now = 0
   const log = createLog({
@@ -20,14 +20,14 @@ test('the log tells a going and a coming once, and while it lasts every half a m
   for (let count = 0; count < 1000; count++) fail('closed')
   expect(told()).toEqual([['database.unavailable', 'closed']])
 
-  // Two reasons in turn are a line a second, not one each.
+  // Two alternating reasons make a line per second, not one each.
   for (now = 10; now < 3000; now += 10) fail(now % 20 ? 'closed' : 'refused')
   expect(told().length).toBeLessThanOrEqual(3)
   for (now = 3000; now < 50_000; now += 1000) fail('refused')
   expect(told().length).toBeLessThanOrEqual(3)
 
   now -= 500
-  // An answer between failures is no recovery: changes may fail while reads succeed.
+  // A success between failures is no recovery: writes may fail while reads succeed.
   watch.succeeded()
   now += 10
   fail('refused')
