@@ -3,7 +3,7 @@ import { createAvailabilityLog } from '../../../src/db/pool/availabilityLog.ts'
 import { AppError } from '../../../src/error.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
 
-test("'availability log: one line per outage and recovery, and every half minute or when the reason changes in between", () => {
+test('availability log: has one line per outage and recovery, and one per half minute or change of reason', () => {
   const lines: Record<string, unknown>[] = []
   let now = 0
   const log = createLog({
