@@ -90,8 +90,8 @@ describe.each(places)('the command line on %s', (kind) => {
       ['user add x --role Admin', good, 'The field roles takes up to 32 words'],
       ['user disable admin', '', 'This is the last active administrator'],
       ['user remove admin', '', 'This is the last active administrator'],
-      ['user add nul', `${good}\0`, 'not text in UTF-8'],
-      ['session revoke 00000000-0000-4000-8000-000000000000', '', 'There is no such living session.'],
+      ['user add nul', `${good}\0`, 'not UTF-8 text'],
+      ['session revoke 00000000-0000-4000-8000-000000000000', '', 'There is no such active session.'],
     ])('%s is refused in one line, exit 1', async (args, input, line) => {
       const { code, stdout, stderr } = await command(args, input)
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
@@ -141,7 +141,7 @@ describe('a command in the wrong place', () => {
     const directory = emptyDirectory()
     const { code, stderr } = await run(['user', 'list'], { directory })
     expect(code).toBe(1)
-    expect(stderr).toStartWith('audittrail: There is no database in DATA_DIR "./data": start the server there once')
+    expect(stderr).toStartWith('audittrail: There is no database in DATA_DIR "./data". Start the server there once')
     expect(readdirSync(directory)).toEqual([])
   })
 
@@ -223,7 +223,7 @@ describe('a password typed at a terminal', () => {
     const screen = typed(good, good, 'typist')
     expect(screen).toContain('Password for typist')
     expect(screen).toContain('User typist made.')
-    expect(typed(good, 'something else entirely', 'other')).toContain('The two passwords differ')
+    expect(typed(good, 'something else entirely', 'other')).toContain('The passwords do not match')
     expect((await run(['user', 'list'], { directory })).stdout).not.toContain('other')
   })
 })

@@ -30,7 +30,7 @@ describe('a command whose server goes away before it has answered', () => {
     dying.stop(true)
     expect(asked.join('')).toContain('/addUser')
     expect(added).toMatchObject({ code: 1, stdout: '' })
-    expect(added.stderr).toMatch(/^audittrail: The server that holds the database went away before it was done/)
+    expect(added.stderr).toMatch(/^audittrail: The server stopped before it responded/)
     const listed = await run(['user', 'list', '--json'], { directory })
     expect(JSON.parse(listed.stdout)).toHaveLength(1)
   })

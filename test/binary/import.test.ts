@@ -76,12 +76,12 @@ describe.each(kinds)('import and export on %s', (kind) => {
         stderr:
           'line 3: hashed_password is md5-crypt ($1$)\n' +
           'line 4: username takes 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -\n' +
-          'audittrail: 2 of 3 lines are bad: nothing went in. Mend them, or take the rest with --skip-bad.\n',
+          'audittrail: 2 of 3 lines are invalid, so nothing was imported. Fix them, or import the rest with --skip-bad.\n',
       })
       expect((await command('user show ada')).code).toBe(1)
       expect(await command('import bad.csv --skip-bad --dry-run')).toMatchObject({
         code: 0,
-        stdout: 'Would import 1 user.\nSkipped, being bad: 2.\n',
+        stdout: 'Would import 1 user.\nSkipped 2 invalid records.\n',
       })
       expect((await command('user show ada')).code).toBe(1)
       const { code, stdout } = await command(
@@ -153,10 +153,10 @@ describe.each(kinds)('import and export on %s', (kind) => {
       for (const [args, stdout] of [
         [
           'firebase.json --from firebase --hash-config hash_config',
-          'Imported 2 users.\nWithout a password, until "audittrail user password NAME" sets one: 1.\n',
+          'Imported 2 users.\nUsers without a password: 1. Set one with "audittrail user password NAME".\n',
         ],
-        ['realm.json --from keycloak', 'Imported 1 user.\nPassed over, being no people: 1.\n'],
-        ['django.json --from django', 'Imported 1 user.\nPassed over, being no people: 1.\n'],
+        ['realm.json --from keycloak', 'Imported 1 user.\nSkipped 1 record that is not a user.\n'],
+        ['django.json --from django', 'Imported 1 user.\nSkipped 1 record that is not a user.\n'],
         ['auth0.json --from auth0', 'Imported 1 user.\n'],
       ] as const)
         expect({ args, ...(await command(`import ${args}`)) }).toMatchObject({ args, code: 0, stdout })
@@ -189,16 +189,16 @@ describe.each(kinds)('import and export on %s', (kind) => {
       expect(out).toMatchObject({
         code: 0,
         stdout: '',
-        stderr: expect.stringContaining('with the hash of each password'),
+        stderr: expect.stringContaining('contains password hashes'),
       })
       expect(statSync(join(place.directory, 'users.out')).mode & 0o777).toBe(0o600)
       expect(await command('export users.out')).toMatchObject({
         code: 1,
-        stderr: 'audittrail: The file "users.out" is there already: --force replaces it.\n',
+        stderr: 'audittrail: The file "users.out" already exists. Add --force to replace it.\n',
       })
       expect((await command('export users.out --force')).code).toBe(0)
       expect((await command('export nowhere/users.out')).stderr).toBe(
-        'audittrail: The file "nowhere/users.out" cannot be written (ENOENT).\n',
+        'audittrail: Cannot write the file "nowhere/users.out" (ENOENT).\n',
       )
       expect(readdirSync(place.directory).filter((name) => name.endsWith('.partial'))).toEqual([])
     })
@@ -224,11 +224,11 @@ describe.each(kinds)('import and export on %s', (kind) => {
       for (const name of ['pipe', 'place', 'null']) {
         expect(await command(`export ${name} --force`)).toMatchObject({
           code: 1,
-          stderr: `audittrail: ${JSON.stringify(name)} is no ordinary file, and is not replaced: name another one, or - for standard output.\n`,
+          stderr: `audittrail: ${JSON.stringify(name)} is not a regular file and is not replaced. Choose another file, or - for stdout.\n`,
         })
       }
       expect(statSync(pipe).isFIFO()).toBe(true)
-      expect((await command(`export ${'x'.repeat(300)}`)).stderr).toContain('cannot be written (ENAMETOOLONG).')
+      expect((await command(`export ${'x'.repeat(300)}`)).stderr).toContain('(ENAMETOOLONG).')
       rmSync(pipe)
       rmSync(join(place.directory, 'null'))
     })
@@ -240,22 +240,22 @@ describe.each(kinds)('import and export on %s', (kind) => {
       }
       expect(await into('/dev/full')).toMatchObject({
         code: 1,
-        stderr: 'audittrail: Standard output cannot be written (ENOSPC): not every user has been exported.\n',
+        stderr: 'audittrail: Cannot write to standard output (ENOSPC). Not every user was exported.\n',
       })
       expect(await run([], { ...place, command: ['sh', '-c', '{ "$0" export -; echo $? >&2; } | :'] })).toMatchObject({
-        stderr: 'audittrail: Standard output cannot be written (EPIPE): not every user has been exported.\n1\n',
+        stderr: 'audittrail: Cannot write to standard output (EPIPE). Not every user was exported.\n1\n',
       })
     })
 
     test('says what is wrong with the command', async () => {
       mkdirSync(join(place.directory, 'folder'), { recursive: true })
       for (const [args, code, line] of [
-        ['import users.txt', 2, 'does not tell what is in it'],
-        ['import none.ndjson', 1, 'The file "none.ndjson" is not there.'],
+        ['import users.txt', 2, 'does not tell the format'],
+        ['import none.ndjson', 1, 'The file "none.ndjson" does not exist.'],
         ['import folder --format csv', 1, '"folder" is a directory.'],
-        ['import users.ndjson --from oracle', 2, '--from takes one of: django, keycloak, firebase, auth0.'],
-        ['import users.ndjson --format xml', 2, '--format takes one of'],
-        ['import users.ndjson --hash-config x', 2, 'goes with --from firebase'],
+        ['import users.ndjson --from oracle', 2, '--from must be one of: django, keycloak, firebase, auth0.'],
+        ['import users.ndjson --format xml', 2, '--format must be one of'],
+        ['import users.ndjson --hash-config x', 2, 'requires --from firebase'],
         ['import bad.csv --format json', 1, 'neither a JSON array'],
       ] as const) {
         const { code: actual, stderr } = await command(args)
@@ -283,7 +283,7 @@ describe.each(kinds)('import and export on %s', (kind) => {
       while (!said.includes('line 2001: is not JSON')) await once(child.stderr, 'data')
       child.kill(signal)
       await once(child, 'close')
-      if (signal === 'SIGINT') expect(said).toContain('Interrupted: nothing went in.')
+      if (signal === 'SIGINT') expect(said).toContain('Interrupted. Nothing was imported.')
       const { stdout } = await command(`user list --json --search ${signal}`)
       expect(JSON.parse(stdout)).toEqual([])
     })
@@ -325,7 +325,7 @@ test('an import into an empty database leaves nobody to be seeded', async () => 
         input: linesOf([{ username: 'ada', hashed_password: hash, roles: ['admin'] }]),
       })
     ).stdout,
-  ).toBe('Imported 1 user.\nWith the role admin: 1.\n')
+  ).toBe('Imported 1 user.\nAdministrators: 1.\n')
   const server = await serve(place)
   expect((await login(server.url, 'admin', 'changeme')).status).toBe(401)
   expect((await login(server.url, 'ada', password)).status).toBe(200)
@@ -353,7 +353,7 @@ test('an import whose server is killed in the middle lets nobody in', async () =
   const [code] = await exited
   expect({ code, said }).toMatchObject({
     code: 1,
-    said: expect.stringContaining('went away before it was done. Either all users are there or none'),
+    said: expect.stringContaining('stopped before it was done. Either all users were imported or none'),
   })
   expect(JSON.parse((await run(['user', 'list', '--json', '--search', 'k'], place)).stdout)).toEqual([])
 })

@@ -2,22 +2,22 @@ import { migrateDatabase } from '../../app/app.ts'
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
 import type { Command, CommandEnvironment, ExitCode } from '../command.ts'
 import { actor } from '../control/operations.ts'
-import { askRunningServer, requireDatabase, withApp } from '../control/perform.ts'
+import { hasRunningServer, requireDatabase, withApp } from '../control/perform.ts'
 import { askServerToExport } from '../control/streams.ts'
 import { openOutput } from '../terminal/output.ts'
 
 export const exportCommand: Command = {
   name: 'export',
-  summary: 'write every user with the hash of the password to a new file that only you can read; - is standard output',
+  summary: 'export all users with their password hashes to a new private file; - is stdout',
   words: ['FILE'],
-  flags: { force: { doc: 'replace the file where there is one' } },
-  run: async (surroundings, { words: [file = ''], flags }): Promise<ExitCode> => {
+  flags: { force: { doc: 'replace an existing file' } },
+  run: async (environment, { words: [file = ''], flags }): Promise<ExitCode> => {
     const output = openOutput(file, flags.has('force'))
     try {
-      const exported = await carryOut(surroundings, async (users) => output.write(linesOf(users)))
+      const exported = await runExport(environment, async (users) => output.write(linesOf(users)))
       output.finish()
-      surroundings.stderr(
-        `Exported ${exported.toLocaleString('en')} ${exported === 1 ? 'user' : 'users'}, with the hash of each password: whoever reads this can guess at them. Keep it as you keep the database, and delete it when it has done its work.\n`,
+      environment.stderr(
+        `Exported ${exported.toLocaleString('en')} ${exported === 1 ? 'user' : 'users'}. The file contains password hashes, so anyone who reads it can brute-force them. Protect it like the database, and delete it after use.\n`,
       )
       return 0
     } finally {
@@ -26,15 +26,14 @@ export const exportCommand: Command = {
   },
 }
 
-/** By the server that holds the embedded database, or else here. Answers how many. */
-async function carryOut(
-  surroundings: CommandEnvironment,
+/** Runs on the server that has the embedded database open, or in this process. Returns how many. */
+async function runExport(
+  environment: CommandEnvironment,
   take: (users: readonly ExportedUser[]) => Promise<void>,
 ): Promise<number> {
-  const isHeld = (await askRunningServer(surroundings, 'migrationStatus', {})) !== undefined
-  if (isHeld) return askServerToExport(surroundings.config.dataDir, take)
-  requireDatabase(surroundings.config)
-  return withApp(surroundings, async (app) => {
+  if (await hasRunningServer(environment)) return askServerToExport(environment.config.dataDir, take)
+  requireDatabase(environment.config)
+  return withApp(environment, async (app) => {
     await migrateDatabase(app)
     return exportUsers(app.deps, actor, take)
   })

@@ -5,26 +5,23 @@ import { type OperationInput, type OperationName, type OperationOutput, operatio
 import { type Refusal, refusalOf, socketPath } from './socket.ts'
 import { streamedOperations } from './streams.ts'
 
-/**
- * A file of users is as long as it is, and what is asked for takes as long as it takes. Bun's types have no `idleTimeout` for a
- * unix socket; Bun has, of ten seconds.
- */
-const patience: object = { maxRequestBodySize: Number.MAX_SAFE_INTEGER, idleTimeout: 0 }
+/** No limits: an import may be large and slow. Bun's types lack `idleTimeout` for unix sockets; Bun defaults to 10 s. */
+const unlimited: object = { maxRequestBodySize: Number.MAX_SAFE_INTEGER, idleTimeout: 0 }
 
-interface Answer {
+interface ControlResponse {
   readonly output?: unknown
   readonly refusal?: Refusal
 }
 
 /**
- * Lets commands reach the server that holds the embedded database: an HTTP listener on a socket in DATA_DIR, for its owner alone
- * (0600). It takes names of operations, never SQL. Answers how to close it.
+ * Lets commands reach the server that has the embedded database open: an HTTP listener on a socket in DATA_DIR, private
+ * to its owner (0600). Accepts names of operations, never SQL. Returns a function that closes it.
  */
 export function listenForCommands(dataDirectory: string, deps: Deps): () => Promise<void> {
   const path = socketPath(dataDirectory)
   if (path === undefined) {
     deps.log.warn('control.unavailable', {
-      detail: 'the path of DATA_DIR is too long for a socket: commands need the server to be stopped',
+      detail: 'the path of DATA_DIR is too long for a socket; stop the server before you run commands',
     })
     return async () => {}
   }
@@ -35,52 +32,61 @@ export function listenForCommands(dataDirectory: string, deps: Deps): () => Prom
   }
 }
 
-/** Undefined, and a line in the log, where the disk takes no socket. */
+/** Returns undefined and logs a warning if the socket cannot be created. */
 function listenAt(path: string, deps: Deps): Bun.Server<undefined> | undefined {
   try {
     rmSync(path, { force: true })
     const server = Bun.serve({
       unix: path,
       development: false,
-      fetch: (request) => answer(deps, request),
-      ...patience,
+      fetch: (request) => respond(deps, request),
+      ...unlimited,
     })
     chmodSync(path, 0o600)
     return server
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException
     deps.log.warn('control.unavailable', {
-      detail: `there can be no socket in DATA_DIR (${code}): commands need the server to be stopped`,
+      detail: `a socket cannot be created in DATA_DIR (${code}); stop the server before you run commands`,
     })
     return undefined
   }
 }
 
-/** The next server removes what is left where the disk has turned read-only. */
+/** On a read-only disk the socket stays. The next server removes it. */
 function removeQuietly(path: string): void {
   try {
     rmSync(path, { force: true })
   } catch {}
 }
 
-async function answer(deps: Deps, request: Request): Promise<Response> {
+async function respond(deps: Deps, request: Request): Promise<Response> {
   const name = new URL(request.url).pathname.slice(1)
   if (Object.hasOwn(streamedOperations, name)) return streamedOperations[name]?.(deps, request) as Response
   if (!Object.hasOwn(operations, name))
     return Response.json({
-      refusal: { code: 'not_found', message: `The server is of another version: it has no ${name}.` },
+      refusal: {
+        code: 'not_found',
+        message: `The running server is a different version and does not support ${name}.`,
+      },
     })
   try {
     const operation = operations[name as OperationName] as (deps: Deps, input: unknown) => Promise<unknown>
-    return Response.json({ output: (await operation(deps, await request.json())) ?? null } satisfies Answer)
+    return Response.json({ output: (await operation(deps, await request.json())) ?? null } satisfies ControlResponse)
   } catch (error) {
-    return Response.json({ refusal: refusalOf(deps, name, error) } satisfies Answer)
+    return Response.json({ refusal: refusalOf(deps, name, error) } satisfies ControlResponse)
   }
 }
 
+/** Returns whether a server listens for commands. Older servers respond too, if only that they do not know `ping`. */
+export async function isServerListening(dataDirectory: string): Promise<boolean> {
+  const path = socketPath(dataDirectory)
+  return path !== undefined && (await ask(path, 'ping', {})) !== undefined
+}
+
 /**
- * Has the server that holds DATA_DIR carry out an operation; undefined where no server listens there. Throws `unavailable` where
- * one took it and went away: whoever carried it out again might do it twice.
+ * Runs an operation on the server that has DATA_DIR open. Returns undefined if no server listens there. Throws
+ * `unavailable` if the server took it and disappeared: a retry might run it twice.
  */
 export async function askServer<Name extends OperationName>(
   dataDirectory: string,
@@ -89,26 +95,26 @@ export async function askServer<Name extends OperationName>(
 ): Promise<{ output: OperationOutput<Name> } | undefined> {
   const path = socketPath(dataDirectory)
   if (path === undefined) return undefined
-  const answer = await ask(path, name, input)
-  if (!answer) return undefined
-  const { output, refusal } = answer
+  const response = await ask(path, name, input)
+  if (!response) return undefined
+  const { output, refusal } = response
   if (refusal) throw new AppError(refusal.code, refusal.message)
   return { output: output as OperationOutput<Name> }
 }
 
-async function ask(path: string, name: string, input: unknown): Promise<Answer | undefined> {
+async function ask(path: string, name: string, input: unknown): Promise<ControlResponse | undefined> {
   try {
     const body = JSON.stringify(input)
     const response = await fetch(`http://localhost/${name}`, { unix: path, method: 'POST', body })
-    return (await response.json()) as Answer
+    return (await response.json()) as ControlResponse
   } catch (error) {
-    if (nobodyThere.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    if (notListening.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw new AppError(
       'unavailable',
-      'The server that holds the database went away before it was done: see whether it has done it all the same, then try again.',
+      'The server stopped before it responded. Check whether the change was made, then try again.',
     )
   }
 }
 
-/** What the system says where nobody listens, so that nothing was asked of anybody. */
-const nobodyThere = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOTSOCK', 'EPROTOTYPE']
+/** The system's errors if no server listens, so that nothing was sent. */
+const notListening = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOTSOCK', 'EPROTOTYPE']

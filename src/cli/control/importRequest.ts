@@ -5,17 +5,17 @@ import type { ImportFormat } from '../../domain/import/recordSplitter.ts'
 import type { ImportSource } from '../../domain/import/sources.ts'
 import { actor } from './operations.ts'
 
-/** What a command asks of an import, in JSON: it may travel to the server that holds the database. */
+/** The options of an import. Serializable, since they may be sent to the running server. */
 export interface ImportRequest {
   readonly format: ImportFormat
   readonly from?: ImportSource
-  /** The text of the file that --hash-config names. */
+  /** The contents of the --hash-config file. */
   readonly hashConfig?: string
   readonly isDryRun: boolean
   readonly skipsBad: boolean
 }
 
-/** Carries it out, in the process of the command or in the server's. */
+/** Runs an import, in the process of the command or in the server. */
 export function importBy(
   deps: Deps,
   { format, from, hashConfig, isDryRun, skipsBad }: ImportRequest,

@@ -47,21 +47,23 @@ export interface UserSettings {
   readonly is_active?: boolean
 }
 
-/** Who administers by command line, for the trail. */
+/** The actor of commands in the log. */
 export const actor = 'command line'
 const administrator: Actor = { name: actor, sparesAdministrators: false }
 const pageSize = 500
 
 /**
- * What the command line does to accounts and keys, by the same domain functions as HTTP. Carried out in the process of the command,
- * or, while a server holds the embedded database, by that server (`control.ts`): inputs and answers are JSON.
+ * What the command line does to accounts and keys, with the same domain functions as HTTP. Runs in the process of the
+ * command, or in the server that has the embedded database open (`control.ts`). Inputs and outputs are JSON.
  */
 export const operations = {
+  ping: async (_deps: Deps, _input: object): Promise<true> => true,
+
   migrationStatus: (deps: Deps, _input: object) => deps.database.migrationStatus(),
 
   migrate: async (deps: Deps, _input: object): Promise<number> => (await deps.database.migrate()).applied,
 
-  /** Asked of a server: it has prepared its database when it started. */
+  /** A server seeds its database when it starts. */
   seed: async (_deps: Deps, _input: object): Promise<boolean> => false,
 
   addUser: async (deps: Deps, draft: UserDraft): Promise<PresentedUser> =>
@@ -114,7 +116,7 @@ export const operations = {
   resetKeys: (deps: Deps, _input: object): Promise<number> => resetKeys(deps, actor),
 
   revokeSession: async (deps: Deps, { id }: { id: string }): Promise<null> => {
-    if (!(await revokeSession(deps, id))) throw new AppError('not_found', 'There is no such living session.')
+    if (!(await revokeSession(deps, id))) throw new AppError('not_found', 'There is no such active session.')
     return null
   },
 
@@ -157,7 +159,7 @@ export const operations = {
     return 1
   },
 
-  /** What is no user is a network, as the list shows it. */
+  /** A target that is not a username is a network. */
   liftBlocks: async (deps: Deps, { target }: { target: string }): Promise<number> => {
     const user = await deps.database.users.findUserByUsername(target)
     return user ? liftLockoutsOfUser(deps, actor, user.id) : liftLockoutsOfNetwork(deps, actor, target)

@@ -2,12 +2,12 @@ import { type App, claimDataDirectory, hasDatabase, openApp, prepareDatabase } f
 import { AppError } from '../../error.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { CommandEnvironment } from '../command.ts'
-import { askServer } from './control.ts'
+import { askServer, isServerListening } from './control.ts'
 import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 
-/** Runs a command's work on an opened app and closes it, come what may. Its log goes to stderr, so that stdout is the answer. */
+/** Runs a command's work on an opened app, then closes it. The log goes to stderr, so that stdout has only the result. */
 export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (app: App) => Promise<T>): Promise<T> {
-  // What a command does, it says itself; of the log only what is amiss.
+  // A command reports what it did. Only warnings and errors are logged.
   const log = createLog({
     level: config.logLevel === 'info' ? 'warn' : config.logLevel,
     format: config.logFormat,
@@ -29,7 +29,12 @@ export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (
   }
 }
 
-/** Has the server that holds the embedded database carry out an operation; undefined where there is none. */
+/** Returns whether a server has the embedded database open and takes commands. */
+export async function hasRunningServer({ config }: Pick<CommandEnvironment, 'config'>): Promise<boolean> {
+  return !config.databaseUrl && (await isServerListening(config.dataDir))
+}
+
+/** Runs an operation on the server that has the embedded database open. Returns undefined if there is none. */
 export async function askRunningServer<Name extends OperationName>(
   { config }: Pick<CommandEnvironment, 'config'>,
   name: Name,
@@ -38,16 +43,16 @@ export async function askRunningServer<Name extends OperationName>(
   return config.databaseUrl ? undefined : (await askServer(config.dataDir, name, input))?.output
 }
 
-/** Carries out an operation: by that server, or else here, on a database that is brought up to date first, as a server does. */
+/** Runs an operation on that server, or in this process after migrating and seeding. */
 export async function perform<Name extends OperationName>(
-  surroundings: CommandEnvironment,
+  environment: CommandEnvironment,
   name: Name,
   input: OperationInput<Name>,
 ): Promise<OperationOutput<Name>> {
-  const answer = await askRunningServer(surroundings, name, input)
-  if (answer !== undefined) return answer
-  requireDatabase(surroundings.config)
-  return withApp(surroundings, async (app) => {
+  const output = await askRunningServer(environment, name, input)
+  if (output !== undefined) return output
+  requireDatabase(environment.config)
+  return withApp(environment, async (app) => {
     await prepareDatabase(app)
     const operation = operations[name] as (
       deps: App['deps'],
@@ -57,11 +62,11 @@ export async function perform<Name extends OperationName>(
   })
 }
 
-/** Throws `refused` where a command would make a database by being started in the wrong place. */
+/** Throws `refused` if there is no database, so that a command started in the wrong directory creates none. */
 export function requireDatabase(config: CommandEnvironment['config']): void {
   if (hasDatabase(config)) return
   throw new AppError(
     'refused',
-    `There is no database in DATA_DIR ${JSON.stringify(config.dataDir)}: start the server there once, or set DATA_DIR or DATABASE_URL as the server has them.`,
+    `There is no database in DATA_DIR ${JSON.stringify(config.dataDir)}. Start the server there once, or set DATA_DIR or DATABASE_URL to the server's value.`,
   )
 }

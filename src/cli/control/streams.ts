@@ -6,7 +6,7 @@ import { type ImportRequest, importBy } from './importRequest.ts'
 import { actor } from './operations.ts'
 import { type Refusal, refusalOf, socketPath } from './socket.ts'
 
-/** What comes back while it is being done: an object a line, the last of which is an end. What lacks its end was cut off. */
+/** The response: one JSON object per line, the last of which ends it. Without that, it was cut off. */
 type Event =
   | { readonly bad: BadRecord }
   | { readonly users: readonly ExportedUser[] }
@@ -16,12 +16,12 @@ type Event =
 
 type Send = (event: Event) => Promise<void>
 
-/** The import's options travel in a header, the file in the body. */
+/** The options are sent in a header, the file in the body. */
 const requestHeader = 'audittrail-request'
 
 /**
- * The operations that take or give more than fits in memory. Where the command goes away, so does the work: an import that
- * has not heard the end of its file lets nobody in.
+ * Operations with more data than fits in memory. They end with the command: an import that has not received the end of
+ * its file imports no one.
  */
 export const streamedOperations: Readonly<Record<string, (deps: Deps, request: Request) => Response>> = {
   importUsers: (deps, request) =>
@@ -43,7 +43,7 @@ function streamed(deps: Deps, name: string, work: (send: Send) => Promise<void>)
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
   const writer = writable.getWriter()
   const send: Send = (event) => writer.write(Buffer.from(`${JSON.stringify(event)}\n`))
-  const carryOut = async () => {
+  const run = async () => {
     try {
       await work(send)
     } catch (error) {
@@ -51,12 +51,12 @@ function streamed(deps: Deps, name: string, work: (send: Send) => Promise<void>)
     }
     await writer.close()
   }
-  // Whoever asked may be gone: then there is nobody to tell.
-  void carryOut().catch(() => {})
+  // The command may be gone by now.
+  void run().catch(() => {})
   return new Response(readable)
 }
 
-/** Has the server that holds DATA_DIR import a file. */
+/** Imports a file on the server that has DATA_DIR open. */
 export async function askServerToImport(
   dataDirectory: string,
   asked: ImportRequest,
@@ -76,12 +76,12 @@ export async function askServerToImport(
       else if ('report' in event) return event.report
     }
   } catch (error) {
-    throw failure ?? doubtful(error)
+    throw failure ?? withImportHint(error)
   }
-  throw failure ?? doubtful(cutOff())
+  throw failure ?? withImportHint(serverStopped())
 }
 
-/** Has the server that holds DATA_DIR export its users. Answers how many. */
+/** Exports users from the server that has DATA_DIR open. Returns how many. */
 export async function askServerToExport(
   dataDirectory: string,
   take: (users: readonly ExportedUser[]) => Promise<void>,
@@ -90,10 +90,10 @@ export async function askServerToExport(
     if ('users' in event) await take(event.users)
     else if ('exported' in event) return event.exported
   }
-  throw cutOff()
+  throw serverStopped()
 }
 
-/** The events of an answer. Throws what the server refused with. */
+/** Yields the events of a response. Throws the server's error. */
 async function* ask(
   dataDirectory: string,
   name: string,
@@ -121,16 +121,16 @@ async function* ask(
       }
     }
   } catch (error) {
-    throw error instanceof AppError ? error : cutOff()
+    throw error instanceof AppError ? error : serverStopped()
   }
-  // What an older server says of an operation that it does not have is one object without a line break.
+  // An older server rejects an unknown operation with one object and no line break.
   if (rest !== '') {
     const { refusal } = JSON.parse(rest) as { refusal: Refusal }
     throw new AppError(refusal.code, refusal.message)
   }
 }
 
-/** A source that fails must not look like one that ends. */
+/** Returns a stream in which a failing source does not look like the end of the file. */
 function bodyOf(source: AsyncIterable<Uint8Array>, onFailure: (error: unknown) => void): ReadableStream<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]()
   return new ReadableStream<Uint8Array>({
@@ -147,13 +147,13 @@ function bodyOf(source: AsyncIterable<Uint8Array>, onFailure: (error: unknown) =
   })
 }
 
-/** A server that ends may have let the users in and not have come to say so. */
-function doubtful(error: unknown): unknown {
+/** A server that stops may have imported the users without a response. */
+function withImportHint(error: unknown): unknown {
   if (!(error instanceof AppError && error.code === 'unavailable')) return error
-  const hint = 'Either all users are there or none: see "audittrail user list" before you try again.'
+  const hint = 'Either all users were imported or none. Run "audittrail user list" before you try again.'
   return new AppError('unavailable', `${error.message} ${hint}`, { cause: error })
 }
 
-function cutOff(): AppError {
-  return new AppError('unavailable', 'The server that holds the database went away before it was done.')
+function serverStopped(): AppError {
+  return new AppError('unavailable', 'The server stopped before it was done.')
 }

@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { AppError } from '../../error.ts'
 
-/** A file that is there when it is whole, and not before. */
+/** A file that appears only once it is complete. */
 export interface Output {
   write(text: string): void
   finish(): void
-  /** Leaves nothing behind of what was not finished. */
+  /** Removes an unfinished file. */
   abandon(): void
 }
 
-/** A new file for its owner alone (0600), or standard output for `-`. Throws `refused`; another one is replaced if `replaces`. */
+/** Creates a private file (0600), or uses stdout for `-`. Replaces a file only if `replaces`. Throws `refused`. */
 export function openOutput(path: string, replaces: boolean): Output {
   if (path === '-') return { write: writeToStandardOutput, finish: () => {}, abandon: () => {} }
   const attempt = <T>(work: () => T): T => {
@@ -18,25 +18,25 @@ export function openOutput(path: string, replaces: boolean): Output {
       return work()
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      throw new AppError('refused', `The file ${JSON.stringify(path)} cannot be written (${code}).`)
+      throw new AppError('refused', `Cannot write the file ${JSON.stringify(path)} (${code}).`)
     }
   }
   const refuseOther = () => {
     const there = attempt(() => statSync(path, { throwIfNoEntry: false }))
-    // Whoever may write in /dev could lose /dev/null.
+    // Never replace a device such as /dev/null.
     if (there && !there.isFile())
       throw new AppError(
         'refused',
-        `${JSON.stringify(path)} is no ordinary file, and is not replaced: name another one, or - for standard output.`,
+        `${JSON.stringify(path)} is not a regular file and is not replaced. Choose another file, or - for stdout.`,
       )
     if (there && !replaces)
-      throw new AppError('refused', `The file ${JSON.stringify(path)} is there already: --force replaces it.`)
+      throw new AppError('refused', `The file ${JSON.stringify(path)} already exists. Add --force to replace it.`)
   }
   refuseOther()
-  // Of a container's processes each has the number that the one before it had, whose file may have been left by a kill -9.
+  // A random name: in a container a process id repeats, and a killed process may have left its file.
   const partial = `${path}.${randomBytes(4).toString('hex')}.partial`
   const leave = () => rmSync(partial, { force: true })
-  // A signal that ends the process runs no `finally`. Heard before there is a file.
+  // A signal that ends the process runs no `finally`.
   const end = () => {
     leave()
     process.exit(1)
@@ -68,7 +68,7 @@ export function openOutput(path: string, replaces: boolean): Output {
   }
 }
 
-/** Unlike what a command prints for a person, this has failed where it is not taken: by a disk that is full, or a reader that is gone. */
+/** Unlike other command output, an export fails if the disk is full or the reader is gone. */
 function writeToStandardOutput(text: string): void {
   const bytes = Buffer.from(text)
   for (let written = 0; written < bytes.length; ) {
@@ -77,7 +77,7 @@ function writeToStandardOutput(text: string): void {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code !== 'EAGAIN')
-        throw new AppError('refused', `Standard output cannot be written (${code}): not every user has been exported.`)
+        throw new AppError('refused', `Cannot write to standard output (${code}). Not every user was exported.`)
       Bun.sleepSync(1)
     }
   }

@@ -1,29 +1,31 @@
 import { isUtf8 } from 'node:buffer'
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
 import { AppError } from '../../error.ts'
 
 /**
- * A password from where nobody else sees it: a prompt without echo, asked twice, or, where standard input is no terminal, its
- * first line. Undefined for an empty one: a one-time password is to be made. Never from argv, which every process may read.
+ * Reads a password: from a prompt without echo, twice, or from the first line of stdin if it is not a terminal. Never
+ * from argv, which other processes can see. Returns undefined if it is empty, which asks for a one-time password.
  */
 export async function readPassword(username: string, stderr: (text: string) => void): Promise<string | undefined> {
   if (!process.stdin.isTTY) return (await firstLine()) || undefined
   const keyboard = openKeyboard()
   try {
-    stderr(`Password for ${username} (empty: a one-time one is made): `)
+    stderr(`Password for ${username} (leave empty to generate a one-time password): `)
     const first = await keyboard.readLine()
     if (first === '') return undefined
-    stderr('\nThe same again: ')
+    stderr('\nRepeat password: ')
     if (first === (await keyboard.readLine())) return first
   } finally {
     stderr('\n')
     keyboard.close()
   }
-  throw new AppError('refused', 'The two passwords differ: nothing was changed.')
+  throw new AppError('refused', 'The passwords do not match. Nothing was changed.')
 }
 
-const longestLine = 8192
+const maxLineBytes = 8192
 
-/** Up to the first line break and no further: whoever writes it may keep the pipe open. */
+/** Stops at the first line break, since the writer may keep the pipe open. */
 async function firstLine(): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
@@ -32,53 +34,46 @@ async function firstLine(): Promise<string> {
     chunks.push(end < 0 ? chunk : chunk.subarray(0, end))
     size += chunk.length
     if (end >= 0) break
-    if (size > longestLine)
-      throw new AppError('refused', `The first line of standard input is longer than ${longestLine} bytes.`)
+    if (size > maxLineBytes)
+      throw new AppError('refused', `The first line of standard input is longer than ${maxLineBytes} bytes.`)
   }
   const bytes = Buffer.concat(chunks)
   if (!isUtf8(bytes) || bytes.includes(0))
-    throw new AppError('refused', 'The password on standard input is not text in UTF-8.')
+    throw new AppError('refused', 'The password on standard input is not UTF-8 text.')
   return bytes.toString().replace(/\r$/, '')
 }
 
-const [interrupt, endOfInput, backspace, erase] = ['\u0003', '\u0004', '\b', '\u007f']
-
-/** The terminal without echo. What is typed ahead is kept for the next line. */
+/** Reads lines from the terminal without echo. Lines typed ahead are kept. */
 function openKeyboard() {
-  const { stdin } = process
-  const keys: string[] = []
+  const muted = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const keyboard = createInterface({ input: process.stdin, output: muted, terminal: true, historySize: 0 })
+  const lines: string[] = []
+  let isInterrupted = false
+  let isClosed = false
   let wake = () => {}
-  const take = (chunk: Buffer) => {
-    keys.push(...chunk.toString())
-    wake()
-  }
-  stdin.setRawMode(true)
-  stdin.resume()
-  stdin.on('data', take)
-
-  const nextKey = async (): Promise<string> => {
-    while (keys.length === 0) {
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    }
-    return keys.shift() ?? ''
-  }
+  keyboard
+    .on('line', (line) => {
+      lines.push(line)
+      wake()
+    })
+    .on('SIGINT', () => {
+      isInterrupted = true
+      wake()
+    })
+    .on('close', () => {
+      isClosed = true
+      wake()
+    })
   return {
     readLine: async (): Promise<string> => {
-      const typed: string[] = []
-      for (;;) {
-        const key = await nextKey()
-        if (key === '\r' || key === '\n' || key === endOfInput) return typed.join('')
-        if (key === interrupt) throw new AppError('refused', 'Interrupted: nothing was changed.')
-        if (key === backspace || key === erase) typed.pop()
-        else typed.push(key)
+      while (lines.length === 0 && !isInterrupted && !isClosed) {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        wake = resolve
+        await promise
       }
+      if (isInterrupted) throw new AppError('refused', 'Interrupted. Nothing was changed.')
+      return lines.shift() ?? ''
     },
-    close: () => {
-      stdin.off('data', take)
-      stdin.setRawMode(false)
-      stdin.pause()
-    },
+    close: () => keyboard.close(),
   }
 }

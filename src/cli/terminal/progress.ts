@@ -1,24 +1,24 @@
-/** A line at the foot of the terminal; where standard error is none, nothing. */
+/** A progress line on the terminal. Does nothing if stderr is not a terminal. */
 export interface Progress {
-  /** The same chunks, while the line tells how far they are. */
+  /** Yields the same chunks and updates the line. */
   counting(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>
-  /** Takes the line away, so that something else can be printed. */
+  /** Clears the line, so that something else can be printed. */
   clear(): void
 }
 
 const width = 30
-/** Milliseconds between two showings. */
-const pause = 100
+/** Milliseconds between two updates. */
+const interval = 100
 
 export function showProgress(stderr: (text: string) => void, total: number | undefined): Progress {
   if (!process.stderr.isTTY) return { counting: (chunks) => chunks, clear: () => {} }
-  let isShown = false
-  let shownAt = 0
+  let isVisible = false
+  let updatedAt = 0
 
   const show = (bytes: number) => {
-    if (Date.now() - shownAt < pause) return
-    shownAt = Date.now()
-    isShown = true
+    if (Date.now() - updatedAt < interval) return
+    updatedAt = Date.now()
+    isVisible = true
     stderr(`\r\u001b[K${progressLine(bytes, total)}`)
   }
   return {
@@ -29,17 +29,17 @@ export function showProgress(stderr: (text: string) => void, total: number | und
         bytes += chunk.length
         show(bytes)
       }
-      shownAt = 0
+      updatedAt = 0
       show(bytes)
     },
     clear: () => {
-      if (isShown) stderr('\r\u001b[K')
-      isShown = false
+      if (isVisible) stderr('\r\u001b[K')
+      isVisible = false
     },
   }
 }
 
-/** `[##########                    ]  33 %`, or how much has been read where the end is not known. */
+/** Returns `[##########                    ]  33 %`, or the amount read if the size is unknown. */
 export function progressLine(bytes: number, total: number | undefined): string {
   if (total === undefined || total === 0) return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
   const share = Math.min(1, bytes / total)

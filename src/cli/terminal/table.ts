@@ -1,6 +1,6 @@
 import { printable } from '../../telemetry/log.ts'
 
-/** Rows under their headings, in columns as wide as what is in them. */
+/** Formats rows under headings, in columns as wide as their contents. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
