@@ -7,37 +7,48 @@ const root = `${import.meta.dir}/..`
 const read = (file: string) => readFileSync(`${root}/${file}`, 'utf8')
 const asvs = read('docs/asvs.md')
 
-/** The number of requirements per section in version 5.0.0. */
-const sections: Readonly<Record<string, number>> = {
-  ...{ '6.1': 3, '6.2': 12, '6.3': 8, '6.4': 6, '6.5': 8, '6.6': 4, '6.7': 2, '6.8': 4 },
-  ...{ '7.1': 3, '7.2': 4, '7.3': 2, '7.4': 5, '7.5': 3, '7.6': 2 },
-  ...{ '8.1': 4, '8.2': 4, '8.3': 3, '8.4': 2 },
-  ...{ '9.1': 3, '9.2': 4 },
-  ...{ '10.1': 2, '10.2': 3, '10.3': 5, '10.4': 16, '10.5': 5, '10.6': 2, '10.7': 3 },
-  ...{ '11.1': 4, '11.2': 5, '11.3': 5, '11.4': 4, '11.5': 2, '11.6': 2, '11.7': 2 },
-  ...{ '16.1': 1, '16.2': 5, '16.3': 4, '16.4': 3, '16.5': 4 },
+/** The level of each requirement, by section, in version 5.0.0. */
+const levels: Readonly<Record<string, string>> = {
+  ...{ '6.1': '122', '6.2': '111111112222', '6.3': '11223333', '6.4': '112233' },
+  ...{ '6.5': '22222333', '6.6': '2223', '6.7': '33', '6.8': '2222' },
+  ...{ '7.1': '222', '7.2': '1111', '7.3': '22', '7.4': '11222', '7.5': '223', '7.6': '22' },
+  ...{ '8.1': '1233', '8.2': '1123', '8.3': '133', '8.4': '23' },
+  ...{ '9.1': '111', '9.2': '1222' },
+  ...{ '10.1': '22', '10.2': '223', '10.3': '22223', '10.4': '1111122222233333' },
+  ...{ '10.5': '22222', '10.6': '22', '10.7': '222' },
+  ...{ '11.1': '2233', '11.2': '22233', '11.3': '11233', '11.4': '1222', '11.5': '23', '11.6': '23', '11.7': '33' },
+  ...{ '16.1': '2', '16.2': '22222', '16.3': '2222', '16.4': '222', '16.5': '2223' },
 }
 
 const inapplicable = 'does not apply'
 const statuses = ['met', 'partly', 'not', inapplicable]
 
-interface Row {
+interface Requirement {
   readonly number: string
   readonly level: string
   readonly status: string
-  readonly shownBy: string
+}
+
+interface Row extends Requirement {
+  readonly evidence: string
 }
 
 const rows: readonly Row[] = [...asvs.matchAll(/^\| (\d+\.\d+\.\d+) \| (\d) \| (.*) \|$/gm)].map(
   ([, number = '', level = '', rest = '']) => {
-    const [, status = '', , shownBy = ''] = rest.split('|').map((cell) => cell.trim())
-    return { number, level, status, shownBy }
+    const [, status = '', , evidence = ''] = rest.split('|').map((cell) => cell.trim())
+    return { number, level, status, evidence }
   },
 )
 
-const left = [...asvs.matchAll(/^- Does not apply: (.*?)\. /gm)].flatMap(([, list = '']) =>
-  list.split(', ').flatMap(span),
+const excluded: readonly Requirement[] = [...asvs.matchAll(/^- Does not apply \(level (\d)\): (.*?)\. /gm)].flatMap(
+  ([, level = '', list = '']) =>
+    list
+      .split(', ')
+      .flatMap(span)
+      .map((number) => ({ number, level, status: inapplicable })),
 )
+
+const requirements: readonly Requirement[] = [...rows, ...excluded]
 
 /** `6.5.1 to 6.5.3` is three requirements. */
 function span(text: string): string[] {
@@ -47,34 +58,39 @@ function span(text: string): string[] {
   return Array.from({ length: (last ?? 0) - (first ?? 0) + 1 }, (_, index) => `${section}.${(first ?? 0) + index}`)
 }
 
-function count(chapter: string, status: string): number {
-  const isOurs = (number: string) => number.startsWith(`${chapter}.`)
-  if (status === inapplicable) return left.filter(isOurs).length
-  return rows.filter((row) => isOurs(row.number) && row.status === status).length
+/** Returns the cells of a totals row: how many requirements have each status. */
+function totals(isCounted: (requirement: Requirement) => boolean): string {
+  const counted = requirements.filter(isCounted)
+  return statuses.map((status) => counted.filter((requirement) => requirement.status === status).length).join(' | ')
 }
 
+const chapterOf = (number: string) => number.slice(0, number.indexOf('.'))
+
 describe('docs/asvs.md', () => {
-  test('covers each requirement once', () => {
-    const all = Object.entries(sections).flatMap(([section, size]) =>
-      Array.from({ length: size }, (_, index) => `${section}.${index + 1}`),
+  test('covers each requirement once, with its level', () => {
+    const all = Object.entries(levels).flatMap(([section, digits]) =>
+      [...digits].map((level, index) => `${section}.${index + 1} level ${level}`),
     )
-    expect([...rows.map(({ number }) => number), ...left].sort()).toEqual(all.sort())
+    expect(requirements.map(({ number, level }) => `${number} level ${level}`).sort()).toEqual(all.sort())
   })
 
   test('cites a test or a page for each claim', () => {
-    for (const { number, status, shownBy } of rows) {
+    for (const { number, status, evidence } of rows) {
       expect(`${number} ${statuses.indexOf(status)}`).not.toBe(`${number} -1`)
-      expect(`${number} ${shownBy !== ''}`).toBe(`${number} ${status !== 'not'}`)
+      expect(`${number} ${evidence !== ''}`).toBe(`${number} ${status !== 'not'}`)
     }
   })
 
-  test('has correct totals', () => {
-    for (const chapter of new Set(Object.keys(sections).map((section) => section.split('.')[0] ?? ''))) {
-      const counts = statuses.map((status) => count(chapter, status))
-      expect(asvs).toContain(`| V${chapter} | ${counts.join(' | ')} |`)
+  test('starts with the correct totals', () => {
+    const [summary = ''] = asvs.split('\n## ')
+    for (const level of ['1', '2', '3'])
+      expect(summary).toContain(`| ${level} | ${totals((requirement) => requirement.level === level)} |`)
+    for (const chapter of new Set(Object.keys(levels).map(chapterOf))) {
+      const cells = totals(({ number }) => chapterOf(number) === chapter)
+      expect(summary).toMatch(new RegExp(`^\\| \\[V${chapter} .*\\) \\| ${cells.replaceAll('|', '\\|')} \\|$`, 'm'))
     }
     const open = rows.filter(({ level, status }) => level === '1' && status !== 'met')
-    expect(asvs).toContain(`Of level 1, *not* or *partly*: ${open.map(({ number }) => number).join(', ')}.`)
+    expect(summary).toContain(`Level 1, partly or not met: ${open.map(({ number }) => number).join(', ')}.`)
   })
 })
 
