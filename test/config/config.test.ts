@@ -195,10 +195,7 @@ describe('what is printed from the table', () => {
     expect(configOf({}, file)).toEqual(configOf({}))
   })
 
-  test.each(['README.md', 'docs/settings.md'])(
-    '%s has the table that `audittrail config --markdown` prints',
-    (page) => {
-      expect(readFileSync(join(root, page), 'utf8')).toContain(markdownTable())
-    },
-  )
+  test('docs/settings.md has the table that `audittrail config --markdown` prints', () => {
+    expect(readFileSync(join(root, 'docs/settings.md'), 'utf8')).toContain(markdownTable())
+  })
 })
