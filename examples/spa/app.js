@@ -1,7 +1,7 @@
 import { call, onSignedOut, signIn, signOut } from './session.js'
 
 const find = (selector) => document.querySelector(selector)
-const say = (text) => {
+const showStatus = (text) => {
   find('[role=status]').textContent = text
 }
 
@@ -20,7 +20,7 @@ find('#add').addEventListener('submit', async (event) => {
   const { note } = Object.fromEntries(new FormData(event.target))
   event.target.reset()
   await attempt(async () => {
-    await ask('/notes', { method: 'POST', body: note })
+    await request('/notes', { method: 'POST', body: note })
     await showNotes()
   })
 })
@@ -33,29 +33,29 @@ onSignedOut((text) => {
   find('#sign-in').hidden = false
   find('main').hidden = true
   find('ul').replaceChildren()
-  say(text)
+  showStatus(text)
 })
 
 async function showNotes() {
-  const { username, notes } = await (await ask('/notes')).json()
+  const { username, notes } = await (await request('/notes')).json()
   find('#sign-in').hidden = true
   find('main').hidden = false
   find('#who').textContent = username
-  // textContent, so that no note is ever read as HTML.
+  // textContent, so that notes are never parsed as HTML.
   find('ul').replaceChildren(...notes.map((text) => Object.assign(document.createElement('li'), { textContent: text })))
 }
 
-async function ask(path, init) {
+async function request(path, init) {
   const response = await call(path, init)
   if (!response.ok) throw new Error((await response.json()).detail)
   return response
 }
 
-async function attempt(act) {
-  say('')
+async function attempt(action) {
+  showStatus('')
   try {
-    await act()
+    await action()
   } catch (error) {
-    say(error.message)
+    showStatus(error.message)
   }
 }

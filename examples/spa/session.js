@@ -1,64 +1,64 @@
-// Both tokens are kept here, in memory: nothing that another script, or the next person at this screen, could look up.
+// Both tokens stay in memory, where no other script and no later user of this browser can read them.
 let tokens
-let renewal
-let tell = () => {}
+let refreshing
+let notifySignedOut = () => {}
 
-/** Whom to tell, with a text, when nobody is signed in any more. */
+/** Sets the listener that gets a message when the user is signed out. */
 export function onSignedOut(listener) {
-  tell = listener
+  notifySignedOut = listener
 }
 
 export async function signIn(username, password) {
-  tokens = await askForTokens('/api/auth/login', { username, password, scope: 'offline_access' })
+  tokens = await requestTokens('/api/auth/login', { username, password, scope: 'offline_access' })
 }
 
-/** Ends the session, with every token of it. */
+/** Ends the session and all of its tokens. */
 export async function signOut() {
   const token = tokens?.refresh_token
   tokens = undefined
-  tell('Signed out.')
+  notifySignedOut('Signed out.')
   if (token) await post('/api/auth/revoke', { token })
 }
 
-/** fetch, signed in, to this origin alone. An access token that is over is renewed once, and the request made again. */
+/** fetch with the access token, to this origin only. Refreshes an expired token once and retries the request. */
 export async function call(path, init) {
   const used = tokens
   const response = await fetchWith(used, path, init)
   if (response.status !== 401 || !used) return response
-  // Several requests notice it together: one renews for all.
+  // One refresh serves all concurrent requests.
   if (tokens === used) {
-    renewal ??= renew(used).finally(() => {
-      renewal = undefined
+    refreshing ??= refresh(used).finally(() => {
+      refreshing = undefined
     })
-    await renewal
+    await refreshing
   }
   return tokens ? fetchWith(tokens, path, init) : response
 }
 
-async function renew(used) {
-  const next = await askForTokens('/api/auth/refresh', { refresh_token: used.refresh_token }).catch((error) => {
-    // Nothing is known when there was no answer, or one that will be another soon; the tokens may be good.
+async function refresh(used) {
+  const next = await requestTokens('/api/auth/refresh', { refresh_token: used.refresh_token }).catch((error) => {
+    // Without a response, or with a temporary error, the tokens may still be valid.
     if (error.status !== 400 && error.status !== 401) throw error
   })
-  // Signed out meanwhile, it stays so.
+  // The user may have signed out in the meantime.
   if (tokens !== used) return
   tokens = next
-  if (!next) tell('Please sign in again.')
+  if (!next) notifySignedOut('Please sign in again.')
 }
 
-async function fetchWith(given, path, init = {}) {
+async function fetchWith(pair, path, init = {}) {
   const url = new URL(path, location.origin)
-  if (url.origin !== location.origin) throw new Error('The token is for this origin alone.')
+  if (url.origin !== location.origin) throw new Error('Tokens are sent to this origin only.')
   const headers = new Headers(init.headers)
-  if (given) headers.set('authorization', `Bearer ${given.access_token}`)
+  if (pair) headers.set('authorization', `Bearer ${pair.access_token}`)
   return fetch(url, { ...init, headers })
 }
 
-async function askForTokens(path, form) {
+async function requestTokens(path, form) {
   const response = await post(path, form)
-  const answer = await response.json()
-  if (!response.ok) throw Object.assign(new Error(answer.detail), { status: response.status })
-  return answer
+  const body = await response.json()
+  if (!response.ok) throw Object.assign(new Error(body.detail), { status: response.status })
+  return body
 }
 
 function post(path, form) {

@@ -4,7 +4,7 @@ export interface User {
   readonly roles: readonly string[]
 }
 
-/** The headers that Nginx sets from AuditTrail's answer. They are worth something only where nobody but Nginx can connect. */
+/** Returns the user from the headers that Nginx sets. Trust them only if nothing but Nginx can connect. */
 export async function userByNginx({ headers }: Request): Promise<User | undefined> {
   const [id, username] = [headers.get('x-auth-user-id'), headers.get('x-auth-user')]
   if (!id || !username) return undefined

@@ -1,10 +1,10 @@
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
 import type { User } from './byNginx.ts'
 
-/** The keys cannot be had, so that nobody can say whether the token is good. */
-export class NotNow extends Error {}
+/** The keys could not be fetched, so the token cannot be verified. */
+export class KeysUnavailable extends Error {}
 
-/** Verifies tokens by the published keys; undefined for every token that opens nothing. Throws `NotNow`. */
+/** Verifies tokens with the published keys. Returns undefined for invalid tokens; throws `KeysUnavailable`. */
 export function createUserByToken(url: string, { issuer, audience }: { issuer: string; audience: string }) {
   const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`))
   const checks = {
@@ -22,13 +22,13 @@ export function createUserByToken(url: string, { issuer, audience }: { issuer: s
       const { payload } = await jwtVerify(token, keys, checks)
       return { id: String(payload.uid), username: String(payload.sub), roles: payload.roles as string[] }
     } catch (error) {
-      if (isAboutToken(error)) return undefined
-      throw new NotNow('no keys', { cause: error })
+      if (isInvalidToken(error)) return undefined
+      throw new KeysUnavailable('no keys', { cause: error })
     }
   }
 }
 
-/** jose has one code for each failure; all else is about fetching the keys. */
-function isAboutToken(error: unknown): boolean {
+/** jose has a code for each invalid token; every other error comes from fetching the keys. */
+function isInvalidToken(error: unknown): boolean {
   return error instanceof errors.JOSEError && /^ERR_(JWT|JWS|JOSE_(ALG|NOT)|JWKS_NO_MATCHING)/.test(error.code)
 }

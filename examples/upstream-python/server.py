@@ -1,6 +1,6 @@
-"""A small API: each user's notes. Who the user is, AuditTrail says: by a token, or through Nginx.
+"""A small API that keeps each user's notes. AuditTrail identifies the user, by a token or through Nginx.
 
-Needs Debian's python3-jwt and python3-cryptography (or PyJWT[crypto]), and nothing else.
+Needs only Debian's python3-jwt and python3-cryptography (or PyJWT[crypto]).
 """
 
 import json
@@ -12,15 +12,15 @@ from urllib.parse import unquote
 import jwt
 
 AUTH = os.environ.get("AUTH")
-LONGEST = 10_000
+MAX_BODY = 10_000
 
 
-class NotNow(Exception):
-    """The keys cannot be had, so that nobody can say whether the token is good."""
+class KeysUnavailable(Exception):
+    """The keys could not be fetched, so the token cannot be verified."""
 
 
 def user_by_nginx(headers):
-    """The headers that Nginx sets from AuditTrail's answer. Worth something only where nobody but Nginx can connect."""
+    """Returns the user from the headers that Nginx sets. Trust them only if nothing but Nginx can connect."""
     user_id, username = headers.get("X-Auth-User-Id"), headers.get("X-Auth-User")
     if not user_id or not username:
         return None
@@ -29,7 +29,7 @@ def user_by_nginx(headers):
 
 
 def make_user_by_token(url, issuer, audience):
-    """Verifies tokens by the published keys; None for every token that opens nothing. Raises NotNow."""
+    """Verifies tokens with the published keys. Returns None for invalid tokens; raises KeysUnavailable."""
     keys = jwt.PyJWKClient(f"{url}/.well-known/jwks.json")
 
     def user_by_token(headers):
@@ -39,7 +39,7 @@ def make_user_by_token(url, issuer, audience):
         token = match[1]
         try:
             header = jwt.get_unverified_header(token)
-            # Looked at first, so that nonsense costs no fetch.
+            # Checked first, so that garbage does not trigger a fetch.
             if header.get("typ") != "at+jwt" or header.get("alg") != "EdDSA":
                 return None
             claims = jwt.decode(
@@ -59,13 +59,13 @@ def make_user_by_token(url, issuer, audience):
             return keys.get_signing_key_from_jwt(token).key
         except jwt.PyJWKClientError as error:
             if "Unable to find a signing key" in str(error):
-                raise jwt.InvalidTokenError("an unknown key") from error
-            raise NotNow from error
+                raise jwt.InvalidTokenError("unknown key") from error
+            raise KeysUnavailable from error
 
     return user_by_token
 
 
-# By the user's id, which no later user of the same name has.
+# By user id, which is never reused.
 notes = {}
 
 
@@ -75,25 +75,25 @@ class Handler(BaseHTTPRequestHandler):
     find_user = None
 
     def do_GET(self):
-        self.answer(lambda user: self.send(200, {**without_id(user), "notes": notes.get(user["id"], [])}))
+        self.handle_request(lambda user: self.send(200, {**without_id(user), "notes": notes.get(user["id"], [])}))
 
     def do_POST(self):
-        self.answer(self.add_note)
+        self.handle_request(self.add_note)
 
-    def answer(self, act):
+    def handle_request(self, act):
         length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length) > LONGEST or "Transfer-Encoding" in self.headers:
+        if not length.isdecimal() or int(length) > MAX_BODY or "Transfer-Encoding" in self.headers:
             self.close_connection = True
-            return self.send(413, {"detail": "The body is too long, or of no length."})
+            return self.send(413, {"detail": "The body is too long or has no length."})
         self.body = self.rfile.read(int(length))
         try:
             user = self.find_user(self.headers)
-        except NotNow:
-            return self.send(503, {"detail": "The keys cannot be fetched."}, {"Retry-After": "2"})
+        except KeysUnavailable:
+            return self.send(503, {"detail": "The signing keys are unavailable."}, {"Retry-After": "2"})
         if user is None:
-            return self.send(401, {"detail": "Not signed in, or no longer."}, {"WWW-Authenticate": "Bearer"})
+            return self.send(401, {"detail": "Not signed in."}, {"WWW-Authenticate": "Bearer"})
         if self.path.split("?")[0] != "/notes":
-            return self.send(404, {"detail": "There is nothing at this path."})
+            return self.send(404, {"detail": "Not found."})
         return act(user)
 
     def add_note(self, user):
@@ -118,7 +118,7 @@ def without_id(user):
 
 
 def main():
-    # Said, and not guessed: whoever takes the headers of Nginx must be out of everybody else's reach.
+    # Explicit, because trusting the headers of Nginx is safe only if nothing else can connect.
     if AUTH == "nginx":
         find_user = user_by_nginx
     elif AUTH == "token":

@@ -118,7 +118,7 @@ describe.skipIf(!hasChromium)('docs/frontend.md in Chromium', () => {
   afterAll(() => browser.close())
 
   async function submit(password: string): Promise<void> {
-    await page.getByLabel('Name').fill('admin')
+    await page.getByLabel('Username').fill('admin')
     await page.getByLabel('Password').fill(password)
     await page.getByRole('button', { name: 'Sign in' }).click()
   }
@@ -169,7 +169,7 @@ describe.skipIf(!hasChromium)('docs/frontend.md in Chromium', () => {
     const refusals = await inPage<string[]>(
       'Promise.all([everything.api, everything.eden].map(({ whoAmI }) => whoAmI().catch((error) => error.message)))',
     )
-    expect(refusals).toEqual(['Could not validate credentials', '/api/auth/me answered 401'])
+    expect(refusals).toEqual(['Could not validate credentials', '/api/auth/me returned 401'])
     await shows('Please sign in again.')
     await submit('changeme')
     await shows('Hello, Default Admin')

@@ -49,7 +49,7 @@ describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind th
 
   const status = (text: string) => page.locator('[role=status]', { hasText: text }).waitFor()
   const signIn = async (word: string) => {
-    await page.getByLabel('Name').fill('admin')
+    await page.getByLabel('Username').fill('admin')
     await page.getByLabel('Password').fill(word)
     await page.getByRole('button', { name: 'Sign in' }).click()
   }
