@@ -112,18 +112,4 @@ describe.each(['docs/asvs.md', 'SECURITY.md'])('the tests cited by %s', (page) =
     const source = read(file)
     expect(["'", '"', '`'].some((quote) => source.includes(quote + name + quote))).toBe(true)
   })
-
-  test('and the linked headings exist', () => {
-    for (const [, target = ''] of text.matchAll(/\]\(((?!https?:)[^)]*)\)/g)) {
-      const [file = '', anchor] = target.split('#')
-      const path = new URL(file || page.replace(/.*\//, ''), `file://${root}/${page}`).pathname
-      const headings = [...readFileSync(path, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-        heading
-          .toLowerCase()
-          .replace(/[^\w -]/g, '')
-          .replaceAll(' ', '-'),
-      )
-      if (anchor !== undefined) expect(headings).toContain(anchor)
-    }
-  })
 })
