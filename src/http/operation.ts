@@ -1,171 +1,111 @@
-import { swagger } from '@elysiajs/swagger'
-import { Type } from '@sinclair/typebox'
 import { type TSchema, t } from 'elysia'
 import type { RequiredAccess } from '../domain/apiKeys/apiKeyCheck.ts'
 import type { ErrorCode } from '../error.ts'
 import { oauthContentType, problemContentType, statusOf } from './problem.ts'
 
-/** RFC 9457, as every refusal is sent. */
-const Problem = t.Object({
-  type: t.String({ examples: ['urn:audittrail:problem:not_found'], description: 'stable: what programs compare' }),
-  title: t.String(),
-  status: Type.Integer(),
-  detail: t.String({ description: 'for people; what happened and what to do' }),
-  request_id: t.String({ description: 'the same as in X-Request-Id and in the log' }),
-  errors: t.Optional(t.Array(t.Object({ field: t.String(), message: t.String() }))),
-})
+/** The sections of the OpenAPI document. `discovery/openapi` describes each one. */
+export type Tag = 'Sign in' | 'Sessions' | 'Users' | 'API keys' | 'Keys' | 'Health'
 
-/** The same with the `error` of RFC 6749 §5.2, as OAuth clients read it. */
-const OauthProblem = t.Composite([
-  Problem,
-  t.Object({ error: t.Optional(t.String({ examples: ['invalid_grant'], description: 'a word of RFC 6749 §5.2' })) }),
-])
+/** The security schemes of the document, by their names in it. */
+export const securitySchemes = { accessToken: 'passwordFlow', apiKey: 'apiKey' } as const
 
-/** The name under which the document knows the bearer token, and how a person gets one. */
-const passwordFlow = 'passwordFlow'
-/** The same for an API key. */
-const apiKey = 'apiKey'
+/** Errors of every route: an undecodable query, a timeout, an unexpected failure. */
+const commonErrors: readonly ErrorCode[] = ['invalid_request', 'overloaded', 'internal']
 
-/** A query that is no text, an answer that took too long, and what nobody foresaw. */
-const everywhere: readonly ErrorCode[] = ['invalid_request', 'overloaded', 'internal']
-
-interface OperationText {
+interface OperationInfo {
   readonly operationId: string
-  readonly tag: string
+  readonly tag: Tag
   readonly summary: string
   readonly description: string
-  /** Every word with which it can refuse, besides those of every route, of every guard and of every body. */
-  readonly refusals: readonly ErrorCode[]
-  /** Refusals go out as OAuth clients read them. */
+  /** Error codes besides those of every route, of an access token and of a slow body. */
+  readonly errors: readonly ErrorCode[]
+  /** Errors have the form that OAuth clients read. */
   readonly isOauth?: true
-  /** Needs a bearer token. */
-  readonly isLocked?: true
-  /** An API key of this scope does too. */
-  readonly opensToKeys?: RequiredAccess
-  /** Not even those of every route. */
-  readonly hasNoOthers?: true
+  /** Accepts a user's access token. */
+  readonly isForUsers?: true
+  /** Accepts an API key with this access. */
+  readonly apiKeyAccess?: RequiredAccess
+  /** Leaves out the errors of every route, except `overloaded`. */
+  readonly hasNoCommonErrors?: true
 }
 
-export interface ResponseText<Answer extends TSchema> extends OperationText {
-  /** What a success is, with an example of it. */
-  readonly answer: Answer
-  readonly example: Answer['static']
+export interface ResponseInfo<Schema extends TSchema> extends OperationInfo {
+  /** The body of a success, with an example. */
+  readonly schema: Schema
+  readonly example: Schema['static']
 }
 
 /**
- * What a route is to its callers, once: the schema that its answer is checked against, and its place in the document.
- * The responses of the document are all given here, because the plugin would list each under three content types.
+ * Returns the options of a route that responds 200: the schema that checks its response, and its
+ * entry in the document. All responses are listed here, or the plugin adds three media types to each.
  */
-export function operation<Answer extends TSchema>(text: ResponseText<Answer>) {
-  return { response: { 200: text.answer }, detail: detailOf(text, 200, contentOf(text)) }
+export function operation<Schema extends TSchema>(info: ResponseInfo<Schema>) {
+  return { response: { 200: info.schema }, detail: detailOf(info, 200, contentOf(info)) }
 }
 
-/** The same for a route that makes something: 201. */
-export function creation<Answer extends TSchema>(text: ResponseText<Answer>) {
-  return { response: { 201: text.answer }, detail: detailOf(text, 201, contentOf(text)) }
+/** Returns the same for a route that responds 201. */
+export function creation<Schema extends TSchema>(info: ResponseInfo<Schema>) {
+  return { response: { 201: info.schema }, detail: detailOf(info, 201, contentOf(info)) }
 }
 
-/** The same for a route that answers nothing: 204, or 200 with an empty body where a standard wants it. */
-export function silentOperation(text: OperationText, status: 200 | 204 = 204) {
-  return { detail: detailOf(text, status, {}) }
+/** Returns the same for a route without a response body. */
+export function emptyOperation(info: OperationInfo, status: 200 | 204 = 204) {
+  return { detail: detailOf(info, status, {}) }
 }
 
-function contentOf<Answer extends TSchema>({ answer, example }: ResponseText<Answer>) {
-  return { content: { 'application/json': { schema: documented(answer), example } } }
+/** Returns the schema of one page of a list. */
+export function pageOf<Item extends TSchema>(item: Item) {
+  return t.Object({ items: t.Array(item), next: t.Union([t.String(), t.Null()]) })
 }
 
-function detailOf(text: OperationText, status: number, content: object) {
-  const { operationId, tag, summary, description, refusals, isOauth, isLocked, hasNoOthers } = text
-  const security = securityOf(text)
-  const guarding: readonly ErrorCode[] = isLocked ? ['not_authenticated', 'invalid_token', 'unavailable'] : []
-  const reading: readonly ErrorCode[] = refusals.includes('payload_too_large') ? ['request_timeout'] : []
-  const general = hasNoOthers ? (['overloaded'] as const) : everywhere
+function contentOf<Schema extends TSchema>({ schema, example }: ResponseInfo<Schema>) {
+  return { content: { 'application/json': { schema: documented(schema), example } } }
+}
+
+const successes = { 200: 'Success.', 201: 'Created.', 204: 'Success, without a body.' } as const
+
+function detailOf(info: OperationInfo, status: keyof typeof successes, content: object) {
+  const { operationId, tag, summary, description, errors, isOauth, isForUsers, hasNoCommonErrors } = info
+  const security = securityOf(info)
+  const tokenErrors: readonly ErrorCode[] = isForUsers ? ['not_authenticated', 'invalid_token', 'unavailable'] : []
+  const bodyErrors: readonly ErrorCode[] = errors.includes('payload_too_large') ? ['request_timeout'] : []
+  const general = hasNoCommonErrors ? (['overloaded'] as const) : commonErrors
   return {
     operationId,
     tags: [tag],
     summary,
     description,
     responses: {
-      [status]: { description: 'Done.', ...content },
-      ...problemResponses([...new Set([...refusals, ...guarding, ...reading, ...general])], isOauth === true),
+      [status]: { description: successes[status], ...content },
+      ...problemResponses([...new Set([...errors, ...tokenErrors, ...bodyErrors, ...general])], isOauth === true),
     },
     ...(security.length > 0 ? { security } : {}),
   }
 }
 
-/** The ways in, each by itself enough. */
-function securityOf({ isLocked, opensToKeys }: OperationText): Record<string, string[]>[] {
-  const scopes = opensToKeys === undefined || opensToKeys === 'roles' ? [] : [opensToKeys]
-  return [...(isLocked ? [{ [passwordFlow]: [] }] : []), ...(opensToKeys ? [{ [apiKey]: scopes }] : [])]
+/** Returns the accepted credentials; one of them is enough. */
+function securityOf({ isForUsers, apiKeyAccess }: OperationInfo): Record<string, string[]>[] {
+  const scopes = apiKeyAccess === undefined || apiKeyAccess === 'roles' ? [] : [apiKeyAccess]
+  return [
+    ...(isForUsers ? [{ [securitySchemes.accessToken]: [] }] : []),
+    ...(apiKeyAccess ? [{ [securitySchemes.apiKey]: scopes }] : []),
+  ]
 }
 
-/** TypeBox's schemas are JSON Schema; only their types say more than the plugin's know. */
-function documented(schema: TSchema): object {
+/** TypeBox schemas are JSON Schema; the plugin's types only know OpenAPI 3.0. */
+export function documented(schema: TSchema): object {
   return schema
 }
 
-/** One entry a status, which names each way to it. */
+/** Returns one response for each status, with the error codes that it can have. */
 function problemResponses(codes: readonly ErrorCode[], isOauth: boolean) {
   const byStatus = Map.groupBy(codes, statusOf)
   const schema = { $ref: `#/components/schemas/${isOauth ? 'OauthProblem' : 'Problem'}` }
   const contentType = isOauth ? oauthContentType : problemContentType
   return Object.fromEntries(
-    [...byStatus].map(([status, words]) => [
+    [...byStatus].map(([status, ofStatus]) => [
       status,
-      { description: `Refused: ${words.join(', ')}.`, content: { [contentType]: { schema } } },
+      { description: `Error codes: ${ofStatus.join(', ')}.`, content: { [contentType]: { schema } } },
     ]),
   )
-}
-
-export interface DocumentSettings {
-  readonly basePath: string
-  readonly version: string
-}
-
-/** The plugin that makes the document at `/openapi.json` from the routes; its page is replaced by `http/discovery/docs`. */
-export function openApiDocument({ basePath, version }: DocumentSettings) {
-  return swagger({
-    path: '/docs',
-    specPath: '/openapi.json',
-    // A path such as /.well-known/… is no static file.
-    excludeStaticFile: false,
-    documentation: {
-      // Beyond what the plugin claims: TypeBox writes JSON Schema, which OpenAPI 3.1 takes as it is.
-      ...({ openapi: '3.1.0' } as object),
-      info: {
-        title: 'AuditTrail',
-        version,
-        description:
-          'A login for your web app. Press Authorize and sign in; then every locked route can be tried from here.\n\n' +
-          'Refusals are problems (RFC 9457); on the endpoints that OAuth clients call they carry `error` too (RFC 6749 §5.2).',
-        license: { name: 'MIT' },
-      },
-      servers: [{ url: '/' }],
-      tags: [
-        { name: 'Sign in', description: 'Sign in, and see who is signed in.' },
-        { name: 'Stay in and get out', description: 'Refresh, sign out, sessions, the own password.' },
-        { name: 'Users', description: 'Administration: for whoever has the role admin.' },
-        { name: 'API keys', description: 'For programs: administrators make and revoke them.' },
-        { name: 'Keys', description: 'For whoever verifies tokens, by asking or without.' },
-        { name: 'Health', description: 'For load balancers and orchestrators.' },
-      ],
-      components: {
-        schemas: { Problem: documented(Problem), OauthProblem: documented(OauthProblem) },
-        securitySchemes: {
-          [passwordFlow]: {
-            type: 'oauth2',
-            description: 'Name and password; client_id and client_secret may stay empty.',
-            flows: {
-              password: {
-                tokenUrl: `${basePath}/auth/login`,
-                refreshUrl: `${basePath}/auth/refresh`,
-                scopes: { offline_access: 'a refresh token beside the access token' },
-              },
-            },
-          },
-          [apiKey]: { type: 'http', scheme: 'bearer', description: 'An API key, `atk_…`.' },
-        },
-      },
-    },
-  })
 }

@@ -18,9 +18,9 @@ import { revocationRoute } from './auth/revocation.ts'
 import { docsRoutes } from './discovery/docs.ts'
 import { jwksRoute } from './discovery/jwks.ts'
 import { type MetadataPlace, metadataRoute } from './discovery/metadata.ts'
+import { openApiDocument } from './discovery/openapi.ts'
 import { methodsAt, refuseMethod } from './edge/allowedMethods.ts'
 import type { RequestContexts } from './edge/requestContext.ts'
-import { openApiDocument } from './operation.ts'
 import { healthRoutes } from './probes/health.ts'
 import { problemResponse } from './problem.ts'
 import type { AccessTokens } from './tokens/accessTokens.ts'
@@ -120,8 +120,8 @@ function invalidFields(error: unknown, isOauth: boolean): AppError {
   // A response that does not fit its schema is our fault.
   if (type === 'response') return new AppError('internal', 'unexpected', { cause: error })
   const names = new Set(all.map(({ path = '' }) => path.slice(1).replaceAll('/', '.')))
-  const fields = [...names].map((field) => ({ field, message: 'is missing or not of the type that it takes' }))
-  return new AppError(isOauth ? 'invalid_request' : 'invalid_fields', 'Some fields are missing or do not fit.', {
+  const fields = [...names].map((field) => ({ field, message: 'is missing or invalid' }))
+  return new AppError(isOauth ? 'invalid_request' : 'invalid_fields', 'Some fields are missing or invalid.', {
     fields,
   })
 }

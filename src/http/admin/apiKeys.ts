@@ -2,44 +2,51 @@ import { Elysia, t } from 'elysia'
 import { type ApiKeyList, createApiKey, listApiKeys, revokeApiKey, scopes } from '../../domain/apiKeys/apiKeys.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { presentApiKey } from '../../domain/presentation.ts'
-import { type Guards, guardRefusals } from '../auth/guard.ts'
+import { type Guards, guardErrors } from '../auth/guard.ts'
 import { readMomentCursor, writeMomentCursor } from '../input/cursor.ts'
 import { jsonBody, jsonRefusals } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { pageParameters, queryParameters } from '../input/query.ts'
-import { creation, operation, silentOperation } from '../operation.ts'
+import { creation, emptyOperation, operation } from '../operation.ts'
 
 const nullable = (description: string) => t.Union([t.String({ format: 'date-time', description }), t.Null()])
-const Scopes = t.Array(t.String(), { description: `what it opens here: ${scopes.join(', ')}` })
-const Roles = t.Array(t.String(), { description: 'what it opens at services that ask by /auth/verify' })
+const Scopes = t.Array(t.String(), { description: `Access to AuditTrail's own endpoints: ${scopes.join(', ')}.` })
+const Roles = t.Array(t.String(), { description: 'Access to services that use `/auth/verify`.' })
 
 const ShownApiKey = t.Object({
   id: t.String({ format: 'uuid' }),
-  name: t.String({ description: 'of the service' }),
-  service_id: t.String({ format: 'uuid', description: 'the same for each key of the service' }),
+  name: t.String({ description: 'The name of the service.' }),
+  service_id: t.String({ format: 'uuid', description: 'The same for all keys of the service.' }),
   scopes: Scopes,
   roles: Roles,
   created_by: t.String(),
   created_at: t.String({ format: 'date-time' }),
-  expires_at: nullable('null: never'),
-  last_used_at: nullable('to the minute'),
-  revoked_at: nullable('null: it is not'),
+  expires_at: nullable('Null if it never expires.'),
+  last_used_at: nullable('Accurate to the minute.'),
+  revoked_at: nullable('Null if it is active.'),
   revoked_by: t.Union([t.String(), t.Null()]),
 })
-const MadeApiKey = t.Composite([ShownApiKey, t.Object({ key: t.String({ description: 'in this answer alone' }) })])
+const MadeApiKey = t.Composite([
+  ShownApiKey,
+  t.Object({ key: t.String({ description: 'The API key. Returned only once.' }) }),
+])
 const ApiKeyPage = t.Object({ items: t.Array(ShownApiKey), next: t.Union([t.String(), t.Null()]) })
 
 const NewApiKey = t.Object(
   {
     name: t.String({
       description:
-        'of the service, which may have several keys: 1 to 50 of the characters A-Z a-z 0-9 . _ -, a letter or digit first; no UUID',
+        'The name of the service: 1 to 50 of the characters A-Z a-z 0-9 . _ -, starting with a letter or digit, and not a ' +
+        'UUID. A service can have several keys.',
     }),
     scopes: t.Optional(Scopes),
     roles: t.Optional(Roles),
-    // Judged in the domain, which knows how to say what is wrong.
+    // The domain validates it, with a better message.
     expires_at: t.Optional(
-      t.Union([t.String({ description: 'RFC 3339, a moment to come; left out: in a year; null: never' }), t.Null()]),
+      t.Union([
+        t.String({ description: 'A future RFC 3339 time. Defaults to one year from now; null means never.' }),
+        t.Null(),
+      ]),
     ),
   },
   { additionalProperties: false },
@@ -59,9 +66,9 @@ const example: typeof ShownApiKey.static = {
   revoked_by: null,
 }
 
-const locked = { tag: 'API keys', isLocked: true as const }
+const administration = { tag: 'API keys', isForUsers: true } as const
 
-/** Keys of services, for whoever has the role `admin`. No key opens these routes. */
+/** API keys, for administrators. These routes do not accept API keys. */
 export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
   return new Elysia({ name: 'apiKeys' })
     .use(guards.administrator)
@@ -74,15 +81,15 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
       {
         ...jsonBody(NewApiKey),
         ...creation({
-          ...locked,
+          ...administration,
           operationId: 'createApiKey',
-          summary: 'Make an API key',
+          summary: 'Create an API key',
           description:
-            'For a program. The key is in this answer and nowhere else; nothing about it can be changed later. Several of one ' +
-            'service live side by side, so that a new one takes over before the old one is revoked.',
-          answer: MadeApiKey,
+            'Creates an API key for a service. The key is returned only once and cannot be changed later. To rotate a key, ' +
+            'create a second one for the same service, switch to it, and revoke the first.',
+          schema: MadeApiKey,
           example: { ...example, key: 'atk_…' },
-          refusals: [...guardRefusals, ...jsonRefusals],
+          errors: [...guardErrors, ...jsonRefusals],
         }),
       },
     )
@@ -91,19 +98,20 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
         ...pageParameters,
         revoked: t.Optional(
           t.Union([t.Literal('true'), t.Literal('false')], {
-            description: 'revoked ones too; false unless told otherwise',
+            description: 'Include revoked keys. Defaults to false.',
           }),
         ),
       }),
       ...operation({
-        ...locked,
+        ...administration,
         operationId: 'listApiKeys',
         summary: 'List API keys',
         description:
-          'The latest first, expired ones among them, and with `revoked=true` those that were revoked; never the keys themselves.',
-        answer: ApiKeyPage,
+          'Newest first, including expired ones. Revoked ones are included with `revoked=true`. The keys themselves are ' +
+          'never returned.',
+        schema: ApiKeyPage,
         example: { items: [example], next: null },
-        refusals: [...guardRefusals, 'invalid_request', 'invalid_fields'],
+        errors: [...guardErrors, 'invalid_request', 'invalid_fields'],
       }),
     })
     .delete(
@@ -114,12 +122,12 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
       },
       {
         ...byId,
-        ...silentOperation({
-          ...locked,
+        ...emptyOperation({
+          ...administration,
           operationId: 'revokeApiKey',
           summary: 'Revoke an API key',
-          description: 'It opens nothing from the next request on.',
-          refusals: [...guardRefusals, 'not_found'],
+          description: 'The key is rejected from the next request on.',
+          errors: [...guardErrors, 'not_found'],
         }),
       },
     )

@@ -2,28 +2,29 @@ import { Elysia, t } from 'elysia'
 import type { Deps } from '../../domain/deps.ts'
 import { presentLockout } from '../../domain/presentation.ts'
 import { liftLockout, liftLockoutsOfUser, listLockouts } from '../../domain/signIn/lockouts.ts'
-import { type Guards, guardRefusals } from '../auth/guard.ts'
+import { type Guards, guardErrors } from '../auth/guard.ts'
 import { readMomentCursor, writeMomentCursor } from '../input/cursor.ts'
 import { byId } from '../input/pathParameters.ts'
 import { pageParameters, queryParameters } from '../input/query.ts'
-import { operation, silentOperation } from '../operation.ts'
+import { emptyOperation, operation } from '../operation.ts'
 
-const ShownBlock = t.Object({
+const Block = t.Object({
   id: t.String({ format: 'uuid' }),
   kind: t.UnionEnum(['network', 'account', 'client', 'device', 'session'], {
     description:
-      'who waits: a whole network; an account on every device that it does not know; an account from one network; on a device that ' +
-      'it knows; or whoever is signed in and does not know the current password',
+      'What is locked out: `network`, all sign-ins from a network; `account`, sign-ins to an account from unknown devices; ' +
+      '`client`, sign-ins to an account from one network; `device`, sign-ins to an account from a known device; `session`, ' +
+      'password changes by a signed-in user.',
   }),
-  username: t.Union([t.String({ description: 'of an account that exists' }), t.Null()]),
-  network: t.Union([t.String({ description: 'IPv4 address or IPv6 /64' }), t.Null()]),
+  username: t.Union([t.String({ description: 'Null if no such account exists.' }), t.Null()]),
+  network: t.Union([t.String({ description: 'An IPv4 address or an IPv6 /64 network.' }), t.Null()]),
   failures: t.Number(),
   last_failed_at: t.String({ format: 'date-time' }),
   blocked_until: t.String({ format: 'date-time' }),
 })
-const BlockPage = t.Object({ items: t.Array(ShownBlock), next: t.Union([t.String(), t.Null()]) })
+const BlockPage = t.Object({ items: t.Array(Block), next: t.Union([t.String(), t.Null()]) })
 
-const example: typeof ShownBlock.static = {
+const example: typeof Block.static = {
   id: '0c5f7f6e-3d3a-4f0e-8f56-3f0f0d2b7f3a',
   kind: 'client',
   username: 'ada',
@@ -33,24 +34,24 @@ const example: typeof ShownBlock.static = {
   blocked_until: '2026-01-31T08:00:08.000Z',
 }
 
-const locked = { tag: 'Users', isLocked: true as const }
+const administration = { tag: 'Users', isForUsers: true } as const
 
-/** Who has to wait after failed sign-ins, and how to let them in, for whoever has the role `admin`. */
+/** Lockouts after failed sign-ins, for administrators. */
 export function lockoutRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
   return new Elysia({ name: 'blocks' })
     .use(guards.administrator)
     .get('/blocks', async ({ query }) => page(await listLockouts(deps, readPage(query))), {
       ...queryParameters(pageParameters),
       ...operation({
-        ...locked,
+        ...administration,
         operationId: 'listBlocks',
-        summary: 'Who has to wait?',
+        summary: 'List blocks',
         description:
-          'After too many failed sign-ins: who has to wait before the next attempt, the latest failure first. A page may hold less ' +
-          'than `limit` and have a next one.',
-        answer: BlockPage,
+          'Accounts and networks that are locked out after too many failed sign-ins, latest failure first. A page can have ' +
+          'fewer than `limit` items and still have a next page.',
+        schema: BlockPage,
         example: { items: [example], next: null },
-        refusals: [...guardRefusals, 'invalid_request', 'invalid_fields'],
+        errors: [...guardErrors, 'invalid_request', 'invalid_fields'],
       }),
     })
     .delete(
@@ -61,12 +62,12 @@ export function lockoutRoutes({ deps, guards }: { readonly deps: Deps; readonly 
       },
       {
         ...byId,
-        ...silentOperation({
-          ...locked,
+        ...emptyOperation({
+          ...administration,
           operationId: 'liftBlock',
           summary: 'Lift a block',
-          description: 'Forgets the failures behind it.',
-          refusals: [...guardRefusals, 'not_found'],
+          description: 'Ends the block and resets its failures.',
+          errors: [...guardErrors, 'not_found'],
         }),
       },
     )
@@ -78,12 +79,12 @@ export function lockoutRoutes({ deps, guards }: { readonly deps: Deps; readonly 
       },
       {
         ...byId,
-        ...silentOperation({
-          ...locked,
+        ...emptyOperation({
+          ...administration,
           operationId: 'liftBlocksOfUser',
           summary: "Lift a user's blocks",
-          description: 'Forgets all failures at this account, from wherever they came. A block of the network stays.',
-          refusals: [...guardRefusals, 'not_found'],
+          description: 'Ends all blocks of the account and resets its failures. Blocks of whole networks stay.',
+          errors: [...guardErrors, 'not_found'],
         }),
       },
     )

@@ -9,30 +9,30 @@ import {
   resetPassword,
   type WithPassword,
 } from '../../domain/users/users.ts'
-import { type Guards, guardRefusals } from '../auth/guard.ts'
+import { type Guards, guardErrors } from '../auth/guard.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
 import { jsonBody, jsonRefusals } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
-import { creation, operation, silentOperation } from '../operation.ts'
+import { creation, emptyOperation, operation } from '../operation.ts'
 import { UserSchema, userExample } from './userSchema.ts'
 
-// What they take is said here and judged in the domain, which knows how to say what is wrong.
-const Roles = t.Array(t.String(), { description: 'up to 32 words of 1 to 32 of the characters a-z 0-9 _ -' })
-const fullName = t.String({ description: '1 to 100 characters on one line' })
+// The domain validates these, with better messages than a schema has.
+const Roles = t.Array(t.String(), { description: 'Up to 32 roles, each 1 to 32 of the characters a-z 0-9 _ -.' })
+const fullName = t.String({ description: '1 to 100 characters on one line.' })
 
 const UserWithPassword = t.Composite([
   UserSchema,
-  t.Object({ one_time_password: t.Optional(t.String({ description: 'in the one answer that made it' })) }),
+  t.Object({ one_time_password: t.Optional(t.String({ description: 'The generated password. Returned only once.' })) }),
 ])
 
 const strict = { additionalProperties: false }
 const NewUser = t.Object(
   {
-    username: t.String({ description: '1 to 50 of the characters A-Z a-z 0-9 . _ @ + -' }),
+    username: t.String({ description: '1 to 50 of the characters A-Z a-z 0-9 . _ @ + -.' }),
     full_name: fullName,
-    password: t.Optional(t.String({ minLength: 1, description: 'left out: a one-time one is made' })),
+    password: t.Optional(t.String({ minLength: 1, description: 'Omit it to generate a one-time password.' })),
     roles: t.Optional(Roles),
-    must_change_password: t.Optional(t.Boolean({ description: 'true unless told otherwise' })),
+    must_change_password: t.Optional(t.Boolean({ description: 'Defaults to true.' })),
   },
   strict,
 )
@@ -45,7 +45,7 @@ const NewPassword = t.Object(
   strict,
 )
 
-const locked = { tag: 'Users', isLocked: true, opensToKeys: 'users:write' } as const
+const administration = { tag: 'Users', isForUsers: true, apiKeyAccess: 'users:write' } as const
 
 export interface UserChangeServices {
   readonly deps: Deps
@@ -53,7 +53,10 @@ export interface UserChangeServices {
   readonly requestContexts: RequestContexts
 }
 
-/** Changes of users, for whoever has the role `admin`, and but for administrators for API keys with the scope `users:write`. */
+/**
+ * Changes to users, for administrators and for API keys with the scope `users:write`.
+ * API keys cannot create or change administrators.
+ */
 export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeServices) {
   return new Elysia({ name: 'userChanges' })
     .use(guards.userWriter)
@@ -64,13 +67,13 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
       {
         ...jsonBody(NewUser),
         ...creation({
-          ...locked,
+          ...administration,
           operationId: 'createUser',
-          summary: 'Make a user',
-          description: 'Without `password` a one-time one is made, which is in this answer and nowhere else.',
-          answer: UserWithPassword,
+          summary: 'Create a user',
+          description: 'Without a `password`, a one-time password is generated and returned once.',
+          schema: UserWithPassword,
           example: { ...userExample, one_time_password: 'k3mp7a-…' },
-          refusals: [...guardRefusals, ...jsonRefusals, 'conflict'],
+          errors: [...guardErrors, ...jsonRefusals, 'conflict'],
         }),
       },
     )
@@ -81,27 +84,29 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
         ...byId,
         ...jsonBody(UserChange),
         ...operation({
-          ...locked,
+          ...administration,
           operationId: 'changeUser',
-          summary: 'Change a user',
-          description: 'What is left out stays. Disabling ends all sessions; the last active administrator stays one.',
-          answer: UserSchema,
+          summary: 'Update a user',
+          description:
+            'Omitted fields stay unchanged. Disabling a user ends all of their sessions. The last active administrator ' +
+            'cannot be disabled or lose the `admin` role.',
+          schema: UserSchema,
           example: userExample,
-          refusals: [...guardRefusals, ...jsonRefusals, 'not_found', 'conflict'],
+          errors: [...guardErrors, ...jsonRefusals, 'not_found', 'conflict'],
         }),
       },
     )
     .delete(
       '/users/:id',
-      async ({ principal, params }) => nothing(await deleteUser(deps, principal.actor, params.id)),
+      async ({ principal, params }) => noContent(await deleteUser(deps, principal.actor, params.id)),
       {
         ...byId,
-        ...silentOperation({
-          ...locked,
+        ...emptyOperation({
+          ...administration,
           operationId: 'deleteUser',
           summary: 'Delete a user',
-          description: 'With all sessions. The last active administrator stays.',
-          refusals: [...guardRefusals, 'not_found', 'conflict'],
+          description: 'Also ends all of their sessions. The last active administrator cannot be deleted.',
+          errors: [...guardErrors, 'not_found', 'conflict'],
         }),
       },
     )
@@ -113,27 +118,27 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
         ...byId,
         ...jsonBody(NewPassword),
         ...operation({
-          ...locked,
+          ...administration,
           operationId: 'resetPassword',
           summary: 'Reset a password',
-          description: 'With `{}` a one-time one is made. All sessions of the user end.',
-          answer: UserWithPassword,
+          description: 'Send `{}` to generate a one-time password. Ends all sessions of the user.',
+          schema: UserWithPassword,
           example: { ...userExample, one_time_password: 'k3mp7a-…' },
-          refusals: [...guardRefusals, ...jsonRefusals, 'not_found'],
+          errors: [...guardErrors, ...jsonRefusals, 'not_found'],
         }),
       },
     )
     .delete(
       '/users/:id/sessions',
-      async ({ principal, params }) => nothing(await endSessionsOf(deps, principal.actor, params.id)),
+      async ({ principal, params }) => noContent(await endSessionsOf(deps, principal.actor, params.id)),
       {
         ...byId,
-        ...silentOperation({
-          ...locked,
+        ...emptyOperation({
+          ...administration,
           operationId: 'endSessions',
           summary: "End a user's sessions",
-          description: 'All of them: the user is signed out everywhere.',
-          refusals: [...guardRefusals, 'not_found'],
+          description: 'Signs the user out on all devices.',
+          errors: [...guardErrors, 'not_found'],
         }),
       },
     )
@@ -143,6 +148,6 @@ function withPassword({ user, oneTimePassword }: WithPassword): typeof UserWithP
   return presentUser(user, oneTimePassword)
 }
 
-function nothing(_done: unknown): Response {
+function noContent(_done: unknown): Response {
   return new Response(null, { status: 204 })
 }

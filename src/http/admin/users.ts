@@ -4,7 +4,7 @@ import type { Deps } from '../../domain/deps.ts'
 import { presentUser } from '../../domain/presentation.ts'
 import { listSessionsOf, listUsers, requireUser } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
-import { type Guards, guardRefusals } from '../auth/guard.ts'
+import { type Guards, guardErrors } from '../auth/guard.ts'
 import { SessionListSchema, sessionExample, toSession } from '../auth/sessionSchema.ts'
 import { byId } from '../input/pathParameters.ts'
 import { pageParameters, queryParameters } from '../input/query.ts'
@@ -13,38 +13,37 @@ import { UserSchema, userExample } from './userSchema.ts'
 
 const UserPage = t.Object({ items: t.Array(UserSchema), next: t.Union([t.String(), t.Null()]) })
 
-const locked = { tag: 'Users', isLocked: true, opensToKeys: 'users:read' } as const
+const administration = { tag: 'Users', isForUsers: true, apiKeyAccess: 'users:read' } as const
 
-/** Users as they are, for whoever has the role `admin` and for API keys with the scope `users:read`. */
+/** Users, for administrators and for API keys with the scope `users:read`. */
 export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
   return new Elysia({ name: 'users' })
     .use(guards.userReader)
     .get('/users', async ({ query }) => page(await listUsers(deps, readPage(query))), {
       ...queryParameters({
         ...pageParameters,
-        q: t.Optional(t.String({ maxLength: 100, description: 'a part of a name or full name' })),
+        q: t.Optional(t.String({ maxLength: 100, description: 'Part of a username or full name.' })),
       }),
       ...operation({
-        ...locked,
+        ...administration,
         operationId: 'listUsers',
         summary: 'List users',
-        description:
-          'In the order of their names. `next` is null at the end, else what the next page takes as `after`.',
-        answer: UserPage,
+        description: 'Sorted by username. Pass `next` as `after` to get the next page; it is null on the last page.',
+        schema: UserPage,
         example: { items: [userExample], next: null },
-        refusals: [...guardRefusals, 'invalid_fields'],
+        errors: [...guardErrors, 'invalid_fields'],
       }),
     })
     .get('/users/:id', async ({ params }) => presentUser(await requireUser(deps, params.id)), {
       ...byId,
       ...operation({
-        ...locked,
+        ...administration,
         operationId: 'readUser',
-        summary: 'Show a user',
-        description: 'By its id; the list finds the id of a name.',
-        answer: UserSchema,
+        summary: 'Get a user',
+        description: 'Returns the user with this id. To find an id by name, list users with `q`.',
+        schema: UserSchema,
         example: userExample,
-        refusals: [...guardRefusals, 'not_found'],
+        errors: [...guardErrors, 'not_found'],
       }),
     })
     .get(
@@ -56,13 +55,13 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
       {
         ...byId,
         ...operation({
-          ...locked,
+          ...administration,
           operationId: 'listSessions',
           summary: "List a user's sessions",
-          description: 'The living ones, the latest used first.',
-          answer: SessionListSchema,
+          description: 'Active sessions, most recently used first.',
+          schema: SessionListSchema,
           example: { items: [sessionExample], next: null },
-          refusals: [...guardRefusals, 'not_found'],
+          errors: [...guardErrors, 'not_found'],
         }),
       },
     )
@@ -71,7 +70,7 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
 function readPage({ limit = '50', after, q }: { limit?: string; after?: string; q?: string }) {
   const cursor = after === undefined ? undefined : Buffer.from(after, 'base64url')
   if (cursor && (!isUtf8(cursor) || cursor.includes(0)))
-    throw new AppError('invalid_fields', 'The parameter after takes a `next` of this list.')
+    throw new AppError('invalid_fields', 'The `after` parameter must be the `next` value of a page of this list.')
   return { limit: Number(limit), after: cursor?.toString(), search: q === '' ? undefined : q }
 }
 

@@ -6,7 +6,7 @@ import type { RequestContexts } from '../edge/requestContext.ts'
 import { jsonBody, jsonRefusals } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
-import { operation, silentOperation } from '../operation.ts'
+import { emptyOperation, operation } from '../operation.ts'
 import type { Guards } from './guard.ts'
 import { SessionListSchema, sessionExample, toSession } from './sessionSchema.ts'
 
@@ -21,9 +21,9 @@ export interface AccountServices {
   readonly requestContexts: RequestContexts
 }
 
-const tag = 'Stay in and get out'
+const tag = 'Sessions'
 
-/** What a signed-in user does with the own account. */
+/** The signed-in user's own sessions and password. */
 export function accountRoutes({ deps, guards, requestContexts }: AccountServices) {
   const forQuarantined = new Elysia({ name: 'account.quarantined' })
     .use(guards.quarantined)
@@ -37,17 +37,19 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
         ...queryParameters({
           // Not UnionEnum, whose first value is what is meant where none is given.
           all: t.Optional(
-            t.Union([t.Literal('true'), t.Literal('false')], { description: 'every session of the user' }),
+            t.Union([t.Literal('true'), t.Literal('false')], {
+              description: 'End all sessions of the user. Defaults to false.',
+            }),
           ),
         }),
-        ...silentOperation({
+        ...emptyOperation({
           operationId: 'logout',
           tag,
           summary: 'Sign out',
           description:
-            'Ends this session, or with `all=true` every session of the user. Its tokens open nothing from here on.',
-          refusals: ['invalid_fields'],
-          isLocked: true,
+            'Ends this session, or with `all=true` all sessions of the user. Their tokens are rejected from the next request on.',
+          errors: ['invalid_fields'],
+          isForUsers: true,
         }),
       },
     )
@@ -64,15 +66,15 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
       },
       {
         ...jsonBody(PasswordBody),
-        ...silentOperation({
+        ...emptyOperation({
           operationId: 'changePassword',
           tag,
-          summary: 'Change the own password',
+          summary: 'Change your password',
           description:
-            'Other sessions end, this one goes on. After a password that had to be changed, sign in again: the token at hand ' +
-            'was good for this alone.',
-          refusals: [...jsonRefusals, 'conflict', 'too_many_attempts', 'overloaded'],
-          isLocked: true,
+            'Ends all other sessions of the user. After a required password change, sign in again: the token in use was ' +
+            'issued for the change only.',
+          errors: [...jsonRefusals, 'conflict', 'too_many_attempts', 'overloaded'],
+          isForUsers: true,
         }),
       },
     )
@@ -88,13 +90,13 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
       operation({
         operationId: 'listOwnSessions',
         tag,
-        summary: 'Where am I signed in?',
+        summary: 'List your sessions',
         description:
-          'The own living sessions, the latest used first. `last_used_at` is the login or the latest refresh.',
-        answer: SessionListSchema,
+          'Your active sessions, most recently used first. `last_used_at` is the time of the login or the latest refresh.',
+        schema: SessionListSchema,
         example: { items: [sessionExample], next: null },
-        refusals: ['password_change_required'],
-        isLocked: true,
+        errors: ['password_change_required'],
+        isForUsers: true,
       }),
     )
     .delete(
@@ -105,13 +107,13 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
       },
       {
         ...byId,
-        ...silentOperation({
+        ...emptyOperation({
           operationId: 'endOwnSession',
           tag,
-          summary: 'Sign out elsewhere',
-          description: 'Ends one of the own sessions.',
-          refusals: ['password_change_required', 'not_found'],
-          isLocked: true,
+          summary: 'End one of your sessions',
+          description: 'Signs you out on one device.',
+          errors: ['password_change_required', 'not_found'],
+          isForUsers: true,
         }),
       },
     )

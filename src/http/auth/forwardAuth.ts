@@ -7,7 +7,7 @@ import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
 import { hasDecodableQuery, hasPlainHost } from '../edge/requestTarget.ts'
-import { silentOperation } from '../operation.ts'
+import { emptyOperation } from '../operation.ts'
 import { type ProblemContext, problemResponse, statusOf } from '../problem.ts'
 import type { AccessTokens } from '../tokens/accessTokens.ts'
 import { bearerToken } from './authorization.ts'
@@ -72,25 +72,25 @@ export function createIsForwardAuth(basePath: string): (request: Request, path: 
 
 /** Its place among the routes and in the document; `http/server` asks it before any of them. */
 export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Request) => string) {
-  const text = silentOperation({
+  const text = emptyOperation({
     operationId: 'verify',
     tag: 'Keys',
-    summary: 'May this request pass?',
+    summary: 'Authorize a request for a reverse proxy',
     description:
-      'For `auth_request` of Nginx. 204 says who asks: `X-Auth-User` (what is none of `A-Za-z0-9._@+-` percent-encoded), ' +
-      '`X-Auth-User-Id`, `X-Auth-Roles` (comma-separated) and `X-Auth-Session`. An API key that has roles is `service:` and its ' +
-      'name, which no user is, with the id of its service and without a session. It answers every method alike, reads no body, and ' +
-      'has no other answer than these.',
-    refusals: ['password_change_required', 'forbidden'],
-    isLocked: true,
-    opensToKeys: 'roles',
-    hasNoOthers: true,
+      'For the `auth_request` directive of Nginx. A 204 response identifies the caller in `X-Auth-User` (characters other ' +
+      'than `A-Za-z0-9._@+-` are percent-encoded), `X-Auth-User-Id`, `X-Auth-Roles` (comma-separated) and `X-Auth-Session`. ' +
+      'For an API key with roles, `X-Auth-User` is `service:` and its name, `X-Auth-User-Id` is the id of the service, and ' +
+      'there is no session. All methods are treated alike and the body is not read.',
+    errors: ['password_change_required', 'forbidden'],
+    isForUsers: true,
+    apiKeyAccess: 'roles',
+    hasNoCommonErrors: true,
   })
   const role = {
     name: 'role',
     in: 'query' as const,
     required: false,
-    description: 'One of the roles that the caller must have one of. What is no role, or another parameter, is 403.',
+    description: 'The caller needs at least one of these roles. An invalid role or an unknown parameter returns 403.',
     schema: { type: 'array' as const, items: { type: 'string' as const }, maxItems: mostRoles },
   }
   return new Elysia({ name: 'verify' }).get(
@@ -103,7 +103,7 @@ export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Req
 /** Refused as a whole, and not with 401: to sign in again would not help. */
 function requireUnquarantined({ user, isForPasswordChange }: GuardedPrincipal): void {
   if (user.must_change_password || isForPasswordChange)
-    throw new AppError('password_change_required', 'The password must be changed first.')
+    throw new AppError('password_change_required', 'Change your password first: POST /auth/password.')
 }
 
 function requireAnyRole({ roles }: Identity, request: Request): void {
@@ -111,7 +111,7 @@ function requireAnyRole({ roles }: Identity, request: Request): void {
   if (!hasPlainHost(request)) throw refusal('The Host header is not a host name or address.')
   const wanted = wantedRoles(request.url)
   if (wanted.length === 0 || wanted.some((role) => roles.includes(role))) return
-  throw refusal('This needs another role.')
+  throw refusal('This request requires another role.')
 }
 
 const oneRole = /^role=[a-z0-9_-]{1,32}$/
@@ -129,7 +129,7 @@ function wantedRoles(url: string): readonly string[] {
   if (!hasDecodableQuery(url)) throw refusal('The query is not percent-encoded UTF-8 text.')
   const parameters = [...new URLSearchParams(query)]
   if (parameters.length === 0 || parameters.length > mostRoles || !parameters.every(isRoleParameter))
-    throw refusal('The query takes role=… alone, with a role of a-z 0-9 _ - each.')
+    throw refusal('The query must contain only role=NAME parameters, each name 1 to 32 of the characters a-z 0-9 _ -.')
   return parameters.map(([, role]) => role)
 }
 

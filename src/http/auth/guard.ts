@@ -26,8 +26,8 @@ export const openRoutes: readonly string[] = [
   'GET /docs/swagger-ui-bundle.js',
 ]
 
-/** How the guards of signed-in users refuse, beside 401. */
-export const guardRefusals = ['password_change_required', 'forbidden'] as const
+/** Error codes of the guards for signed-in users, besides 401. */
+export const guardErrors = ['password_change_required', 'forbidden'] as const
 
 export type Guards = ReturnType<typeof createGuards>
 
@@ -75,7 +75,7 @@ export function createGuards({ deps, tokens, apiKeys, requestContexts }: GuardSe
     const shown = bearerToken(request)
     if (looksLikeApiKey(shown)) return requireKey(shown, 'introspect', request)
     await signedIn(request)
-    throw new AppError('forbidden', 'This takes an API key with the scope introspect, and nobody who has signed in.')
+    throw new AppError('forbidden', 'This endpoint requires an API key with the scope introspect, not a user token.')
   }
   return {
     /** Signed in, were it with a password that must be changed first. */
@@ -125,7 +125,7 @@ export async function requirePrincipal(
 
 function requireUnquarantined(principal: GuardedPrincipal): GuardedPrincipal {
   if (principal.user.must_change_password) {
-    throw new AppError('password_change_required', 'The password must be changed first: POST /auth/password.')
+    throw new AppError('password_change_required', 'Change your password first: POST /auth/password.')
   }
   // Its audience is for three routes, whatever has become of the user since: sign in again.
   if (principal.isForPasswordChange) throw invalidToken()
@@ -133,7 +133,7 @@ function requireUnquarantined(principal: GuardedPrincipal): GuardedPrincipal {
 }
 
 function requireAdministrator(principal: GuardedPrincipal): GuardedPrincipal {
-  if (!principal.user.roles.includes('admin')) throw new AppError('forbidden', 'This needs the role admin.')
+  if (!principal.user.roles.includes('admin')) throw new AppError('forbidden', 'This endpoint requires the role admin.')
   return principal
 }
 
@@ -144,5 +144,5 @@ function invalidToken(): AppError {
 /** What is wrong with a client's secret, in the words of RFC 6749 §5.2. */
 function asClient(error: unknown): never {
   if (!(error instanceof AppError) || error.code !== 'invalid_token') throw error
-  throw new AppError('invalid_client', 'The secret of the client is no good API key.')
+  throw new AppError('invalid_client', 'The client secret is not a valid API key.')
 }

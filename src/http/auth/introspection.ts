@@ -12,31 +12,32 @@ import type { RefreshTokens } from '../tokens/refreshTokens.ts'
 import type { Guards } from './guard.ts'
 
 const IntrospectionForm = t.Object({
-  token: t.String({ minLength: 1, description: 'an access token, a refresh token, or an API key' }),
-  token_type_hint: described('accepted, and without effect'),
+  token: t.String({ minLength: 1, description: 'An access token, a refresh token or an API key.' }),
+  token_type_hint: described('Accepted and ignored.'),
 })
 
 /** RFC 7662 §2.2. Times are seconds since the epoch. */
 const Introspection = t.Object({
-  active: t.Boolean({ description: 'false: whatever it is, it opens nothing, and there is nothing more to say' }),
+  active: t.Boolean({ description: 'False if the token is not valid. There are no other fields then.' }),
   token_type: t.Optional(
     t.Union([t.Literal('Bearer'), t.Literal('refresh_token')], {
-      description:
-        '`Bearer` opens doors: an access token or an API key. `refresh_token` is none to let anybody in with',
+      description: '`Bearer` for an access token or an API key. Never grant access for a `refresh_token`.',
     }),
   ),
-  sub: t.Optional(t.String({ description: 'username; of an API key `service:` and its name' })),
-  uid: t.Optional(t.String({ description: 'id of the user, or of the service' })),
-  username: t.Optional(t.String({ description: 'of a user' })),
-  client_id: t.Optional(t.String({ description: 'name of the service that an API key is for' })),
-  sid: t.Optional(t.String({ description: 'id of the session' })),
-  jti: t.Optional(t.String({ description: 'id of the access token, or of the API key' })),
-  roles: t.Optional(t.Array(t.String(), { description: 'of this moment' })),
-  scope: t.Optional(t.String({ description: 'what an API key opens at AuditTrail' })),
+  sub: t.Optional(t.String({ description: 'The username, or `service:` and the name of the service.' })),
+  uid: t.Optional(t.String({ description: 'The id of the user or the service.' })),
+  username: t.Optional(t.String({ description: 'Only for users.' })),
+  client_id: t.Optional(t.String({ description: 'The name of the service. Only for API keys.' })),
+  sid: t.Optional(t.String({ description: 'The id of the session.' })),
+  jti: t.Optional(t.String({ description: 'The id of the access token or the API key.' })),
+  roles: t.Optional(
+    t.Array(t.String(), { description: 'The current roles, which can differ from those in the token.' }),
+  ),
+  scope: t.Optional(t.String({ description: "An API key's access to AuditTrail's own endpoints." })),
   iss: t.Optional(t.String()),
-  aud: t.Optional(t.String({ description: 'of what opens doors at other services; without it, let nobody in' })),
+  aud: t.Optional(t.String({ description: 'Only if the token is valid at other services. Without it, deny access.' })),
   iat: t.Optional(Type.Integer()),
-  exp: t.Optional(Type.Integer({ description: 'absent: never' })),
+  exp: t.Optional(Type.Integer({ description: 'Absent if it never expires.' })),
 })
 type Answer = typeof Introspection.static
 
@@ -60,12 +61,12 @@ export function introspectionRoute(services: IntrospectionServices) {
       ...operation({
         operationId: 'introspect',
         tag: 'Keys',
-        summary: 'Is this token good, and whose is it?',
+        summary: 'Introspect a token',
         description:
-          'RFC 7662. For services with an API key of the scope `introspect`, as a bearer token or as the secret of a client ' +
-          '(`client_secret_basic`, with any name). Whatever is no good token is `{"active":false}`: forged, expired, its session ' +
-          'ended, its user disabled, or good for a change of password alone.',
-        answer: Introspection,
+          'RFC 7662. Requires an API key with the scope `introspect`, as a bearer token or as a client secret ' +
+          '(`client_secret_basic` with any client id). Returns `{"active":false}` if the token is forged or expired, its ' +
+          'session has ended, its user is disabled, or it is valid only for a password change.',
+        schema: Introspection,
         example: {
           active: true,
           token_type: 'Bearer',
@@ -80,7 +81,7 @@ export function introspectionRoute(services: IntrospectionServices) {
           iat: 1769846400,
           exp: 1769848200,
         },
-        refusals: [
+        errors: [
           ...formRefusals,
           'not_authenticated',
           'invalid_token',
@@ -89,7 +90,7 @@ export function introspectionRoute(services: IntrospectionServices) {
           'forbidden',
         ],
         isOauth: true,
-        opensToKeys: 'introspect',
+        apiKeyAccess: 'introspect',
       }),
     })
 }

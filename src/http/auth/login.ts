@@ -14,20 +14,20 @@ import type { Guards } from './guard.ts'
 
 /** The whole of a token endpoint's form (RFC 6749 §4.3.2, §6). Members that it does not name are ignored, as §3.2 wants it. */
 const TokenForm = t.Object({
-  username: described('needed but for a refresh; compared without case', 'admin'),
-  password: described('needed but for a refresh', 'changeme'),
-  grant_type: described('`password` (or left out), or `refresh_token`', 'password'),
-  scope: described('`offline_access`: a refresh token too; others are accepted and without effect', 'offline_access'),
-  refresh_token: described('with `grant_type=refresh_token`'),
-  client_id: described('accepted, and without effect'),
-  client_secret: described('accepted, and without effect'),
+  username: described('Required unless refreshing. Not case-sensitive.', 'admin'),
+  password: described('Required unless refreshing.', 'changeme'),
+  grant_type: described('`password` (the default) or `refresh_token`.', 'password'),
+  scope: described('`offline_access` also returns a refresh token. Other scopes are ignored.', 'offline_access'),
+  refresh_token: described('Required with `grant_type=refresh_token`.'),
+  client_id: described('Accepted and ignored.'),
+  client_secret: described('Accepted and ignored.'),
 })
 
 const RefreshForm = t.Object({
   refresh_token: t.String({ minLength: 1 }),
-  grant_type: described('`refresh_token`, or left out', 'refresh_token'),
-  client_id: described('accepted, and without effect'),
-  client_secret: described('accepted, and without effect'),
+  grant_type: described('`refresh_token` (the default).', 'refresh_token'),
+  client_id: described('Accepted and ignored.'),
+  client_secret: described('Accepted and ignored.'),
 })
 
 /** RFC 6749 §5.1. */
@@ -35,8 +35,8 @@ const TokenAnswer = t.Object({
   access_token: t.String(),
   token_type: t.Literal('bearer'),
   // Elysia's own t.Integer would also take, and document, a text of digits.
-  expires_in: Type.Integer({ description: 'seconds' }),
-  refresh_token: t.Optional(t.String({ description: 'good for one use; the next one comes with the answer' })),
+  expires_in: Type.Integer({ description: 'In seconds.' }),
+  refresh_token: t.Optional(t.String({ description: 'Valid for one use. Each refresh returns the next one.' })),
   scope: t.Optional(t.String()),
 })
 
@@ -71,14 +71,14 @@ export function authRoutes(services: AuthServices) {
       ...operation({
         operationId: 'login',
         tag: 'Sign in',
-        summary: 'Sign in with name and password',
+        summary: 'Sign in with a username and password',
         description:
-          'The OAuth2 password form (RFC 6749 §4.3), for first-party clients. The access token goes into the header ' +
-          '`Authorization: Bearer …`. Unknown names, wrong passwords and disabled users are refused alike. ' +
-          'It also takes `grant_type=refresh_token`, so that it is a whole OAuth token endpoint.',
-        answer: TokenAnswer,
+          'The OAuth 2.0 password grant (RFC 6749 §4.3), for first-party clients. Send the access token in the ' +
+          '`Authorization: Bearer` header. Unknown usernames, wrong passwords and disabled users get the same response. ' +
+          'As an OAuth token endpoint, it also accepts `grant_type=refresh_token`.',
+        schema: TokenAnswer,
         example: tokenExample,
-        refusals: [
+        errors: [
           ...formRefusals,
           'unsupported_grant_type',
           'invalid_credentials',
@@ -100,14 +100,15 @@ export function authRoutes(services: AuthServices) {
         body: RefreshForm,
         ...operation({
           operationId: 'refresh',
-          tag: 'Stay in and get out',
-          summary: 'Exchange a refresh token for the next pair',
+          tag: 'Sessions',
+          summary: 'Refresh an access token',
           description:
-            'A refresh token is good for one use. Whoever lost the answer may ask again within ten seconds and gets the same ' +
-            'successor; an older token ends the session, since somebody else may have it.',
-          answer: TokenAnswer,
+            'Exchanges a refresh token for a new access token and the next refresh token. A refresh token is valid for one ' +
+            'use. If the response is lost, retry within ten seconds to get the same successor. Using an older token ends the ' +
+            'session, because the token may have been stolen.',
+          schema: TokenAnswer,
           example: { ...tokenExample, refresh_token: 'atr_…', scope: 'offline_access' },
-          refusals: [...formRefusals, 'unsupported_grant_type', 'invalid_grant'],
+          errors: [...formRefusals, 'unsupported_grant_type', 'invalid_grant'],
           isOauth: true,
         }),
       },
@@ -119,17 +120,17 @@ export function authRoutes(services: AuthServices) {
       operation({
         operationId: 'me',
         tag: 'Sign in',
-        summary: 'Who is signed in?',
-        description: 'The user whose token this is, as long as the session lives and the user is active.',
-        answer: Me,
+        summary: 'Get the current user',
+        description: 'Returns the user of the access token while the session and the user are active.',
+        schema: Me,
         example: {
           id: '2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52',
           username: 'admin',
           full_name: 'Default Admin',
           is_active: true,
         },
-        refusals: [],
-        isLocked: true,
+        errors: [],
+        isForUsers: true,
       }),
     )
 }
@@ -170,7 +171,7 @@ function refresh(
   const token = refreshTokens.read(text)
   if (!token) {
     deps.metrics.refresh('invalid')
-    throw new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.')
+    throw new AppError('invalid_grant', 'The refresh token is invalid, expired or revoked. Sign in again.')
   }
   return refreshSession(deps, token, requestContexts.of(request).address)
 }
@@ -188,7 +189,7 @@ async function answerOf({ tokens, refreshTokens }: AuthServices, session: Sessio
 
 function requireGrant(given: string | undefined, expected: 'password' | 'refresh_token'): void {
   if (given === undefined || given === expected) return
-  throw new AppError('unsupported_grant_type', `The grant_type of this endpoint is "${expected}".`)
+  throw new AppError('unsupported_grant_type', `The grant_type of this endpoint must be "${expected}".`)
 }
 
 function requireField<Name extends string>(body: { readonly [N in Name]?: string }, field: Name): string {

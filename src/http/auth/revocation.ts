@@ -4,13 +4,13 @@ import { revokePresentedApiKey } from '../../domain/apiKeys/apiKeys.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { revokeSession } from '../../domain/sessions/sessions.ts'
 import { described, formBody, formRefusals } from '../input/form.ts'
-import { silentOperation } from '../operation.ts'
+import { emptyOperation } from '../operation.ts'
 import type { AccessTokens } from '../tokens/accessTokens.ts'
 import type { RefreshTokens } from '../tokens/refreshTokens.ts'
 
 const RevokeForm = t.Object({
-  token: t.String({ minLength: 1, description: 'a refresh token, an access token, or an API key' }),
-  token_type_hint: described('accepted, and without effect'),
+  token: t.String({ minLength: 1, description: 'A refresh token, an access token or an API key.' }),
+  token_type_hint: described('Accepted and ignored.'),
 })
 
 export interface RevocationServices {
@@ -36,13 +36,14 @@ export function revocationRoute({ deps, tokens, refreshTokens }: RevocationServi
     {
       ...formBody,
       body: RevokeForm,
-      ...silentOperation(
+      ...emptyOperation(
         {
           operationId: 'revoke',
-          tag: 'Stay in and get out',
-          summary: 'End the session of a token, or an API key',
-          description: 'RFC 7009. Answers 200 for a token that is not valid too: what was wanted is so.',
-          refusals: [...formRefusals],
+          tag: 'Sessions',
+          summary: 'Revoke a token or an API key',
+          description:
+            'RFC 7009. Ends the session of a token, or revokes an API key. Returns 200 for invalid tokens too.',
+          errors: [...formRefusals],
           isOauth: true,
         },
         200,

@@ -4,19 +4,19 @@ import type { ListedSession } from '../../domain/sessions/sessions.ts'
 
 const nullable = (description: string) => t.Union([t.String({ description }), t.Null()])
 
-const ShownSession = t.Object({
+const ListedSessionSchema = t.Object({
   id: t.String({ format: 'uuid' }),
   created_at: t.String({ format: 'date-time' }),
   last_used_at: t.String({ format: 'date-time' }),
   expires_at: t.String({ format: 'date-time' }),
-  address: nullable('the client at login'),
-  user_agent: nullable('what it called itself'),
-  current: t.Boolean({ description: 'the session of this request' }),
+  address: nullable('The client address at login.'),
+  user_agent: nullable('The `User-Agent` header at login.'),
+  current: t.Boolean({ description: 'True for the session of this request.' }),
 })
 
-export const SessionListSchema = t.Object({ items: t.Array(ShownSession), next: t.Null() })
+export const SessionListSchema = t.Object({ items: t.Array(ListedSessionSchema), next: t.Null() })
 
-export const sessionExample: typeof ShownSession.static = {
+export const sessionExample: typeof ListedSessionSchema.static = {
   id: 'b6723ce5-e26e-4364-a188-ca267d10ce0e',
   created_at: '2026-01-31T08:00:00.000Z',
   last_used_at: '2026-01-31T09:30:00.000Z',
@@ -26,6 +26,6 @@ export const sessionExample: typeof ShownSession.static = {
   current: true,
 }
 
-export function toSession(session: ListedSession, currentId: string | undefined): typeof ShownSession.static {
+export function toSession(session: ListedSession, currentId: string | undefined): typeof ListedSessionSchema.static {
   return { ...presentSession(session), current: session.id === currentId }
 }

@@ -37,7 +37,7 @@ export function jwksRoute(keyRing: KeyRing) {
       description:
         'With `ALGORITHM` EdDSA, ES256 or RS256; with HS256 there are none. A key is here before it signs, and until the last ' +
         'token that it has signed has expired.',
-      answer: KeySet,
+      schema: KeySet,
       example: {
         keys: [
           {
@@ -50,7 +50,7 @@ export function jwksRoute(keyRing: KeyRing) {
           },
         ],
       },
-      refusals: ['unavailable'],
+      errors: ['unavailable'],
     }),
   )
 }

@@ -84,9 +84,9 @@ export function metadataRoute(keyRing: KeyRing, { issuer, prefix }: MetadataPlac
       description:
         'RFC 8414, where `ISSUER` is a URL. The same is at the root, at `/.well-known/oauth-authorization-server` with the path ' +
         'of `ISSUER` or `BASE_PATH` behind it, where clients look.',
-      answer: Metadata,
+      schema: Metadata,
       example: metadataOf('https://auth.example.com', 'https://auth.example.com/api', true),
-      refusals: ['unavailable'],
+      errors: ['unavailable'],
     }),
   )
 }

@@ -18,6 +18,6 @@ export function writeMomentCursor({ moment, id }: MomentCursor): string {
 export function readMomentCursor(after: string): MomentCursor {
   const [, text = '', id = ''] = format.exec(Buffer.from(after, 'base64url').toString()) ?? []
   if (id === '' || !isInCalendar(text) || new Date(text).toISOString() !== text)
-    throw new AppError('invalid_fields', 'The parameter after takes a `next` of this list.')
+    throw new AppError('invalid_fields', 'The `after` parameter must be the `next` value of a page of this list.')
   return { moment: new Date(text), id }
 }

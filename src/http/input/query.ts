@@ -4,8 +4,8 @@ import { AppError } from '../../error.ts'
 
 /** Of every list that comes in pages. */
 export const pageParameters = {
-  limit: t.Optional(t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100; 50 unless told otherwise' })),
-  after: t.Optional(t.String({ maxLength: 300, description: 'the `next` of the page before' })),
+  limit: t.Optional(t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100. Defaults to 50.' })),
+  after: t.Optional(t.String({ maxLength: 300, description: 'The `next` value of the previous page.' })),
 }
 
 /**
@@ -27,7 +27,7 @@ function refuseRepetition(url: string, names: readonly string[]): void {
   const given = new URLSearchParams(url.slice(start))
   const repeated = names.filter((name) => given.getAll(name).length > 1)
   if (repeated.length === 0) return
-  throw new AppError('invalid_request', `The query has ${repeated.join(', ')} more than once.`, {
-    fields: repeated.map((field) => ({ field, message: 'is there more than once' })),
+  throw new AppError('invalid_request', `Query parameters must not be repeated: ${repeated.join(', ')}.`, {
+    fields: repeated.map((field) => ({ field, message: 'must not be repeated' })),
   })
 }

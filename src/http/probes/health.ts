@@ -18,9 +18,9 @@ export function healthRoutes(deps: Deps, isEnding: () => boolean) {
         tag: 'Health',
         summary: 'Is the process alive?',
         description: 'Answers as long as the process lives. Asks no database.',
-        answer: Status,
+        schema: Status,
         example: { status: 'ok' },
-        refusals: [],
+        errors: [],
       }),
     )
     .get(
@@ -37,9 +37,9 @@ export function healthRoutes(deps: Deps, isEnding: () => boolean) {
         description:
           'Answers 200 once the database answers and is migrated, and 503 from the moment on when the process is told to end. ' +
           'The log says why not; the answer does not.',
-        answer: Status,
+        schema: Status,
         example: { status: 'ok' },
-        refusals: ['unavailable'],
+        errors: ['unavailable'],
       }),
     )
 }

@@ -67,7 +67,7 @@ describe('a parameter that a route takes once', () => {
   ])('and is given more often (%s) is 400 and named', async (path, field) => {
     const response = await asAdministrator(path)
     expect(response.status).toBe(400)
-    expect(await response.json()).toMatchObject({ errors: [{ field, message: 'is there more than once' }] })
+    expect(await response.json()).toMatchObject({ errors: [{ field, message: 'must not be repeated' }] })
     expect((await application.call(path)).status).toBe(401)
   })
 

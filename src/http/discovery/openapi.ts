@@ -1,0 +1,80 @@
+import { swagger } from '@elysiajs/swagger'
+import { Type } from '@sinclair/typebox'
+import { t } from 'elysia'
+import { documented, securitySchemes, type Tag } from '../operation.ts'
+
+/** RFC 9457. */
+const Problem = t.Object({
+  type: t.String({
+    examples: ['urn:audittrail:problem:not_found'],
+    description: 'Identifies the problem. Stable: compare this one in programs.',
+  }),
+  title: t.String({ description: 'The name of the status.' }),
+  status: Type.Integer(),
+  detail: t.String({ description: 'What failed and what to do, in plain text. May change at any time.' }),
+  request_id: t.String({ description: 'The same as in the `X-Request-Id` header and in the log.' }),
+  errors: t.Optional(t.Array(t.Object({ field: t.String(), message: t.String() }), { description: 'Invalid fields.' })),
+})
+
+/** With the `error` of RFC 6749 §5.2, for OAuth clients. */
+const OauthProblem = t.Composite([
+  Problem,
+  t.Object({
+    error: t.Optional(t.String({ examples: ['invalid_grant'], description: 'An error code of RFC 6749 §5.2.' })),
+  }),
+])
+
+const tagDescriptions: Readonly<Record<Tag, string>> = {
+  'Sign in': 'Sign in and read the current user.',
+  Sessions: 'Refresh tokens, sign out, list and end sessions, change the password.',
+  Users: 'User administration. Requires the `admin` role.',
+  'API keys': 'Credentials for services. Administrators create and revoke them.',
+  Keys: 'For services that verify tokens, locally or by asking AuditTrail.',
+  Health: 'Probes for load balancers and orchestrators.',
+}
+
+export interface DocumentSettings {
+  readonly basePath: string
+  readonly version: string
+}
+
+/** The plugin that builds `/openapi.json` from the routes. `discovery/docs` replaces the plugin's page. */
+export function openApiDocument({ basePath, version }: DocumentSettings) {
+  return swagger({
+    path: '/docs',
+    specPath: '/openapi.json',
+    // The plugin takes a path with a dot, such as /.well-known/…, for a static file.
+    excludeStaticFile: false,
+    documentation: {
+      // TypeBox writes JSON Schema, which needs OpenAPI 3.1; the plugin's types stop at 3.0.
+      ...({ openapi: '3.1.0' } as object),
+      info: {
+        title: 'AuditTrail',
+        version,
+        description:
+          'Authentication for your web app. Click **Authorize** and sign in to call the locked endpoints from this page.\n\n' +
+          'Errors are problem details (RFC 9457). Endpoints for OAuth clients add the `error` field of RFC 6749 §5.2.',
+        license: { name: 'MIT' },
+      },
+      servers: [{ url: '/' }],
+      tags: Object.entries(tagDescriptions).map(([name, description]) => ({ name, description })),
+      components: {
+        schemas: { Problem: documented(Problem), OauthProblem: documented(OauthProblem) },
+        securitySchemes: {
+          [securitySchemes.accessToken]: {
+            type: 'oauth2',
+            description: 'Sign in with a username and password. Leave client_id and client_secret empty.',
+            flows: {
+              password: {
+                tokenUrl: `${basePath}/auth/login`,
+                refreshUrl: `${basePath}/auth/refresh`,
+                scopes: { offline_access: 'Also return a refresh token.' },
+              },
+            },
+          },
+          [securitySchemes.apiKey]: { type: 'http', scheme: 'bearer', description: 'An API key (`atk_…`).' },
+        },
+      },
+    },
+  })
+}
