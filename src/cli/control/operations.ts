@@ -49,7 +49,7 @@ export interface UserSettings {
 
 /** The actor of commands in the log. */
 export const actor = 'command line'
-const administrator: Actor = { name: actor, sparesAdministrators: false }
+const administrator: Actor = { name: actor, canManageAdministrators: true }
 const pageSize = 500
 
 /**

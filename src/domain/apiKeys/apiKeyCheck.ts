@@ -137,7 +137,7 @@ export function subjectOf({ name }: ApiKey): string {
   return `service:${name}`
 }
 
-/** A service that administers users: the administrators are not its to touch, or its key could make others. */
+/** Returns the actor of a service. It cannot manage administrators, or its key could create another one. */
 export function actorOf(apiKey: ApiKey): Actor {
-  return { name: `${subjectOf(apiKey)}/${apiKey.id}`, sparesAdministrators: true }
+  return { name: `${subjectOf(apiKey)}/${apiKey.id}`, canManageAdministrators: false }
 }

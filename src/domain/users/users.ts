@@ -11,8 +11,8 @@ import { listSessions } from '../sessions/sessions.ts'
 export interface Actor {
   /** For the trail: a user's name, the command line, or a service and its key. */
   readonly name: string
-  /** Makes no administrator and changes none: whoever could do either could do everything. */
-  readonly sparesAdministrators: boolean
+  /** Without it, an actor cannot create or change administrators, and so cannot gain their rights. */
+  readonly canManageAdministrators: boolean
 }
 
 export interface UserDraft {
@@ -85,7 +85,7 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
   requireMayManageAdministrators(deps, by, change.roles)
   const roles = change.roles && unique(change.roles)
   const changed = roles ? { ...change, roles } : change
-  const user = requireChanged(deps, by, await deps.database.users.updateUser(id, changed, by.sparesAdministrators))
+  const user = requireChanged(deps, by, await deps.database.users.updateUser(id, changed, !by.canManageAdministrators))
   record(deps, {
     event: 'user.changed',
     username: user.username,
@@ -99,7 +99,7 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
 
 /** Deletes a user with all sessions. Throws `not_found`, `forbidden`, and `conflict` for the last active administrator. */
 export async function deleteUser(deps: Deps, by: Actor, id: string): Promise<void> {
-  const user = requireChanged(deps, by, await deps.database.users.deleteUser(id, by.sparesAdministrators))
+  const user = requireChanged(deps, by, await deps.database.users.deleteUser(id, !by.canManageAdministrators))
   record(deps, { event: 'user.deleted', username: user.username, by: by.name })
 }
 
@@ -121,8 +121,7 @@ export async function resetPassword(
   const oneTimePassword = reset.password === undefined ? makeOneTimePassword() : undefined
   const hash = await hashChosen(deps, reset.password, user.username, oneTimePassword, signal)
   const mustChange = reset.must_change_password ?? true
-  const { sparesAdministrators } = by
-  const password = { hash, mustChange, sparesAdministrators }
+  const password = { hash, mustChange, sparesAdministrators: !by.canManageAdministrators }
   if ((await deps.database.users.updatePassword(id, password, new Date(deps.clock()))) === undefined) {
     await requireUser(deps, id)
     throw protectAdministrator(deps, by)
@@ -140,7 +139,7 @@ export async function listSessionsOf(deps: Deps, id: string) {
 /** Ends all of a user's sessions. Throws `not_found`, `forbidden`. */
 export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<number> {
   const user = await requireUserFor(deps, by, id)
-  const ended = await deps.database.sessions.endSessionsOf(id, new Date(deps.clock()), by.sparesAdministrators)
+  const ended = await deps.database.sessions.endSessionsOf(id, new Date(deps.clock()), !by.canManageAdministrators)
   // There were none, or the user has become an administrator since.
   if (ended === 0) await requireUserFor(deps, by, id)
   record(deps, { event: 'sessions.ended', username: user.username, by: by.name, ended })
@@ -155,7 +154,7 @@ async function requireUserFor(deps: Deps, by: Actor, id: string): Promise<User> 
 }
 
 function requireMayManageAdministrators(deps: Deps, by: Actor, roles: readonly string[] = []): void {
-  if (by.sparesAdministrators && roles.includes('admin')) throw protectAdministrator(deps, by)
+  if (!by.canManageAdministrators && roles.includes('admin')) throw protectAdministrator(deps, by)
 }
 
 function requireChanged(deps: Deps, by: Actor, user: User | Unchanged | undefined): User {

@@ -67,7 +67,7 @@ export function createGuards({ deps, tokens, apiKeys, requestContexts }: GuardSe
       if (looksLikeApiKey(shown))
         return { actor: actorOf(await requireKey(shown, need, request)), sessionId: undefined }
       const { user, sessionId } = await administrator(request)
-      return { actor: { name: user.username, sparesAdministrators: false }, sessionId }
+      return { actor: { name: user.username, canManageAdministrators: true }, sessionId }
     }
   const introspector = async (request: Request) => {
     const secret = clientSecret(request)

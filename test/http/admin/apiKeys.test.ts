@@ -309,9 +309,8 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
     test('leave alone whoever becomes an administrator while the password is being hashed', async () => {
       const id = await idOf('ada')
       const [before] = await application.sql(`SELECT hashed_password FROM users WHERE id = '${id}'`)
-      const actor = { name: 'service:test', sparesAdministrators: true }
       await application.sql(`UPDATE users SET roles = '{admin}' WHERE id = '${id}'`)
-      const password = { hash: 'x', mustChange: false, sparesAdministrators: actor.sparesAdministrators }
+      const password = { hash: 'x', mustChange: false, sparesAdministrators: true }
       expect(await application.deps.database.users.updatePassword(id, password, new Date())).toBeUndefined()
       expect(await application.sql(`SELECT hashed_password FROM users WHERE id = '${id}'`)).toEqual([before as never])
       await application.sql(`UPDATE users SET roles = '{staff}' WHERE id = '${id}'`)
@@ -319,7 +318,7 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
 
     test('are told that they leave an administrator alone, though it is none again when that is looked up', async () => {
       const id = await idOf('ada')
-      const actor = { name: 'service:test', sparesAdministrators: true }
+      const actor = { name: 'service:test', canManageAdministrators: false }
       const { deps } = application
       const { users } = deps.database
       const updatePassword: typeof users.updatePassword = async (...change) => {
@@ -335,7 +334,7 @@ describe.each(databaseKinds)('API keys on %s', (kind) => {
 
     test('leave alone the sessions of whoever becomes an administrator while they ask', async () => {
       const id = await idOf('ada')
-      const actor = { name: 'service:test', sparesAdministrators: true }
+      const actor = { name: 'service:test', canManageAdministrators: false }
       const { deps } = application
       const { users } = deps.database
       // The promotion comes behind the look at the user, and before the end of the sessions.
