@@ -13,6 +13,7 @@ import type { DeviceCookies } from './auth/deviceCookie.ts'
 import { type ForwardAuth, forwardAuthRoute } from './auth/forwardAuth.ts'
 import { createGuards } from './auth/guard.ts'
 import { introspectionRoute } from './auth/introspection.ts'
+import { requireLockedByDefault } from './auth/lockedByDefault.ts'
 import { authRoutes } from './auth/login.ts'
 import { revocationRoute } from './auth/revocation.ts'
 import { docsRoutes } from './discovery/docs.ts'
@@ -26,7 +27,39 @@ import { problemResponse } from './problem.ts'
 import type { AccessTokens } from './tokens/accessTokens.ts'
 import type { RefreshTokens } from './tokens/refreshTokens.ts'
 
-/** The endpoints that OAuth clients call: their errors have the form that such clients read. */
+interface OpenRoutes {
+  readonly always: readonly string[]
+  /** If ISSUER is a URL. */
+  readonly metadata: readonly string[]
+  /** Unless DOCS=off. */
+  readonly docs: readonly string[]
+}
+
+/** The routes that need no credentials. `createRoutes` throws for any other route without a guard. */
+export const openRoutes: OpenRoutes = {
+  always: [
+    'GET /health',
+    'GET /ready',
+    'POST /auth/login',
+    'POST /auth/refresh',
+    'POST /auth/revoke',
+    'GET /.well-known/jwks.json',
+  ],
+  metadata: ['GET /.well-known/oauth-authorization-server'],
+  docs: [
+    'GET /openapi.json',
+    'GET /docs',
+    'GET /docs/page.css',
+    'GET /docs/page.js',
+    'GET /docs/swagger-ui.css',
+    'GET /docs/swagger-ui-bundle.js',
+  ],
+}
+
+/** Forward auth has its own status codes, so no guard can throw for it. */
+const selfGuarded = ['GET /auth/verify']
+
+/** The endpoints for OAuth clients. Their errors have the form that such clients read. */
 const oauthRoutes = ['/auth/login', '/auth/refresh', '/auth/revoke', '/auth/introspect']
 
 export interface RouteServices {
@@ -37,44 +70,44 @@ export interface RouteServices {
   readonly refreshTokens: RefreshTokens
   readonly deviceCookies: DeviceCookies
   readonly keyRing: KeyRing
-  /** Undefined: ISSUER is no URL, and there is no metadata. */
+  /** Undefined if ISSUER is not a URL: there is no metadata then. */
   readonly metadata: MetadataPlace | undefined
   readonly requestContexts: RequestContexts
   readonly basePath: string
   readonly issuer: string
   readonly audience: string
-  /** Undefined: no docs page and no document. */
+  /** Undefined: no docs page and no OpenAPI document. */
   readonly docs: { readonly version: string } | undefined
-  /** The process is about to end. */
+  /** Returns whether the process is shutting down. */
   readonly isEnding: () => boolean
 }
 
-/** Whether a path is one of them, with or without a slash at its end. */
+/** Returns a check for the paths of `oauthRoutes`, with or without a trailing slash. */
 export function createIsOauth(basePath: string): (path: string) => boolean {
   const paths = new Set(oauthRoutes.flatMap((path) => [basePath + path, `${basePath}${path}/`]))
   return (path) => paths.has(path)
 }
 
-/** Every route of the product, and what becomes of every error. */
-export function createRoutes(services: RouteServices) {
-  const { deps, forwardAuth: verify, keyRing, metadata, requestContexts, basePath, docs, isEnding } = services
+/** Composes all routes and the error handler. Throws for a route that is neither guarded nor declared open. */
+export function createRoutes(services: RouteServices, declared: OpenRoutes = openRoutes) {
+  const { deps, forwardAuth, keyRing, metadata, requestContexts, basePath, docs, isEnding } = services
   const guards = createGuards(services)
   const isOauthPath = createIsOauth(basePath)
 
-  // Elysia would look for the path behind the eleventh character, and take a part of it for a short host's name.
-  // The type says the default path: clients of these types have to know the path when they are compiled.
+  // `standardHostname` would look for the path after the 11th character, and miss it after a short host name.
+  // The prefix has the type of the default, because Eden clients need the path at compile time.
   const app = new Elysia({ prefix: basePath as '/api', handler: { standardHostname: false } })
     .onError({ as: 'global' }, ({ error, code, request, path }) => {
       const { requestId } = requestContexts.of(request)
       const isOauth = isOauthPath(path)
-      const refusal = toAppError(error, code, isOauth)
-      if (refusal.code === 'internal')
+      const appError = toAppError(error, code, isOauth)
+      if (appError.code === 'internal')
         deps.log.error('request.failed', { request_id: requestId, ...describeError(error) })
       const methods = code === 'NOT_FOUND' ? methodsAt(app, path) : []
-      // A path that is served by this method and was still not found has a parameter that nothing is named by.
+      // If the path has a route for this method, it is the parameter that was not found: no 405.
       return methods.length > 0 && !methods.includes(request.method)
         ? refuseMethod(methods, { requestId, isOauth })
-        : problemResponse(refusal, { requestId, isOauth })
+        : problemResponse(appError, { requestId, isOauth })
     })
     .use(healthRoutes(deps, isEnding))
     .use(authRoutes({ ...services, guards }))
@@ -86,18 +119,20 @@ export function createRoutes(services: RouteServices) {
     .use(lockoutRoutes({ deps, guards }))
     .use(apiKeyRoutes({ deps, guards }))
     .use(jwksRoute(keyRing))
-    .use(forwardAuthRoute(verify, (request) => requestContexts.of(request).requestId))
+    .use(forwardAuthRoute(forwardAuth, (request) => requestContexts.of(request).requestId))
   if (metadata) app.use(metadataRoute(keyRing, metadata))
   if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
+  const open = [...declared.always, ...(metadata ? declared.metadata : []), ...(docs ? declared.docs : [])]
+  requireLockedByDefault(app.routes, { basePath, unguarded: { open, selfGuarded } })
   return app
 }
 
 export type Routes = ReturnType<typeof createRoutes>
 
-/** Elysia's own errors carry the request in their messages, so that none of their text is used. */
+/** Elysia's errors have request values in their messages, so none of their text is used. */
 function toAppError(error: unknown, code: string | number, isOauth: boolean): AppError {
   if (error instanceof AppError) return error
-  // What a body parser of ours throws arrives wrapped.
+  // Elysia wraps the errors of our body parsers.
   if (error instanceof Error && error.cause instanceof AppError) return error.cause
   switch (code) {
     case 'NOT_FOUND':
@@ -112,12 +147,12 @@ function toAppError(error: unknown, code: string | number, isOauth: boolean): Ap
   }
 }
 
-/** Names the fields that do not fit, never what they held. On an OAuth endpoint a missing field is a malformed request. */
+/** Names the invalid fields, never their values. OAuth clients expect `invalid_request` for a missing field. */
 function invalidFields(error: unknown, isOauth: boolean): AppError {
   const { type, all = [] } = error as { type?: string; all?: readonly { path?: string; schema?: { type?: string } }[] }
-  // An id that is none names nothing.
+  // No resource has an id that is not a UUID.
   if (type === 'params') return new AppError('not_found', 'There is nothing at this path.')
-  // A response that does not fit its schema is our fault.
+  // An invalid response is a bug of the server.
   if (type === 'response') return new AppError('internal', 'unexpected', { cause: error })
   const names = new Set(all.map(({ path = '' }) => path.slice(1).replaceAll('/', '.')))
   const fields = [...names].map((field) => ({ field, message: 'is missing or invalid' }))

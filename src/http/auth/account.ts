@@ -25,8 +25,8 @@ const tag = 'Sessions'
 
 /** The signed-in user's own sessions and password. */
 export function accountRoutes({ deps, guards, requestContexts }: AccountServices) {
-  const forQuarantined = new Elysia({ name: 'account.quarantined' })
-    .use(guards.quarantined)
+  const forAnyUser = new Elysia({ name: 'account.anyUser' })
+    .use(guards.anyUser)
     .post(
       '/auth/logout',
       async ({ principal, query }) => {
@@ -118,5 +118,5 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
       },
     )
 
-  return new Elysia({ name: 'account.all' }).use(forQuarantined).use(forSignedIn)
+  return new Elysia({ name: 'account.all' }).use(forAnyUser).use(forSignedIn)
 }

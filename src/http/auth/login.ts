@@ -113,7 +113,7 @@ export function authRoutes(services: AuthServices) {
         }),
       },
     )
-    .use(guards.quarantined)
+    .use(guards.anyUser)
     .get(
       '/auth/me',
       ({ principal: { user } }) => pickMe(user),
