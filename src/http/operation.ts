@@ -1,4 +1,4 @@
-import { type TSchema, t } from 'elysia'
+import type { TSchema } from 'elysia'
 import type { RequiredAccess } from '../domain/apiKeys/apiKeyCheck.ts'
 import type { ErrorCode } from '../error.ts'
 import { oauthContentType, problemContentType, statusOf } from './problem.ts'
@@ -51,11 +51,6 @@ export function creation<Schema extends TSchema>(info: ResponseInfo<Schema>) {
 /** Returns the same for a route without a response body. */
 export function emptyOperation(info: OperationInfo, status: 200 | 204 = 204) {
   return { detail: detailOf(info, status, {}) }
-}
-
-/** Returns the schema of one page of a list. */
-export function pageOf<Item extends TSchema>(item: Item) {
-  return t.Object({ items: t.Array(item), next: t.Union([t.String(), t.Null()]) })
 }
 
 function contentOf<Schema extends TSchema>({ schema, example }: ResponseInfo<Schema>) {

@@ -1,19 +1,20 @@
 import { Elysia, t } from 'elysia'
-import { type ApiKeyList, createApiKey, listApiKeys, revokeApiKey, scopes } from '../../domain/apiKeys/apiKeys.ts'
+import { createApiKey, listApiKeys, revokeApiKey, scopes } from '../../domain/apiKeys/apiKeys.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { presentApiKey } from '../../domain/presentation.ts'
 import { type Guards, guardErrors } from '../auth/guard.ts'
-import { readMomentCursor, writeMomentCursor } from '../input/cursor.ts'
+import { timeCursor } from '../input/cursor.ts'
 import { jsonBody, jsonRefusals } from '../input/json.ts'
+import { pageOf, pageParameters, readPage, toPage } from '../input/page.ts'
 import { byId } from '../input/pathParameters.ts'
-import { pageParameters, queryParameters } from '../input/query.ts'
+import { queryParameters } from '../input/query.ts'
 import { creation, emptyOperation, operation } from '../operation.ts'
 
 const nullable = (description: string) => t.Union([t.String({ format: 'date-time', description }), t.Null()])
 const Scopes = t.Array(t.String(), { description: `Access to AuditTrail's own endpoints: ${scopes.join(', ')}.` })
 const Roles = t.Array(t.String(), { description: 'Access to services that use `/auth/verify`.' })
 
-const ShownApiKey = t.Object({
+const ApiKeySchema = t.Object({
   id: t.String({ format: 'uuid' }),
   name: t.String({ description: 'The name of the service.' }),
   service_id: t.String({ format: 'uuid', description: 'The same for all keys of the service.' }),
@@ -26,11 +27,11 @@ const ShownApiKey = t.Object({
   revoked_at: nullable('Null if it is active.'),
   revoked_by: t.Union([t.String(), t.Null()]),
 })
-const MadeApiKey = t.Composite([
-  ShownApiKey,
+const CreatedApiKey = t.Composite([
+  ApiKeySchema,
   t.Object({ key: t.String({ description: 'The API key. Returned only once.' }) }),
 ])
-const ApiKeyPage = t.Object({ items: t.Array(ShownApiKey), next: t.Union([t.String(), t.Null()]) })
+const ApiKeyPage = pageOf(ApiKeySchema)
 
 const NewApiKey = t.Object(
   {
@@ -52,7 +53,7 @@ const NewApiKey = t.Object(
   { additionalProperties: false },
 )
 
-const example: typeof ShownApiKey.static = {
+const example: typeof ApiKeySchema.static = {
   id: '5b0f2a7e-5f0e-4c55-8d59-0b8c2c7a9a10',
   name: 'reports',
   service_id: '9d8a0a52-39a4-4cf2-9b52-4a1d0f1c2e77',
@@ -65,6 +66,8 @@ const example: typeof ShownApiKey.static = {
   revoked_at: null,
   revoked_by: null,
 }
+
+const cursor = timeCursor('createdAt')
 
 const administration = { tag: 'API keys', isForUsers: true } as const
 
@@ -87,33 +90,45 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
           description:
             'Creates an API key for a service. The key is returned only once and cannot be changed later. To rotate a key, ' +
             'create a second one for the same service, switch to it, and revoke the first.',
-          schema: MadeApiKey,
+          schema: CreatedApiKey,
           example: { ...example, key: 'atk_…' },
           errors: [...guardErrors, ...jsonRefusals],
         }),
       },
     )
-    .get('/api-keys', async ({ query }) => page(await listApiKeys(deps, readPage(query))), {
-      ...queryParameters({
-        ...pageParameters,
-        revoked: t.Optional(
-          t.Union([t.Literal('true'), t.Literal('false')], {
-            description: 'Include revoked keys. Defaults to false.',
-          }),
-        ),
-      }),
-      ...operation({
-        ...administration,
-        operationId: 'listApiKeys',
-        summary: 'List API keys',
-        description:
-          'Newest first, including expired ones. Revoked ones are included with `revoked=true`. The keys themselves are ' +
-          'never returned.',
-        schema: ApiKeyPage,
-        example: { items: [example], next: null },
-        errors: [...guardErrors, 'invalid_request', 'invalid_fields'],
-      }),
-    })
+    .get(
+      '/api-keys',
+      async ({ query }) => {
+        const all = query.revoked === 'true'
+        const { apiKeys, next } = await listApiKeys(deps, { ...readPage(query, cursor), all })
+        return toPage(
+          apiKeys.map((apiKey) => presentApiKey(apiKey)),
+          next,
+          cursor,
+        )
+      },
+      {
+        ...queryParameters({
+          ...pageParameters,
+          revoked: t.Optional(
+            t.Union([t.Literal('true'), t.Literal('false')], {
+              description: 'Include revoked keys. Defaults to false.',
+            }),
+          ),
+        }),
+        ...operation({
+          ...administration,
+          operationId: 'listApiKeys',
+          summary: 'List API keys',
+          description:
+            'Newest first, including expired ones. Revoked ones are included with `revoked=true`. The keys themselves are ' +
+            'never returned.',
+          schema: ApiKeyPage,
+          example: { items: [example], next: null },
+          errors: [...guardErrors, 'invalid_request', 'invalid_fields'],
+        }),
+      },
+    )
     .delete(
       '/api-keys/:id',
       async ({ principal, params }) => {
@@ -131,16 +146,4 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
         }),
       },
     )
-}
-
-function page({ apiKeys, next }: ApiKeyList): typeof ApiKeyPage.static {
-  return {
-    items: apiKeys.map((apiKey) => presentApiKey(apiKey)),
-    next: next ? writeMomentCursor({ moment: next.createdAt, id: next.id }) : null,
-  }
-}
-
-function readPage({ limit = '50', after, revoked }: { limit?: string; after?: string; revoked?: string }) {
-  const cursor = after === undefined ? undefined : readMomentCursor(after)
-  return { limit: Number(limit), after: cursor && { createdAt: cursor.moment, id: cursor.id }, all: revoked === 'true' }
 }

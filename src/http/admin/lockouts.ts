@@ -3,9 +3,10 @@ import type { Deps } from '../../domain/deps.ts'
 import { presentLockout } from '../../domain/presentation.ts'
 import { liftLockout, liftLockoutsOfUser, listLockouts } from '../../domain/signIn/lockouts.ts'
 import { type Guards, guardErrors } from '../auth/guard.ts'
-import { readMomentCursor, writeMomentCursor } from '../input/cursor.ts'
+import { timeCursor } from '../input/cursor.ts'
+import { pageOf, pageParameters, readPage, toPage } from '../input/page.ts'
 import { byId } from '../input/pathParameters.ts'
-import { pageParameters, queryParameters } from '../input/query.ts'
+import { queryParameters } from '../input/query.ts'
 import { emptyOperation, operation } from '../operation.ts'
 
 const Block = t.Object({
@@ -22,7 +23,7 @@ const Block = t.Object({
   last_failed_at: t.String({ format: 'date-time' }),
   blocked_until: t.String({ format: 'date-time' }),
 })
-const BlockPage = t.Object({ items: t.Array(Block), next: t.Union([t.String(), t.Null()]) })
+const BlockPage = pageOf(Block)
 
 const example: typeof Block.static = {
   id: '0c5f7f6e-3d3a-4f0e-8f56-3f0f0d2b7f3a',
@@ -34,26 +35,35 @@ const example: typeof Block.static = {
   blocked_until: '2026-01-31T08:00:08.000Z',
 }
 
+const cursor = timeCursor('lastFailedAt')
+
 const administration = { tag: 'Users', isForUsers: true } as const
 
 /** Lockouts after failed sign-ins, for administrators. */
 export function lockoutRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
   return new Elysia({ name: 'blocks' })
     .use(guards.administrator)
-    .get('/blocks', async ({ query }) => page(await listLockouts(deps, readPage(query))), {
-      ...queryParameters(pageParameters),
-      ...operation({
-        ...administration,
-        operationId: 'listBlocks',
-        summary: 'List blocks',
-        description:
-          'Accounts and networks that are locked out after too many failed sign-ins, latest failure first. A page can have ' +
-          'fewer than `limit` items and still have a next page.',
-        schema: BlockPage,
-        example: { items: [example], next: null },
-        errors: [...guardErrors, 'invalid_request', 'invalid_fields'],
-      }),
-    })
+    .get(
+      '/blocks',
+      async ({ query }) => {
+        const { lockouts, next } = await listLockouts(deps, readPage(query, cursor))
+        return toPage(lockouts.map(presentLockout), next, cursor)
+      },
+      {
+        ...queryParameters(pageParameters),
+        ...operation({
+          ...administration,
+          operationId: 'listBlocks',
+          summary: 'List blocks',
+          description:
+            'Accounts and networks that are locked out after too many failed sign-ins, latest failure first. A page can have ' +
+            'fewer than `limit` items and still have a next page.',
+          schema: BlockPage,
+          example: { items: [example], next: null },
+          errors: [...guardErrors, 'invalid_request', 'invalid_fields'],
+        }),
+      },
+    )
     .delete(
       '/blocks/:id',
       async ({ principal, params }) => {
@@ -88,16 +98,4 @@ export function lockoutRoutes({ deps, guards }: { readonly deps: Deps; readonly 
         }),
       },
     )
-}
-
-function page({ lockouts: blocks, next }: Awaited<ReturnType<typeof listLockouts>>): typeof BlockPage.static {
-  return {
-    items: blocks.map(presentLockout),
-    next: next ? writeMomentCursor({ moment: next.lastFailedAt, id: next.id }) : null,
-  }
-}
-
-function readPage({ limit = '50', after }: { limit?: string; after?: string }) {
-  const cursor = after === undefined ? undefined : readMomentCursor(after)
-  return { limit: Number(limit), after: cursor && { lastFailedAt: cursor.moment, id: cursor.id } }
 }

@@ -1,17 +1,17 @@
-import { isUtf8 } from 'node:buffer'
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../../domain/deps.ts'
 import { presentUser } from '../../domain/presentation.ts'
 import { listSessionsOf, listUsers, requireUser } from '../../domain/users/users.ts'
-import { AppError } from '../../error.ts'
 import { type Guards, guardErrors } from '../auth/guard.ts'
 import { SessionListSchema, sessionExample, toSession } from '../auth/sessionSchema.ts'
+import { textCursor } from '../input/cursor.ts'
+import { pageOf, pageParameters, readPage, toPage } from '../input/page.ts'
 import { byId } from '../input/pathParameters.ts'
-import { pageParameters, queryParameters } from '../input/query.ts'
+import { queryParameters } from '../input/query.ts'
 import { operation } from '../operation.ts'
 import { UserSchema, userExample } from './userSchema.ts'
 
-const UserPage = t.Object({ items: t.Array(UserSchema), next: t.Union([t.String(), t.Null()]) })
+const UserPage = pageOf(UserSchema)
 
 const administration = { tag: 'Users', isForUsers: true, apiKeyAccess: 'users:read' } as const
 
@@ -19,21 +19,33 @@ const administration = { tag: 'Users', isForUsers: true, apiKeyAccess: 'users:re
 export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
   return new Elysia({ name: 'users' })
     .use(guards.userReader)
-    .get('/users', async ({ query }) => page(await listUsers(deps, readPage(query))), {
-      ...queryParameters({
-        ...pageParameters,
-        q: t.Optional(t.String({ maxLength: 100, description: 'Part of a username or full name.' })),
-      }),
-      ...operation({
-        ...administration,
-        operationId: 'listUsers',
-        summary: 'List users',
-        description: 'Sorted by username. Pass `next` as `after` to get the next page; it is null on the last page.',
-        schema: UserPage,
-        example: { items: [userExample], next: null },
-        errors: [...guardErrors, 'invalid_fields'],
-      }),
-    })
+    .get(
+      '/users',
+      async ({ query }) => {
+        const search = query.q === '' ? undefined : query.q
+        const { users, next } = await listUsers(deps, { ...readPage(query, textCursor), search })
+        return toPage(
+          users.map((user) => presentUser(user)),
+          next,
+          textCursor,
+        )
+      },
+      {
+        ...queryParameters({
+          ...pageParameters,
+          q: t.Optional(t.String({ maxLength: 100, description: 'Part of a username or full name.' })),
+        }),
+        ...operation({
+          ...administration,
+          operationId: 'listUsers',
+          summary: 'List users',
+          description: 'Sorted by username. Pass `next` as `after` to get the next page; it is null on the last page.',
+          schema: UserPage,
+          example: { items: [userExample], next: null },
+          errors: [...guardErrors, 'invalid_fields'],
+        }),
+      },
+    )
     .get('/users/:id', async ({ params }) => presentUser(await requireUser(deps, params.id)), {
       ...byId,
       ...operation({
@@ -65,18 +77,4 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
         }),
       },
     )
-}
-
-function readPage({ limit = '50', after, q }: { limit?: string; after?: string; q?: string }) {
-  const cursor = after === undefined ? undefined : Buffer.from(after, 'base64url')
-  if (cursor && (!isUtf8(cursor) || cursor.includes(0)))
-    throw new AppError('invalid_fields', 'The `after` parameter must be the `next` value of a page of this list.')
-  return { limit: Number(limit), after: cursor?.toString(), search: q === '' ? undefined : q }
-}
-
-function page({ users, next }: Awaited<ReturnType<typeof listUsers>>): typeof UserPage.static {
-  return {
-    items: users.map((user) => presentUser(user)),
-    next: next === undefined ? null : Buffer.from(next).toString('base64url'),
-  }
 }

@@ -1,23 +1,40 @@
+import { isUtf8 } from 'node:buffer'
 import { isInCalendar } from '../../calendar.ts'
 import { AppError } from '../../error.ts'
 
-/** Where a page of a list that is in the order of time ends. */
-export interface MomentCursor {
-  readonly moment: Date
-  readonly id: string
+/** Converts where a page of a list ends to the text that clients pass as `after`, and back. */
+export interface Cursor<Position> {
+  write(position: Position): string
+  /** Throws `invalid_fields` for a text that no list has returned. */
+  read(after: string): Position
 }
 
-const format = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
-
-/** Opaque to clients: what the next page takes as `after`. */
-export function writeMomentCursor({ moment, id }: MomentCursor): string {
-  return Buffer.from(`${moment.toISOString()} ${id}`).toString('base64url')
+/** For lists in the order of a text, such as a name. */
+export const textCursor: Cursor<string> = {
+  write: (text) => Buffer.from(text).toString('base64url'),
+  read: (after) => {
+    const bytes = Buffer.from(after, 'base64url')
+    if (!isUtf8(bytes) || bytes.includes(0)) throw invalidCursor()
+    return bytes.toString()
+  },
 }
 
-/** Throws `invalid_fields` for what no list has given out. */
-export function readMomentCursor(after: string): MomentCursor {
-  const [, text = '', id = ''] = format.exec(Buffer.from(after, 'base64url').toString()) ?? []
-  if (id === '' || !isInCalendar(text) || new Date(text).toISOString() !== text)
-    throw new AppError('invalid_fields', 'The `after` parameter must be the `next` value of a page of this list.')
-  return { moment: new Date(text), id }
+const timeFormat = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
+
+type TimePosition<Name extends string> = { readonly [N in Name]: Date } & { readonly id: string }
+
+/** For lists in the order of the time `name`, and of ids where that is the same. */
+export function timeCursor<Name extends string>(name: Name): Cursor<TimePosition<Name>> {
+  return {
+    write: (position) => textCursor.write(`${position[name].toISOString()} ${position.id}`),
+    read: (after) => {
+      const [, time = '', id = ''] = timeFormat.exec(Buffer.from(after, 'base64url').toString()) ?? []
+      if (id === '' || !isInCalendar(time) || new Date(time).toISOString() !== time) throw invalidCursor()
+      return { [name]: new Date(time), id } as TimePosition<Name>
+    },
+  }
+}
+
+function invalidCursor(): AppError {
+  return new AppError('invalid_fields', 'The `after` parameter must be the `next` value of a page of this list.')
 }
