@@ -14,7 +14,8 @@ import { type ForwardAuth, forwardAuthRoute } from './auth/forwardAuth.ts'
 import { createGuards } from './auth/guard.ts'
 import { introspectionRoute } from './auth/introspection.ts'
 import { requireLockedByDefault } from './auth/lockedByDefault.ts'
-import { authRoutes } from './auth/login.ts'
+import { loginRoute } from './auth/login.ts'
+import { refreshRoute } from './auth/refresh.ts'
 import { revocationRoute } from './auth/revocation.ts'
 import { docsRoutes } from './discovery/docs.ts'
 import { jwksRoute } from './discovery/jwks.ts'
@@ -110,7 +111,8 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
         : problemResponse(appError, { requestId, isOauth })
     })
     .use(healthRoutes(deps, isEnding))
-    .use(authRoutes({ ...services, guards }))
+    .use(loginRoute(services))
+    .use(refreshRoute(services))
     .use(revocationRoute(services))
     .use(introspectionRoute({ ...services, guards }))
     .use(accountRoutes({ deps, guards, requestContexts }))

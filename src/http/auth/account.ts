@@ -21,12 +21,38 @@ export interface AccountServices {
   readonly requestContexts: RequestContexts
 }
 
+const Me = t.Object({
+  id: t.String({ format: 'uuid' }),
+  username: t.String(),
+  full_name: t.String(),
+  is_active: t.Boolean(),
+})
+
 const tag = 'Sessions'
 
-/** The signed-in user's own sessions and password. */
+/** The signed-in user, their sessions and their password. */
 export function accountRoutes({ deps, guards, requestContexts }: AccountServices) {
   const forAnyUser = new Elysia({ name: 'account.anyUser' })
     .use(guards.anyUser)
+    .get(
+      '/auth/me',
+      ({ principal: { user } }) => toMe(user),
+      operation({
+        operationId: 'me',
+        tag: 'Sign in',
+        summary: 'Get the current user',
+        description: 'Returns the user of the access token while the session and the user are active.',
+        schema: Me,
+        example: {
+          id: '2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52',
+          username: 'admin',
+          full_name: 'Default Admin',
+          is_active: true,
+        },
+        errors: [],
+        isForUsers: true,
+      }),
+    )
     .post(
       '/auth/logout',
       async ({ principal, query }) => {
@@ -35,7 +61,7 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
       },
       {
         ...queryParameters({
-          // Not UnionEnum, whose first value is what is meant where none is given.
+          // Not UnionEnum: its first value becomes the default.
           all: t.Optional(
             t.Union([t.Literal('true'), t.Literal('false')], {
               description: 'End all sessions of the user. Defaults to false.',
@@ -119,4 +145,8 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
     )
 
   return new Elysia({ name: 'account.all' }).use(forAnyUser).use(forSignedIn)
+}
+
+function toMe({ id, username, full_name, is_active }: typeof Me.static): typeof Me.static {
+  return { id, username, full_name, is_active }
 }

@@ -1,0 +1,23 @@
+import { AppError } from '../../error.ts'
+import { described } from '../input/form.ts'
+
+/** Fields that OAuth client libraries send. Our clients are public, so these have no effect. */
+export const ignoredClientFields = {
+  client_id: described('Accepted and ignored.'),
+  client_secret: described('Accepted and ignored.'),
+}
+
+/** Throws `unsupported_grant_type` unless the grant type is omitted or the expected one. */
+export function requireGrantType(grantType: string | undefined, expected: 'password' | 'refresh_token'): void {
+  if (grantType === undefined || grantType === expected) return
+  throw new AppError('unsupported_grant_type', `The grant_type of this endpoint must be "${expected}".`)
+}
+
+/** Returns a field. Throws `invalid_request` if it is missing (RFC 6749 §5.2). */
+export function requireField<Name extends string>(form: { readonly [N in Name]?: string }, field: Name): string {
+  const value = form[field]
+  if (value !== undefined) return value
+  throw new AppError('invalid_request', `The field ${field} is missing.`, {
+    fields: [{ field, message: 'is missing' }],
+  })
+}
