@@ -37,7 +37,7 @@ export interface ResponseInfo<Schema extends TSchema> extends OperationInfo {
 
 /**
  * Returns the options of a route that responds 200: the schema that checks its response, and its
- * entry in the document. All responses are listed here, or the plugin adds three media types to each.
+ * entry in the document. It lists all responses, or the plugin would give each three media types.
  */
 export function operation<Schema extends TSchema>(info: ResponseInfo<Schema>) {
   return { response: { 200: info.schema }, detail: detailOf(info, 200, contentOf(info)) }

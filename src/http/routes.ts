@@ -36,7 +36,7 @@ interface OpenRoutes {
   readonly docs: readonly string[]
 }
 
-/** The routes that need no credentials. `createRoutes` throws for any other route without a guard. */
+/** The routes that need no credentials. `createRoutes` throws for any other one without a guard. */
 export const openRoutes: OpenRoutes = {
   always: [
     'GET /health',
@@ -89,14 +89,14 @@ export function createIsOauth(basePath: string): (path: string) => boolean {
   return (path) => paths.has(path)
 }
 
-/** Composes all routes and the error handler. Throws for a route that is neither guarded nor declared open. */
+/** Composes the routes and the error handler. Throws if one is neither guarded nor declared. */
 export function createRoutes(services: RouteServices, declared: OpenRoutes = openRoutes) {
   const { deps, forwardAuth, keyRing, metadata, requestContexts, basePath, docs, isEnding } = services
   const guards = createGuards(services)
   const isOauthPath = createIsOauth(basePath)
 
-  // `standardHostname` would look for the path after the 11th character, and miss it after a short host name.
-  // The prefix has the type of the default, because Eden clients need the path at compile time.
+  // With `standardHostname`, the router would not find the path after a short host name.
+  // The prefix has the type of the default: Eden clients need the path at compile time.
   const app = new Elysia({ prefix: basePath as '/api', handler: { standardHostname: false } })
     .onError({ as: 'global' }, ({ error, code, request, path }) => {
       const { requestId } = requestContexts.of(request)
@@ -105,7 +105,7 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
       if (appError.code === 'internal')
         deps.log.error('request.failed', { request_id: requestId, ...describeError(error) })
       const methods = code === 'NOT_FOUND' ? methodsAt(app, path) : []
-      // If the path has a route for this method, it is the parameter that was not found: no 405.
+      // If the path has a route for this method, its parameter was not found: no 405.
       return methods.length > 0 && !methods.includes(request.method)
         ? refuseMethod(methods, { requestId, isOauth })
         : problemResponse(appError, { requestId, isOauth })
@@ -149,7 +149,7 @@ function toAppError(error: unknown, code: string | number, isOauth: boolean): Ap
   }
 }
 
-/** Names the invalid fields, never their values. OAuth clients expect `invalid_request` for a missing field. */
+/** Names invalid fields, never their values. On OAuth endpoints they are an `invalid_request`. */
 function invalidFields(error: unknown, isOauth: boolean): AppError {
   const { type, all = [] } = error as { type?: string; all?: readonly { path?: string; schema?: { type?: string } }[] }
   // No resource has an id that is not a UUID.

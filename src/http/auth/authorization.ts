@@ -1,6 +1,6 @@
 /**
- * The token or key that a request shows as a bearer (RFC 6750 §2.1; the scheme's name has no case, RFC 9110 §11.1). Empty for what
- * is no bearer; undefined where there is no such header.
+ * Returns the bearer token or API key of a request (RFC 6750 §2.1; schemes are not case-sensitive,
+ * RFC 9110 §11.1). Empty for another scheme; undefined without an Authorization header.
  */
 export function bearerToken({ headers }: Request): string | undefined {
   const authorization = headers.get('authorization')
@@ -12,13 +12,13 @@ function bearerOf(authorization: string): string {
 }
 
 /**
- * The secret of a client that shows name and secret, each form-urlencoded beneath the base64 (RFC 6749 §2.3.1). Empty where it
- * cannot be read; undefined for another scheme.
+ * Returns the client secret of HTTP Basic, where id and secret are form-urlencoded inside the
+ * base64 (RFC 6749 §2.3.1). Empty if it is malformed; undefined for another scheme.
  */
 export function clientSecret({ headers }: Request): string | undefined {
   const encoded = /^Basic +(.*)$/is.exec(headers.get('authorization') ?? '')?.[1]
   if (encoded === undefined) return undefined
-  // Node's decoder leaves out what is no base64, the comma and the second of two headers with it.
+  // Node's decoder skips invalid characters, and so would accept two joined headers.
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(encoded)) return ''
   const [, secret = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? []
   try {

@@ -4,11 +4,11 @@ import type { ThrottleSubject } from '../../domain/signIn/throttle.ts'
 import { deriveKeys, type SecretKeys } from '../../secretKeys.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
 
-/** Tells those who try to sign in from one another, and knows a device again. */
+/** Identifies sign-in attempts for the throttle, and recognizes known devices. */
 export interface DeviceCookies {
   subjectOf(request: Request, username: string): ThrottleSubject
-  /** The Set-Cookie of a right login: from here on this device is known to the account. */
-  setCookie(request: Request, attempt: ThrottleSubject): string
+  /** Returns the Set-Cookie header after a login: it makes the device known to the account. */
+  setCookie(request: Request, subject: ThrottleSubject): string
 }
 
 export interface DeviceCookieSettings {
@@ -17,31 +17,32 @@ export interface DeviceCookieSettings {
 }
 
 const cookieName = 'audittrail_device'
-/** Seconds: the longest that browsers keep a cookie (RFC 6265bis §5.5). */
-const cookieAge = 400 * 86_400
+/** Seconds. The maximum that browsers accept (RFC 6265bis §5.5). */
+const cookieMaxAge = 400 * 86_400
 const idBytes = 16
 const macBytes = 16
-/** Accounts that one device is known to: what a family shares. */
-const mostAccounts = 8
+/** Accounts per device, enough for a family. */
+const maxAccounts = 8
 
 /**
- * The device cookie (OWASP Authentication Cheat Sheet): an id of the device, and a MAC over it for each account that has signed in on
- * it. It authorises nothing; whoever shows it is only not kept waiting for what strangers have done. Names stand in the database
- * as MACs, since what was typed may be a password. Both keys are derived from SECRET_KEY; cookies of a former one are known too.
+ * The device cookie (OWASP Authentication Cheat Sheet) has a device id and a MAC of it for each
+ * account. It authorizes nothing: it only spares a known device the lockouts caused by others. The
+ * database stores usernames as MACs, because users sometimes type a password there.
  */
 export function createDeviceCookies(
   { secretKeys, basePath }: DeviceCookieSettings,
   requestContexts: RequestContexts,
 ): DeviceCookies {
+  // The first key is of SECRET_KEY; the others, of former ones, still verify.
   const accountKeys = deriveKeys(secretKeys, 'audittrail account of an attempt')
   const deviceKeys = deriveKeys(secretKeys, 'audittrail device cookie')
   const accountOf = (username: string, key: Buffer = accountKeys[0]) =>
-    createHmac('sha256', key).update(lowered(username)).digest('base64url')
+    createHmac('sha256', key).update(lowerCase(username)).digest('base64url')
   const macOf = (device: string, account: string, key: Buffer = deviceKeys[0]) =>
     createHmac('sha256', key).update(`${device} ${account}`).digest().subarray(0, macBytes)
   const isKnown = ({ device, macs }: DeviceCookie, username: string) =>
-    accountKeys.some((key, at) => {
-      const expected = macOf(device, accountOf(username, key), deviceKeys[at])
+    accountKeys.some((key, index) => {
+      const expected = macOf(device, accountOf(username, key), deviceKeys[index])
       return macs.some((mac) => isEqual(mac, expected))
     })
 
@@ -58,18 +59,18 @@ export function createDeviceCookies(
     setCookie: (request, { account }) => {
       const known = readCookie(request)
       const device = known?.device ?? randomBytes(idBytes).toString('base64url')
-      const own = macOf(device, account).toString('base64url')
-      const macs = [own, ...(known?.macs ?? []).filter((mac) => mac !== own)].slice(0, mostAccounts)
-      // Where a proxy strips a prefix the browser's path is not ours; without a Path it takes the directory of the login itself.
+      const ownMac = macOf(device, account).toString('base64url')
+      const macs = [ownMac, ...(known?.macs ?? []).filter((mac) => mac !== ownMac)].slice(0, maxAccounts)
+      // If a proxy strips the base path, only the browser knows the path; its default fits.
       const path = basePath === '' ? '' : `; Path=${basePath}/auth/login`
       const secure = requestContexts.of(request).isSecure ? '; Secure' : ''
-      return `${cookieName}=${[device, ...macs].join('.')}; Max-Age=${cookieAge}${path}; HttpOnly; SameSite=Strict${secure}`
+      return `${cookieName}=${[device, ...macs].join('.')}; Max-Age=${cookieMaxAge}${path}; HttpOnly; SameSite=Strict${secure}`
     },
   }
 }
 
-/** As PostgreSQL looks names up: without case, by ASCII's rules. */
-function lowered(username: string): string {
+/** Only ASCII letters, as in the index by which PostgreSQL finds usernames. */
+function lowerCase(username: string): string {
   return username.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 }
 
@@ -78,7 +79,7 @@ interface DeviceCookie {
   readonly macs: readonly string[]
 }
 
-const wellFormed = new RegExp(`^[\\w-]{22}(\\.[\\w-]{22}){1,${mostAccounts}}$`)
+const wellFormed = new RegExp(`^[\\w-]{22}(\\.[\\w-]{22}){1,${maxAccounts}}$`)
 
 function readCookie(request: Request): DeviceCookie | undefined {
   const header = request.headers.get('cookie')

@@ -75,7 +75,7 @@ export function createIsForwardAuth(basePath: string): (request: Request, path: 
   return (request, path) => paths.includes(path) || (!hasPlainHost(request) && request.url.includes(basePath + route))
 }
 
-/** The route for the router and the OpenAPI document. `http/server` calls the handler before any route. */
+/** The route in the OpenAPI document. `http/server` calls the handler before any route. */
 export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Request) => string) {
   const { detail } = emptyOperation({
     operationId: 'verify',

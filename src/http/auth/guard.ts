@@ -73,9 +73,7 @@ export function createGuards({ deps, tokens, apiKeys, requestContexts }: GuardSe
 
 const guardHooks = new WeakSet<object>()
 
-/**
- * Authenticates once per request, before the body is read, so that a malformed body never hides a 401.
- */
+/** Authenticates once per request, before the body is read: a malformed body never hides a 401. */
 function createGuard<Name extends string, Caller>(name: Name, authenticate: (request: Request) => Promise<Caller>) {
   const callers = new WeakMap<Request, Promise<Caller>>()
   const authenticateOnce = (request: Request) => {

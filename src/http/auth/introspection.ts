@@ -39,7 +39,7 @@ const Introspection = t.Object({
   iat: t.Optional(Type.Integer()),
   exp: t.Optional(Type.Integer({ description: 'Absent if it never expires.' })),
 })
-type Answer = typeof Introspection.static
+type IntrospectionResponse = typeof Introspection.static
 
 export interface IntrospectionServices {
   readonly deps: Deps
@@ -51,7 +51,7 @@ export interface IntrospectionServices {
   readonly audience: string
 }
 
-/** RFC 7662, for services with an API key of the scope `introspect`. Asking changes nothing. */
+/** RFC 7662, for services with the scope `introspect`. Does not use up a refresh token. */
 export function introspectionRoute(services: IntrospectionServices) {
   return new Elysia({ name: 'introspection' })
     .use(services.guards.introspector)
@@ -95,17 +95,20 @@ export function introspectionRoute(services: IntrospectionServices) {
     })
 }
 
-async function introspect(services: IntrospectionServices, token: string): Promise<Answer> {
+async function introspect(services: IntrospectionServices, token: string): Promise<IntrospectionResponse> {
   const { apiKeys, refreshTokens } = services
-  if (looksLikeApiKey(token)) return aboutApiKey(services, await apiKeys.find(token))
+  if (looksLikeApiKey(token)) return describeApiKey(services, await apiKeys.find(token))
   const refreshToken = refreshTokens.read(token)
-  if (!refreshToken) return aboutAccessToken(services, token)
-  return aboutRefreshToken(services, refreshToken.sessionId, await findRefreshable(services.deps, refreshToken))
+  if (!refreshToken) return describeAccessToken(services, token)
+  return describeRefreshToken(services, refreshToken.sessionId, await findRefreshable(services.deps, refreshToken))
 }
 
-const inactive: Answer = { active: false }
+const inactive: IntrospectionResponse = { active: false }
 
-async function aboutAccessToken({ deps, tokens }: IntrospectionServices, token: string): Promise<Answer> {
+async function describeAccessToken(
+  { deps, tokens }: IntrospectionServices,
+  token: string,
+): Promise<IntrospectionResponse> {
   const claims: AccessClaims | undefined = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
   if (!claims || tokens.isForPasswordChange(claims)) return inactive
   const principal = await findPrincipal(deps, claims)
@@ -115,12 +118,12 @@ async function aboutAccessToken({ deps, tokens }: IntrospectionServices, token: 
   return { active: true, token_type: 'Bearer', sub, uid, username: sub, sid, jti, roles, iss, aud, iat, exp }
 }
 
-/** Without `aud` and roles: who looks at these and not at `token_type` lets nobody in by it. */
-function aboutRefreshToken(
+/** Has no `aud` and no roles, so that services that ignore `token_type` deny access. */
+function describeRefreshToken(
   { issuer }: IntrospectionServices,
   sid: string,
   session: RefreshableSession | undefined,
-): Answer {
+): IntrospectionResponse {
   if (!session || session.user.must_change_password) return inactive
   const { user, createdAt, expiresAt } = session
   const { username, id: uid } = user
@@ -128,8 +131,11 @@ function aboutRefreshToken(
   return { active: true, token_type: 'refresh_token', sub: username, uid, username, sid, iss: issuer, ...times }
 }
 
-/** Without a role it opens no other service, as at /auth/verify, and has no `aud`: a key for introspection is none to who asks. */
-function aboutApiKey({ issuer, audience }: IntrospectionServices, apiKey: ApiKey | undefined): Answer {
+/** Has an `aud` only with roles: without any, other services reject the key, like /auth/verify. */
+function describeApiKey(
+  { issuer, audience }: IntrospectionServices,
+  apiKey: ApiKey | undefined,
+): IntrospectionResponse {
   if (!apiKey) return inactive
   return {
     active: true,

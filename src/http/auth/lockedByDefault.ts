@@ -8,7 +8,7 @@ export interface UnguardedRoutes {
   readonly selfGuarded: readonly string[]
 }
 
-/** Throws unless each route either carries a guard or is declared, and each declared route exists. */
+/** Throws unless each route is either guarded or declared, and each declared route exists. */
 export function requireLockedByDefault(
   routes: readonly ComposedRoute[],
   { basePath, unguarded }: { readonly basePath: string; readonly unguarded: UnguardedRoutes },

@@ -7,7 +7,7 @@ import { type RefreshServices, refresh } from './refresh.ts'
 import { ignoredClientFields, requireField, requireGrantType } from './tokenRequest.ts'
 import { issueTokens, TokenResponse, tokenExample } from './tokenResponse.ts'
 
-/** The form of a token endpoint (RFC 6749 §4.3.2, §6). Unknown fields are ignored, as §3.2 requires. */
+/** A token endpoint's form (RFC 6749 §4.3.2, §6). Ignores unknown fields, as §3.2 requires. */
 const TokenForm = t.Object({
   username: described('Required unless refreshing. Not case-sensitive.', 'admin'),
   password: described('Required unless refreshing.', 'changeme'),

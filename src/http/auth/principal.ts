@@ -9,7 +9,7 @@ export interface TokenPrincipal extends Principal {
   readonly isForPasswordChange: boolean
 }
 
-/** Returns the principal of a token. Throws `not_authenticated` or `invalid_token`. Accepts quarantined users. */
+/** Throws `not_authenticated` or `invalid_token`. Accepts quarantined users. */
 export async function requirePrincipal(
   deps: Deps,
   tokens: AccessTokens,

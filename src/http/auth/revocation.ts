@@ -19,12 +19,13 @@ export interface RevocationServices {
   readonly refreshTokens: RefreshTokens
 }
 
-/** RFC 7009: whoever holds a token or a key may end it, and needs nothing else for that. */
+/** RFC 7009. Needs no credentials besides the token or API key. */
 export function revocationRoute({ deps, tokens, refreshTokens }: RevocationServices) {
   const revoke = async (token: string): Promise<void> => {
     if (looksLikeApiKey(token)) return revokePresentedApiKey(deps, token)
-    const holder = refreshTokens.read(token)?.sessionId
-    const sessionId = holder ?? (tokens.verify(token) ?? (await tokens.verifyByNewKey(token)))?.sid
+    const refreshToken = refreshTokens.read(token)
+    const claims = refreshToken ? undefined : (tokens.verify(token) ?? (await tokens.verifyByNewKey(token)))
+    const sessionId = refreshToken?.sessionId ?? claims?.sid
     if (sessionId) await revokeSession(deps, sessionId)
   }
   return new Elysia({ name: 'revocation' }).post(

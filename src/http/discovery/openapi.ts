@@ -38,7 +38,7 @@ export interface DocumentSettings {
   readonly version: string
 }
 
-/** The plugin that builds `/openapi.json` from the routes. `discovery/docs` replaces the plugin's page. */
+/** The plugin that builds `/openapi.json` from the routes. `discovery/docs` replaces its page. */
 export function openApiDocument({ basePath, version }: DocumentSettings) {
   return swagger({
     path: '/docs',

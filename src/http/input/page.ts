@@ -7,7 +7,7 @@ export const pageParameters = {
   after: t.Optional(t.String({ maxLength: 300, description: 'The `next` value of the previous page.' })),
 }
 
-/** Returns the parsed page parameters. Throws `invalid_fields` for an `after` that no page has returned. */
+/** Throws `invalid_fields` for an `after` that no page has returned. */
 export function readPage<Position>(
   { limit = '50', after }: { readonly limit?: string; readonly after?: string },
   cursor: Cursor<Position>,
