@@ -28,9 +28,9 @@ const revoked = async () => {
   return key
 }
 
-/** Every kind of caller there is, each with a credential that was just made. */
+/** Every kind of caller, each with a new credential. */
 const callers = {
-  nobody: async () => '',
+  anonymous: async () => '',
   plain: () => application.accessToken('plain', good),
   quarantined: () => application.accessToken('admin', 'changeme'),
   administrator: () => application.accessToken('boss', good),
@@ -45,7 +45,7 @@ const callers = {
 } as const
 type Caller = keyof typeof callers
 
-/** The empty form or object, and ids that name nothing: what comes after the guard refuses with something else than 401 and 403. */
+/** Sends an empty body and unknown ids, so that what comes after the guard fails with neither 401 nor 403. */
 async function statusFor(caller: Caller, method: string, path: string, operation: OpenApiOperation): Promise<number> {
   const credential = await callers[caller]()
   const contentType = Object.keys(operation.requestBody?.content ?? {})[0]
@@ -60,8 +60,8 @@ async function statusFor(caller: Caller, method: string, path: string, operation
   return response.status
 }
 
-describe('every route, as every kind of caller', () => {
-  test('lets in whom the document says, and nobody else', async () => {
+describe('access to every route', () => {
+  test('is limited to the callers in the document', async () => {
     const outcome: Record<string, Record<string, number>> = {}
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(methods)) {
@@ -71,17 +71,17 @@ describe('every route, as every kind of caller', () => {
         outcome[`${method.toUpperCase()} ${path.slice('/api'.length)}`] = statuses
       }
     }
-    const everybody = (status: number) => Object.fromEntries(Object.keys(callers).map((caller) => [caller, status]))
+    const everyone = (status: number) => Object.fromEntries(Object.keys(callers).map((caller) => [caller, status]))
     const member = (status: number, quarantined = 403) => ({
-      ...everybody(401),
+      ...everyone(401),
       plain: status,
       quarantined,
       administrator: status,
     })
-    const boss = (status: number) => ({ ...member(403), administrator: status })
-    /** Keys are looked at, and those of other scopes told so. */
-    const bossOr = (key: Caller, status: number) => ({
-      ...boss(status),
+    const administrator = (status: number) => ({ ...member(403), administrator: status })
+    /** A valid API key with another scope gets 403. */
+    const administratorOr = (key: Caller, status: number) => ({
+      ...administrator(status),
       introspector: 403,
       reader: 403,
       writer: 403,
@@ -91,15 +91,15 @@ describe('every route, as every kind of caller', () => {
       'service with everything': status,
     })
     expect(outcome).toEqual({
-      'GET /health': everybody(200),
-      'GET /ready': everybody(200),
-      'GET /.well-known/jwks.json': everybody(200),
-      'GET /.well-known/oauth-authorization-server': everybody(200),
-      'POST /auth/login': everybody(400),
-      'POST /auth/refresh': everybody(400),
-      'POST /auth/revoke': everybody(400),
+      'GET /health': everyone(200),
+      'GET /ready': everyone(200),
+      'GET /.well-known/jwks.json': everyone(200),
+      'GET /.well-known/oauth-authorization-server': everyone(200),
+      'POST /auth/login': everyone(400),
+      'POST /auth/refresh': everyone(400),
+      'POST /auth/revoke': everyone(400),
       'POST /auth/introspect': {
-        ...bossOr('introspector', 400),
+        ...administratorOr('introspector', 400),
         administrator: 403,
       },
       'GET /auth/me': member(200, 200),
@@ -116,24 +116,24 @@ describe('every route, as every kind of caller', () => {
       'POST /auth/password': member(422, 422),
       'GET /auth/sessions': member(200),
       'DELETE /auth/sessions/{id}': member(404),
-      'POST /users': bossOr('writer', 422),
-      'GET /users': bossOr('reader', 200),
-      'GET /users/{id}': bossOr('reader', 404),
-      'PATCH /users/{id}': bossOr('writer', 422),
-      'DELETE /users/{id}': bossOr('writer', 404),
-      'POST /users/{id}/password': bossOr('writer', 404),
-      'GET /users/{id}/sessions': bossOr('reader', 404),
-      'DELETE /users/{id}/sessions': bossOr('writer', 404),
-      'GET /blocks': boss(200),
-      'DELETE /blocks/{id}': boss(404),
-      'DELETE /users/{id}/blocks': boss(404),
-      'POST /api-keys': boss(422),
-      'GET /api-keys': boss(200),
-      'DELETE /api-keys/{id}': boss(404),
+      'POST /users': administratorOr('writer', 422),
+      'GET /users': administratorOr('reader', 200),
+      'GET /users/{id}': administratorOr('reader', 404),
+      'PATCH /users/{id}': administratorOr('writer', 422),
+      'DELETE /users/{id}': administratorOr('writer', 404),
+      'POST /users/{id}/password': administratorOr('writer', 404),
+      'GET /users/{id}/sessions': administratorOr('reader', 404),
+      'DELETE /users/{id}/sessions': administratorOr('writer', 404),
+      'GET /blocks': administrator(200),
+      'DELETE /blocks/{id}': administrator(404),
+      'DELETE /users/{id}/blocks': administrator(404),
+      'POST /api-keys': administrator(422),
+      'GET /api-keys': administrator(200),
+      'DELETE /api-keys/{id}': administrator(404),
     })
   })
 
-  test('with a good key is let in exactly where the document has a way in for it', async () => {
+  test('with a valid API key is exactly as documented', async () => {
     const keys: readonly (readonly [Caller, string])[] = [
       ['introspector', 'introspect'],
       ['reader', 'users:read'],
@@ -143,15 +143,15 @@ describe('every route, as every kind of caller', () => {
       for (const [method, operation] of Object.entries(methods)) {
         if (!operation.security) continue
         for (const [caller, scope] of keys) {
-          const isSaid = operation.security.some((way) =>
-            (way as { readonly apiKey?: readonly string[] }).apiKey?.includes(scope),
+          const isDocumented = operation.security.some((scheme) =>
+            (scheme as { readonly apiKey?: readonly string[] }).apiKey?.includes(scope),
           )
           const status = await statusFor(caller, method, path, operation)
-          expect({ caller, method, path, isIn: ![401, 403].includes(status) }).toEqual({
+          expect({ caller, method, path, isAllowed: ![401, 403].includes(status) }).toEqual({
             caller,
             method,
             path,
-            isIn: isSaid,
+            isAllowed: isDocumented,
           })
         }
       }

@@ -4,46 +4,46 @@ import { databaseKinds, openTestApplication, type TestApplication } from '../../
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
-describe.each(databaseKinds)('the seed contract on %s', (kind) => {
+describe.each(databaseKinds)('sign-in on %s', (kind) => {
   let application: TestApplication
   beforeAll(async () => {
     application = await openTestApplication(kind)
   })
   afterAll(() => application.close())
 
-  test('health is exactly {"status":"ok"}', async () => {
+  test('health returns exactly {"status":"ok"}', async () => {
     const response = await application.call('/health')
     expect(response.status).toBe(200)
     expect(await response.text()).toBe('{"status":"ok"}')
   })
 
-  test('ready says ok once the database is migrated', async () => {
+  test('ready returns ok once the database is migrated', async () => {
     expect(await (await application.call('/ready')).text()).toBe('{"status":"ok"}')
   })
 
-  test('login answers a bearer token for the seeded administrator', async () => {
+  test('login returns a bearer token for the seeded administrator', async () => {
     const response = await application.login()
     expect(response.status).toBe(200)
     expect(response.headers.get('cache-control')).toBe('no-store')
     expect(await response.json()).toEqual({ access_token: expect.any(String), token_type: 'bearer', expires_in: 1800 })
   })
 
-  test('login says the whole life of its token, though seconds pass while it is answered', async () => {
+  test('login returns the full lifetime of a token, even if seconds pass during the request', async () => {
     const ticking = await openTestApplication(kind)
     let now = ticking.clock.now
-    // Each look at the clock finds it a third of a second on.
+    // Each reading of the clock is a third of a second later.
     Object.defineProperty(ticking.clock, 'now', { get: () => (now += 333) })
     const body = new URLSearchParams({ username: 'admin', password: 'changeme' })
     for (let round = 0; round < 5; round++) {
-      const answer = await ticking.call('/auth/login', { method: 'POST', body })
-      expect(await answer.json()).toMatchObject({ expires_in: 1800 })
+      const response = await ticking.call('/auth/login', { method: 'POST', body })
+      expect(await response.json()).toMatchObject({ expires_in: 1800 })
     }
     const { apiKey } = await createApiKey(ticking.deps, 'test', { name: 'x', roles: ['y'], days: 3 })
     expect(Number(apiKey.expires_at) - Number(apiKey.created_at)).toBe(3 * 86_400_000)
     await ticking.close()
   })
 
-  test('login finds the user in whatever case the name is typed', async () => {
+  test('login finds usernames without regard to case', async () => {
     const me = await (await application.me(await application.accessToken('ADMIN'))).json()
     expect(me).toMatchObject({ username: 'admin' })
   })
@@ -53,19 +53,19 @@ describe.each(databaseKinds)('the seed contract on %s', (kind) => {
     ['username=admin&password=changeme&scope=&client_id=&client_secret='],
     ['username=admin&password=changeme&scope=openid+profile&client_id=web&client_secret=s'],
     ['username=admin&password=changeme&remember_me=1'],
-  ])('login takes the OAuth2 password form %s', async (body) => {
+  ])('login accepts the OAuth 2.0 password form %s', async (body) => {
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
     expect((await application.call('/auth/login', { method: 'POST', body, headers })).status).toBe(200)
   })
 
-  test('login takes multipart', async () => {
+  test('login accepts multipart/form-data', async () => {
     const body = new FormData()
     body.set('username', 'admin')
     body.set('password', 'changeme')
     expect((await application.call('/auth/login', { method: 'POST', body })).status).toBe(200)
   })
 
-  test('me is exactly the four fields', async () => {
+  test('me returns exactly four fields', async () => {
     const response = await application.me(await application.accessToken())
     expect(response.status).toBe(200)
     expect(response.headers.get('cache-control')).toBe('no-store')
@@ -75,21 +75,21 @@ describe.each(databaseKinds)('the seed contract on %s', (kind) => {
     expect(text).toBe(`{"id":"${id}","username":"admin","full_name":"Default Admin","is_active":true}`)
   })
 
-  test('wrong password, unknown user and inactive user get the same answer', async () => {
+  test('login returns the same response for a wrong password, an unknown user and an inactive user', async () => {
     await application.sql(`INSERT INTO users (username, hashed_password, full_name, is_active)
       SELECT 'sleeper', hashed_password, 'Sleeper', false FROM users WHERE username = 'admin'`)
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       application.login('admin', 'wrong'),
-      application.login('nobody', 'changeme'),
+      application.login('unknown', 'changeme'),
       application.login('two words', 'changeme'),
       application.login('n'.repeat(60), 'changeme'),
       application.login('sleeper', 'changeme'),
     ])
-    for (const answer of answers) {
-      expect(answer.status).toBe(401)
-      expect(answer.headers.get('www-authenticate')).toBe('Bearer')
-      expect(answer.headers.get('content-type')).toBe('application/json')
-      const body = (await answer.json()) as { request_id: string }
+    for (const response of responses) {
+      expect(response.status).toBe(401)
+      expect(response.headers.get('www-authenticate')).toBe('Bearer')
+      expect(response.headers.get('content-type')).toBe('application/json')
+      const body = (await response.json()) as { request_id: string }
       expect(body).toEqual({
         type: 'urn:audittrail:problem:invalid_credentials',
         title: 'Unauthorized',
@@ -113,28 +113,28 @@ describe.each(databaseKinds)('the seed contract on %s', (kind) => {
   test.each([
     ['no token', undefined],
     ['another scheme', 'Basic YWRtaW46Y2hhbmdlbWU='],
-    ['the scheme alone', 'Bearer'],
+    ['a scheme without a token', 'Bearer'],
     ['nonsense', 'Bearer nonsense'],
     ['two tokens', 'Bearer a.b.c, Bearer a.b.c'],
-  ])('me with %s is 401', async (_what, authorization) => {
+  ])('me returns 401 with %s', async (_what, authorization) => {
     const response = await application.call('/auth/me', authorization ? { headers: { authorization } } : {})
     expect(response.status).toBe(401)
     expect(response.headers.get('www-authenticate')).toBe('Bearer')
     expect(response.headers.get('content-type')).toBe('application/problem+json')
   })
 
-  test('the scheme of the Authorization header has no case', async () => {
+  test('me accepts the Authorization scheme in any case', async () => {
     const token = await application.accessToken()
     expect((await application.call('/auth/me', { headers: { authorization: `bEARER ${token}` } })).status).toBe(200)
   })
 
-  test('a token in the query, the body or a cookie opens nothing', async () => {
+  test('me ignores a token in the query or a cookie', async () => {
     const token = await application.accessToken()
     expect((await application.call(`/auth/me?access_token=${token}`)).status).toBe(401)
     expect((await application.call('/auth/me', { headers: { cookie: `access_token=${token}` } })).status).toBe(401)
   })
 
-  test('an expired token is 401', async () => {
+  test('me returns 401 for an expired token', async () => {
     const token = await application.accessToken()
     application.clock.now += 1800_000
     expect((await application.me(token)).status).toBe(401)
@@ -142,7 +142,7 @@ describe.each(databaseKinds)('the seed contract on %s', (kind) => {
     expect((await application.me(token)).status).toBe(200)
   })
 
-  test('a disabled user is out with the next request, and in again when enabled', async () => {
+  test('me rejects a disabled user on the next request, until enabled again', async () => {
     const token = await application.accessToken()
     await application.sql(`UPDATE users SET is_active = false WHERE username = 'admin'`)
     expect((await application.me(token)).status).toBe(401)
@@ -150,24 +150,24 @@ describe.each(databaseKinds)('the seed contract on %s', (kind) => {
     expect((await application.me(token)).status).toBe(200)
   })
 
-  test('the token of a deleted user opens nothing for a new one of the same name', async () => {
+  test('me rejects the token of a deleted user after the username is reused', async () => {
     const copy = (name: string) => `INSERT INTO users (username, hashed_password, full_name)
-      SELECT '${name}', hashed_password, 'Twin' FROM users WHERE username = 'admin'`
-    await application.sql(copy('twin'))
-    const token = await application.accessToken('twin')
+      SELECT '${name}', hashed_password, 'Reused' FROM users WHERE username = 'admin'`
+    await application.sql(copy('reused'))
+    const token = await application.accessToken('reused')
     expect((await application.me(token)).status).toBe(200)
-    await application.sql(`DELETE FROM users WHERE username = 'twin'`)
-    await application.sql(copy('twin'))
+    await application.sql(`DELETE FROM users WHERE username = 'reused'`)
+    await application.sql(copy('reused'))
     expect((await application.me(token)).status).toBe(401)
   })
 
-  test('a token whose session is gone is 401', async () => {
+  test('me returns 401 for a token without a session', async () => {
     const token = await application.accessToken()
     await application.sql('DELETE FROM audittrail_sessions')
     expect((await application.me(token)).status).toBe(401)
   })
 
-  test('a login leaves a session with address and agent', async () => {
+  test('login stores a session with address and user agent', async () => {
     const body = new URLSearchParams({ username: 'admin', password: 'changeme' })
     await application.call('/auth/login', {
       method: 'POST',
@@ -181,13 +181,13 @@ describe.each(databaseKinds)('the seed contract on %s', (kind) => {
     expect(row).toEqual({ address: '2001:db8::5', user_agent: `agent ${'x'.repeat(250)}` })
   })
 
-  test('the seeded administrator is quarantined: the token carries no role and another audience', async () => {
+  test('login quarantines the seeded administrator: no roles, another audience', async () => {
     const token = await application.accessToken()
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
     expect(claims).toMatchObject({ aud: 'audittrail/password-change', roles: [], sub: 'admin' })
   })
 
-  test('a password is one password in each Unicode spelling', async () => {
+  test('login accepts a password in any Unicode normalization form', async () => {
     const hash = await Bun.password.hash('pass\u00e9', { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
     await application.sql(
       `INSERT INTO users (username, hashed_password, full_name) VALUES ('renee', '${hash}', 'Ren\u00e9e')`,
@@ -195,7 +195,7 @@ describe.each(databaseKinds)('the seed contract on %s', (kind) => {
     expect((await application.login('renee', 'passe\u0301')).status).toBe(200)
   })
 
-  test('a user whose stored hash cannot be used is refused like any other', async () => {
+  test('login rejects a user with an unusable hash like a wrong password', async () => {
     const unusable = [
       '',
       'plain text',
