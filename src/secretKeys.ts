@@ -40,7 +40,7 @@ const shortest = 32
 const mostPrevious = 8
 
 export function parseSecretKey(text: string): string {
-  if (Buffer.byteLength(text) < shortest) throw new Error('at least 32 bytes (make one with: openssl rand -hex 32)')
+  if (Buffer.byteLength(text) < shortest) throw new Error('at least 32 bytes (generate one with: openssl rand -hex 32)')
   return text
 }
 
@@ -49,6 +49,6 @@ export function parseSecretKeys(text: string): readonly string[] {
   const secretKeys = text.split(/[,\n]/).map((secretKey) => secretKey.trim())
   const given = secretKeys.filter((secretKey) => secretKey !== '')
   if (given.length > mostPrevious || given.some((secretKey) => Buffer.byteLength(secretKey) < shortest))
-    throw new Error('up to 8 keys of at least 32 bytes each, with a comma or a line break between')
+    throw new Error('up to 8 keys of at least 32 bytes each, separated by commas or line breaks')
   return Object.freeze(given)
 }

@@ -15,9 +15,9 @@ export interface Unreadiness {
 export async function findUnreadiness({ database }: Pick<Deps, 'database'>): Promise<Unreadiness | undefined> {
   try {
     const { pending } = await database.migrationStatus()
-    if (pending > 0) return { reason: 'not_migrated', detail: `${pending} migrations are not applied yet` }
+    if (pending > 0) return { reason: 'not_migrated', detail: `${pending} migrations have not been applied` }
     if (await database.instance.isSeeded()) return undefined
-    return { reason: 'not_seeded', detail: 'nobody has decided yet who the first administrator is' }
+    return { reason: 'not_seeded', detail: 'the database has not been seeded' }
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'internal') throw error
     return { reason: 'database_unavailable', detail: error.message }

@@ -85,7 +85,7 @@ describe.each(places)('the command line on %s', (kind) => {
 
     test.each([
       ['user add admin', good, 'This username is taken.'],
-      ['user add short', 'short', 'The new password has 5 characters and needs at least 12.'],
+      ['user add short', 'short', 'The new password must have at least 12 characters (got 5).'],
       ['user add bad/name', good, 'The field username takes 1 to 50'],
       ['user add x --role Admin', good, 'The field roles takes up to 32 words'],
       ['user disable admin', '', 'This is the last active administrator'],

@@ -90,8 +90,8 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
       [['create', 'x', '--scope', 'everything'], 1, 'introspect, users:read, users:write'],
       [['create', 'a b', '--role', 'r'], 1, 'name'],
       [['create', 'x', '--role', 'A'], 1, 'roles'],
-      [['revoke', 'nobody'], 1, 'no service of that name'],
-      [['revoke', '5b0f2a7e-5f0e-4c55-8d59-0b8c2c7a9a10'], 1, 'There is no such API key.'],
+      [['revoke', 'nobody'], 1, 'no service has this name'],
+      [['revoke', '5b0f2a7e-5f0e-4c55-8d59-0b8c2c7a9a10'], 1, 'API key not found.'],
     ] as const)('refuse %j with exit code %i and one line', async (args, code, word) => {
       const finished = await command(...args)
       expect({ code: finished.code, stdout: finished.stdout }).toEqual({ code, stdout: '' })

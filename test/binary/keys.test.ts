@@ -65,7 +65,7 @@ describe.each(databases)('key commands on %s', (kind) => {
       expect(rotated.stdout).toMatch(/^Key \S{43} \(EdDSA\) is published, and signs from 20\S+Z\.\n$/)
       const again = await run(['key', 'rotate'], place)
       expect({ code: again.code, stdout: again.stdout }).toEqual({ code: 1, stdout: '' })
-      expect(again.stderr).toMatch(/^audittrail: A rotation is under way already: .*\n$/)
+      expect(again.stderr).toMatch(/^audittrail: A rotation is already in progress: .*\n$/)
       expect((await listed(place)).map(({ state }) => state)).toEqual(['published', 'signing'])
       expect((await run(['key', 'list'], place)).stdout).toMatch(
         /^KEY +ALGORITHM +STATE +CREATED +SIGNS FROM +VERIFIES UNTIL\n/,

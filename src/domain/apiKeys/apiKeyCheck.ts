@@ -116,16 +116,16 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
         noteUse(reading.apiKey)
         refuse('scope', reading.apiKey, address)
       } else refuseBad(reading, address)
-      throw new AppError('invalid_token', 'This is for who has signed in: no API key opens it.')
+      throw new AppError('invalid_token', 'This endpoint requires a signed-in user; API keys are not accepted.')
     },
   }
 }
 
 const refusals: Readonly<Record<RequiredAccess, string>> = {
-  introspect: 'This needs an API key with the scope introspect.',
-  'users:read': 'This needs an API key with the scope users:read.',
-  'users:write': 'This needs an API key with the scope users:write.',
-  roles: 'This needs an API key with a role.',
+  introspect: 'This endpoint requires an API key with the scope introspect.',
+  'users:read': 'This endpoint requires an API key with the scope users:read.',
+  'users:write': 'This endpoint requires an API key with the scope users:write.',
+  roles: 'This endpoint requires an API key with at least one role.',
 }
 
 function opens({ scopes, roles }: ApiKey, need: RequiredAccess): boolean {

@@ -74,14 +74,14 @@ export async function listApiKeys(
 /** Ends a key: it opens nothing from the next request on. Throws `not_found`. */
 export async function revokeApiKey(deps: Deps, by: string, id: string): Promise<void> {
   const revoked = await deps.database.apiKeys.revokeApiKey({ id }, revocationBy(deps, by))
-  if (!revoked) throw new AppError('not_found', 'There is no such API key.')
+  if (!revoked) throw new AppError('not_found', 'API key not found.')
   recordRevoked(deps, by, revoked)
 }
 
 /** Ends every key of a service; answers how many. Throws `not_found` where none was ever made for a service of that name. */
 export async function revokeApiKeysOf(deps: Deps, by: string, name: string): Promise<number> {
   const revoked = await deps.database.apiKeys.revokeApiKeysOf(name, revocationBy(deps, by))
-  if (!revoked) throw new AppError('not_found', 'There is no API key of that id, and no service of that name.')
+  if (!revoked) throw new AppError('not_found', 'No API key has this ID, and no service has this name.')
   for (const apiKey of revoked) recordRevoked(deps, by, apiKey)
   return revoked.length
 }
@@ -121,16 +121,18 @@ function* validationErrorsOfDraft({ name, scopes: wanted = [], roles = [], expir
   const fault = (field: string, message: string): FieldError => ({ field, message })
   // Neither a flag nor the id of a key: the command line takes it where it takes these.
   if (!serviceName.test(name) || isUuid(name))
-    yield fault('name', 'takes 1 to 50 of the characters A-Z a-z 0-9 . _ -, a letter or digit first, and is no UUID')
+    yield fault(
+      'name',
+      'must be 1 to 50 of the characters A-Z a-z 0-9 . _ -, start with a letter or digit, and not be a UUID',
+    )
   if (!wanted.every((scope) => (scopes as readonly string[]).includes(scope)))
-    yield fault('scopes', `takes ${scopes.join(', ')}`)
+    yield fault('scopes', `must contain only ${scopes.join(', ')}`)
   yield* validationErrorsOf({ roles })
-  if (wanted.length + roles.length === 0)
-    yield fault('scopes', 'or roles must have an entry: the key would open nothing')
+  if (wanted.length + roles.length === 0) yield fault('scopes', 'must not be empty unless the key has roles')
   if (typeof expires_at === 'string' && !isToCome(expires_at, now))
     yield fault(
       'expires_at',
-      'takes a moment to come, such as 2030-01-31T08:00:00Z, or null for a key that never expires',
+      'must be a time in the future, such as 2030-01-31T08:00:00Z, or null for a key that never expires',
     )
 }
 

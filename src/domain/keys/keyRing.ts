@@ -95,7 +95,9 @@ export function createKeyRing(deps: Deps): KeyRing {
       failure = undefined
     } catch (error) {
       if (failure === undefined && reading)
-        log.warn('keys.unavailable', { detail: 'the keys cannot be read at the moment; the known ones are used' })
+        log.warn('keys.unavailable', {
+          detail: 'the signing keys cannot be read from the database; the last known keys stay in use',
+        })
       failure = error
       throw error
     }
@@ -118,7 +120,7 @@ export function createKeyRing(deps: Deps): KeyRing {
     requireSigner: async () => {
       if (!isFresh()) await refresh()
       const signer = signingKey(reading?.keys ?? [], clock())?.signer
-      if (!signer) throw new AppError('unavailable', 'The key that signs cannot be used here.')
+      if (!signer) throw new AppError('unavailable', 'The signing key is unavailable.')
       return signer
     },
     listPublicKeys: async () => {
@@ -148,7 +150,7 @@ function signingKey(keys: readonly Key[], now: number): Key | undefined {
 
 function requirePrepared(deps: Deps, { fingerprint, rows }: StoredSigningKeys): void {
   if (fingerprint === null || rows.length === 0)
-    throw new AppError('unavailable', 'The keys of this database are not there yet.')
+    throw new AppError('unavailable', 'This database has no signing keys yet.')
   requireSecretKey(deps, fingerprint)
 }
 
@@ -166,8 +168,7 @@ function readKeys({ settings, log }: Deps, { fingerprint, rows }: StoredSigningK
     // What is known stays as it is: nothing is decrypted twice, nor lost when SECRET_KEY changes elsewhere.
     const before = known.find(({ verifier }) => verifier.kid === row.kid)
     const signer = before ? before.signer : pairSigner(row, encryptedUnder)
-    if (!before && !signer)
-      log.error('key.unusable', { kid: row.kid, detail: 'its private key cannot be decrypted here' })
+    if (!before && !signer) log.error('key.unusable', { kid: row.kid, detail: 'the private key cannot be decrypted' })
     const verifier = pairVerifier(row, before?.verifier, verifiesUntil)
     return verifier ? { verifier, signer, signsFrom } : []
   })

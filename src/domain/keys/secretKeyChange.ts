@@ -38,7 +38,7 @@ export function requireSecretKey({ settings }: Pick<Deps, 'settings'>, fingerpri
   if (secretKey !== undefined) return secretKey
   throw new AppError(
     'refused',
-    'This database was used with another SECRET_KEY: set SECRET_KEY to that one, or put that one into SECRET_KEY_PREVIOUS beside the new one; if it is lost, "audittrail key reset" begins anew and ends all sessions.',
+    'This database was used with a different SECRET_KEY. Set SECRET_KEY to that key, or keep the new key and add that one to SECRET_KEY_PREVIOUS. If that key is lost, run "audittrail key reset", which ends all sessions.',
   )
 }
 
@@ -54,6 +54,6 @@ function reencrypt({ kid, algorithm, private_key }: EncryptedKey, from: string, 
   if (privateKey) return encryptPrivateKey(privateKey, name, to)
   throw new AppError(
     'refused',
-    'A private key in the database cannot be decrypted, though SECRET_KEY is right: restore the table audittrail_keys, or run "audittrail key reset", which ends all sessions.',
+    'A private key in the database cannot be decrypted, although SECRET_KEY is correct. Restore the table audittrail_keys, or run "audittrail key reset", which ends all sessions.',
   )
 }

@@ -38,19 +38,23 @@ export async function prepareKeys(deps: Deps): Promise<void> {
 export async function rotateKey(deps: Deps, by: string): Promise<AddedKey> {
   const stored = await deps.database.signingKeys.listKeys()
   const newest = stored.rows.at(-1)
-  if (!newest) throw new AppError('refused', 'There are no keys yet: start the server once.')
+  if (!newest) throw new AppError('refused', 'There are no signing keys yet. Start the server once to create one.')
   if (newest.algorithm === 'HS256') {
     throw new AppError(
       'refused',
-      'With HS256 tokens are signed with SECRET_KEY itself: to change it, set SECRET_KEY to a new one and SECRET_KEY_PREVIOUS to the present one.',
+      'HS256 signs tokens with SECRET_KEY itself. To rotate it, set SECRET_KEY to a new key and SECRET_KEY_PREVIOUS to the current one.',
     )
   }
   if (newest.signs_from.getTime() > deps.clock()) {
     const from = newest.signs_from.toISOString()
-    throw new AppError('conflict', `A rotation is under way already: the key ${newest.kid} signs from ${from}.`)
+    throw new AppError('conflict', `A rotation is already in progress: key ${newest.kid} signs from ${from}.`)
   }
   const added = await addKey(deps, stored, { algorithm: requireAlgorithm(newest), by })
-  if (!added) throw new AppError('conflict', 'Another rotation began at the same moment: see "audittrail key list".')
+  if (!added)
+    throw new AppError(
+      'conflict',
+      'Another rotation started at the same time. Run "audittrail key list" to see its key.',
+    )
   return added
 }
 
@@ -155,6 +159,10 @@ function lastExpiry({ accessTokenSeconds }: Deps['settings'], stops: number): Da
 
 function requireAlgorithm({ algorithm }: SigningKeyRow): Algorithm {
   const known = algorithms.find((candidate) => candidate === algorithm)
-  if (!known) throw new AppError('refused', 'The keys of this database were made by a newer version: use that one.')
+  if (!known)
+    throw new AppError(
+      'refused',
+      'The signing keys in this database were created by a newer version of AuditTrail. Use that version.',
+    )
   return known
 }

@@ -69,7 +69,7 @@ export function requireNotAborted(signal: AbortSignal | undefined): void {
 }
 
 function unawaited(): AppError {
-  return new AppError('overloaded', 'Nobody waits for the answer any more.')
+  return new AppError('overloaded', 'The request was canceled before it was complete.')
 }
 
 export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer = nobody): HashQueue {
@@ -79,7 +79,7 @@ export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer 
   let usual = firstGuess
 
   const overloaded = () =>
-    new AppError('overloaded', 'Too many sign-ins at once. Try again shortly.', {
+    new AppError('overloaded', 'Too many concurrent sign-ins. Try again shortly.', {
       retryAfter: Math.min(30, Math.max(1, Math.ceil((waiting.length * usual) / places / 1000))),
     })
 

@@ -24,14 +24,14 @@ export async function requireGoodPassword(
 
 async function faultOf(password: string, username: string, minLength: number): Promise<string | undefined> {
   const length = [...password].length
-  if (length < minLength) return `has ${length} characters and needs at least ${minLength}`
-  if (length > longest) return `has more than ${longest} characters`
+  if (length < minLength) return `must have at least ${minLength} characters (got ${length})`
+  if (length > longest) return `must have at most ${longest} characters`
   const stems = stemsOf(password.toLowerCase())
   if (stems.includes(username.toLowerCase()))
-    return 'is the user name, or the user name with a few characters behind it'
+    return 'must not be the username, or the username followed by a few characters'
   const common = await commonPasswords()
   if (stems.some((stem) => common.has(stem)))
-    return 'is among the commonest, or one of them with a few characters behind it'
+    return 'must not be a common password, or a common password followed by a few characters'
   return undefined
 }
 

@@ -171,12 +171,12 @@ export async function endSession(
   sessionId: string,
 ): Promise<void> {
   const hasEnded = await deps.database.sessions.endSession(sessionId, now(deps), user.id)
-  if (!hasEnded) throw new AppError('not_found', 'There is no such session.')
+  if (!hasEnded) throw new AppError('not_found', 'Session not found.')
   record(deps, { event: 'session.ended', username: user.username, session: sessionId, by: 'request' })
 }
 
 function invalidGrant(reason?: 'replayed'): AppError {
-  return new AppError('invalid_grant', 'The refresh token is not valid, or no longer: sign in again.', { reason })
+  return new AppError('invalid_grant', 'The refresh token is invalid, expired or revoked. Sign in again.', { reason })
 }
 
 function outcomeOf(error: unknown): RefreshOutcome {

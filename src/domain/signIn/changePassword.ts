@@ -36,7 +36,7 @@ export async function changePassword(deps: Deps, principal: Principal, change: P
     return verifyCurrent(deps, principal, change)
   }, change.signal)
   if (normalizePassword(change.next) === normalizePassword(change.current))
-    throw refusal('new_password', 'is the current password')
+    throw refusal('new_password', 'must differ from the current password')
   await requireGoodPassword(
     { password: change.next, username: user.username },
     settings.passwordMinLength,
@@ -47,8 +47,7 @@ export async function changePassword(deps: Deps, principal: Principal, change: P
   requireNotAborted(change.signal)
   const password = { hash, mustChange: false, replacing: stored.hashed_password }
   const ended = await database.users.updatePassword(user.id, password, new Date(clock()), sessionId)
-  if (ended === undefined)
-    throw new AppError('conflict', 'The password was changed by somebody else meanwhile: sign in again.')
+  if (ended === undefined) throw new AppError('conflict', 'The password was changed by another request. Sign in again.')
   record(deps, { event: 'password.changed', username: user.username, ended })
   await forgetSessionFailures(deps, user.id, history)
 }
@@ -71,7 +70,7 @@ async function verifyCurrent(deps: Deps, { user }: Principal, { current, address
   if (stored && verdict === 'right') return stored
   await countSessionFailure(deps, user)
   record(deps, { event: 'password.change_failed', username: user.username, address })
-  throw refusal('current_password', 'is not the current password')
+  throw refusal('current_password', 'is incorrect')
 }
 
 function refusal(field: string, message: string): AppError {

@@ -43,7 +43,7 @@ export async function listLockouts(
 
 /** Lifts one block, and forgets the failures behind it. Throws `not_found`. */
 export async function liftLockout(deps: Deps, by: string, id: string): Promise<void> {
-  if (!(await deps.database.throttle.deleteLockout(id))) throw new AppError('not_found', 'There is no such block.')
+  if (!(await deps.database.throttle.deleteLockout(id))) throw new AppError('not_found', 'Block not found.')
   record(deps, { event: 'block.lifted', by, block: id, lifted: 1 })
 }
 
@@ -60,7 +60,10 @@ export async function liftLockoutsOfNetwork(deps: Deps, by: string, address: str
   const network = networkOf(address)
   const lifted = await deps.database.throttle.deleteFailuresOfNetwork(network)
   if (lifted === 0)
-    throw new AppError('not_found', 'There is no user of that name, and no network with failed sign-ins.')
+    throw new AppError(
+      'not_found',
+      'No user has this name, and no sign-in failures are recorded for a network of this address.',
+    )
   record(deps, { event: 'block.lifted', by, network, lifted })
   return lifted
 }

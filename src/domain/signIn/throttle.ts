@@ -118,7 +118,7 @@ export function requireNotThrottled({ clock }: Pick<Deps, 'clock'>, { lockedUnti
   const retryAfter = Math.max(1, Math.ceil((until.getTime() - clock()) / 1000))
   throw new AppError(
     'too_many_attempts',
-    'Too many failed attempts: wait, then try again. Retry-After says how long.',
+    'Too many failed attempts. Try again after the time in the Retry-After header.',
     {
       retryAfter,
     },

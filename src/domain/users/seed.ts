@@ -35,13 +35,14 @@ export async function warnOfSeededPasswords(deps: Deps, administrator: Administr
   for (const username of await deps.database.users.listQuarantinedAdministrators()) {
     deps.log.warn('administrator.must_change_password', {
       username,
-      detail: 'signs in with a password that somebody else has set; until it is changed it opens nothing but /auth/me',
+      detail:
+        'has the default password or a reset one; until it is changed, a sign-in gives access only to /auth/me, /auth/password and sign-out',
     })
   }
   if (administrator.password !== undefined && !seeded) {
     deps.log.info('setting.without_effect', {
       setting: 'ADMIN_PASSWORD',
-      detail: 'this database has its administrator already; the setting is read at the first start only',
+      detail: 'this database already has an administrator; the setting applies only to the first start',
     })
   }
 }

@@ -81,7 +81,7 @@ export async function requireUser({ database }: Deps, id: string): Promise<User>
 /** Changes what is given. Throws `invalid_fields`, `not_found`, `forbidden`, and `conflict` for the last active administrator. */
 export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
   requireGoodFields(change)
-  if (Object.keys(change).length === 0) throw new AppError('invalid_fields', 'Nothing to change is given.')
+  if (Object.keys(change).length === 0) throw new AppError('invalid_fields', 'Provide at least one field to change.')
   requireMayManageAdministrators(deps, by, change.roles)
   const roles = change.roles && unique(change.roles)
   const changed = roles ? { ...change, roles } : change
@@ -159,7 +159,7 @@ function requireMayManageAdministrators(deps: Deps, by: Actor, roles: readonly s
 
 function requireChanged(deps: Deps, by: Actor, user: User | Unchanged | undefined): User {
   if (user === 'last_administrator')
-    throw new AppError('conflict', 'This is the last active administrator: make another one first.')
+    throw new AppError('conflict', 'This is the last active administrator. Create or activate another one first.')
   if (user === 'spared_administrator') throw protectAdministrator(deps, by)
   if (!user) throw noSuchUser()
   return user
@@ -200,7 +200,10 @@ export function* validationErrorsOf(
     yield { field: 'full_name', message: 'takes 1 to 100 characters on one line' }
   }
   if (given.roles && (given.roles.length > mostRoles || !given.roles.every(isRole))) {
-    yield { field: 'roles', message: `takes up to ${mostRoles} words, each of 1 to 32 of the characters a-z 0-9 _ -` }
+    yield {
+      field: 'roles',
+      message: `must have at most ${mostRoles} entries, each 1 to 32 of the characters a-z 0-9 _ -`,
+    }
   }
 }
 
@@ -214,12 +217,12 @@ function unique(roles: readonly string[]): readonly string[] {
 }
 
 function noSuchUser(): AppError {
-  return new AppError('not_found', 'There is no such user.')
+  return new AppError('not_found', 'User not found.')
 }
 
 function protectAdministrator(deps: Deps, by: Actor): AppError {
   record(deps, { event: 'administrator.spared', by: by.name })
-  return new AppError('forbidden', 'No API key makes or changes a user with the role admin.')
+  return new AppError('forbidden', 'API keys cannot create or change users with the role admin.')
 }
 
 /** What a role may be called. */

@@ -37,7 +37,9 @@ describe.each(databaseKinds)('keys on %s', (kind) => {
     expect(headerOf(await application.accessToken())).toEqual({ alg: 'HS256', typ: 'at+jwt' })
     expect(await (await application.call('/.well-known/jwks.json')).json()).toEqual({ keys: [] })
     expect(await states(application)).toEqual(['HS256 signing'])
-    expect(await refusal(rotateKey(application.deps, 'test'))).toStartWith('refused: With HS256 tokens are signed with')
+    expect(await refusal(rotateKey(application.deps, 'test'))).toStartWith(
+      'refused: HS256 signs tokens with SECRET_KEY',
+    )
   })
 
   test('the first one signs at once, and rests encrypted', async () => {
@@ -121,9 +123,7 @@ describe.each(databaseKinds)('keys on %s', (kind) => {
     expect(outcomes.filter((outcome) => outcome === undefined)).toHaveLength(1)
     expect(outcomes.filter((outcome) => outcome?.startsWith('conflict: '))).toHaveLength(5)
     expect(await states(application)).toEqual(['EdDSA published', 'EdDSA signing'])
-    expect(await refusal(rotateKey(application.deps, 'test'))).toMatch(
-      /under way already: the key \S{43} signs from 20/,
-    )
+    expect(await refusal(rotateKey(application.deps, 'test'))).toMatch(/already in progress: key \S{43} signs from 20/)
     expect(eventsOf(application.lines)).toEqual(['key.created', 'key.rotated'])
   })
 

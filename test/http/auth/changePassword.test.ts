@@ -27,13 +27,13 @@ describe.each(databaseKinds)('a password change on %s', (kind) => {
   })
 
   test.each([
-    ['current_password', { current_password: 'wrong', new_password: 'another pass phrase' }, 'is not the current'],
-    ['new_password', { current_password: good, new_password: good }, 'is the current'],
-    ['new_password', { current_password: good, new_password: 'short' }, 'needs at least 12'],
-    ['new_password', { current_password: good, new_password: 'x'.repeat(1025) }, 'more than 1024'],
-    ['new_password', { current_password: good, new_password: 'Administrator1!' }, 'among the commonest'],
-    ['new_password', { current_password: good, new_password: 'qwertyuiop2026' }, 'among the commonest'],
-    ['new_password', { current_password: good, new_password: 'usuckballz1!' }, 'among the commonest'],
+    ['current_password', { current_password: 'wrong', new_password: 'another pass phrase' }, 'is incorrect'],
+    ['new_password', { current_password: good, new_password: good }, 'must differ from the current password'],
+    ['new_password', { current_password: good, new_password: 'short' }, 'must have at least 12 characters'],
+    ['new_password', { current_password: good, new_password: 'x'.repeat(1025) }, 'must have at most 1024 characters'],
+    ['new_password', { current_password: good, new_password: 'Administrator1!' }, 'must not be a common password'],
+    ['new_password', { current_password: good, new_password: 'qwertyuiop2026' }, 'must not be a common password'],
+    ['new_password', { current_password: good, new_password: 'usuckballz1!' }, 'must not be a common password'],
   ])('rejects an invalid %s and names the rule', async (field, body, rule) => {
     const grant = await signIn((await makeUser()).username)
     const response = await json('POST', '/auth/password', grant.access_token, body)
