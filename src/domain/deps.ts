@@ -4,8 +4,8 @@ import type { Database } from '../db/database.ts'
 import type { SecretKeys } from '../secretKeys.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
+import type { HashCost } from './passwords/hashCost.ts'
 import type { HashQueue } from './passwords/hashQueue.ts'
-import type { HashCost } from './passwords/passwords.ts'
 
 /** What the stories of the domain need, handed to each as its first parameter. */
 export interface Deps {

@@ -3,7 +3,7 @@ import type { StagedUser } from '../../db/statements/importStaging.ts'
 import { isUuid } from '../../uuid.ts'
 import { withoutDjangoPrefix } from '../hashes/formats.ts'
 import { unsupportedHashName } from '../hashes/unsupported.ts'
-import { readHash } from '../passwords/passwords.ts'
+import { readHash } from '../passwords/readHash.ts'
 import { validationErrorsOf } from '../users/users.ts'
 
 /** A record as it was read: JSON's members, or CSV's fields by their columns. Whose names and values nobody has looked at. */

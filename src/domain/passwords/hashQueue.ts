@@ -1,13 +1,13 @@
 import { availableParallelism } from 'node:os'
 import type { Clock } from '../../clock.ts'
 import { AppError } from '../../error.ts'
-import type { HashCost } from './passwords.ts'
+import type { HashCost } from './hashCost.ts'
 
-/** The places in which password hashes are computed: few, and first come, first served. */
+/** The slots in which password hashes are computed: a fixed number, first come, first served. */
 export interface HashQueue {
   /**
-   * Does `work` in a place of its own; `hasWaited` is true when somebody was before it. Throws `overloaded` when too many wait, and
-   * for work that has waited too long. A waiting place is given up when `signal` says that nobody waits for the answer any more.
+   * Runs `work` in a slot; `hasWaited` is true if the slot was not free at once. Throws `overloaded` if the queue is full,
+   * if the wait was too long, or once `signal` aborts during it. Work that has started always runs to its end.
    */
   run<T>(work: (hasWaited: boolean) => Promise<T>, signal?: AbortSignal): Promise<T>
   readonly limits: HashQueueLimits
@@ -16,98 +16,98 @@ export interface HashQueue {
 }
 
 export interface HashQueueLimits {
-  /** At once: as many as there are cores. */
+  /** Hashes computed at the same time. */
   readonly slots: number
-  /** Waiting behind them. */
+  /** Hashes waiting for a slot. */
   readonly queue: number
-  /** Bytes that one of them may take; undefined: as many as it asks for. */
+  /** Bytes that one hash may use; undefined: no limit. */
   readonly memory?: number
 }
 
-/** Sign-ins that may wait for one place: about ten seconds' worth. */
-const waitingPerPlace = 100
-
-/**
- * `auto`: a place for each core, since a hash keeps one busy; fewer where half of the memory that the process may use
- * (its container's limit) does not hold so many hashes.
- */
-export function hashQueueLimits(
-  places: number | 'auto',
-  { memoryKib }: HashCost,
-  limit = process.constrainedMemory() || Number.POSITIVE_INFINITY,
-): HashQueueLimits {
-  const own = memoryKib * 1024
-  const fitting = Math.floor(limit / 2 / own)
-  const chosen = places === 'auto' ? Math.max(1, Math.min(availableParallelism(), fitting)) : places
-  // Another program's hash may be dearer than ours: anybody who knows the name of its user could end the process with it.
-  return { slots: chosen, queue: chosen * waitingPerPlace, memory: Math.max(own, limit / 2 / chosen) }
-}
-
-/** Milliseconds after which nobody waits any longer for what comes out. */
-const longestWait = 12_000
-/** Milliseconds that a hash takes, before one was measured; and the share of the latest in the running mean. */
-const firstGuess = 100
-const share = 0.1
-
-interface Waiting {
-  readonly since: number
-  readonly begin: () => void
-  readonly refuse: (reason: AppError) => void
-}
-
-/** Told of each hash, in seconds: how long it waited for its place, and how long it had it. */
+/** Receives the times of each hash, in seconds: the wait for a slot, and the work in it. */
 export interface HashQueueObserver {
   hashWaited(seconds: number): void
   hashTook(seconds: number): void
 }
 
-const nobody: HashQueueObserver = { hashWaited: () => {}, hashTook: () => {} }
+/** About ten seconds of work. */
+const queuedPerSlot = 100
+/** Milliseconds; by then the client has given up. */
+const maximumWait = 12_000
+/** Milliseconds per hash before the first measurement, and the weight of the latest one in the moving average. */
+const initialDuration = 100
+const latestWeight = 0.1
 
-/** Throws `overloaded` once nobody waits for the answer: what was refused, or never heard of, must not be done afterwards. */
+/**
+ * `auto` means one slot per core, because a hash keeps a core busy, and fewer if that many hashes need more than half of
+ * the process's memory limit (`memoryLimit`, in bytes).
+ */
+export function hashQueueLimits(
+  configured: number | 'auto',
+  { memoryKib }: HashCost,
+  memoryLimit = process.constrainedMemory() || Number.POSITIVE_INFINITY,
+): HashQueueLimits {
+  const hashBytes = memoryKib * 1024
+  const fitting = Math.floor(memoryLimit / 2 / hashBytes)
+  const slots = configured === 'auto' ? Math.max(1, Math.min(availableParallelism(), fitting)) : configured
+  // A third-party hash may need more memory than ours, and any client that knows its username can have it computed.
+  return { slots, queue: slots * queuedPerSlot, memory: Math.max(hashBytes, memoryLimit / 2 / slots) }
+}
+
+/** Throws `overloaded` if the client is gone: a request that failed for the client must have no later effect. */
 export function requireNotAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw unawaited()
+  if (signal?.aborted) throw canceled()
 }
 
-function unawaited(): AppError {
-  return new AppError('overloaded', 'The request was canceled before it was complete.')
+interface QueuedHash {
+  /** Milliseconds since the epoch. */
+  readonly queuedAt: number
+  readonly start: () => void
+  readonly reject: (reason: AppError) => void
 }
 
-export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer = nobody): HashQueue {
-  const { slots: places, queue } = limits
-  const waiting: Waiting[] = []
+const noObserver: HashQueueObserver = { hashWaited: () => {}, hashTook: () => {} }
+
+export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer = noObserver): HashQueue {
+  const waiting: QueuedHash[] = []
   let running = 0
-  let usual = firstGuess
+  let meanDuration = initialDuration
 
   const overloaded = () =>
     new AppError('overloaded', 'Too many concurrent sign-ins. Try again shortly.', {
-      retryAfter: Math.min(30, Math.max(1, Math.ceil((waiting.length * usual) / places / 1000))),
+      retryAfter: Math.min(30, Math.max(1, Math.ceil((waiting.length * meanDuration) / limits.slots / 1000))),
     })
 
-  const waitForPlace = (signal: AbortSignal | undefined): Promise<void> => {
+  const enqueue = (signal: AbortSignal | undefined): Promise<void> => {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const leave = () => {
-      const at = waiting.indexOf(own)
-      if (at < 0) return
-      waiting.splice(at, 1)
-      reject(unawaited())
+    const cancel = () => {
+      const position = waiting.indexOf(queued)
+      if (position < 0) return
+      waiting.splice(position, 1)
+      reject(canceled())
     }
-    const settle = <A extends unknown[]>(then: (...values: A) => void) => {
-      return (...values: A) => {
-        signal?.removeEventListener('abort', leave)
-        then(...values)
-      }
+    const stopListening = () => signal?.removeEventListener('abort', cancel)
+    const queued: QueuedHash = {
+      queuedAt: clock(),
+      start: () => {
+        stopListening()
+        resolve()
+      },
+      reject: (reason) => {
+        stopListening()
+        reject(reason)
+      },
     }
-    const own: Waiting = { since: clock(), begin: settle(resolve), refuse: settle(reject) }
-    waiting.push(own)
-    signal?.addEventListener('abort', leave)
+    waiting.push(queued)
+    signal?.addEventListener('abort', cancel)
     return promise
   }
 
-  /** The place goes on to who waits longest, and is never free in between: nobody who comes later is served before. */
-  const passOn = () => {
+  /** Hands the slot to the longest waiter. It is never free in between, so that a newcomer cannot take it. */
+  const releaseSlot = () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
-      if (clock() - next.since <= longestWait) return next.begin()
-      next.refuse(overloaded())
+      if (clock() - next.queuedAt <= maximumWait) return next.start()
+      next.reject(overloaded())
     }
     running--
   }
@@ -121,23 +121,27 @@ export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer 
       return waiting.length
     },
     run: async (work, signal) => {
-      const hasToWait = running >= places
-      const asked = performance.now()
+      const hasToWait = running >= limits.slots
+      const queuedAt = performance.now()
       if (hasToWait) {
-        if (waiting.length >= queue) throw overloaded()
+        if (waiting.length >= limits.queue) throw overloaded()
         requireNotAborted(signal)
-        await waitForPlace(signal)
+        await enqueue(signal)
       } else running++
-      const began = performance.now()
-      observer.hashWaited((began - asked) / 1000)
+      const startedAt = performance.now()
+      observer.hashWaited((startedAt - queuedAt) / 1000)
       try {
         return await work(hasToWait)
       } finally {
-        const took = performance.now() - began
-        observer.hashTook(took / 1000)
-        usual += share * (took - usual)
-        passOn()
+        const duration = performance.now() - startedAt
+        observer.hashTook(duration / 1000)
+        meanDuration += latestWeight * (duration - meanDuration)
+        releaseSlot()
       }
     },
   }
+}
+
+function canceled(): AppError {
+  return new AppError('overloaded', 'The request was canceled before it was complete.')
 }

@@ -1,13 +1,10 @@
 /**
- * More combining marks in a row than any writing has. Putting them in order takes time by the square of their number: 32,000, which
- * fit into one body, would keep everybody waiting for seconds. Unicode's own bound is 30 (UAX #15, Stream-Safe Text Format).
+ * Longer runs of combining marks than any script uses (UAX #15, Stream-Safe Text Format, stops at 30). Normalization sorts
+ * them in quadratic time: the 32,000 that fit into one body would block the server for seconds.
  */
 const longRun = /\p{M}{31}/u
 
-/**
- * A password in one spelling of each character (RFC 8265 §4.2.2: NFC), or é typed on two keyboards would be two passwords. What has
- * such a run in it stays as it was written.
- */
+/** Returns a password in NFC (RFC 8265 §4.2.2), so that é matches from every keyboard; unchanged if it has such a run. */
 export function normalizePassword(password: string): string {
   return longRun.test(password) ? password : password.normalize('NFC')
 }

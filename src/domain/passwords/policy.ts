@@ -7,25 +7,25 @@ export interface PasswordChoice {
   readonly username: string
 }
 
-const longest = 1024
+const maximumLength = 1024
 
 /**
- * Throws `invalid_fields`, naming the rule, unless a new password may be used: long enough, not the user's name, not among
- * the commonest. There are no rules of composition (NIST SP 800-63B §3.1.1.2). `field` is its name in the request.
+ * Throws `invalid_fields` with the broken rule unless a new password is long enough, is not the username and is not common.
+ * There are no composition rules (NIST SP 800-63B §3.1.1.2). `field` is the password's name in the request.
  */
-export async function requireGoodPassword(
+export async function requireAcceptablePassword(
   { password, username }: PasswordChoice,
   minLength: number,
   field: string,
 ): Promise<void> {
-  const fault = await faultOf(normalizePassword(password), username, minLength)
-  if (fault) throw new AppError('invalid_fields', `The new password ${fault}.`, { fields: [{ field, message: fault }] })
+  const message = await findViolation(normalizePassword(password), username, minLength)
+  if (message) throw new AppError('invalid_fields', `The new password ${message}.`, { fields: [{ field, message }] })
 }
 
-async function faultOf(password: string, username: string, minLength: number): Promise<string | undefined> {
-  const length = [...password].length
+async function findViolation(password: string, username: string, minLength: number): Promise<string | undefined> {
+  const { length } = [...password]
   if (length < minLength) return `must have at least ${minLength} characters (got ${length})`
-  if (length > longest) return `must have at most ${longest} characters`
+  if (length > maximumLength) return `must have at most ${maximumLength} characters`
   const stems = stemsOf(password.toLowerCase())
   if (stems.includes(username.toLowerCase()))
     return 'must not be the username, or the username followed by a few characters'
@@ -35,28 +35,28 @@ async function faultOf(password: string, username: string, minLength: number): P
   return undefined
 }
 
-const longestTail = 4
+const maximumSuffix = 4
 
-/** The password, and what is left of it without one to four digits or signs at its end: so common ones are made to fit a rule. */
+/** Returns the password, and it without its last one to four digits or symbols: the usual way to satisfy a length rule. */
 function stemsOf(password: string): string[] {
   const stems = [password]
-  let rest = password
-  while (stems.length <= longestTail && /[^\p{L}]$/u.test(rest)) {
-    rest = [...rest].slice(0, -1).join('')
-    stems.push(rest)
+  let stem = password
+  while (stems.length <= maximumSuffix && /[^\p{L}]$/u.test(stem)) {
+    stem = [...stem].slice(0, -1).join('')
+    stems.push(stem)
   }
   return stems
 }
 
 let loading: Promise<ReadonlySet<string>> | undefined
 
-/** 49,233 passwords, unpacked when the first one is chosen. */
+/** 49,233 passwords, decompressed on first use. */
 function commonPasswords(): Promise<ReadonlySet<string>> {
   loading ??= loadCommonPasswords()
   return loading
 }
 
 async function loadCommonPasswords(): Promise<ReadonlySet<string>> {
-  const packed = await Bun.file(commonFile).bytes()
-  return new Set(Bun.zstdDecompressSync(packed).toString().split('\n'))
+  const compressed = await Bun.file(commonFile).bytes()
+  return new Set(Bun.zstdDecompressSync(compressed).toString().split('\n'))
 }

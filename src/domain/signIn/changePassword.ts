@@ -2,10 +2,11 @@ import type { User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
+import { hashPassword } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { normalizePassword } from '../passwords/normalize.ts'
-import { hashPassword, verifyPassword } from '../passwords/passwords.ts'
-import { requireGoodPassword } from '../passwords/policy.ts'
+import { requireAcceptablePassword } from '../passwords/policy.ts'
+import { verifyPassword } from '../passwords/verifyPassword.ts'
 import type { Principal } from '../sessions/sessions.ts'
 import {
   countSessionFailure,
@@ -37,7 +38,7 @@ export async function changePassword(deps: Deps, principal: Principal, change: P
   }, change.signal)
   if (normalizePassword(change.next) === normalizePassword(change.current))
     throw refusal('new_password', 'must differ from the current password')
-  await requireGoodPassword(
+  await requireAcceptablePassword(
     { password: change.next, username: user.username },
     settings.passwordMinLength,
     'new_password',

@@ -3,8 +3,10 @@ import { AppError, type ErrorCode } from '../../error.ts'
 import { type LoginOutcome, loginOutcomes } from '../../telemetry/productMetrics.ts'
 import type { Deps } from '../deps.ts'
 import { type LoginFailure, record } from '../events.ts'
+import { equalizeCost } from '../passwords/decoy.ts'
+import { hashPassword, isOutdated } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
-import { equalizeCost, hashPassword, isOutdated, type Verdict, verifyPassword } from '../passwords/passwords.ts'
+import { type Verdict, verifyPassword } from '../passwords/verifyPassword.ts'
 import { type Client, type Session, startSession } from '../sessions/sessions.ts'
 import {
   countFailure,

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
-import { hashPassword } from '../passwords/passwords.ts'
+import { hashPassword } from '../passwords/hashPassword.ts'
 
 export interface Administrator {
   readonly username: string

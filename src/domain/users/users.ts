@@ -2,9 +2,10 @@ import type { Unchanged, User, UserChange } from '../../db/statements/users.ts'
 import { AppError, type FieldError } from '../../error.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
+import { hashPassword } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
-import { hashPassword, makeOneTimePassword } from '../passwords/passwords.ts'
-import { requireGoodPassword } from '../passwords/policy.ts'
+import { generateOneTimePassword } from '../passwords/oneTimePassword.ts'
+import { requireAcceptablePassword } from '../passwords/policy.ts'
 import { listSessions } from '../sessions/sessions.ts'
 
 /** Who administers. */
@@ -48,7 +49,7 @@ export const mostRoles = 32
 export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal?: AbortSignal): Promise<WithPassword> {
   requireGoodFields(draft)
   requireMayManageAdministrators(deps, by, draft.roles)
-  const oneTimePassword = draft.password === undefined ? makeOneTimePassword() : undefined
+  const oneTimePassword = draft.password === undefined ? generateOneTimePassword() : undefined
   const password = await hashChosen(deps, draft.password, draft.username, oneTimePassword, signal)
   const user = await deps.database.users.insertUser({
     username: draft.username,
@@ -118,7 +119,7 @@ export async function resetPassword(
   signal?: AbortSignal,
 ): Promise<WithPassword> {
   const user = await requireUserFor(deps, by, id)
-  const oneTimePassword = reset.password === undefined ? makeOneTimePassword() : undefined
+  const oneTimePassword = reset.password === undefined ? generateOneTimePassword() : undefined
   const hash = await hashChosen(deps, reset.password, user.username, oneTimePassword, signal)
   const mustChange = reset.must_change_password ?? true
   const password = { hash, mustChange, sparesAdministrators: !by.canManageAdministrators }
@@ -174,9 +175,9 @@ async function hashChosen(
 ): Promise<string> {
   const { passwordMinLength, hashCost } = deps.settings
   if (chosen !== undefined)
-    await requireGoodPassword({ password: chosen, username: name }, passwordMinLength, 'password')
+    await requireAcceptablePassword({ password: chosen, username: name }, passwordMinLength, 'password')
   const hash = await deps.hashQueue.run(
-    () => hashPassword(chosen ?? oneTime ?? makeOneTimePassword(), hashCost),
+    () => hashPassword(chosen ?? oneTime ?? generateOneTimePassword(), hashCost),
     signal,
   )
   requireNotAborted(signal)

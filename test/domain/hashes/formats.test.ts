@@ -5,7 +5,9 @@ import { auth0User } from '../../../src/domain/import/auth0Users.ts'
 import { firebaseUser, readFirebaseParameters } from '../../../src/domain/import/firebaseUsers.ts'
 import { readUser } from '../../../src/domain/import/importedUser.ts'
 import { keycloakUser } from '../../../src/domain/import/keycloakUsers.ts'
-import { isOutdated, readHash, verifyPassword } from '../../../src/domain/passwords/passwords.ts'
+import { isOutdated } from '../../../src/domain/passwords/hashPassword.ts'
+import { readHash } from '../../../src/domain/passwords/readHash.ts'
+import { verifyPassword } from '../../../src/domain/passwords/verifyPassword.ts'
 import { firebaseExample, foreignHashes, keycloakExample, password } from './formats.ts'
 
 const cost = { memoryKib: 8192, timeCost: 1 }

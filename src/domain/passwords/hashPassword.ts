@@ -1,0 +1,19 @@
+import { withoutDjangoPrefix } from '../hashes/formats.ts'
+import type { HashCost } from './hashCost.ts'
+import { normalizePassword } from './normalize.ts'
+import { bcryptBytes } from './readHash.ts'
+
+/** Returns an argon2id hash in PHC string format. */
+export function hashPassword(password: string, { memoryKib, timeCost }: HashCost): Promise<string> {
+  return Bun.password.hash(normalizePassword(password), { algorithm: 'argon2id', memoryCost: memoryKib, timeCost })
+}
+
+/**
+ * Returns whether a stored hash differs from what `hashPassword` makes today, in format or in cost. False for a bcrypt hash
+ * and a password that bcrypt cuts: the part that was never verified could be a typing error.
+ */
+export function isOutdated(hash: string, password: string, { memoryKib, timeCost }: HashCost): boolean {
+  const isBcrypt = withoutDjangoPrefix(hash).startsWith('$2')
+  if (isBcrypt && Buffer.byteLength(normalizePassword(password)) > bcryptBytes) return false
+  return !hash.startsWith(`$argon2id$v=19$m=${memoryKib},t=${timeCost},p=1$`)
+}

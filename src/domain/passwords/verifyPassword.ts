@@ -1,0 +1,24 @@
+import { normalizePassword } from './normalize.ts'
+import { readHash } from './readHash.ts'
+
+/** `unusable`: there is no hash, its format is unknown, or it is too costly. Nothing was computed. */
+export type Verdict = 'right' | 'wrong' | 'unusable'
+
+/**
+ * Verifies a password against a stored hash, if that takes at most `memory` bytes. Before rejecting a sign-in, call
+ * `equalizeCost` with the verdict.
+ */
+export async function verifyPassword(
+  password: string,
+  hash: string | undefined,
+  memory = Number.POSITIVE_INFINITY,
+): Promise<Verdict> {
+  const known = hash === undefined ? undefined : readHash(hash)
+  if (!known || (known.memory ?? 0) > memory) return 'unusable'
+  try {
+    return (await known.verify(normalizePassword(password))) ? 'right' : 'wrong'
+  } catch {
+    // The text has the format of a hash, but the algorithm rejects it.
+    return 'unusable'
+  }
+}
