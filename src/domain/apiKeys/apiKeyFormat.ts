@@ -1,30 +1,30 @@
 import { createHash, randomInt } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
-/** By which people, logs and scanners for leaked secrets know a key of ours. */
+/** Identifies our keys to people, logs and secret scanners. */
 const prefix = 'atk_'
-/** No other character, so that a double click takes the whole of a key. */
+/** Letters and digits only, so that a double click selects the whole key. */
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
-/** 256 bits. */
+/** Holds 256 bits. */
 const secretLength = 43
-/** 32 bits. */
+/** Holds 32 bits. */
 const checksumLength = 6
 const format = new RegExp(`^${prefix}[0-9A-Za-z]{${secretLength + checksumLength}}$`)
 
-/** A new key: `atk_`, 43 random letters and digits, and six that check the ones before them (CRC-32). */
+/** Returns a new key: `atk_`, 43 random letters and digits, and a checksum of six more (CRC-32 of all before it). */
 export function generateApiKey(): string {
   const secret = Array.from({ length: secretLength }, () => alphabet[randomInt(alphabet.length)]).join('')
   return prefix + secret + checksumOf(prefix + secret)
 }
 
-/** Whether a text means to be a key of ours. It need not be one. */
+/** Returns whether a credential is presented as an API key. It may still be malformed or unknown. */
 export function looksLikeApiKey(text: string | undefined): text is string {
   return text?.startsWith(prefix) === true
 }
 
 /**
- * SHA-256 of a key in hexadecimal, by which the database knows it; undefined for what no key of ours can be, a mistyped one
- * among them. A key has 256 random bits: nobody finds it by guessing, so that a hash that costs much would guard nothing.
+ * Returns the SHA-256 of a key in hexadecimal, as stored in the database; undefined if the format or checksum is wrong.
+ * A slow hash would add nothing, because 256 random bits cannot be found by brute force.
  */
 export function digestOfApiKey(text: string): string | undefined {
   if (!format.test(text)) return undefined
@@ -32,11 +32,12 @@ export function digestOfApiKey(text: string): string | undefined {
   return text === body + checksumOf(body) ? createHash('sha256').update(text).digest('hex') : undefined
 }
 
+/** Returns the CRC-32 in base 62, most significant digit first. */
 function checksumOf(text: string): string {
-  let rest = crc32(text)
+  let remaining = crc32(text)
   return Array.from({ length: checksumLength }, () => {
-    const digit = alphabet[rest % alphabet.length]
-    rest = Math.floor(rest / alphabet.length)
+    const digit = alphabet[remaining % alphabet.length]
+    remaining = Math.floor(remaining / alphabet.length)
     return digit
   })
     .reverse()

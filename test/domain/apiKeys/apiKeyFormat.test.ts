@@ -5,34 +5,36 @@ import { digestOfApiKey, generateApiKey, looksLikeApiKey } from '../../../src/do
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
-describe('the text of an API key', () => {
-  test('is the prefix and 49 letters and digits, and never the same', () => {
-    const made = Array.from({ length: 1000 }, generateApiKey)
-    for (const text of made) expect(text).toMatch(/^atk_[0-9A-Za-z]{49}$/)
-    expect(new Set(made).size).toBe(1000)
+describe('API key format', () => {
+  test('generates the prefix and 49 letters and digits, different each time', () => {
+    const generated = Array.from({ length: 1000 }, generateApiKey)
+    for (const text of generated) expect(text).toMatch(/^atk_[0-9A-Za-z]{49}$/)
+    expect(new Set(generated).size).toBe(1000)
   })
 
-  test('has every character at every place of its random part', () => {
-    const made = Array.from({ length: 2000 }, generateApiKey)
-    // By chance one is missing once in 10^10 runs.
-    for (let place = 4; place < 47; place++)
-      expect([...new Set(made.map((text) => text[place]))].sort().join('')).toBe(alphabet)
+  test('uses every character at every position of the random part', () => {
+    const generated = Array.from({ length: 2000 }, generateApiKey)
+    // A character is missing by chance once in 10^10 runs.
+    for (let position = 4; position < 47; position++)
+      expect([...new Set(generated.map((text) => text[position]))].sort().join('')).toBe(alphabet)
   })
 
-  test('is known by its SHA-256', () => {
+  test('digests a key with SHA-256', () => {
     const text = generateApiKey()
     expect(digestOfApiKey(text)).toBe(createHash('sha256').update(text).digest('hex'))
   })
 
-  test('has the CRC-32 of what stands before it at its end, so that others can check it', () => {
-    expect(digestOfApiKey(`atk_${'0'.repeat(43)}${checksumByHand(`atk_${'0'.repeat(43)}`)}`)).toMatch(/^[0-9a-f]{64}$/)
+  test('ends a key with the CRC-32 of the characters before it, which secret scanners can check', () => {
+    expect(digestOfApiKey(`atk_${'0'.repeat(43)}${referenceChecksum(`atk_${'0'.repeat(43)}`)}`)).toMatch(
+      /^[0-9a-f]{64}$/,
+    )
   })
 
-  test('that is mistyped in one or two places is none', () => {
-    const place = fc.integer({ min: 0, max: 52 })
+  test('rejects a key with one or two mistyped characters', () => {
+    const position = fc.integer({ min: 0, max: 52 })
     const character = fc.constantFrom(...alphabet)
     fc.assert(
-      fc.property(fc.array(fc.tuple(place, character), { minLength: 1, maxLength: 2 }), (changes) => {
+      fc.property(fc.array(fc.tuple(position, character), { minLength: 1, maxLength: 2 }), (changes) => {
         const text = generateApiKey()
         const mistyped = [...text]
         for (const [at, other] of changes) mistyped[at] = other
@@ -44,31 +46,31 @@ describe('the text of an API key', () => {
   })
 
   test.each([
-    ['nothing', () => ''],
-    ['the prefix alone', () => 'atk_'],
-    ['of another prefix', () => generateApiKey().replace('atk_', 'atr_')],
-    ['in capitals at its beginning', () => generateApiKey().replace('atk_', 'ATK_')],
-    ['followed by a line break', () => `${generateApiKey()}\n`],
-    ['followed by a character', () => `${generateApiKey()}0`],
-    ['behind a space', () => ` ${generateApiKey()}`],
-  ])('that is %s is none', (_what, make) => {
+    ['an empty text', () => ''],
+    ['only the prefix', () => 'atk_'],
+    ['another prefix', () => generateApiKey().replace('atk_', 'atr_')],
+    ['an uppercase prefix', () => generateApiKey().replace('atk_', 'ATK_')],
+    ['a line break at the end', () => `${generateApiKey()}\n`],
+    ['an extra character at the end', () => `${generateApiKey()}0`],
+    ['a leading space', () => ` ${generateApiKey()}`],
+  ])('rejects %s', (_what, make) => {
     expect(digestOfApiKey(make())).toBeUndefined()
   })
 
-  test('is told from a token by its beginning alone', () => {
+  test('recognizes a key by its prefix', () => {
     expect([looksLikeApiKey('atk_'), looksLikeApiKey('atr_x'), looksLikeApiKey('eyJ')]).toEqual([true, false, false])
   })
 })
 
-/** CRC-32 (ISO-HDLC) bit by bit, and base 62: once more, and from the definition alone. */
-function checksumByHand(text: string): string {
+/** A second implementation from the definitions: CRC-32 (ISO-HDLC) bit by bit, in base 62. */
+function referenceChecksum(text: string): string {
   let crc = 0xffffffff
   for (const byte of Buffer.from(text)) {
     crc ^= byte
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
   }
-  let rest = BigInt((crc ^ 0xffffffff) >>> 0)
+  let remaining = BigInt((crc ^ 0xffffffff) >>> 0)
   let digits = ''
-  for (let place = 0; place < 6; place++, rest /= 62n) digits = (alphabet[Number(rest % 62n)] ?? '') + digits
+  for (let count = 0; count < 6; count++, remaining /= 62n) digits = (alphabet[Number(remaining % 62n)] ?? '') + digits
   return digits
 }
