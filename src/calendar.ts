@@ -1,6 +1,6 @@
 /**
- * Whether a moment of ISO 8601 is one: JavaScript reads 30 February as a day of March, and the database knows no year 0. In UTC, as
- * everything is kept and shown, it is of the years 0001 to 9999: beyond, JavaScript writes what the database does not read.
+ * Returns whether an ISO 8601 time exists and PostgreSQL can store it. JavaScript reads February 30 as a day in March,
+ * and the database has no year 0. In UTC the year must be 0001 to 9999.
  */
 export function isInCalendar(moment: string): boolean {
   const day = moment.slice(0, 'YYYY-MM-DD'.length)

@@ -1,2 +1,2 @@
-/** Milliseconds since the epoch. A parameter everywhere, so that no test waits to see time pass. */
+/** Returns milliseconds since the epoch. A parameter everywhere, so that no test waits for time to pass. */
 export type Clock = () => number

@@ -1,4 +1,4 @@
-/** Every way in which the product says no. `http/problem` turns a word into a status, `cli` into an exit code. */
+/** Every error code. `http/problem` maps them to statuses, `cli` to exit codes. */
 export type ErrorCode =
   | 'invalid_request'
   | 'unsupported_grant_type'
@@ -28,13 +28,13 @@ export interface FieldError {
   readonly message: string
 }
 
-/** The one error of the product. `message` is for people; it never holds a value from a request, SQL, a path or a secret. */
+/** The only error class. `message` is for people and never contains a request value, SQL, a path or a secret. */
 export class AppError extends Error {
   readonly code: ErrorCode
   readonly fields: readonly FieldError[]
-  /** Whole seconds after which it is worth trying again; undefined where that is not known. */
+  /** Whole seconds after which a retry may succeed. Undefined if unknown. */
   readonly retryAfter: number | undefined
-  /** A finer word than the code, for what is counted; no answer has it. */
+  /** A more precise reason than the code, for metrics. Never in a response. */
   readonly reason: string | undefined
 
   constructor(

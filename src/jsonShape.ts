@@ -1,14 +1,14 @@
-/** What JSON.parse does not tell of a text. */
+/** What JSON.parse does not reveal. */
 export interface JsonShape {
-  /** How deep objects and arrays stand in one another; 1 for one alone. */
+  /** The nesting depth of objects and arrays; 1 for a flat one. */
   readonly depth: number
-  /** An object has two members of one name: JSON.parse keeps the last and tells nobody (RFC 7493 §2.3). */
+  /** An object repeats a member name, of which JSON.parse silently keeps the last (RFC 7493 §2.3). */
   readonly repeatsMember: boolean
 }
 
-/** Walks over a text that is JSON already. */
+/** Scans a text that is valid JSON. */
 export function shapeOfJson(text: string): JsonShape {
-  /** The names that each open object has had so far; undefined for an array. */
+  /** The member names of each open object so far. Undefined for an array. */
   const open: (Set<string> | undefined)[] = []
   let depth = 0
   let repeatsMember = false
@@ -39,7 +39,7 @@ export function shapeOfJson(text: string): JsonShape {
   return { depth, repeatsMember }
 }
 
-/** Where the string ends that begins at `from`. */
+/** Returns the end of the string that starts at `from`. */
 function endOfString(text: string, from: number): number {
   let at = from + 1
   while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1

@@ -1,20 +1,20 @@
 import { createHmac, hkdfSync } from 'node:crypto'
 
 /**
- * SECRET_KEY, and the ones of SECRET_KEY_PREVIOUS: of these too what they made is honoured, and nothing new is made with
- * them. A coming key is listed there as well, until every replica knows it.
+ * SECRET_KEY and the keys in SECRET_KEY_PREVIOUS, which still verify and decrypt but create nothing new. The next key is
+ * listed there too, until every replica knows it.
  */
 export interface SecretKeys {
   readonly current: string
   readonly previous: readonly string[]
 }
 
-/** One for each secret key, the current one first: that one makes, all of them are tried on what comes back. */
+/** One entry per secret key, the current one first. The first creates; all of them are tried when verifying. */
 export type KeysOfEach = readonly [Buffer, ...Buffer[]]
 
 /**
- * 32 bytes of each secret key by HKDF-SHA-256 (RFC 5869). Whatever is made with SECRET_KEY beside tokens of HS256 has a
- * label of its own, `audittrail …`, so that no two uses share a key.
+ * Derives 32 bytes from each secret key with HKDF-SHA-256 (RFC 5869). Every use of SECRET_KEY except HS256 has its own
+ * label, `audittrail …`, so that no two uses share a key.
  */
 export function deriveKeys({ current, previous }: SecretKeys, label: string): KeysOfEach {
   return [deriveKey(current, label), ...previous.map((secretKey) => deriveKey(secretKey, label))]
@@ -24,31 +24,31 @@ export function deriveKey(secretKey: string, label: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secretKey, '', label, 32))
 }
 
-/** By which a database knows the SECRET_KEY that it is used with: a MAC that tells nothing of the key. 64 hex digits. */
+/** Returns the fingerprint by which a database recognizes its SECRET_KEY: a MAC in 64 hex digits that reveals nothing. */
 export function fingerprintOf(secretKey: string): string {
   return createHmac('sha256', deriveKey(secretKey, 'audittrail fingerprint')).update('SECRET_KEY').digest('hex')
 }
 
-/** The secret key of that fingerprint; undefined where it is none of these. */
+/** Returns the secret key with this fingerprint, or undefined. */
 export function findSecretKey({ current, previous }: SecretKeys, fingerprint: string): string | undefined {
   return [current, ...previous].find((secretKey) => fingerprintOf(secretKey) === fingerprint)
 }
 
-/** Bytes: as strong as the MACs that are made with it. */
-const shortest = 32
-/** More than anybody changes through at once; each one is tried on each bad token. */
-const mostPrevious = 8
+/** Bytes: as strong as the MACs made with it. */
+const minBytes = 32
+/** Each key is tried on each invalid token. */
+const maxPrevious = 8
 
 export function parseSecretKey(text: string): string {
-  if (Buffer.byteLength(text) < shortest) throw new Error('at least 32 bytes (generate one with: openssl rand -hex 32)')
+  if (Buffer.byteLength(text) < minBytes) throw new Error('at least 32 bytes (generate one with: openssl rand -hex 32)')
   return text
 }
 
-/** Keys with a comma or a line break between; what is white around one is none of it. */
+/** Parses keys separated by commas or line breaks. Ignores white space around them. */
 export function parseSecretKeys(text: string): readonly string[] {
   const secretKeys = text.split(/[,\n]/).map((secretKey) => secretKey.trim())
-  const given = secretKeys.filter((secretKey) => secretKey !== '')
-  if (given.length > mostPrevious || given.some((secretKey) => Buffer.byteLength(secretKey) < shortest))
+  const parsed = secretKeys.filter((secretKey) => secretKey !== '')
+  if (parsed.length > maxPrevious || parsed.some((secretKey) => Buffer.byteLength(secretKey) < minBytes))
     throw new Error('up to 8 keys of at least 32 bytes each, separated by commas or line breaks')
-  return Object.freeze(given)
+  return Object.freeze(parsed)
 }

@@ -12,7 +12,7 @@ import type { DatabaseTarget } from '../src/db/pool/connection.ts'
 import { openPool } from '../src/db/pool/pool.ts'
 import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys/apiKeys.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
-import { prepareKeys } from '../src/domain/keys/signingKeys.ts'
+import { ensureSigningKey } from '../src/domain/keys/signingKeys.ts'
 import { createHashQueue } from '../src/domain/passwords/hashQueue.ts'
 import { seedAdministrator } from '../src/domain/users/seed.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
@@ -91,7 +91,7 @@ export async function openTestApplication(
   const deps: Deps = { database, clock, log, hashQueue: hashing, settings: { ...settings, keys }, metrics: meters }
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
-  await prepareKeys(deps)
+  await ensureSigningKey(deps)
   const docs = isDocumented ? { version: '0.0.0' } : undefined
   const http = createHttp(
     deps,

@@ -9,7 +9,7 @@ import type { OpenTarget } from '../db/embedded/target.ts'
 import type { AvailabilityObserver } from '../db/pool/availabilityLog.ts'
 import type { DatabaseTarget } from '../db/pool/connection.ts'
 import type { Deps } from '../domain/deps.ts'
-import { maintainKeys, prepareKeys } from '../domain/keys/signingKeys.ts'
+import { ensureSigningKey, maintainKeys } from '../domain/keys/signingKeys.ts'
 import { createHashQueue, hashQueueLimits } from '../domain/passwords/hashQueue.ts'
 import { sweepExpiredFailures, sweepExpiredSessions } from '../domain/sessions/sweep.ts'
 import { type Administrator, seedAdministrator, warnOfSeededPasswords } from '../domain/users/seed.ts'
@@ -190,7 +190,7 @@ export async function prepareDatabaseWithRetries(app: App, isEnding: () => boole
   for (let delay = retryDelay.first; !isEnding(); delay = Math.min(delay * 2, retryDelay.longest)) {
     try {
       const seeded = await prepareDatabase(app)
-      await prepareKeys(app.deps)
+      await ensureSigningKey(app.deps)
       await warnOfSeededPasswords(app.deps, app.administrator, seeded)
       return true
     } catch (error) {

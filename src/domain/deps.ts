@@ -7,35 +7,35 @@ import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import type { HashCost } from './passwords/hashCost.ts'
 import type { HashQueue } from './passwords/hashQueue.ts'
 
-/** What the stories of the domain need, handed to each as its first parameter. */
+/** What use cases depend on. Each takes it as its first parameter. */
 export interface Deps {
   readonly database: Database
   readonly clock: Clock
   readonly log: Log
-  /** Where password hashes are computed. */
+  /** Limits concurrent password hashes. */
   readonly hashQueue: HashQueue
   readonly settings: DomainSettings
-  /** Where the stories count what becomes of them. */
+  /** Counts the outcomes of use cases. */
   readonly metrics: Pick<ProductMetrics, 'login' | 'refresh' | 'apiKey' | 'sessionsSwept' | 'failuresSwept'>
 }
 
 export interface DomainSettings {
-  /** What a new password hash costs. */
+  /** The cost of a new password hash. */
   readonly hashCost: HashCost
-  /** Fewest code points of a new password. */
+  /** The minimum length of a new password in code points. */
   readonly passwordMinLength: number
   readonly accessTokenSeconds: number
-  /** A session with a refresh token lives so long at most, and so long without use. */
+  /** The longest lifetime of a session with a refresh token, and how long it may be idle. */
   readonly refreshLifetimeDays: number
   readonly sessionIdleDays: number
   readonly keys: KeySettings
 }
 
 export interface KeySettings {
-  /** What tokens are to be signed with from here on. */
+  /** The algorithm for new tokens. */
   readonly algorithm: Algorithm
-  /** Days after which a key is followed by the next one; 0: not by itself. */
+  /** Days between key rotations; 0: only on request. */
   readonly rotationDays: number
-  /** Read when they are first needed: where SECRET_KEY is not set, DATA_DIR keeps one. */
+  /** Read on first use: if SECRET_KEY is not set, DATA_DIR has one. */
   readonly secretKeys: () => SecretKeys
 }

@@ -1,6 +1,6 @@
 import type { Deps } from './deps.ts'
 
-/** What happens to accounts, sessions and keys. Each becomes one line of the log; the words are stable. */
+/** Events of accounts, sessions and keys. Each becomes one log line. Their names and fields are stable. */
 export type AuthenticationEvent =
   | {
       readonly event: 'login.succeeded'
@@ -10,7 +10,7 @@ export type AuthenticationEvent =
     }
   | {
       readonly event: 'login.failed'
-      /** Of a user who exists; another name may be a password typed into the wrong field. */
+      /** Only for an existing user. Any other input may be a password typed into the wrong field. */
       readonly username?: string
       readonly reason: LoginFailure
       readonly address: Address
@@ -58,7 +58,7 @@ export type AuthenticationEvent =
       readonly network?: string
       readonly lifted: number
     }
-  /** A service tried to make or change one. */
+  /** A service tried to create or change an administrator. */
   | { readonly event: 'administrator.spared'; readonly by: string }
   | { readonly event: 'administrator.seeded'; readonly username: string }
   | ({ readonly event: 'key.created'; readonly by: string } & KeyFacts)
@@ -87,12 +87,12 @@ export type AuthenticationEvent =
   | {
       readonly event: 'api_key.refused'
       readonly reason: ApiKeyRefusal
-      /** Where there is such a key. */
+      /** If the key exists. */
       readonly api_key?: string
       readonly service?: string
       readonly address: Address
     }
-  /** With every hash: whoever has the file can guess at passwords. */
+  /** The export contains password hashes, which can be brute-forced. */
   | { readonly event: 'users.exported'; readonly by: string; readonly exported: number }
 
 type Address = string | undefined
@@ -104,10 +104,10 @@ interface KeyFacts {
   readonly signs_from: string
 }
 
-/** For the log alone; the client is told the same in each case. */
+/** Only logged. Clients get the same response in each case. */
 export type LoginFailure = 'unknown_user' | 'wrong_password' | 'unusable_hash' | 'inactive_user' | 'changed_meanwhile'
 
-/** For the log alone, but for `scope`: the client is told the same of the others. */
+/** Only logged, except `scope`. Clients get the same response for the others. */
 export type ApiKeyRefusal = 'malformed' | 'unknown' | 'revoked' | 'expired' | 'scope'
 
 const alarming: readonly AuthenticationEvent['event'][] = [
@@ -120,7 +120,7 @@ const alarming: readonly AuthenticationEvent['event'][] = [
   'administrator.spared',
 ]
 
-/** Records an event of the trail. */
+/** Logs an event. */
 export function record({ log }: Pick<Deps, 'log'>, { event, ...facts }: AuthenticationEvent): void {
   if (alarming.includes(event)) log.warn(event, facts)
   else log.info(event, facts)

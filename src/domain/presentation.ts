@@ -3,7 +3,7 @@ import type { ListedSession } from './sessions/sessions.ts'
 import type { Lockout } from './signIn/lockouts.ts'
 import type { WithPassword } from './users/users.ts'
 
-// What of a user and of a session leaves the product, by HTTP and by command line alike: never a hash. Times are ISO 8601.
+// What the API and the command line return of users, sessions and keys. Never a hash. Times are ISO 8601.
 
 export interface PresentedUser {
   readonly id: string
@@ -13,7 +13,7 @@ export interface PresentedUser {
   readonly roles: string[]
   readonly must_change_password: boolean
   readonly created_at: string
-  /** In the one answer that made it. */
+  /** Only in the response that creates it. */
   readonly one_time_password?: string
 }
 
@@ -85,7 +85,7 @@ export interface PresentedApiKey {
   readonly last_used_at: string | null
   readonly revoked_at: string | null
   readonly revoked_by: string | null
-  /** In the one answer that made it. */
+  /** Only in the response that creates it. */
   readonly key?: string
 }
 

@@ -2,16 +2,16 @@ import { AppError } from '../error.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Deps } from './deps.ts'
 
-/** Answers why this process is not ready for work; undefined when it is. */
+/** Returns why this process is not ready, or undefined if it is. */
 export type FindUnreadiness = () => Promise<Unreadiness | undefined>
 
 export interface Unreadiness {
   readonly reason: 'database_unavailable' | 'not_migrated' | 'not_seeded'
-  /** For the log alone. */
+  /** Only logged. */
   readonly detail: string
 }
 
-/** Asks the database whether it answers, has every migration of this binary and its first administrator. */
+/** Checks that the database responds and has every migration of this binary and its first administrator. */
 export async function findUnreadiness({ database }: Pick<Deps, 'database'>): Promise<Unreadiness | undefined> {
   try {
     const { pending } = await database.migrationStatus()
@@ -24,7 +24,7 @@ export async function findUnreadiness({ database }: Pick<Deps, 'database'>): Pro
   }
 }
 
-/** The same, with a line in the log whenever the answer has changed, however often it is asked for. */
+/** Wraps a readiness check to log each change of its result. */
 export function watchReadiness(find: FindUnreadiness, log: Log): FindUnreadiness {
   let known: Unreadiness['reason'] | undefined
   return async () => {

@@ -72,7 +72,7 @@ async function runServer({ config, logDescriptor, stderr }: CommandEnvironment):
     if (isPrepared) {
       // What cannot be read now is read when it is needed.
       await http.keyRing.refresh().catch(() => {})
-      stopping.unshift(startHousekeeping(app), http.keyRing.follow())
+      stopping.unshift(startHousekeeping(app), http.keyRing.startPolling())
       if (!config.databaseUrl) stopping.unshift(listenForCommands(config.dataDir, app.deps))
       log.info('server.ready', { url: listener.url + config.basePath })
       if (config.logFormat === 'pretty')

@@ -1,4 +1,4 @@
-import { isRole, mostRoles } from '../../domain/users/users.ts'
+import { isRole, maxRoles } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
 
 /** A path of the public name, and the service behind it. */
@@ -79,8 +79,8 @@ function readUpstream(text: string, base: string): Upstream {
   if ([base, '/.well-known', '/_audittrail'].some((own) => path === own || path.startsWith(`${own}/`)))
     throw usage('upstream', "a path that is none of AuditTrail's own")
   const roles = [...new Set(words?.split(','))]
-  if (roles.length > mostRoles || !roles.every(isRole))
-    throw usage('upstream', `up to ${mostRoles} roles, each of 1 to 32 of the characters a-z 0-9 _ -`)
+  if (roles.length > maxRoles || !roles.every(isRole))
+    throw usage('upstream', `up to ${maxRoles} roles, each of 1 to 32 of the characters a-z 0-9 _ -`)
   return { path, server: address, roles: roles.sort() }
 }
 

@@ -6,13 +6,13 @@ const label = 'audittrail private key'
 const nonceBytes = 12
 const tagBytes = 16
 
-/** What a private key belongs to. It is authenticated with the key, so that one cannot be put in the place of another. */
+/** Identifies the key pair of a private key. Authenticated with it, so that it cannot be swapped for another. */
 export interface KeyName {
   readonly kid: string
   readonly algorithm: string
 }
 
-/** PKCS #8 under AES-256-GCM (NIST SP 800-38D), under a key of its own that is derived from a SECRET_KEY: nonce, tag, ciphertext. */
+/** Returns PKCS #8 under AES-256-GCM (NIST SP 800-38D), with a key derived from SECRET_KEY: nonce, tag, ciphertext. */
 export function encryptPrivateKey(privateKey: KeyObject, name: KeyName, secretKey: string): string {
   const nonce = randomBytes(nonceBytes)
   const encryption = createCipheriv(cipher, deriveKey(secretKey, label), nonce, { authTagLength: tagBytes })
@@ -22,7 +22,7 @@ export function encryptPrivateKey(privateKey: KeyObject, name: KeyName, secretKe
   return Buffer.concat([nonce, encryption.getAuthTag(), ciphertext]).toString('base64url')
 }
 
-/** Undefined where it was encrypted under another SECRET_KEY, belongs to another key, or was changed. */
+/** Returns undefined if the key was encrypted under another SECRET_KEY, belongs to another pair, or was changed. */
 export function decryptPrivateKey(encrypted: string, name: KeyName, secretKey: string): KeyObject | undefined {
   const bytes = Buffer.from(encrypted, 'base64url')
   const nonce = bytes.subarray(0, nonceBytes)

@@ -1,14 +1,14 @@
 import type { SigningKeyRow } from '../../db/statements/signingKeys.ts'
 import type { Deps } from '../deps.ts'
 
-/** published: to sign next. verifying: it has signed, and its tokens may still live. retired: none of them does. */
+/** published: signs next. verifying: has signed, and its tokens may still be valid. retired: none of them is. */
 export type KeyState = 'published' | 'signing' | 'verifying' | 'retired'
 
-/** What of a key leaves the product: nothing private. Times are ISO 8601. */
+/** The public facts of a key. Times are ISO 8601. */
 export interface PresentedKey {
   /** Null for HS256, whose key is SECRET_KEY. */
   readonly kid: string | null
-  /** The first digits of SECRET_KEY's fingerprint, for HS256 alone: enough to tell two apart. */
+  /** For HS256, the first digits of SECRET_KEY's fingerprint: enough to tell two keys apart. */
   readonly fingerprint: string | null
   readonly algorithm: string
   readonly state: KeyState
@@ -18,16 +18,16 @@ export interface PresentedKey {
   readonly verifies_until: string | null
 }
 
-const shownDigits = 12
+const fingerprintDigits = 12
 
-/** The keys, the newest first. */
+/** Lists the keys, newest first. */
 export async function listKeys({ database, clock }: Deps, _input: object): Promise<readonly PresentedKey[]> {
   const { fingerprint, rows } = await database.signingKeys.listKeys()
   const now = clock()
   const signing = rows.findLast((row) => row.signs_from.getTime() <= now) ?? rows[0]
   return rows.toReversed().map((row) => ({
     kid: row.kid,
-    fingerprint: row.kid === null ? (fingerprint?.slice(0, shownDigits) ?? null) : null,
+    fingerprint: row.kid === null ? (fingerprint?.slice(0, fingerprintDigits) ?? null) : null,
     algorithm: row.algorithm,
     state: stateOf(row, signing?.generation ?? 0, now),
     created_at: row.created_at.toISOString(),

@@ -2,7 +2,7 @@ import { createHash, createPublicKey, generateKeyPair, type KeyObject } from 'no
 import { promisify } from 'node:util'
 import type { PairAlgorithm } from '../../algorithms.ts'
 
-/** A public key as it is published (RFC 7517 §4; RFC 7518 §6.2, §6.3; RFC 8037 §2). Never a private member. */
+/** A published public key (RFC 7517 §4; RFC 7518 §6.2, §6.3; RFC 8037 §2). Never has a private member. */
 export interface PublicJwk {
   readonly kty: 'OKP' | 'EC' | 'RSA'
   readonly use: 'sig'
@@ -17,18 +17,18 @@ export interface PublicJwk {
 
 export interface KeyPair {
   readonly algorithm: PairAlgorithm
-  /** RFC 7638 thumbprint of the public key. */
+  /** The RFC 7638 thumbprint of the public key. */
   readonly kid: string
   readonly publicJwk: PublicJwk
   readonly privateKey: KeyObject
 }
 
-/** As strong as the other two, 128 bits (NIST SP 800-57 Part 1, table 2); RFC 7518 §3.3 asks for 2,048 at least. */
+/** As strong as the other two, 128 bits (NIST SP 800-57 Part 1, table 2). RFC 7518 §3.3 requires at least 2,048. */
 const rsaBits = 3072
 
 const generate = promisify(generateKeyPair)
 
-/** A key pair that nobody has had before. In the background: an RSA key takes a moment. */
+/** Generates a key pair in the background, since RSA takes a moment. */
 export async function makeKeyPair(algorithm: PairAlgorithm): Promise<KeyPair> {
   const { publicKey, privateKey } = await generators[algorithm]()
   const members = publicMembers(publicKey)
@@ -48,7 +48,7 @@ export function readPublicKey(jwk: PublicJwk): KeyObject {
 
 type PublicMembers = Pick<PublicJwk, 'kty' | 'crv' | 'x' | 'y' | 'n' | 'e'>
 
-/** By name, so that whatever else an export may hold stays out. */
+/** Copied by name, so that an export cannot leak other members. */
 function publicMembers(publicKey: KeyObject): PublicMembers {
   const { kty, crv, x, y, n, e } = publicKey.export({ format: 'jwk' }) as PublicMembers
   if (kty === 'RSA') return { kty, n: n as string, e: e as string }
@@ -57,7 +57,7 @@ function publicMembers(publicKey: KeyObject): PublicMembers {
     : { kty, crv: crv as string, x: x as string }
 }
 
-/** RFC 7638 §3: SHA-256 over the key's own members in the order of their names, in base64url. */
+/** Returns the RFC 7638 §3 thumbprint: SHA-256 over the members in the order of their names, in base64url. */
 export function thumbprintOf({ kty, crv, x, y, n, e }: PublicMembers): string {
   return createHash('sha256').update(JSON.stringify({ crv, e, kty, n, x, y })).digest('base64url')
 }

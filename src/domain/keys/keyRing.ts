@@ -8,12 +8,12 @@ import { decryptPrivateKey } from './keyCipher.ts'
 import { type PublicJwk, readPublicKey } from './keyPair.ts'
 import { requireSecretKey } from './secretKeyChange.ts'
 
-/** SECRET_KEY by HMAC. Several, while SECRET_KEY is being changed. */
+/** Verifies HMACs with SECRET_KEY, and with the previous ones while it is being changed. */
 export interface SecretVerifier {
   readonly algorithm: 'HS256'
   readonly kid: undefined
   readonly secrets: readonly Buffer[]
-  /** Epoch milliseconds; Infinity where no end is known. */
+  /** Epoch milliseconds. Infinity while no end is known. */
   readonly verifiesUntil: number
 }
 
@@ -32,34 +32,34 @@ export type Signer =
   | { readonly algorithm: PairAlgorithm; readonly kid: string; readonly key: KeyObject }
 
 /**
- * The keys as this process knows them, read from the database every few seconds. It answers from memory: verifying a token asks
- * nothing of the database.
+ * The keys in the memory of this process, read from the database every few seconds. Verifying a token does not query
+ * the database.
  */
 export interface KeyRing {
-  /** Another number after each change of the keys; 0 until they were read. */
+  /** Changes with every change of the keys. 0 until they are first read. */
   version(): number
-  /** What verifies tokens with that `kid`, or with none at all (HS256); undefined where nothing does, or no longer. */
+  /** Returns the verifier for a `kid`, or for none (HS256). Undefined if there is none or it has expired. */
   findVerifier(kid: string | undefined): Verifier | undefined
-  /** What signs at this moment. Throws `unavailable` while that cannot be said. */
+  /** Returns the current signer. Throws `unavailable` while it is unknown. */
   requireSigner(): Promise<Signer>
-  /** The public keys that verify, the ones to come included. */
+  /** Lists the public keys that verify, including the next one. */
   listPublicKeys(): Promise<readonly PublicJwk[]>
-  /** For a `kid` that is not known: reads the keys, or waits for who does; but not when that was done a moment ago. */
-  look(): Promise<void>
+  /** Reads the keys for an unknown `kid`, or joins a read in progress, unless they were just read. */
+  refreshIfStale(): Promise<void>
   refresh(): Promise<void>
-  /** Reads the keys every few seconds in the background; answers how to stop it. */
-  follow(): () => void
+  /** Reads the keys every few seconds in the background. Returns a function that stops it. */
+  startPolling(): () => void
 }
 
-/** Milliseconds between two reads in the background, and between two for the sake of unknown `kid`s. */
+/** Milliseconds between background reads, and between reads for unknown `kid`s. */
 const pollInterval = 5_000
-const lookInterval = 2_000
-/** Milliseconds after which what was read is too old to sign by: a replica that was suspended may have missed a rotation. */
+const unknownKidInterval = 2_000
+/** Milliseconds after which keys are too old to sign with: a replica that was suspended may have missed a rotation. */
 const stale = 15_000
 
 interface Key {
   readonly verifier: Verifier
-  /** Undefined where its private key is encrypted under a SECRET_KEY that is not known here. */
+  /** Undefined if its private key is encrypted under an unknown SECRET_KEY. */
   readonly signer: Signer | undefined
   readonly signsFrom: number
 }
@@ -67,7 +67,7 @@ interface Key {
 interface Reading {
   readonly at: number
   readonly keys: readonly Key[]
-  /** What it was made from, to tell whether anything has changed. */
+  /** The stored row, to detect changes. */
   readonly text: string
 }
 
@@ -76,19 +76,19 @@ export function createKeyRing(deps: Deps): KeyRing {
   let reading: Reading | undefined
   let version = 0
   let failure: unknown
-  let underWay: Promise<void> | undefined
-  let lookedAt = Number.NEGATIVE_INFINITY
+  let refreshing: Promise<void> | undefined
+  let refreshedForUnknownAt = Number.NEGATIVE_INFINITY
 
   async function read(): Promise<void> {
     const stored = await database.signingKeys.listKeys()
-    // Later on a strange SECRET_KEY ends nothing: what this process has made is good as long as others know it.
+    // An unknown SECRET_KEY is fatal only before the first read: later, tokens of this process stay valid.
     if (!reading) requirePrepared(deps, stored)
     const text = JSON.stringify(stored.rows.map(({ private_key: _, ...row }) => row))
     if (text !== reading?.text) version++
     reading = { at: clock(), keys: readKeys(deps, stored, reading?.keys ?? []), text }
   }
 
-  async function readAndTell(): Promise<void> {
+  async function readAndReport(): Promise<void> {
     try {
       await read()
       if (failure !== undefined) log.info('keys.available')
@@ -104,19 +104,19 @@ export function createKeyRing(deps: Deps): KeyRing {
   }
 
   function refresh(): Promise<void> {
-    underWay ??= readAndTell().finally(() => {
-      underWay = undefined
+    refreshing ??= readAndReport().finally(() => {
+      refreshing = undefined
     })
-    return underWay
+    return refreshing
   }
 
   const isFresh = () => reading !== undefined && Math.abs(clock() - reading.at) <= stale
-  const living = (now: number) => (reading?.keys ?? []).filter(({ verifier }) => verifier.verifiesUntil > now)
+  const activeKeys = (now: number) => (reading?.keys ?? []).filter(({ verifier }) => verifier.verifiesUntil > now)
 
   return {
     refresh,
     version: () => version,
-    findVerifier: (kid) => living(clock()).find(({ verifier }) => verifier.kid === kid)?.verifier,
+    findVerifier: (kid) => activeKeys(clock()).find(({ verifier }) => verifier.kid === kid)?.verifier,
     requireSigner: async () => {
       if (!isFresh()) await refresh()
       const signer = signingKey(reading?.keys ?? [], clock())?.signer
@@ -124,26 +124,26 @@ export function createKeyRing(deps: Deps): KeyRing {
       return signer
     },
     listPublicKeys: async () => {
-      // Better the keys of a while ago than none.
-      if (!isFresh()) await refresh().catch((error) => throwUnless(reading, error))
-      return living(clock()).flatMap(({ verifier }) => (verifier.kid === undefined ? [] : [verifier.publicJwk]))
+      // Old keys are better than none.
+      if (!isFresh()) await refresh().catch((error) => rethrowUnless(reading, error))
+      return activeKeys(clock()).flatMap(({ verifier }) => (verifier.kid === undefined ? [] : [verifier.publicJwk]))
     },
-    look: async () => {
+    refreshIfStale: async () => {
       const now = clock()
-      if (Math.abs(now - lookedAt) >= lookInterval) {
-        lookedAt = now
+      if (Math.abs(now - refreshedForUnknownAt) >= unknownKidInterval) {
+        refreshedForUnknownAt = now
         await refresh()
-      } else if (underWay) await underWay
+      } else if (refreshing) await refreshing
       else if (failure !== undefined) throw failure
     },
-    follow: () => {
+    startPolling: () => {
       const timer = setInterval(() => refresh().catch(() => {}), pollInterval)
       return () => clearInterval(timer)
     },
   }
 }
 
-/** The latest one whose time has come; of the very first one it may not have come yet, by a clock that is slow. */
+/** Returns the newest key whose time has come. With a slow clock, that of the first key may not have come. */
 function signingKey(keys: readonly Key[], now: number): Key | undefined {
   return keys.findLast(({ signsFrom }) => signsFrom <= now) ?? keys[0]
 }
@@ -154,7 +154,7 @@ function requirePrepared(deps: Deps, { fingerprint, rows }: StoredSigningKeys): 
   requireSecretKey(deps, fingerprint)
 }
 
-function throwUnless(reading: Reading | undefined, error: unknown): void {
+function rethrowUnless(reading: Reading | undefined, error: unknown): void {
   if (!reading) throw error
 }
 
@@ -165,7 +165,7 @@ function readKeys({ settings, log }: Deps, { fingerprint, rows }: StoredSigningK
     const signsFrom = row.signs_from.getTime()
     const verifiesUntil = row.verifies_until?.getTime() ?? Number.POSITIVE_INFINITY
     if (row.algorithm === 'HS256') return { ...secretKey(secretKeys, verifiesUntil), signsFrom }
-    // What is known stays as it is: nothing is decrypted twice, nor lost when SECRET_KEY changes elsewhere.
+    // Known keys are kept: nothing is decrypted twice, or lost when SECRET_KEY changes elsewhere.
     const before = known.find(({ verifier }) => verifier.kid === row.kid)
     const signer = before ? before.signer : pairSigner(row, encryptedUnder)
     if (!before && !signer) log.error('key.unusable', { kid: row.kid, detail: 'the private key cannot be decrypted' })
@@ -182,7 +182,7 @@ function secretKey({ current, previous }: SecretKeys, verifiesUntil: number): Pi
   }
 }
 
-/** Undefined for an algorithm of a newer version. */
+/** Returns undefined for an algorithm of a newer version. */
 function pairVerifier(
   row: SigningKeyRow,
   before: Verifier | undefined,

@@ -5,11 +5,11 @@ import { record } from '../events.ts'
 import { decryptPrivateKey, encryptPrivateKey } from './keyCipher.ts'
 
 /**
- * Holds SECRET_KEY against the fingerprint that the database keeps, or notes it there. Where the database was used with one of
- * SECRET_KEY_PREVIOUS it goes over to SECRET_KEY, private keys and all; of many replicas at once one does that. Throws `refused`
- * where it was used with a key that is in neither.
+ * Compares SECRET_KEY with the fingerprint in the database, or records it there. If the database was used with one of
+ * SECRET_KEY_PREVIOUS, changes it to SECRET_KEY and encrypts the private keys again; one of several concurrent replicas
+ * does so. Throws `refused` if it was used with any other key.
  */
-export async function settleSecretKey(deps: Deps): Promise<void> {
+export async function reconcileSecretKey(deps: Deps): Promise<void> {
   const { signingKeys: keys } = deps.database
   const secretKeys = deps.settings.keys.secretKeys()
   const own = fingerprintOf(secretKeys.current)
@@ -32,7 +32,7 @@ export async function settleSecretKey(deps: Deps): Promise<void> {
   }
 }
 
-/** The secret key of a fingerprint, among SECRET_KEY and SECRET_KEY_PREVIOUS. Throws `refused`, saying both ways on. */
+/** Returns the secret key with this fingerprint from SECRET_KEY and SECRET_KEY_PREVIOUS. Throws `refused` if none fits. */
 export function requireSecretKey({ settings }: Pick<Deps, 'settings'>, fingerprint: string): string {
   const secretKey = findSecretKey(settings.keys.secretKeys(), fingerprint)
   if (secretKey !== undefined) return secretKey

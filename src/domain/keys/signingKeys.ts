@@ -6,21 +6,21 @@ import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
 import { encryptPrivateKey } from './keyCipher.ts'
 import { makeKeyPair } from './keyPair.ts'
-import { requireSecretKey, settleSecretKey } from './secretKeyChange.ts'
+import { reconcileSecretKey, requireSecretKey } from './secretKeyChange.ts'
 
 export type { SigningKeyRow as KeyRow }
 
-/** Seconds for which whoever fetches the published keys may keep them. Shorter than `lead` by more than replicas take to learn. */
+/** Seconds that clients may cache the published keys. Shorter than `lead`, with time for replicas to learn of a key. */
 export const publishedKeysMaxAge = 30
-/** Milliseconds for which a key is published before it signs. */
+/** Milliseconds that a key is published before it signs. */
 const lead = 60_000
-/** Milliseconds by which a key outlives the last token that it has signed, for upstreams that allow for skewed clocks. */
+/** Milliseconds that a key outlives its last token, for upstreams that tolerate clock skew. */
 const leeway = 60_000
 const dayMilliseconds = 86_400_000
 
-/** What a server does before it serves: SECRET_KEY is the database's, and there is a key of ALGORITHM, at work or to come. */
-export async function prepareKeys(deps: Deps): Promise<void> {
-  await settleSecretKey(deps)
+/** Prepares a server: SECRET_KEY matches the database, and a key of ALGORITHM signs or will sign. */
+export async function ensureSigningKey(deps: Deps): Promise<void> {
+  await reconcileSecretKey(deps)
   const { algorithm } = deps.settings.keys
   for (;;) {
     const stored = await deps.database.signingKeys.listKeys()
@@ -32,8 +32,8 @@ export async function prepareKeys(deps: Deps): Promise<void> {
 }
 
 /**
- * Rotates now: the next key of the algorithm in use is published, and signs a minute later. Throws `refused` where SECRET_KEY
- * itself signs, `conflict` while a rotation is under way.
+ * Rotates now: publishes the next key of the current algorithm, which signs a minute later. Throws `refused` for HS256,
+ * which signs with SECRET_KEY, and `conflict` during a rotation.
  */
 export async function rotateKey(deps: Deps, by: string): Promise<AddedKey> {
   const stored = await deps.database.signingKeys.listKeys()
@@ -58,7 +58,7 @@ export async function rotateKey(deps: Deps, by: string): Promise<AddedKey> {
   return added
 }
 
-/** What time brings: the next key by age, and the end of the ones that are done. Any number of replicas may do it at once. */
+/** Adds the next key by age and deletes retired ones. Any number of replicas may do so at once. */
 export async function maintainKeys(deps: Deps): Promise<void> {
   const { rotationDays } = deps.settings.keys
   const stored = await deps.database.signingKeys.listKeys()
@@ -76,8 +76,8 @@ export async function maintainKeys(deps: Deps): Promise<void> {
 }
 
 /**
- * The last way out, when a SECRET_KEY is lost or has leaked: every session ends, every key goes, SECRET_KEY is noted, and a new
- * key of the same algorithm signs at once. Answers how many sessions ended.
+ * Recovers from a lost or leaked SECRET_KEY: ends every session, deletes every key, records SECRET_KEY, and adds a key
+ * of the same algorithm that signs at once. Returns the number of sessions ended.
  */
 export async function resetKeys(deps: Deps, by: string): Promise<number> {
   const { signingKeys: keys } = deps.database
@@ -90,7 +90,7 @@ export async function resetKeys(deps: Deps, by: string): Promise<number> {
   return ended
 }
 
-/** Where there are sessions and no keys, an earlier version has signed with SECRET_KEY, and its tokens go on. */
+/** Sessions without keys mean that an earlier version signed with SECRET_KEY. Its tokens stay valid. */
 async function firstAlgorithm({ database, settings }: Deps): Promise<Algorithm> {
   return (await database.signingKeys.hasSessions()) ? 'HS256' : settings.keys.algorithm
 }
@@ -105,13 +105,13 @@ export interface AddedKey {
 
 interface Addition {
   readonly algorithm: Algorithm
-  /** Who or what asks for it, for the trail. */
+  /** The actor, as in the log. */
   readonly by: string
 }
 
 /**
- * Adds the key that comes behind the stored ones; undefined where something has come in between. The very first one signs at
- * once: nobody can have fetched the published keys without it.
+ * Adds the next key. Returns undefined if another one was added first. The first key of a database signs at once, since
+ * no client can have cached the published keys without it.
  */
 async function addKey(
   deps: Deps,
@@ -143,7 +143,7 @@ async function addKey(
   return added
 }
 
-/** A key that is about to stop, or has just stopped, verifies for as long as the tokens of this replica live too. */
+/** A key that stops signing verifies for as long as tokens of this replica may be valid. */
 async function extendStopping({ database, clock, settings }: Deps, { rows }: StoredSigningKeys): Promise<void> {
   for (const [index, { generation, verifies_until: until }] of rows.entries()) {
     const stops = rows[index + 1]?.signs_from.getTime() ?? 0
@@ -152,7 +152,7 @@ async function extendStopping({ database, clock, settings }: Deps, { rows }: Sto
   }
 }
 
-/** When the last token has expired that a key signs before it stops, and nobody's clock says otherwise. */
+/** Returns when the last token of a key expires, with an allowance for clock differences. */
 function lastExpiry({ accessTokenSeconds }: Deps['settings'], stops: number): Date {
   return new Date(stops + accessTokenSeconds * 1000 + leeway)
 }

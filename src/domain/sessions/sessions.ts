@@ -8,25 +8,25 @@ import { record } from '../events.ts'
 
 export type { ListedSession, RefreshableSession }
 
-/** Where a client was seen, for the list of sessions. */
+/** Where a client signed in from, for the list of sessions. */
 export interface Client {
   readonly address: string | undefined
   readonly userAgent: string | undefined
 }
 
-/** What tokens are made of. Times are whole seconds since the epoch, as in a JWT (RFC 7519 §2, NumericDate). */
+/** The contents of tokens. Times are whole seconds since the epoch, as in a JWT (RFC 7519 §2, NumericDate). */
 export interface Session {
   readonly id: string
   readonly user: SessionUser
   /** When the access token expires. */
   readonly expiresAt: number
-  /** Seconds until then, by the moment that it was reckoned from: a second may begin before the answer goes out. */
+  /** The lifetime of the access token in seconds, from the time it was computed. */
   readonly expiresIn: number
-  /** How often the refresh token was rotated; null where there is none. */
+  /** The number of rotations. Null without a refresh token. */
   readonly refreshGeneration: number | null
 }
 
-/** Who a request comes from. */
+/** The user and session of a request. */
 export interface Principal {
   readonly sessionId: string
   readonly user: SessionUser
@@ -34,12 +34,12 @@ export interface Principal {
 
 const agentLength = 256
 const dayMilliseconds = 86_400_000
-/** Milliseconds within which a lost answer may be asked for again: many tabs, a broken connection. */
+/** Milliseconds in which a lost response may be retried: several tabs, a broken connection. */
 const retryWindow = 10_000
 
 /**
- * Starts a session for a user whose password has just been verified; undefined when the user was disabled, deleted or given
- * another password meanwhile. Without a refresh token it lives as long as its access token.
+ * Starts a session for a user whose password was just verified. Returns undefined if the user was disabled, deleted or
+ * given another password since. Without a refresh token, the session lasts as long as its access token.
  */
 export async function startSession(
   { database, clock, settings }: Deps,
@@ -70,7 +70,7 @@ export async function startSession(
   return hasBegun ? session : undefined
 }
 
-/** The principal of a token's session; undefined once the session has ended or its user is gone, renamed or disabled. */
+/** Returns the principal of a token's session. Undefined if the session has ended or the user is gone, renamed or disabled. */
 export async function findPrincipal(
   { database, clock }: Pick<Deps, 'database' | 'clock'>,
   token: { readonly sid: string; readonly uid: string; readonly sub: string },
@@ -85,8 +85,8 @@ export async function findPrincipal(
 }
 
 /**
- * Rotates a session's refresh token. The direct parent may be shown again within ten seconds and gets the same successor;
- * an older one is theft: the session ends, and that is committed though the answer is `invalid_grant` (RFC 9700 §4.14.2).
+ * Rotates a session's refresh token. Its direct parent may be presented again within ten seconds and gets the same
+ * successor. An older one is theft: the session ends, even though `invalid_grant` is thrown (RFC 9700 §4.14.2).
  */
 export async function refreshSession(deps: Deps, token: RefreshToken, address: string | undefined): Promise<Session> {
   try {
@@ -104,7 +104,7 @@ interface RefreshToken {
   readonly generation: number
 }
 
-/** The session that a refresh token would renew if it were used now; undefined where it would be refused. Changes nothing. */
+/** Returns the session that a refresh token would renew now, or undefined. Changes nothing. */
 export function findRefreshable(deps: Deps, token: RefreshToken): Promise<RefreshableSession | undefined> {
   return deps.database.sessions.findRefreshableSession(showingOf(deps, token))
 }
@@ -144,14 +144,14 @@ async function rotateSession(deps: Deps, token: RefreshToken, address: string | 
   }
 }
 
-/** Ends a session by its id, whoever's it is; the holder of one of its tokens asks (RFC 7009). Answers whether it lived. */
+/** Ends a session for the holder of one of its tokens (RFC 7009). Returns whether it was active. */
 export async function revokeSession(deps: Deps, sessionId: string): Promise<boolean> {
   const hasEnded = await deps.database.sessions.endSession(sessionId, now(deps))
   if (hasEnded) record(deps, { event: 'session.ended', session: sessionId, by: 'revocation' })
   return hasEnded
 }
 
-/** Ends the session that the request came with, or all of its user's. */
+/** Ends the session of the request, or all of its user's. */
 export async function logout(deps: Deps, { sessionId, user }: Principal, everywhere: boolean): Promise<void> {
   const ended = everywhere
     ? await deps.database.sessions.endSessionsOf(user.id, now(deps))
@@ -159,12 +159,12 @@ export async function logout(deps: Deps, { sessionId, user }: Principal, everywh
   record(deps, { event: 'logout', username: user.username, session: sessionId, ended })
 }
 
-/** A user's living sessions, the latest used first. */
+/** Lists a user's active sessions, last used first. */
 export function listSessions(deps: Deps, userId: string): Promise<ListedSession[]> {
   return deps.database.sessions.listLiveSessions(userId, now(deps))
 }
 
-/** Ends one of a user's sessions; throws `not_found` where that user has no such living session. */
+/** Ends one of a user's sessions. Throws `not_found` if the user has no such active session. */
 export async function endSession(
   deps: Deps,
   user: { readonly id: string; readonly username: string },

@@ -1,13 +1,13 @@
 import type { Deps } from '../deps.ts'
 
-/** Rows deleted by one statement: few enough that nobody waits behind it. */
+/** Rows deleted by one statement: few enough to hold no one up. */
 const batch = 1000
 /** Milliseconds between two batches. */
 const pause = 50
 
 /**
- * Deletes the sessions that no longer live, batch by batch, until none is left or `isEnding` says stop; answers how many.
- * Any number of replicas may do it at once: each passes over what another one is deleting.
+ * Deletes ended sessions in batches until none is left or `isEnding`. Returns how many. Replicas may do so at the same
+ * time: each skips rows that another has locked.
  */
 export function sweepExpiredSessions(
   { database, clock, metrics }: Pick<Deps, 'database' | 'clock' | 'metrics'>,
@@ -20,7 +20,7 @@ export function sweepExpiredSessions(
   )
 }
 
-/** The same for failed sign-ins that are forgotten. */
+/** Deletes expired sign-in failures in the same way. */
 export function sweepExpiredFailures(
   { database, clock, metrics }: Pick<Deps, 'database' | 'clock' | 'metrics'>,
   isEnding: () => boolean,

@@ -20,13 +20,13 @@ export interface PasswordChange {
   readonly current: string
   readonly next: string
   readonly address: string | undefined
-  /** Says that nobody waits for the answer any more. */
+  /** Aborts when the client is gone. */
   readonly signal?: AbortSignal
 }
 
 /**
- * Gives a signed-in user a password of the user's own choice: other sessions end, this one goes on, and a quarantine is over.
- * Throws `invalid_fields` with the field and the rule that is not met, `too_many_attempts` after too many wrong current ones.
+ * Changes the password of a signed-in user: ends their other sessions and lifts a quarantine. Throws `invalid_fields`
+ * with the field and the rule, and `too_many_attempts` after too many wrong current passwords.
  */
 export async function changePassword(deps: Deps, principal: Principal, change: PasswordChange): Promise<void> {
   const { database, clock, settings } = deps
@@ -53,7 +53,7 @@ export async function changePassword(deps: Deps, principal: Principal, change: P
   await forgetSessionFailures(deps, user.id, history)
 }
 
-/** Somebody with a stolen token may not guess on and on either. */
+/** A stolen token must not allow brute force of the password. */
 async function findUnthrottledHistory(
   deps: Deps,
   { user }: Principal,

@@ -6,7 +6,7 @@ import { requireUser } from '../users/users.ts'
 import { networkOf } from './network.ts'
 import { freeFailures, freeNetworkFailures, lockedUntil } from './throttle.ts'
 
-/** Somebody or something that has to wait before the next attempt to sign in. */
+/** A user, network or device that must wait before the next sign-in. */
 export interface Lockout
   extends Pick<ListedLockout, 'id' | 'kind' | 'username' | 'network' | 'failures' | 'last_failed_at'> {
   readonly blocked_until: Date
@@ -14,11 +14,11 @@ export interface Lockout
 
 export interface LockoutList {
   readonly lockouts: readonly Lockout[]
-  /** What the next page begins behind; undefined at the end. */
+  /** Where the next page starts. Undefined on the last page. */
   readonly next: { readonly lastFailedAt: Date; readonly id: string } | undefined
 }
 
-/** One page of those who have to wait now, the latest failure first. A page may hold less than `limit` and have a next one. */
+/** Lists one page of active lockouts, latest failure first. A page may have fewer than `limit` entries and a next one. */
 export async function listLockouts(
   { database, clock }: Deps,
   { limit, after }: { readonly limit: number; readonly after: LockoutList['next'] },
@@ -41,13 +41,13 @@ export async function listLockouts(
   }
 }
 
-/** Lifts one block, and forgets the failures behind it. Throws `not_found`. */
+/** Lifts one lockout and deletes its failures. Throws `not_found`. */
 export async function liftLockout(deps: Deps, by: string, id: string): Promise<void> {
   if (!(await deps.database.throttle.deleteLockout(id))) throw new AppError('not_found', 'Block not found.')
   record(deps, { event: 'block.lifted', by, block: id, lifted: 1 })
 }
 
-/** Lifts every block of a user, on whatever network. Throws `not_found` where there is no such user. */
+/** Lifts every lockout of a user on all networks. Throws `not_found` if there is no such user. */
 export async function liftLockoutsOfUser(deps: Deps, by: string, id: string): Promise<number> {
   const { username } = await requireUser(deps, id)
   const lifted = await deps.database.throttle.deleteFailuresOfUser(username)
@@ -55,7 +55,7 @@ export async function liftLockoutsOfUser(deps: Deps, by: string, id: string): Pr
   return lifted
 }
 
-/** Lifts the block of an address's network, and of each account from there. Throws `not_found` where nothing was counted. */
+/** Lifts the lockouts of a network and of all users on it. Throws `not_found` if it has no failures. */
 export async function liftLockoutsOfNetwork(deps: Deps, by: string, address: string): Promise<number> {
   const network = networkOf(address)
   const lifted = await deps.database.throttle.deleteFailuresOfNetwork(network)

@@ -20,21 +20,21 @@ import {
 export interface LoginInput extends Client {
   readonly username: string
   readonly password: string
-  /** A refresh token is asked for (`scope=offline_access`). */
+  /** Whether to issue a refresh token (`scope=offline_access`). */
   readonly isRefreshable: boolean
   readonly throttleSubject: ThrottleSubject
-  /** Says that nobody waits for the answer any more. */
+  /** Aborts when the client is gone. */
   readonly signal?: AbortSignal
 }
 
 /**
- * Signs a user in and starts a session. Throws `invalid_credentials` for an unknown name, a wrong password and an
- * inactive user alike, each at the price of one hash (OWASP ASVS 6.3.8); `too_many_attempts` and `overloaded`, which cost none and
- * depend on nothing that tells who exists. Who must change the password first gets no refresh token.
+ * Signs a user in and starts a session. Throws `invalid_credentials` for an unknown user, a wrong password and an inactive
+ * user alike, each at the cost of one hash (OWASP ASVS 6.3.8); `too_many_attempts` and `overloaded` cost no hash and do not
+ * depend on who exists. A user who must change the password first gets no refresh token.
  */
 export async function login(deps: Deps, input: LoginInput): Promise<Session> {
   try {
-    const session = await signIn(deps, input)
+    const session = await signInWithRetry(deps, input)
     deps.metrics.login('succeeded')
     return session
   } catch (error) {
@@ -43,21 +43,21 @@ export async function login(deps: Deps, input: LoginInput): Promise<Session> {
   }
 }
 
-async function signIn(deps: Deps, input: LoginInput): Promise<Session> {
-  // A second look where the hash has changed since the first: a login beside this one may have made it anew.
-  const session = (await tryLogin(deps, input)) ?? (await tryLogin(deps, input))
+async function signInWithRetry(deps: Deps, input: LoginInput): Promise<Session> {
+  // Retry once: a concurrent login may have rehashed the password.
+  const session = (await attemptLogin(deps, input)) ?? (await attemptLogin(deps, input))
   if (!session) throw refuse(deps, input, 'changed_meanwhile')
   return session
 }
 
-/** Undefined where the user was changed between the verifying and the beginning of the session. */
-async function tryLogin(deps: Deps, input: LoginInput): Promise<Session | undefined> {
+/** Returns undefined if the user changed after the password was verified. */
+async function attemptLogin(deps: Deps, input: LoginInput): Promise<Session | undefined> {
   const [found, history] = await Promise.all([
     deps.database.users.findUserByUsername(input.username),
     findUnthrottledHistory(deps, input),
   ])
   const user = await deps.hashQueue.run(async (hasWaited) => {
-    // Others may have failed meanwhile.
+    // Other attempts may have failed during the wait.
     if (hasWaited) await findUnthrottledHistory(deps, input)
     return authenticate(deps, input, found)
   }, input.signal)
@@ -66,12 +66,12 @@ async function tryLogin(deps: Deps, input: LoginInput): Promise<Session | undefi
   const session = await startSession(deps, user, input, input.isRefreshable && !user.must_change_password)
   if (!session) return undefined
   record(deps, { event: 'login.succeeded', username: user.username, session: session.id, address: input.address })
-  await tidyUp(deps, input, user, history)
+  await cleanUp(deps, input, user, history)
   return session
 }
 
-/** What a right login does beside. The session has begun, and is not refused where the database will not or too many hashes wait. */
-async function tidyUp(
+/** Cleans up after a login. A failure here must not fail the login, whose session has started. */
+async function cleanUp(
   deps: Deps,
   { throttleSubject: attempt, password }: LoginInput,
   user: User,
@@ -93,12 +93,12 @@ async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<Fa
   return history
 }
 
-/** Verifies the password or pays for it all the same; a failure is counted before anybody else has the place. */
+/** Verifies the password at equal cost. A failure is counted before the slot is free for anyone else. */
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
   const verdict = await verifyPassword(input.password, user?.hashed_password, deps.hashQueue.limits.memory)
   if (user?.is_active && verdict === 'right') return user
   await equalizeCost(input.password, user?.hashed_password, verdict, deps.settings.hashCost)
-  // Who guessed beside this one may have used up what was left.
+  // Concurrent failures may have used up the free ones.
   await findUnthrottledHistory(deps, input)
   await countFailure(deps, input.throttleSubject, user?.username)
   throw refuse(deps, input, reasonOf(user, verdict), user?.username)
@@ -111,8 +111,8 @@ function reasonOf(user: User | undefined, verdict: Verdict): LoginFailure {
 }
 
 /**
- * A hash of another program, or of the time before a setting was raised, is made anew at the first right login; where too many
- * hashes wait, at a later one.
+ * Rehashes a password whose hash has another format or cost than today's, at its first successful login. Deferred to a
+ * later one if the hash queue is full.
  */
 async function rehashIfOutdated(deps: Deps, user: User, password: string): Promise<void> {
   const { hashCost } = deps.settings
@@ -122,7 +122,7 @@ async function rehashIfOutdated(deps: Deps, user: User, password: string): Promi
   record(deps, { event: 'password.rehashed', username: user.username })
 }
 
-/** Without a user no name is logged: what was typed may be a password in the wrong field. */
+/** Without a user no name is logged: the input may be a password in the wrong field. */
 function refuse(deps: Deps, { address }: LoginInput, reason: LoginFailure, username?: string): AppError {
   record(deps, { event: 'login.failed', ...(username === undefined ? {} : { username }), reason, address })
   return new AppError('invalid_credentials', 'Incorrect username or password', { reason })

@@ -2,56 +2,56 @@ import type { FailureCount, FailureKind, NewFailure } from '../../db/statements/
 import { AppError } from '../../error.ts'
 import type { Deps } from '../deps.ts'
 
-/** Who tries to sign in, as far as a stranger can be told from another. */
+/** The source of a sign-in, as far as it can be told from others. */
 export interface ThrottleSubject {
-  /** What stands for the name that was typed, whoever has it: the same for each spelling, and on each replica. */
+  /** Stands for the entered username, whether it exists or not. The same for every case and on every replica. */
   readonly account: string
-  /** IPv4 address or IPv6 /64; undefined where all clients share one address. */
+  /** IPv4 address or IPv6 /64. Undefined if all clients share one address. */
   readonly network: string | undefined
-  /** A device on which this account has signed in before (OWASP's device cookie); undefined for all others. */
+  /** A device that has signed in to this account before (OWASP device cookie). Otherwise undefined. */
   readonly device: string | undefined
 }
 
-/** Failures that cost no wait; those of a network are many people's. */
+/** Failures without a delay. A network may have many users. */
 export const freeFailures = 5
 export const freeNetworkFailures = 20
-/** Milliseconds after which failures are forgotten, and the longest wait. */
-const memory = 15 * 60_000
-const firstWait = 1000
+/** Milliseconds after which failures expire, and the longest delay. */
+const failureLifetime = 15 * 60_000
+const firstDelay = 1000
 
-/** Milliseconds to wait after so many failures: none, then 1 s, 2 s, 4 s, and so on to 15 minutes. */
-export function waitAfter(failures: number, allowed: number): number {
-  return failures <= allowed ? 0 : Math.min(firstWait * 2 ** Math.min(failures - allowed - 1, 30), memory)
+/** Returns the delay in milliseconds after so many failures: none, then 1 s, 2 s, 4 s, up to 15 minutes. */
+export function delayAfter(failures: number, allowed: number): number {
+  return failures <= allowed ? 0 : Math.min(firstDelay * 2 ** Math.min(failures - allowed - 1, 30), failureLifetime)
 }
 
-/** When what was counted no longer keeps anybody waiting; `spread` is for a `client`: networks that failed at its account. */
+/** Returns the end of a lockout. `spread` is for a `client`: the number of networks with failures at its account. */
 export function lockedUntil({ kind, failures, last_failed_at, forgotten_at }: FailureCount, spread = 1): Date {
   const counted = kind === 'client' ? failures + Math.max(spread, 1) - 1 : failures
-  const wait = waitAfter(counted, kind === 'network' ? freeNetworkFailures : freeFailures)
+  const wait = delayAfter(counted, kind === 'network' ? freeNetworkFailures : freeFailures)
   return new Date(Math.min(last_failed_at.getTime() + wait, forgotten_at.getTime()))
 }
 
-/** What is remembered of an attempt's failures before it. */
+/** The failures recorded for a source. */
 export interface FailureHistory {
   readonly counts: readonly FailureCount[]
-  /** The latest moment until which one of them keeps it waiting; undefined where none does. */
+  /** The latest end of their lockouts. Undefined if there is none. */
   readonly lockedUntil: Date | undefined
 }
 
 /**
- * What the database has counted against an attempt. A known device is judged by its own failures alone, so that nobody who
- * hammers at an account keeps its owner out (OWASP Authentication Cheat Sheet, device cookies).
+ * Returns the failures recorded for a source. A known device counts only its own failures, so that an attack on an
+ * account does not lock out its owner (OWASP Authentication Cheat Sheet, device cookies).
  */
 export function findFailureHistory(deps: Deps, attempt: ThrottleSubject): Promise<FailureHistory> {
   return failureHistoryOf(deps, keysOf(attempt))
 }
 
-/** The same of somebody who is signed in and gives the current password: a stolen token is no reason to keep its owner out. */
+/** Returns the failed password checks of a signed-in user. Counted apart: a stolen token must not lock out its owner. */
 export function findSessionFailureHistory(deps: Deps, userId: string): Promise<FailureHistory> {
   return failureHistoryOf(deps, [sessionKey(userId)])
 }
 
-/** Counts a failure. `username` is the account's own name; undefined where there is no such account. */
+/** Counts a failure. `username` is that of the account, undefined if there is none. */
 export async function countFailure(
   { database, clock }: Deps,
   attempt: ThrottleSubject,
@@ -63,7 +63,7 @@ export async function countFailure(
     key,
     username: kind === 'network' ? undefined : username,
     network,
-    forgottenAt: new Date(now.getTime() + memory),
+    forgottenAt: new Date(now.getTime() + failureLifetime),
   })
   const { network } = attempt
   if (attempt.device !== undefined)
@@ -78,14 +78,14 @@ export async function countFailure(
   )
 }
 
-/** Forgets the failures of who has signed in now. Those of the network stay: whoever has an account could wipe them out. */
+/** Deletes the failures of a source that has signed in. Those of the network stay, or anyone with an account could reset them. */
 export async function forgetFailures(
   { database }: Deps,
   attempt: ThrottleSubject,
-  { counts: counters }: FailureHistory,
+  { counts }: FailureHistory,
 ): Promise<void> {
   const own = attempt.device === undefined ? 'client' : 'device'
-  if (!counters.some(({ kind }) => kind === own)) return
+  if (!counts.some(({ kind }) => kind === own)) return
   await database.throttle.deleteFailures(
     attempt.device === undefined ? clientKey(attempt) : deviceKey(attempt, attempt.device),
   )
@@ -96,7 +96,7 @@ export function countSessionFailure(
   user: { readonly id: string; readonly username: string },
 ): Promise<void> {
   const now = new Date(clock())
-  const forgottenAt = new Date(now.getTime() + memory)
+  const forgottenAt = new Date(now.getTime() + failureLifetime)
   const { id, username } = user
   return database.throttle.insertFailure(
     { kind: 'session', key: sessionKey(id), username, network: undefined, forgottenAt },
@@ -107,12 +107,12 @@ export function countSessionFailure(
 export async function forgetSessionFailures(
   { database }: Deps,
   userId: string,
-  { counts: counters }: FailureHistory,
+  { counts }: FailureHistory,
 ): Promise<void> {
-  if (counters.length > 0) await database.throttle.deleteFailures(sessionKey(userId))
+  if (counts.length > 0) await database.throttle.deleteFailures(sessionKey(userId))
 }
 
-/** Throws `too_many_attempts` while there is a wait, for every name alike. */
+/** Throws `too_many_attempts` during a lockout, for existing and unknown users alike. */
 export function requireNotThrottled({ clock }: Pick<Deps, 'clock'>, { lockedUntil: until }: FailureHistory): void {
   if (!until) return
   const retryAfter = Math.max(1, Math.ceil((until.getTime() - clock()) / 1000))
@@ -127,10 +127,10 @@ export function requireNotThrottled({ clock }: Pick<Deps, 'clock'>, { lockedUnti
 
 async function failureHistoryOf({ database, clock }: Deps, keys: readonly string[]): Promise<FailureHistory> {
   const now = new Date(clock())
-  const counters = await database.throttle.findFailureCounts(keys, now)
-  const spread = counters.find(({ kind }) => kind === 'account')?.failures
-  const latest = new Date(Math.max(0, ...counters.map((counter) => lockedUntil(counter, spread).getTime())))
-  return { counts: counters, lockedUntil: latest > now ? latest : undefined }
+  const counts = await database.throttle.findFailureCounts(keys, now)
+  const spread = counts.find(({ kind }) => kind === 'account')?.failures
+  const latest = new Date(Math.max(0, ...counts.map((count) => lockedUntil(count, spread).getTime())))
+  return { counts, lockedUntil: latest > now ? latest : undefined }
 }
 
 function keysOf(attempt: ThrottleSubject): readonly string[] {

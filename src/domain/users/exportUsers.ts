@@ -4,7 +4,7 @@ import { record } from '../events.ts'
 
 export type { ExportedUser }
 
-/** Hands out every user with the password's hash, as all were at one moment; `take` gets a page at a time. Answers how many. */
+/** Exports every user with the password hash, all from one snapshot. Calls `take` with a page at a time. Returns how many. */
 export async function exportUsers(
   deps: Deps,
   by: string,
@@ -17,7 +17,7 @@ export async function exportUsers(
       await take(users)
     })
   } finally {
-    // Half an export has left the house too.
+    // A partial export is recorded too.
     record(deps, { event: 'users.exported', by, exported })
   }
   return exported

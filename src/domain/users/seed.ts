@@ -5,14 +5,14 @@ import { hashPassword } from '../passwords/hashPassword.ts'
 export interface Administrator {
   readonly username: string
   readonly fullName: string
-  /** Undefined: the default one, which must be changed before it opens anything. */
+  /** Undefined: the default password, which must be changed before it gives access to anything. */
   readonly password: string | undefined
 }
 
-/** Known to everybody who has read the README; therefore never without quarantine. */
+/** Public, so always quarantined. */
 export const defaultPassword = 'changeme'
 
-/** Gives a database that never had a user its first administrator. Answers whether it did. */
+/** Creates the first administrator of a database that never had a user. Returns whether it did. */
 export async function seedAdministrator(deps: Deps, administrator: Administrator): Promise<boolean> {
   const { instance } = deps.database
   if (!(await instance.needsAdministrator())) {
@@ -30,7 +30,7 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
   return seeded
 }
 
-/** Says in the log, at each start, what a person should know of the administrators' passwords. */
+/** Logs at each start what the operator should know about the administrators' passwords. */
 export async function warnOfSeededPasswords(deps: Deps, administrator: Administrator, seeded: boolean): Promise<void> {
   for (const username of await deps.database.users.listQuarantinedAdministrators()) {
     deps.log.warn('administrator.must_change_password', {

@@ -8,9 +8,9 @@ import { generateOneTimePassword } from '../passwords/oneTimePassword.ts'
 import { requireAcceptablePassword } from '../passwords/policy.ts'
 import { listSessions } from '../sessions/sessions.ts'
 
-/** Who administers. */
+/** The one who administers users. */
 export interface Actor {
-  /** For the trail: a user's name, the command line, or a service and its key. */
+  /** For the log: a username, the command line, or a service and its key. */
   readonly name: string
   /** Without it, an actor cannot create or change administrators, and so cannot gain their rights. */
   readonly canManageAdministrators: boolean
@@ -19,14 +19,14 @@ export interface Actor {
 export interface UserDraft {
   readonly username: string
   readonly full_name: string
-  /** Undefined: a one-time one is made. */
+  /** Undefined: generate a one-time password. */
   readonly password?: string
   readonly roles?: readonly string[]
-  /** Undefined: true, as the password was set by another. */
+  /** Undefined: true, since someone else has set the password. */
   readonly must_change_password?: boolean
 }
 
-/** The one-time password is there in the answer that made it, and nowhere else. */
+/** The one-time password is only in the response that creates it. */
 export interface WithPassword {
   readonly user: User
   readonly oneTimePassword: string | undefined
@@ -34,23 +34,23 @@ export interface WithPassword {
 
 export interface UserList {
   readonly users: readonly User[]
-  /** The name to list on from; undefined at the end. */
+  /** The username where the next page starts. Undefined on the last page. */
   readonly next: string | undefined
 }
 
 const username = /^[A-Za-z0-9._@+-]{1,50}$/
 const role = /^[a-z0-9_-]{1,32}$/
-export const mostRoles = 32
+export const maxRoles = 32
 
 /**
- * Makes a user. Throws `invalid_fields` with every fault, `conflict` when the name is taken, `forbidden`; and makes none once
- * `signal` says that nobody waits for the answer any more.
+ * Creates a user. Throws `invalid_fields` with every invalid field, `conflict` if the username is taken, and `forbidden`.
+ * Creates none once `signal` aborts, when the client is gone.
  */
 export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal?: AbortSignal): Promise<WithPassword> {
-  requireGoodFields(draft)
+  requireValidFields(draft)
   requireMayManageAdministrators(deps, by, draft.roles)
   const oneTimePassword = draft.password === undefined ? generateOneTimePassword() : undefined
-  const password = await hashChosen(deps, draft.password, draft.username, oneTimePassword, signal)
+  const password = await hashNewPassword(deps, draft.password, draft.username, oneTimePassword, signal)
   const user = await deps.database.users.insertUser({
     username: draft.username,
     full_name: draft.full_name,
@@ -62,7 +62,7 @@ export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal
   return { user, oneTimePassword }
 }
 
-/** One page of users in the order of their names. `after` is a `next` of the page before. */
+/** Lists one page of users, ordered by username. `after` is the `next` of the previous page. */
 export async function listUsers(
   { database }: Deps,
   { limit, after, search }: { limit: number; after: string | undefined; search: string | undefined },
@@ -75,13 +75,13 @@ export async function listUsers(
 /** Throws `not_found`. */
 export async function requireUser({ database }: Deps, id: string): Promise<User> {
   const user = await database.users.findUser(id)
-  if (!user) throw noSuchUser()
+  if (!user) throw userNotFound()
   return user
 }
 
-/** Changes what is given. Throws `invalid_fields`, `not_found`, `forbidden`, and `conflict` for the last active administrator. */
+/** Changes the given fields. Throws `invalid_fields`, `not_found`, `forbidden`, and `conflict` for the last active administrator. */
 export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
-  requireGoodFields(change)
+  requireValidFields(change)
   if (Object.keys(change).length === 0) throw new AppError('invalid_fields', 'Provide at least one field to change.')
   requireMayManageAdministrators(deps, by, change.roles)
   const roles = change.roles && unique(change.roles)
@@ -98,19 +98,19 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
   return user
 }
 
-/** Deletes a user with all sessions. Throws `not_found`, `forbidden`, and `conflict` for the last active administrator. */
+/** Deletes a user and their sessions. Throws `not_found`, `forbidden`, and `conflict` for the last active administrator. */
 export async function deleteUser(deps: Deps, by: Actor, id: string): Promise<void> {
   const user = requireChanged(deps, by, await deps.database.users.deleteUser(id, !by.canManageAdministrators))
   record(deps, { event: 'user.deleted', username: user.username, by: by.name })
 }
 
 export interface PasswordReset {
-  /** Undefined: a one-time one is made. */
+  /** Undefined: generate a one-time password. */
   readonly password?: string
   readonly must_change_password?: boolean
 }
 
-/** Sets somebody's password and ends all of that user's sessions. Throws `not_found`, `invalid_fields`, `forbidden`; `signal` as above. */
+/** Sets a user's password and ends their sessions. Throws `not_found`, `invalid_fields`, `forbidden`. Changes nothing once `signal` aborts. */
 export async function resetPassword(
   deps: Deps,
   by: Actor,
@@ -120,7 +120,7 @@ export async function resetPassword(
 ): Promise<WithPassword> {
   const user = await requireUserFor(deps, by, id)
   const oneTimePassword = reset.password === undefined ? generateOneTimePassword() : undefined
-  const hash = await hashChosen(deps, reset.password, user.username, oneTimePassword, signal)
+  const hash = await hashNewPassword(deps, reset.password, user.username, oneTimePassword, signal)
   const mustChange = reset.must_change_password ?? true
   const password = { hash, mustChange, sparesAdministrators: !by.canManageAdministrators }
   if ((await deps.database.users.updatePassword(id, password, new Date(deps.clock()))) === undefined) {
@@ -131,7 +131,7 @@ export async function resetPassword(
   return { user: { ...user, must_change_password: mustChange }, oneTimePassword }
 }
 
-/** A user's living sessions. Throws `not_found`. */
+/** Lists a user's active sessions. Throws `not_found`. */
 export async function listSessionsOf(deps: Deps, id: string) {
   await requireUser(deps, id)
   return listSessions(deps, id)
@@ -141,13 +141,13 @@ export async function listSessionsOf(deps: Deps, id: string) {
 export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<number> {
   const user = await requireUserFor(deps, by, id)
   const ended = await deps.database.sessions.endSessionsOf(id, new Date(deps.clock()), !by.canManageAdministrators)
-  // There were none, or the user has become an administrator since.
+  // The user had none, or has become an administrator.
   if (ended === 0) await requireUserFor(deps, by, id)
   record(deps, { event: 'sessions.ended', username: user.username, by: by.name, ended })
   return ended
 }
 
-/** The user, unless it is an administrator whom this actor spares. */
+/** Returns the user. Throws `forbidden` for an administrator if the actor cannot manage administrators. */
 async function requireUserFor(deps: Deps, by: Actor, id: string): Promise<User> {
   const user = await requireUser(deps, id)
   requireMayManageAdministrators(deps, by, user.roles)
@@ -162,11 +162,11 @@ function requireChanged(deps: Deps, by: Actor, user: User | Unchanged | undefine
   if (user === 'last_administrator')
     throw new AppError('conflict', 'This is the last active administrator. Create or activate another one first.')
   if (user === 'spared_administrator') throw protectAdministrator(deps, by)
-  if (!user) throw noSuchUser()
+  if (!user) throw userNotFound()
   return user
 }
 
-async function hashChosen(
+async function hashNewPassword(
   deps: Deps,
   chosen: string | undefined,
   name: string,
@@ -184,13 +184,13 @@ async function hashChosen(
   return hash
 }
 
-function requireGoodFields(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {
+function requireValidFields(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {
   const fields = [...validationErrorsOf(given)]
   const [first] = fields
   if (first) throw new AppError('invalid_fields', `The field ${first.field} ${first.message}.`, { fields })
 }
 
-/** Everything that is wrong with what is given; the rules are the same for HTTP, command line and import. */
+/** Yields every invalid field. The rules are the same for HTTP, command line and import. */
 export function* validationErrorsOf(
   given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>,
 ): Generator<FieldError> {
@@ -200,16 +200,16 @@ export function* validationErrorsOf(
   if (given.full_name !== undefined && !isFullName(given.full_name)) {
     yield { field: 'full_name', message: 'takes 1 to 100 characters on one line' }
   }
-  if (given.roles && (given.roles.length > mostRoles || !given.roles.every(isRole))) {
+  if (given.roles && (given.roles.length > maxRoles || !given.roles.every(isRole))) {
     yield {
       field: 'roles',
-      message: `must have at most ${mostRoles} entries, each 1 to 32 of the characters a-z 0-9 _ -`,
+      message: `must have at most ${maxRoles} entries, each 1 to 32 of the characters a-z 0-9 _ -`,
     }
   }
 }
 
 function isFullName(text: string): boolean {
-  // Joiners belong to names in some scripts; what turns a line around or ends it belongs to none.
+  // Joiners belong to names in some scripts. Characters that reverse or end a line do not.
   return [...text].length <= 100 && text.trim() !== '' && !/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(text)
 }
 
@@ -217,7 +217,7 @@ function unique(roles: readonly string[]): readonly string[] {
   return [...new Set(roles)]
 }
 
-function noSuchUser(): AppError {
+function userNotFound(): AppError {
   return new AppError('not_found', 'User not found.')
 }
 
@@ -226,7 +226,7 @@ function protectAdministrator(deps: Deps, by: Actor): AppError {
   return new AppError('forbidden', 'API keys cannot create or change users with the role admin.')
 }
 
-/** What a role may be called. */
+/** Returns whether a text is a valid role. */
 export function isRole(word: string): boolean {
   return role.test(word)
 }

@@ -2,7 +2,7 @@ import { Elysia } from 'elysia'
 import { type ApiKeyCheck, subjectOf } from '../../domain/apiKeys/apiKeyCheck.ts'
 import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
 import type { Deps } from '../../domain/deps.ts'
-import { isRole, mostRoles } from '../../domain/users/users.ts'
+import { isRole, maxRoles } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
@@ -96,7 +96,7 @@ export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Req
     in: 'query' as const,
     required: false,
     description: 'The caller needs at least one of these roles. An invalid role or an unknown parameter returns 403.',
-    schema: { type: 'array' as const, items: { type: 'string' as const }, maxItems: mostRoles },
+    schema: { type: 'array' as const, items: { type: 'string' as const }, maxItems: maxRoles },
   }
   return new Elysia({ name: 'verify' }).get(
     route,
@@ -127,7 +127,7 @@ function acceptedRoles(url: string): readonly string[] {
   if (singleRole.test(query)) return [query.slice('role='.length)]
   if (!hasDecodableQuery(url)) throw forbidden('The query is not percent-encoded UTF-8 text.')
   const parameters = [...new URLSearchParams(query)]
-  if (parameters.length === 0 || parameters.length > mostRoles || !parameters.every(isRoleParameter))
+  if (parameters.length === 0 || parameters.length > maxRoles || !parameters.every(isRoleParameter))
     throw forbidden(
       'The query must contain only role=NAME parameters, each name 1 to 32 of the characters a-z 0-9 _ -.',
     )

@@ -21,7 +21,7 @@ export interface AccessClaims {
 }
 
 export interface AccessTokenSettings {
-  readonly keyRing: Pick<KeyRing, 'version' | 'findVerifier' | 'requireSigner' | 'look'>
+  readonly keyRing: Pick<KeyRing, 'version' | 'findVerifier' | 'requireSigner' | 'refreshIfStale'>
   readonly issuer: string
   readonly audience: string
 }
@@ -112,7 +112,7 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
       if (!isOfUnknownKey || !acceptable(jws)) return undefined
       // With the keys read and none of HS256 among them, there is none to look for.
       if (jws.header.kid === undefined && keyRing.version() > 0) return undefined
-      await keyRing.look()
+      await keyRing.refreshIfStale()
       return verify(token)
     },
     verifyByLibrary: async (token) => {

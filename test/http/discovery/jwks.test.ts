@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { calculateJwkThumbprint, createLocalJWKSet, jwtVerify } from 'jose'
 import { algorithms, type PairAlgorithm } from '../../../src/algorithms.ts'
 import { makeKeyPair, thumbprintOf } from '../../../src/domain/keys/keyPair.ts'
-import { prepareKeys, publishedKeysMaxAge, rotateKey } from '../../../src/domain/keys/signingKeys.ts'
+import { ensureSigningKey, publishedKeysMaxAge, rotateKey } from '../../../src/domain/keys/signingKeys.ts'
 import { AppError } from '../../../src/error.ts'
 import { findMetadataPlace } from '../../../src/http/discovery/metadata.ts'
 import { deriveKey, deriveKeys, fingerprintOf, parseSecretKeys } from '../../../src/secretKeys.ts'
@@ -171,7 +171,7 @@ describe('a kid that nobody knows', () => {
     await replica.http.keyRing.refresh()
     await application.sql('DELETE FROM audittrail_keys')
     const other = openReplica(application)
-    await prepareKeys(other.deps)
+    await ensureSigningKey(other.deps)
     const token = await other.accessToken()
     expect(await replica.me(token)).toBe(200)
   })

@@ -11,7 +11,7 @@ export function fixedKeyRing(signer: Signer, verifiers: readonly Verifier[]): Fi
     version: () => 1,
     findVerifier: (kid) => verifiers.find((verifier) => verifier.kid === kid),
     requireSigner: async () => signer,
-    look: async () => {},
+    refreshIfStale: async () => {},
   }
 }
 

@@ -11,8 +11,8 @@ const learning = { current: oldKey, previous: [newKey] }
 const after = { current: newKey, previous: [oldKey] }
 const done = { current: newKey, previous: [] }
 
-describe('when SECRET_KEY changes', () => {
-  test('a refresh token of the former one is read, and the next is made with the new one', () => {
+describe('a change of SECRET_KEY', () => {
+  test('accepts a refresh token of the previous key and issues the next with the new key', () => {
     const token = { sessionId: randomUUID(), generation: 7 }
     const [old, next] = [createRefreshTokens(before).make(token), createRefreshTokens(after).make(token)]
     expect(next).not.toBe(old)
@@ -25,7 +25,7 @@ describe('when SECRET_KEY changes', () => {
     expect(createRefreshTokens(before).read(next)).toBeUndefined()
   })
 
-  test('a device is known by the cookie of the former one, and gets one of the new one', () => {
+  test('accepts a device cookie of the previous key and issues one with the new key', () => {
     const exchanges = createRequestContexts()
     const attemptsWith = (secretKeys: SecretKeys) => createDeviceCookies({ secretKeys, basePath: '/api' }, exchanges)
     const requestWith = (cookie: string) => new Request('http://localhost/', { headers: { cookie } })
