@@ -13,7 +13,6 @@ function parseNetwork(network: string): string {
     family !== 0 &&
     rest.length === 0 &&
     (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32)))
-  if (!isRight)
-    throw new Error('IP addresses or networks in CIDR notation, with a comma between (127.0.0.1, 172.16.0.0/12)')
+  if (!isRight) throw new Error('IP addresses or CIDR networks, separated by commas (127.0.0.1, 172.16.0.0/12)')
   return network
 }

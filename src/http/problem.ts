@@ -36,9 +36,9 @@ export function statusOf(code: ErrorCode): number {
 
 /** Statuses whose text must not tell what went on inside. */
 const fixedDetails: Partial<Record<ErrorCode, string>> = {
-  internal: 'Something went wrong here. The log has more under this request id.',
-  refused: 'The database cannot be asked at the moment. Try again shortly.',
-  unavailable: 'The database cannot be asked at the moment. Try again shortly.',
+  internal: 'An unexpected error occurred. The log has details under this request ID.',
+  refused: 'The service is temporarily unavailable. Try again shortly.',
+  unavailable: 'The service is temporarily unavailable. Try again shortly.',
 }
 
 const titles: Readonly<Record<number, string>> = {

@@ -138,7 +138,7 @@ function toAppError(error: unknown, code: string | number, isOauth: boolean): Ap
   if (error instanceof Error && error.cause instanceof AppError) return error.cause
   switch (code) {
     case 'NOT_FOUND':
-      return new AppError('not_found', 'There is nothing at this path.')
+      return new AppError('not_found', 'This path does not exist.')
     case 'PARSE':
     case 'INVALID_COOKIE_SIGNATURE':
       return new AppError('invalid_request', 'The request could not be decoded.')
@@ -153,7 +153,7 @@ function toAppError(error: unknown, code: string | number, isOauth: boolean): Ap
 function invalidFields(error: unknown, isOauth: boolean): AppError {
   const { type, all = [] } = error as { type?: string; all?: readonly { path?: string; schema?: { type?: string } }[] }
   // No resource has an id that is not a UUID.
-  if (type === 'params') return new AppError('not_found', 'There is nothing at this path.')
+  if (type === 'params') return new AppError('not_found', 'This path does not exist.')
   // An invalid response is a bug of the server.
   if (type === 'response') return new AppError('internal', 'unexpected', { cause: error })
   const names = new Set(all.map(({ path = '' }) => path.slice(1).replaceAll('/', '.')))

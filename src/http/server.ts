@@ -93,11 +93,11 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, obs
     if (isVerify(request, path)) return verify(request, context)
     try {
       if (!hasPlainHost(request))
-        throw new AppError('invalid_request', 'The Host header is not a host name or address.')
+        throw new AppError('invalid_request', 'The Host header must be a host name or an IP address.')
       if (request.method === 'OPTIONS') return tellMethods(request, path)
       if (refusedMethods.includes(request.method)) return refuseMethod(methodsAt(routes, path), context)
       if (!hasDecodableQuery(request.url))
-        throw new AppError('invalid_request', 'The query is not percent-encoded UTF-8 text.')
+        throw new AppError('invalid_request', 'The query string must be percent-encoded UTF-8.')
       return await routes.fetch(request)
     } catch (cause) {
       if (cause instanceof AppError) return problemResponse(cause, context)
@@ -109,7 +109,7 @@ export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, obs
   /** RFC 9110 §9.3.7, and a browser's question before it lets a page call us. */
   const tellMethods = (request: Request, path: string): Response => {
     const methods = methodsAt(routes, path)
-    if (methods.length === 0) throw new AppError('not_found', 'There is nothing at this path.')
+    if (methods.length === 0) throw new AppError('not_found', 'This path does not exist.')
     const response = new Response(null, { status: 204, headers: { allow: [...methods, 'OPTIONS'].join(', ') } })
     cors.markPreflight(request, response.headers, methods)
     return response
@@ -157,6 +157,6 @@ function withHost(request: Request): Request {
 }
 
 function tooLate(context: ProblemContext, isEnding: boolean): Response {
-  const reason = isEnding ? 'The service is about to be restarted.' : 'The answer took too long.'
+  const reason = isEnding ? 'The server is shutting down.' : 'The request timed out.'
   return problemResponse(new AppError('overloaded', `${reason} Try again shortly.`), context)
 }

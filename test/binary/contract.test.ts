@@ -206,7 +206,7 @@ describe('what is in the way', () => {
     const { code, stderr } = await run([], { environment: { ...environment, HOST: '127.0.0.1', PORT: port } })
     expect(code).toBe(1)
     expect(stderr).toBe(
-      `audittrail: Port ${port} on 127.0.0.1 is taken by another program: stop that one, or set PORT to another.\n`,
+      `audittrail: Port ${port} on 127.0.0.1 is already in use. Stop the other program, or set PORT to another port.\n`,
     )
     await server.stop()
   })

@@ -99,7 +99,7 @@ describe('settings', () => {
     [
       'TRUSTED_PROXIES',
       '10.0.0.0/33',
-      'TRUSTED_PROXIES is "10.0.0.0/33": it takes IP addresses or networks in CIDR notation, with a comma between (127.0.0.1, 172.16.0.0/12).',
+      'TRUSTED_PROXIES is "10.0.0.0/33": it takes IP addresses or CIDR networks, separated by commas (127.0.0.1, 172.16.0.0/12).',
     ],
     ['DATABASE_POOL_SIZE', '11', 'DATABASE_POOL_SIZE is "11": it takes a whole number from 1 to 10.'],
     [

@@ -95,7 +95,7 @@ describe('METRICS', () => {
     const taken = new URL(metricsUrl(server)).host
     const { code, stderr } = await run([], { environment: { ...(await environment()), PORT: '0', METRICS: taken } })
     expect(stderr).toBe(
-      `audittrail: Port ${taken.split(':')[1]} on 127.0.0.1 is taken by another program: stop that one, or set METRICS to another.\n`,
+      `audittrail: Port ${taken.split(':')[1]} on 127.0.0.1 is already in use. Stop the other program, or set METRICS to another address.\n`,
     )
     expect(code).toBe(1)
   })

@@ -102,7 +102,7 @@ describe('every answer', () => {
       type: 'urn:audittrail:problem:not_found',
       title: 'Not Found',
       status: 404,
-      detail: 'There is nothing at this path.',
+      detail: 'This path does not exist.',
       request_id: response.headers.get('x-request-id'),
     })
   })

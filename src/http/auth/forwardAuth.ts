@@ -107,7 +107,7 @@ export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Req
 
 function requireAnyRole({ roles }: Identity, request: Request): void {
   // With such a Host, the query of the parsed URL is not the one that was sent.
-  if (!hasPlainHost(request)) throw forbidden('The Host header is not a host name or address.')
+  if (!hasPlainHost(request)) throw forbidden('The Host header must be a host name or an IP address.')
   const accepted = acceptedRoles(request.url)
   if (accepted.length === 0 || accepted.some((role) => roles.includes(role))) return
   throw forbidden('This request requires another role.')
@@ -125,7 +125,7 @@ function acceptedRoles(url: string): readonly string[] {
   const query = url.slice(start + 1)
   // The usual query, without the cost of parsing it.
   if (singleRole.test(query)) return [query.slice('role='.length)]
-  if (!hasDecodableQuery(url)) throw forbidden('The query is not percent-encoded UTF-8 text.')
+  if (!hasDecodableQuery(url)) throw forbidden('The query string must be percent-encoded UTF-8.')
   const parameters = [...new URLSearchParams(query)]
   if (parameters.length === 0 || parameters.length > maxRoles || !parameters.every(isRoleParameter))
     throw forbidden(

@@ -8,7 +8,7 @@ const PublicKey = t.Object({
   kty: t.UnionEnum(['OKP', 'EC', 'RSA']),
   use: t.Literal('sig'),
   alg: t.UnionEnum(['EdDSA', 'ES256', 'RS256']),
-  kid: t.String({ description: 'RFC 7638 thumbprint' }),
+  kid: t.String({ description: 'RFC 7638 thumbprint of the key.' }),
   crv: t.Optional(t.String()),
   x: t.Optional(t.String()),
   y: t.Optional(t.String()),
@@ -33,10 +33,10 @@ export function jwksRoute(keyRing: KeyRing) {
     operation({
       operationId: 'publicKeys',
       tag: 'Keys',
-      summary: 'The public keys that tokens are verified with',
+      summary: 'List the public keys that verify tokens',
       description:
-        'With `ALGORITHM` EdDSA, ES256 or RS256; with HS256 there are none. A key is here before it signs, and until the last ' +
-        'token that it has signed has expired.',
+        'Empty unless `ALGORITHM` is EdDSA, ES256 or RS256. A key is listed before it signs its first token and until the last ' +
+        'token it signed has expired.',
       schema: KeySet,
       example: {
         keys: [

@@ -9,7 +9,7 @@ const Metadata = t.Object({
   token_endpoint: t.String(),
   revocation_endpoint: t.String(),
   introspection_endpoint: t.String(),
-  jwks_uri: t.Optional(t.String({ description: 'where there are public keys' })),
+  jwks_uri: t.Optional(t.String({ description: 'Absent if there are no public keys (HS256).' })),
   grant_types_supported: t.Array(t.String()),
   response_types_supported: t.Array(t.String()),
   scopes_supported: t.Array(t.String()),
@@ -80,10 +80,10 @@ export function metadataRoute(keyRing: KeyRing, { issuer, prefix }: MetadataPlac
     operation({
       operationId: 'metadata',
       tag: 'Keys',
-      summary: 'What an OAuth client can know beforehand',
+      summary: 'Get the OAuth 2.0 server metadata',
       description:
-        'RFC 8414, where `ISSUER` is a URL. The same is at the root, at `/.well-known/oauth-authorization-server` with the path ' +
-        'of `ISSUER` or `BASE_PATH` behind it, where clients look.',
+        'RFC 8414. Available if `ISSUER` is a URL. Also served from the root, at `/.well-known/oauth-authorization-server` ' +
+        'followed by the path of `ISSUER` or `BASE_PATH`, where clients look for it.',
       schema: Metadata,
       example: metadataOf('https://auth.example.com', 'https://auth.example.com/api', true),
       errors: ['unavailable'],

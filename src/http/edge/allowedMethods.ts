@@ -15,7 +15,7 @@ export function methodsAt({ routes }: RouteList, path: string): readonly string[
 /** 405 with `Allow` (RFC 9110 §15.5.6). */
 export function refuseMethod(methods: readonly string[], context: ProblemContext): Response {
   const allow = methods.join(', ')
-  const detail = allow === '' ? 'This method is not served.' : `This path is served by ${allow}.`
+  const detail = allow === '' ? 'This method is not supported.' : `This path only supports ${allow}.`
   const response = problemResponse(new AppError('method_not_allowed', detail), context)
   response.headers.set('allow', allow)
   return response

@@ -31,7 +31,7 @@ export function createClientAddress(trustedProxies: readonly string[], log: Log)
     log.warn('proxy.undeclared', {
       address: peer,
       detail:
-        'sends X-Forwarded-For and is not in TRUSTED_PROXIES, so that all its clients count as one address; if it is your proxy, name it there',
+        'sends X-Forwarded-For but is not in TRUSTED_PROXIES, so all its clients count as one address; if it is your proxy, add it to TRUSTED_PROXIES',
     })
   }
 

@@ -118,8 +118,8 @@ function serve(handle: Handler, hostname: string, port: number) {
     const { code } = error as NodeJS.ErrnoException
     const reason =
       code === 'EADDRINUSE'
-        ? `Port ${port} on ${hostname} is taken by another program: stop that one, or set PORT to another.`
-        : `Cannot listen on ${hostname} port ${port} (${code ?? 'unknown error'}): check HOST and PORT.`
+        ? `Port ${port} on ${hostname} is already in use. Stop the other program, or set PORT to another port.`
+        : `Cannot listen on ${hostname} port ${port} (${code ?? 'unknown error'}). Check HOST and PORT.`
     throw new AppError('refused', reason, { cause: error })
   }
 }

@@ -7,7 +7,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** The media type of a request's body, in lower case and without parameters. A coded body is refused: nobody codes 64 KB. */
 export function mediaTypeOf(request: Request, howToSend: string): string {
   if (request.headers.has('content-encoding')) {
-    throw new AppError('unsupported_media_type', `${howToSend} Send it without Content-Encoding.`)
+    throw new AppError('unsupported_media_type', `${howToSend} Content-Encoding is not supported.`)
   }
   return (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
 }
@@ -29,7 +29,7 @@ export async function readBody(request: Request, within = bodyWithin): Promise<B
     return await collect(() => Promise.race([reader.read(), late]))
   } catch (error) {
     reader.cancel().catch(() => {})
-    throw error instanceof AppError ? error : malformed('The body broke off.')
+    throw error instanceof AppError ? error : malformed('The body is incomplete: the connection was interrupted.')
   } finally {
     clearTimeout(timer)
     reader.releaseLock()
@@ -58,7 +58,7 @@ export function decodeUtf8(bytes: Buffer): string {
   try {
     return utf8.decode(bytes)
   } catch {
-    throw malformed('The body is not UTF-8.')
+    throw malformed('The body must be UTF-8.')
   }
 }
 
@@ -71,5 +71,5 @@ function tooLarge(): AppError {
 }
 
 function tooSlow(within: number): AppError {
-  return new AppError('request_timeout', `The body was not there within ${Math.ceil(within / 1000)} seconds.`)
+  return new AppError('request_timeout', `The body did not arrive within ${Math.ceil(within / 1000)} seconds.`)
 }

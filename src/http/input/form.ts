@@ -47,7 +47,7 @@ function decodePercent(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    throw malformed('The form is not percent-encoded UTF-8.')
+    throw malformed('The form must be percent-encoded UTF-8.')
   }
 }
 
@@ -58,7 +58,7 @@ async function decodeMultipart(body: Buffer, contentType: string): Promise<[stri
     throw malformed('The form is not valid multipart/form-data.')
   })
   return [...form.entries()].map(([name, value]): [string, string] => {
-    if (typeof value !== 'string') throw malformed('The form has a file in it; its fields are text.')
+    if (typeof value !== 'string') throw malformed('Form fields must be text; files are not accepted.')
     return [name, value]
   })
 }
@@ -67,9 +67,9 @@ async function decodeMultipart(body: Buffer, contentType: string): Promise<[stri
 function fromPairs(pairs: readonly [string, string][]): Record<string, string> {
   const fields = new Map<string, string>()
   for (const [name, value] of pairs) {
-    if (fields.has(name)) throw malformed('The form has a field more than once.')
-    if (name.includes('\0') || value.includes('\0')) throw malformed('The form has a NUL character in it.')
-    if (!name.isWellFormed() || !value.isWellFormed()) throw malformed('The form is not valid Unicode.')
+    if (fields.has(name)) throw malformed('Form fields must not be repeated.')
+    if (name.includes('\0') || value.includes('\0')) throw malformed('The form must not contain NUL characters.')
+    if (!name.isWellFormed() || !value.isWellFormed()) throw malformed('The form must be valid Unicode.')
     fields.set(name, value)
   }
   return Object.fromEntries([...fields].filter(([, value]) => value !== ''))

@@ -25,10 +25,11 @@ export const jsonRefusals = [
 async function readObject(request: Request, names: readonly string[]): Promise<unknown> {
   const value = await readJson(request)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new AppError('invalid_fields', 'The body is a JSON object.')
+    throw new AppError('invalid_fields', 'The body must be a JSON object.')
   }
   const unknown = Object.keys(value).filter((name) => !names.includes(name))
-  if (unknown.length > 0) throw new AppError('invalid_fields', `The body takes ${names.join(', ')} and nothing else.`)
+  if (unknown.length > 0)
+    throw new AppError('invalid_fields', `The body has an unknown member. Allowed members: ${names.join(', ')}.`)
   return value
 }
 
@@ -52,20 +53,20 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw malformed('The body is not JSON.')
+    throw malformed('The body is not valid JSON.')
   }
 }
 
 function refuseDepthAndRepetition(text: string): void {
   const { depth, repeatsMember } = shapeOfJson(text)
-  if (depth > deepest) throw malformed(`The body is nested deeper than ${deepest}.`)
-  if (repeatsMember) throw malformed('The body has a member more than once.')
+  if (depth > deepest) throw malformed(`The body must not be nested more than ${deepest} levels deep.`)
+  if (repeatsMember) throw malformed('Members of a JSON object must not be repeated.')
 }
 
 function refuseOddText(value: unknown): void {
   if (typeof value === 'string') {
-    if (value.includes('\0')) throw malformed('The body has a NUL character in it.')
-    if (!value.isWellFormed()) throw malformed('The body is not valid Unicode.')
+    if (value.includes('\0')) throw malformed('The body must not contain NUL characters.')
+    if (!value.isWellFormed()) throw malformed('The body must be valid Unicode.')
   } else if (typeof value === 'object' && value !== null) {
     for (const [name, member] of Object.entries(value)) {
       refuseOddText(name)

@@ -16,8 +16,8 @@ export function healthRoutes(deps: Deps, isEnding: () => boolean) {
       operation({
         operationId: 'health',
         tag: 'Health',
-        summary: 'Is the process alive?',
-        description: 'Answers as long as the process lives. Asks no database.',
+        summary: 'Check that the process is alive',
+        description: 'Returns 200 while the process runs. Does not query the database.',
         schema: Status,
         example: { status: 'ok' },
         errors: [],
@@ -26,17 +26,17 @@ export function healthRoutes(deps: Deps, isEnding: () => boolean) {
     .get(
       '/ready',
       async () => {
-        if (isEnding()) throw new AppError('unavailable', 'about to end')
+        if (isEnding()) throw new AppError('unavailable', 'shutting down')
         if (await readiness()) throw new AppError('unavailable', 'not ready')
         return { status: 'ok' as const }
       },
       operation({
         operationId: 'ready',
         tag: 'Health',
-        summary: 'Is it ready for work?',
+        summary: 'Check that the server is ready',
         description:
-          'Answers 200 once the database answers and is migrated, and 503 from the moment on when the process is told to end. ' +
-          'The log says why not; the answer does not.',
+          'Returns 200 once the database is reachable and migrated, and 503 from the start of shutdown. ' +
+          'The reason for a 503 is only in the log.',
         schema: Status,
         example: { status: 'ok' },
         errors: ['unavailable'],

@@ -22,9 +22,9 @@ export function listenForScrapes({ host, port }: ListenAddress, metrics: Metrics
 
 async function answer(request: Request, metrics: MetricsRegistry): Promise<Response> {
   const { pathname } = new URL(request.url, 'http://localhost')
-  if (pathname !== '/metrics') return plain('There is nothing here but /metrics.\n', 404)
+  if (pathname !== '/metrics') return plain('Not found. This server only serves /metrics.\n', 404)
   if (request.method !== 'GET' && request.method !== 'HEAD')
-    return plain('/metrics is served by GET and HEAD.\n', 405, { allow: 'GET, HEAD' })
+    return plain('/metrics only supports GET and HEAD.\n', 405, { allow: 'GET, HEAD' })
   return plain(await metrics.render(), 200, { 'content-type': metricsContentType })
 }
 
@@ -40,8 +40,8 @@ function serve(hostname: string, port: number, fetch: (request: Request) => Prom
     const { code } = error as NodeJS.ErrnoException
     const reason =
       code === 'EADDRINUSE'
-        ? `Port ${port} on ${hostname} is taken by another program: stop that one, or set METRICS to another.`
-        : `Cannot listen on ${hostname} port ${port} (${code ?? 'unknown error'}): check METRICS.`
+        ? `Port ${port} on ${hostname} is already in use. Stop the other program, or set METRICS to another address.`
+        : `Cannot listen on ${hostname} port ${port} (${code ?? 'unknown error'}). Check METRICS.`
     throw new AppError('refused', reason, { cause: error })
   }
 }
