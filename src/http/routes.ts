@@ -19,10 +19,10 @@ import { refreshRoute } from './auth/refresh.ts'
 import { revocationRoute } from './auth/revocation.ts'
 import { docsRoutes } from './discovery/docs.ts'
 import { jwksRoute } from './discovery/jwks.ts'
-import { type MetadataPlace, metadataRoute } from './discovery/metadata.ts'
+import { type MetadataLocation, metadataRoute } from './discovery/metadata.ts'
 import { openApiDocument } from './discovery/openapi.ts'
-import { methodsAt, refuseMethod } from './edge/allowedMethods.ts'
 import type { RequestContexts } from './edge/requestContext.ts'
+import { methodNotAllowed, type RouteTable } from './edge/routeTable.ts'
 import { healthRoutes } from './probes/health.ts'
 import { problemResponse } from './problem.ts'
 import type { AccessTokens } from './tokens/accessTokens.ts'
@@ -72,8 +72,9 @@ export interface RouteServices {
   readonly deviceCookies: DeviceCookies
   readonly keyRing: KeyRing
   /** Undefined if ISSUER is not a URL: there is no metadata then. */
-  readonly metadata: MetadataPlace | undefined
+  readonly metadata: MetadataLocation | undefined
   readonly requestContexts: RequestContexts
+  readonly methodsOf: RouteTable['methodsOf']
   readonly basePath: string
   readonly issuer: string
   readonly audience: string
@@ -104,10 +105,10 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
       const appError = toAppError(error, code, isOauth)
       if (appError.code === 'internal')
         deps.log.error('request.failed', { request_id: requestId, ...describeError(error) })
-      const methods = code === 'NOT_FOUND' ? methodsAt(app, path) : []
+      const methods = code === 'NOT_FOUND' ? services.methodsOf(path) : []
       // If the path has a route for this method, its parameter was not found: no 405.
       return methods.length > 0 && !methods.includes(request.method)
-        ? refuseMethod(methods, { requestId, isOauth })
+        ? methodNotAllowed(methods, { requestId, isOauth })
         : problemResponse(appError, { requestId, isOauth })
     })
     .use(healthRoutes(deps, isEnding))

@@ -5,17 +5,17 @@ import { createKeyRing, type KeyRing } from '../domain/keys/keyRing.ts'
 import { AppError } from '../error.ts'
 import { describeError } from '../telemetry/log.ts'
 import { createDeviceCookies } from './auth/deviceCookie.ts'
-import { createForwardAuth, createIsForwardAuth } from './auth/forwardAuth.ts'
-import { atRoute, findMetadataPlace } from './discovery/metadata.ts'
+import { createForwardAuth, createIsForwardAuth, type ForwardAuth } from './auth/forwardAuth.ts'
+import { locateMetadata, resolveAlias } from './discovery/metadata.ts'
 import { createAccessLog, type Instrumentation, inTrace } from './edge/accessLog.ts'
-import { methodsAt, refuseMethod } from './edge/allowedMethods.ts'
-import { createClientAddress, createIsHttps, createIsShared } from './edge/clientAddress.ts'
-import { createCors } from './edge/cors.ts'
+import { createClientOf } from './edge/clientAddress.ts'
+import { type Cors, createCors } from './edge/cors.ts'
 import { createDeadline } from './edge/deadline.ts'
 import { createRequestContexts } from './edge/requestContext.ts'
-import { hasDecodableQuery, hasPlainHost, pathOf } from './edge/requestTarget.ts'
+import { hasDecodableQuery, hasValidHost, pathOf, withAbsoluteUrl } from './edge/requestTarget.ts'
 import { createResponseHeaders } from './edge/responseHeaders.ts'
-import { isBeingRead } from './input/body.ts'
+import { createRouteTable, methodNotAllowed, type RouteTable } from './edge/routeTable.ts'
+import { isBodyIncomplete } from './input/body.ts'
 import { type ProblemContext, problemResponse } from './problem.ts'
 import { createIsOauth, createRoutes, type Routes } from './routes.ts'
 import { type AccessTokenSettings, createAccessTokens } from './tokens/accessTokens.ts'
@@ -26,137 +26,144 @@ export interface HttpSettings extends Omit<AccessTokenSettings, 'keyRing'> {
   readonly basePath: string
   /** Addresses and networks in CIDR notation. */
   readonly trustedProxies: readonly string[]
-  /** Origins whose pages may read answers, as browsers write them. */
+  /** Origins, as browsers write them, whose pages may read responses. */
   readonly corsOrigins: readonly string[]
-  /** Undefined: no docs page and no document. */
+  /** Undefined disables the docs page and the OpenAPI document. */
   readonly docs: { readonly version: string } | undefined
-  /** Milliseconds after which a request is answered with 503, whatever its handler still does. */
+  /** Milliseconds after which a request gets 503, even if its handler still runs. */
   readonly timeout?: number
-  /** The process is about to end: `/ready` says so, and each answer is the last one of its connection. */
+  /** Returns whether the process is shutting down: `/ready` returns 503 and responses close connections. */
   readonly isEnding?: () => boolean
 }
 
-/** The whole of HTTP without a socket: what tests call, and what a server listens for. */
+/** All of HTTP except the socket: tests call `handle` directly. */
 export interface Http {
   readonly routes: Routes
-  /** The keys of this process: read when they are needed, and better every few seconds. */
+  /** This process's signing keys. Reads them on demand; refresh them every few seconds. */
   readonly keyRing: KeyRing
   handle(request: Request, peer?: string): Promise<Response>
-  /** Answers 503 to those under way whose body is not there as a whole. Nothing was done for them yet. */
-  giveUpUnfinished(): void
-  /** Answers 503 to all that is under way, whatever their handlers still do. */
-  giveUp(): void
+  /** Returns 503 to requests whose body is incomplete. Nothing was done for them yet. */
+  expireIncompleteRequests(): void
+  /** Returns 503 to all pending requests, even if their handlers still run. */
+  expireAllRequests(): void
 }
 
-/** Half of what `http/edge/listener` lets a connection be silent: who waits that long is answered. */
-const answerWithin = 15_000
+/** Half of the idle timeout in `http/edge/listener`, so a waiting client always gets a response. */
+const defaultTimeout = 15_000
 
-export function createHttp(deps: Deps, settings: HttpSettings, clock: Clock, observation: Instrumentation = {}): Http {
+export function createHttp(
+  deps: Deps,
+  settings: HttpSettings,
+  clock: Clock,
+  instrumentation: Instrumentation = {},
+): Http {
+  const { basePath, trustedProxies, corsOrigins, isEnding = () => false } = settings
   const requestContexts = createRequestContexts()
-  const { basePath, issuer, audience, isEnding = () => false } = settings
-  const secretKeys = deps.settings.keys.secretKeys()
   const keyRing = createKeyRing(deps)
-  const metadata = findMetadataPlace({ basePath, issuer })
+  const metadata = locateMetadata(settings)
+  const secretKeys = deps.settings.keys.secretKeys()
   const tokens = createAccessTokens({ ...settings, keyRing }, clock)
   const apiKeys = createApiKeyCheck(deps)
-  const verify = createForwardAuth({ deps, tokens, apiKeys, requestContexts })
+  const forwardAuth = createForwardAuth({ deps, tokens, apiKeys, requestContexts })
   const routes = createRoutes({
+    ...settings,
     deps,
     deviceCookies: createDeviceCookies({ secretKeys, basePath }, requestContexts),
     tokens,
     apiKeys,
-    forwardAuth: verify,
+    forwardAuth,
     refreshTokens: createRefreshTokens(secretKeys),
     keyRing,
     metadata,
     requestContexts,
-    basePath,
-    issuer,
-    audience,
-    docs: settings.docs,
     isEnding,
+    methodsOf: (path) => routeTable.methodsOf(path),
   })
-  // Otherwise every request would compose the handler anew.
+  // Without this, Elysia composes the handler again for each request.
   routes.compile()
-  const clientAddress = createClientAddress(settings.trustedProxies, deps.log)
-  const isHttps = createIsHttps(settings.trustedProxies)
-  const isShared = createIsShared(settings.trustedProxies)
+  const routeTable = createRouteTable(routes, basePath)
+
+  const clientOf = createClientOf(trustedProxies, deps.log)
   const isOauth = createIsOauth(basePath)
-  const isVerify = createIsForwardAuth(basePath)
-  const cors = createCors(settings.corsOrigins)
+  const cors = createCors(corsOrigins)
+  const dispatch = createDispatch({ deps, basePath, routes, routeTable, forwardAuth, cors })
   const withHeaders = createResponseHeaders(basePath, cors, isEnding)
-  const observe = createAccessLog(observation, deps.log, routes, basePath)
-  const deadline = createDeadline<Request, Response>(settings.timeout ?? answerWithin)
+  const logAccess = createAccessLog(instrumentation, deps.log, routeTable)
+  const deadline = createDeadline(settings.timeout ?? defaultTimeout)
 
-  /** What can be said without a route, or what the route says. Never throws: this is the last net. */
-  const answer = async (request: Request, path: string, context: ProblemContext): Promise<Response> => {
-    if (isVerify(request, path)) return verify(request, context)
-    try {
-      if (!hasPlainHost(request))
-        throw new AppError('invalid_request', 'The Host header must be a host name or an IP address.')
-      if (request.method === 'OPTIONS') return tellMethods(request, path)
-      if (refusedMethods.includes(request.method)) return refuseMethod(methodsAt(routes, path), context)
-      if (!hasDecodableQuery(request.url))
-        throw new AppError('invalid_request', 'The query string must be percent-encoded UTF-8.')
-      return await routes.fetch(request)
-    } catch (cause) {
-      if (cause instanceof AppError) return problemResponse(cause, context)
-      deps.log.error('request.failed', { request_id: context.requestId, ...describeError(cause) })
-      return problemResponse(new AppError('internal', 'unexpected', { cause }), context)
-    }
-  }
-
-  /** RFC 9110 §9.3.7, and a browser's question before it lets a page call us. */
-  const tellMethods = (request: Request, path: string): Response => {
-    const methods = methodsAt(routes, path)
-    if (methods.length === 0) throw new AppError('not_found', 'This path does not exist.')
-    const response = new Response(null, { status: 204, headers: { allow: [...methods, 'OPTIONS'].join(', ') } })
-    cors.markPreflight(request, response.headers, methods)
-    return response
-  }
-
-  const handle = async (request: Request, peer?: string): Promise<Response> => {
+  const handle = async (received: Request, peer?: string): Promise<Response> => {
     const started = performance.now()
-    const address = clientAddress(request, peer)
-    const addressed = withHost(request)
-    const asked = pathOf(addressed.url)
-    const whole = hasPlainHost(request) ? atRoute(addressed, asked, metadata) : addressed
-    const path = whole === addressed ? asked : pathOf(whole.url)
-    const requestContext = requestContexts.begin(whole, {
-      address,
-      isSecure: isHttps(request, peer),
-      isShared: isShared(request, peer),
-    })
-    const { requestId } = requestContext
-    const context = { requestId, isOauth: isOauth(path) }
-    const late = () => {
-      requestContexts.abort(whole)
-      return tooLate(context, isEnding())
+    const absolute = withAbsoluteUrl(received)
+    const requestedPath = pathOf(absolute.url)
+    const request = hasValidHost(received) ? resolveAlias(absolute, requestedPath, metadata) : absolute
+    const path = request === absolute ? requestedPath : pathOf(request.url)
+    const requestContext = requestContexts.begin(request, clientOf(received, peer))
+    const problemContext = { requestId: requestContext.requestId, isOauth: isOauth(path) }
+    const onTimeout = () => {
+      requestContexts.abort(request)
+      return timeoutResponse(problemContext, isEnding())
     }
-    const answered = await deadline.meet(answer(whole, path, context), whole, late)
-    const response = withHeaders(answered, request, path, requestContext)
-    observe(requestContext, { method: request.method, asked, path, status: response.status, started })
+    const result = await deadline.race(dispatch(request, path, problemContext), request, onTimeout)
+    const response = withHeaders(result, received, path, requestContext)
+    logAccess(requestContext, { method: received.method, requestedPath, path, status: response.status, started })
     return response
   }
 
   return {
     routes,
     keyRing,
-    handle: inTrace(observation.traces, handle),
-    giveUpUnfinished: () => deadline.expire(isBeingRead),
-    giveUp: () => deadline.expire(() => true),
+    handle: inTrace(instrumentation.traces, handle),
+    expireIncompleteRequests: () => deadline.expire(isBodyIncomplete),
+    expireAllRequests: () => deadline.expire(() => true),
   }
 }
 
-/** One would give back what was sent, with its credentials; the other is for proxies. */
-const refusedMethods = ['TRACE', 'CONNECT']
-
-/** Without a Host (HTTP/1.0 allows it) Bun's URL is a path alone, which no router reads. */
-function withHost(request: Request): Request {
-  return request.url.startsWith('/') ? new Request(`http://localhost${request.url}`, request) : request
+interface DispatchServices {
+  readonly deps: Deps
+  readonly basePath: string
+  readonly routes: Routes
+  readonly routeTable: RouteTable
+  readonly forwardAuth: ForwardAuth
+  readonly cors: Cors
 }
 
-function tooLate(context: ProblemContext, isEnding: boolean): Response {
+type Dispatch = (request: Request, path: string, context: ProblemContext) => Promise<Response>
+
+/** Passes a request to its route, or responds to it directly. Never throws. */
+function createDispatch({ deps, basePath, routes, routeTable, forwardAuth, cors }: DispatchServices): Dispatch {
+  const isForwardAuth = createIsForwardAuth(basePath)
+
+  /** RFC 9110 §9.3.7, and CORS preflights. */
+  const optionsResponse = (request: Request, path: string): Response => {
+    const methods = routeTable.methodsOf(path)
+    if (methods.length === 0) throw new AppError('not_found', 'This path does not exist.')
+    const response = new Response(null, { status: 204, headers: { allow: [...methods, 'OPTIONS'].join(', ') } })
+    cors.markPreflight(request, response.headers, methods)
+    return response
+  }
+
+  return async (request, path, context) => {
+    if (isForwardAuth(request, path)) return forwardAuth(request, context)
+    try {
+      if (!hasValidHost(request))
+        throw new AppError('invalid_request', 'The Host header must be a host name or an IP address.')
+      if (request.method === 'OPTIONS') return optionsResponse(request, path)
+      if (unsupportedMethods.includes(request.method)) return methodNotAllowed(routeTable.methodsOf(path), context)
+      if (!hasDecodableQuery(request.url))
+        throw new AppError('invalid_request', 'The query string must be percent-encoded UTF-8.')
+      return await routes.fetch(request)
+    } catch (error) {
+      if (error instanceof AppError) return problemResponse(error, context)
+      deps.log.error('request.failed', { request_id: context.requestId, ...describeError(error) })
+      return problemResponse(new AppError('internal', 'unexpected', { cause: error }), context)
+    }
+  }
+}
+
+/** TRACE would echo the request with its credentials. CONNECT is for proxies. */
+const unsupportedMethods = ['TRACE', 'CONNECT']
+
+function timeoutResponse(context: ProblemContext, isEnding: boolean): Response {
   const reason = isEnding ? 'The server is shutting down.' : 'The request timed out.'
   return problemResponse(new AppError('overloaded', `${reason} Try again shortly.`), context)
 }

@@ -2,7 +2,7 @@ import { claimDataDirectory, openApp, openHttp, prepareDatabaseWithRetries, star
 import { countFailures, observeApp, serveMetrics } from '../../app/metrics.ts'
 import type { Config } from '../../config/config.ts'
 import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
-import { handleOnceLoaded, type Listener, listen } from '../../http/edge/listener.ts'
+import { createStartupHandler, type Listener, listen } from '../../http/edge/listener.ts'
 import type { Http } from '../../http/server.ts'
 import { createLog, describeError, type Log } from '../../telemetry/log.ts'
 import { createLogWriter } from '../../telemetry/logWriter.ts'
@@ -45,7 +45,7 @@ async function runServer({ config, logDescriptor, stderr }: CommandEnvironment):
   const stopping: (() => void | Promise<void>)[] = [claim.release]
   try {
     const { isEnding } = ending
-    const listener = listen(config, handleOnceLoaded({ ...config, isEnding }, loading.promise))
+    const listener = listen(config, createStartupHandler({ ...config, isEnding }, loading.promise))
     stopping.unshift(listener.stop)
     stopping.push(serveMetrics(config, metrics.registry, log))
     // The event loop gets its turns while the rest is loaded, so that a first probe is answered at once.
@@ -94,7 +94,10 @@ async function runServer({ config, logDescriptor, stderr }: CommandEnvironment):
 
 /** What has come is answered; what has come in part, or takes too long, with 503. */
 async function answerTheLast(listener: Listener, http: Http): Promise<void> {
-  const timers = [setTimeout(http.giveUpUnfinished, endings.unfinished), setTimeout(http.giveUp, endings.all)]
+  const timers = [
+    setTimeout(http.expireIncompleteRequests, endings.unfinished),
+    setTimeout(http.expireAllRequests, endings.all),
+  ]
   await listener.stop()
   for (const timer of timers) clearTimeout(timer)
 }

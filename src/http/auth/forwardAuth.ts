@@ -6,7 +6,7 @@ import { isRole, maxRoles } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
-import { hasDecodableQuery, hasPlainHost } from '../edge/requestTarget.ts'
+import { hasDecodableQuery, hasValidHost } from '../edge/requestTarget.ts'
 import { emptyOperation } from '../operation.ts'
 import { type ProblemContext, problemResponse, statusOf } from '../problem.ts'
 import type { AccessTokens } from '../tokens/accessTokens.ts'
@@ -72,7 +72,7 @@ export function createForwardAuth({ deps, tokens, apiKeys, requestContexts }: Fo
 /** Returns whether a request is for this route, even with a Host that other routes reject. */
 export function createIsForwardAuth(basePath: string): (request: Request, path: string) => boolean {
   const paths = [basePath + route, `${basePath}${route}/`]
-  return (request, path) => paths.includes(path) || (!hasPlainHost(request) && request.url.includes(basePath + route))
+  return (request, path) => paths.includes(path) || (!hasValidHost(request) && request.url.includes(basePath + route))
 }
 
 /** The route in the OpenAPI document. `http/server` calls the handler before any route. */
@@ -107,7 +107,7 @@ export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Req
 
 function requireAnyRole({ roles }: Identity, request: Request): void {
   // With such a Host, the query of the parsed URL is not the one that was sent.
-  if (!hasPlainHost(request)) throw forbidden('The Host header must be a host name or an IP address.')
+  if (!hasValidHost(request)) throw forbidden('The Host header must be a host name or an IP address.')
   const accepted = acceptedRoles(request.url)
   if (accepted.length === 0 || accepted.some((role) => roles.includes(role))) return
   throw forbidden('This request requires another role.')

@@ -18,7 +18,7 @@ const Metadata = t.Object({
   introspection_endpoint_auth_methods_supported: t.Array(t.String()),
 })
 
-export interface MetadataPlace {
+export interface MetadataLocation {
   /** Exactly ISSUER. */
   readonly issuer: string
   /** Before the path of a route: the URL as a client sees it. */
@@ -36,13 +36,13 @@ const wellKnown = '/.well-known/oauth-authorization-server'
  * fragment (RFC 8414 §2). Routes are at BASE_PATH of its origin; where a proxy strips that path, BASE_PATH is empty, and
  * it is ISSUER's path that clients see.
  */
-export function findMetadataPlace({
+export function locateMetadata({
   basePath,
   issuer,
 }: {
   basePath: string
   issuer: string
-}): MetadataPlace | undefined {
+}): MetadataLocation | undefined {
   const url = URL.parse(issuer)
   if (!url || !isFindable(url)) return undefined
   const issuerPath = url.pathname.replace(/\/$/, '')
@@ -61,7 +61,7 @@ function isFindable({ protocol, hostname, username, password, search, hash, href
 }
 
 /** The request, or where it is for one of the places at the root the same for the route. */
-export function atRoute(request: Request, path: string, place: MetadataPlace | undefined): Request {
+export function resolveAlias(request: Request, path: string, place: MetadataLocation | undefined): Request {
   if (!place?.aliases.has(path) || path === place.path) return request
   const url = new URL(request.url)
   url.pathname = place.path
@@ -69,7 +69,7 @@ export function atRoute(request: Request, path: string, place: MetadataPlace | u
 }
 
 /** RFC 8414 §3. */
-export function metadataRoute(keyRing: KeyRing, { issuer, prefix }: MetadataPlace) {
+export function metadataRoute(keyRing: KeyRing, { issuer, prefix }: MetadataLocation) {
   return new Elysia({ name: 'metadata' }).get(
     wellKnown,
     async ({ set }) => {

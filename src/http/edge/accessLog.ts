@@ -3,48 +3,45 @@ import type { Log } from '../../telemetry/log.ts'
 import type { ProductMetrics } from '../../telemetry/productMetrics.ts'
 import { readTraceparent } from '../../telemetry/traceContext.ts'
 import type { Traces } from '../../telemetry/traces.ts'
-import { loggedPath } from './loggedPath.ts'
+import { redactPath } from './pathRedaction.ts'
 import type { RequestContext } from './requestContext.ts'
-import { createRoutePattern, methodLabel, type RouteList } from './routePattern.ts'
+import { methodLabel, type RouteTable } from './routeTable.ts'
 
-/** What is seen of requests from outside. Whatever is left out is not looked for. */
 export interface Instrumentation {
-  /** Left out: nobody asks for metrics. */
+  /** Omit it if metrics are off. */
   readonly requestFinished?: ProductMetrics['requestFinished'] | undefined
   readonly traces?: Traces
-  /** `all` where it is left out. */
+  /** Defaults to `all`. */
   readonly logged?: LoggedRequests
 }
 
-/** What became of a request. */
-interface Answered {
+interface FinishedRequest {
   readonly method: string
-  /** The path as the client wrote it, and as the routes see it. */
-  readonly asked: string
+  /** The path that the client sent. */
+  readonly requestedPath: string
+  /** The path that was routed. */
   readonly path: string
   readonly status: number
   /** By `performance.now()`. */
   readonly started: number
 }
 
-export type AccessLog = (requestContext: RequestContext, answered: Answered) => void
+export type AccessLog = (requestContext: RequestContext, finished: FinishedRequest) => void
 
-/** The line of the log, and what is counted. */
+/** Returns a function that logs and counts a finished request. */
 export function createAccessLog(
-  { requestFinished: answered, logged = 'all' }: Instrumentation,
+  { requestFinished, logged = 'all' }: Instrumentation,
   log: Log,
-  routes: RouteList,
-  basePath: string,
+  routeTable: RouteTable,
 ): AccessLog {
   const isLogged = createIsLogged(logged, Math.random)
-  const routeOf = createRoutePattern(routes, basePath)
-  return ({ address, requestId }, { method, asked, path, status, started }) => {
+  return ({ address, requestId }, { method, requestedPath, path, status, started }) => {
     const milliseconds = performance.now() - started
-    answered?.(routeOf(path), methodLabel(method), status, milliseconds / 1000)
+    requestFinished?.(routeTable.labelOf(path), methodLabel(method), status, milliseconds / 1000)
     if (!isLogged(status)) return
     log.info('request', {
       method,
-      path: loggedPath(asked),
+      path: redactPath(requestedPath),
       status,
       duration_ms: Math.round(milliseconds * 100) / 100,
       address,
@@ -53,13 +50,13 @@ export function createAccessLog(
   }
 }
 
-/** What answers requests, each in the trace that it says it is part of. */
-export function inTrace(traces: Traces | undefined, handle: Handler): Handler {
+type Handle = (request: Request, peer?: string) => Promise<Response>
+
+/** Runs each request in the trace that its `traceparent` header names. */
+export function inTrace(traces: Traces | undefined, handle: Handle): Handle {
   if (!traces) return handle
   return (request, peer) => {
     const trace = readTraceparent(request.headers.get('traceparent'))
     return trace ? traces.run(trace, () => handle(request, peer)) : handle(request, peer)
   }
 }
-
-type Handler = (request: Request, peer?: string) => Promise<Response>

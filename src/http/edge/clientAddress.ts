@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import type { Log } from '../../telemetry/log.ts'
+import type { Client } from './requestContext.ts'
 
 /** Answers the client's address for a request; undefined where there is no socket. */
 export type ClientAddress = (request: Request, peer: string | undefined) => string | undefined
@@ -78,6 +79,18 @@ export function createIsShared(trustedProxies: readonly string[]): IsShared {
     const peer = plainAddress(socketPeer) ?? socketPeer
     return contains(nearby, peer) && !contains(trusted, peer)
   }
+}
+
+/** Returns the client of a request, by the socket's peer. */
+export function createClientOf(trustedProxies: readonly string[], log: Log) {
+  const clientAddress = createClientAddress(trustedProxies, log)
+  const isHttps = createIsHttps(trustedProxies)
+  const isShared = createIsShared(trustedProxies)
+  return (request: Request, peer: string | undefined): Client => ({
+    address: clientAddress(request, peer),
+    isSecure: isHttps(request, peer),
+    isShared: isShared(request, peer),
+  })
 }
 
 function rightmostUntrusted(forwarded: string, peer: string, trusted: BlockList): string {

@@ -1,53 +1,53 @@
-export interface Deadline<Subject, Answer> {
-  /** Hands on what `work` answers, which never throws, or what `late` does where that is not there in time. */
-  meet(work: Promise<Answer>, subject: Subject, late: () => Answer): Promise<Answer>
-  /** The time is over now for each whose subject `isMeant`. */
-  expire(isMeant: (subject: Subject) => boolean): void
+export interface Deadline {
+  /** Returns the response, or `onTimeout()` if the response is late. The promise must not reject. */
+  race(response: Promise<Response>, request: Request, onTimeout: () => Response): Promise<Response>
+  /** Times out the pending requests that match, at once. */
+  expire(matches: (request: Request) => boolean): void
 }
 
-interface Waiting<Subject> {
+interface Pending {
   readonly since: number
-  readonly subject: Subject
+  readonly request: Request
   readonly expire: () => void
 }
 
 /**
- * A bound of some milliseconds, and up to a tenth more: one timer looks over all that is under way, since one for each would cost
- * more than many a request does. What came too late is dropped.
+ * Limits the time to a response to `milliseconds`, and up to a tenth more: one timer checks all
+ * pending requests, because a timer for each costs more than many a request. Late responses are dropped.
  */
-export function createDeadline<Subject, Answer>(milliseconds: number): Deadline<Subject, Answer> {
-  // In the order in which they came.
-  const underWay = new Set<Waiting<Subject>>()
+export function createDeadline(milliseconds: number): Deadline {
+  // Oldest first.
+  const pending = new Set<Pending>()
   let timer: Timer | undefined
 
-  const sweep = () => {
+  const expireOverdue = () => {
     const now = performance.now()
-    for (const waiting of underWay) {
-      if (now - waiting.since < milliseconds) return
-      underWay.delete(waiting)
-      waiting.expire()
+    for (const entry of pending) {
+      if (now - entry.since < milliseconds) return
+      pending.delete(entry)
+      entry.expire()
     }
     clearInterval(timer)
     timer = undefined
   }
 
   return {
-    meet(work, subject, late) {
-      const { promise, resolve } = Promise.withResolvers<Answer>()
-      const waiting = { since: performance.now(), subject, expire: () => resolve(late()) }
-      underWay.add(waiting)
-      timer ??= setInterval(sweep, milliseconds / 10).unref()
-      work.then((answer) => {
-        underWay.delete(waiting)
-        resolve(answer)
+    race(response, request, onTimeout) {
+      const { promise, resolve } = Promise.withResolvers<Response>()
+      const entry = { since: performance.now(), request, expire: () => resolve(onTimeout()) }
+      pending.add(entry)
+      timer ??= setInterval(expireOverdue, milliseconds / 10).unref()
+      response.then((result) => {
+        pending.delete(entry)
+        resolve(result)
       })
       return promise
     },
-    expire(isMeant) {
-      for (const waiting of underWay) {
-        if (!isMeant(waiting.subject)) continue
-        underWay.delete(waiting)
-        waiting.expire()
+    expire(matches) {
+      for (const entry of pending) {
+        if (!matches(entry.request)) continue
+        pending.delete(entry)
+        entry.expire()
       }
     },
   }

@@ -75,7 +75,7 @@ export interface EarlySettings {
  * What answers until `loading` is done, and then hands on. `/health` says from the first moment that the process is alive, as
  * its route will; everything else waits for the routes.
  */
-export function handleOnceLoaded(settings: EarlySettings, loading: Promise<{ readonly handle: Handler }>): Handler {
+export function createStartupHandler(settings: EarlySettings, loading: Promise<{ readonly handle: Handler }>): Handler {
   const alive = createAlive(settings)
   let loaded: { readonly handle: Handler } | undefined
   loading.then(

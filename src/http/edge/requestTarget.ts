@@ -1,13 +1,18 @@
-/** Path of an absolute URL, without its query. */
+/** Returns the path of an absolute URL, without its query. */
 export function pathOf(url: string): string {
   const start = url.indexOf('/', url.indexOf('://') + 3)
   const end = url.indexOf('?', start)
   return start < 0 ? '/' : url.slice(start, end < 0 ? undefined : end)
 }
 
+/** Bun's URL of a request without Host (HTTP/1.0) is only a path, which no router accepts. */
+export function withAbsoluteUrl(request: Request): Request {
+  return request.url.startsWith('/') ? new Request(`http://localhost${request.url}`, request) : request
+}
+
 /**
- * Whether the query is text, percent-encoded as UTF-8: no stray %, no byte that is not UTF-8, no half of a surrogate pair, no
- * NUL. Raw bytes that are not UTF-8 have become U+FFFD before anyone sees them, so that it counts as one of those.
+ * Returns whether the query is percent-encoded UTF-8 without NUL. Raw bytes that are not UTF-8
+ * already arrive as U+FFFD, so that character is rejected too.
  */
 export function hasDecodableQuery(url: string): boolean {
   const start = url.indexOf('?')
@@ -19,9 +24,9 @@ export function hasDecodableQuery(url: string): boolean {
   }
 }
 
-/** A name or address and a port. A slash in it would move the path along, and every rule about paths with it. */
-const plainHost = /^[A-Za-z0-9._~:[\]-]*$/
+/** A name or an address, and a port. A slash here would shift the path, and every rule about paths. */
+const validHost = /^[A-Za-z0-9._~:[\]-]*$/
 
-export function hasPlainHost(request: Request): boolean {
-  return plainHost.test(request.headers.get('host') ?? '')
+export function hasValidHost(request: Request): boolean {
+  return validHost.test(request.headers.get('host') ?? '')
 }

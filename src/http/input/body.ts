@@ -37,7 +37,7 @@ export async function readBody(request: Request, within = bodyWithin): Promise<B
 }
 
 /** Whether the rest of a body is still waited for. */
-export function isBeingRead(request: Request): boolean {
+export function isBodyIncomplete(request: Request): boolean {
   return request.body?.locked === true
 }
 

@@ -30,6 +30,7 @@ beforeAll(async () => {
     apiKeys,
     keyRing,
     requestContexts,
+    methodsOf: () => [],
     forwardAuth: createForwardAuth({ deps, tokens, apiKeys, requestContexts }),
     refreshTokens: createRefreshTokens(secretKeys),
     deviceCookies: createDeviceCookies({ secretKeys, basePath: '/api' }, requestContexts),

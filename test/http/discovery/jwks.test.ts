@@ -5,7 +5,7 @@ import { algorithms, type PairAlgorithm } from '../../../src/algorithms.ts'
 import { makeKeyPair, thumbprintOf } from '../../../src/domain/keys/keyPair.ts'
 import { ensureSigningKey, publishedKeysMaxAge, rotateKey } from '../../../src/domain/keys/signingKeys.ts'
 import { AppError } from '../../../src/error.ts'
-import { findMetadataPlace } from '../../../src/http/discovery/metadata.ts'
+import { locateMetadata } from '../../../src/http/discovery/metadata.ts'
 import { deriveKey, deriveKeys, fingerprintOf, parseSecretKeys } from '../../../src/secretKeys.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
 import { headerOf, openReplica } from '../../replica.ts'
@@ -275,7 +275,7 @@ describe('metadata (RFC 8414)', () => {
     ['http://127.0.0.1:8000', '/api', 'http://127.0.0.1:8000/api'],
     ['http://[::1]:8000', '/api', 'http://[::1]:8000/api'],
   ])('of ISSUER %s at BASE_PATH %p has its endpoints under %s', (issuer, basePath, prefix) => {
-    expect(findMetadataPlace({ issuer, basePath })).toMatchObject({ issuer, prefix })
+    expect(locateMetadata({ issuer, basePath })).toMatchObject({ issuer, prefix })
   })
 
   test.each([
@@ -288,6 +288,6 @@ describe('metadata (RFC 8414)', () => {
     'urn:a:b',
     'ftp://localhost',
   ])('is not there for ISSUER %s', (issuer) => {
-    expect(findMetadataPlace({ issuer, basePath: '/api' })).toBeUndefined()
+    expect(locateMetadata({ issuer, basePath: '/api' })).toBeUndefined()
   })
 })

@@ -3,46 +3,47 @@ import { createDeadline } from '../../../src/http/edge/deadline.ts'
 import { readBody } from '../../../src/http/input/body.ts'
 import { openTestApplication } from '../../application.ts'
 
-describe('a deadline', () => {
-  test('hands on what is there in time', async () => {
-    const { meet } = createDeadline<string, string>(60_000)
-    expect(await meet(Promise.resolve('answer'), 'one', () => 'late')).toBe('answer')
+const pending = () => new Promise<Response>(() => {})
+const respond = async (text: string) => new Response(text)
+const late = () => new Response('late')
+const request = new Request('http://localhost/')
+const textOf = async (response: Promise<Response>) => (await response).clone().text()
+
+describe('deadline', () => {
+  test('returns a response that is in time', async () => {
+    const { race } = createDeadline(60_000)
+    expect(await textOf(race(respond('in time'), request, late))).toBe('in time')
   })
 
-  test('answers for each that is late, and leaves the others alone', async () => {
-    const { meet } = createDeadline<string, string>(100)
-    const never = new Promise<string>(() => {})
+  test('times out each late response and no other', async () => {
+    const { race } = createDeadline(100)
     const first = [
-      meet(never, 'never', () => 'late'),
-      meet(Promise.resolve('quick'), 'quick', () => 'late'),
-      meet(never, 'never', () => 'late'),
+      race(pending(), request, late),
+      race(respond('quick'), request, late),
+      race(pending(), request, late),
     ]
-    expect(await Promise.all(first)).toEqual(['late', 'quick', 'late'])
-    expect(
-      await meet(
-        Bun.sleep(20).then(() => 'after a pause'),
-        'pausing',
-        () => 'late',
-      ),
-    ).toBe('after a pause')
-    expect(await meet(never, 'never', () => 'late again')).toBe('late again')
+    expect(await Promise.all(first.map(textOf))).toEqual(['late', 'quick', 'late'])
+    const paused = Bun.sleep(20).then(() => new Response('after a pause'))
+    expect(await textOf(race(paused, request, late))).toBe('after a pause')
+    expect(await textOf(race(pending(), request, () => new Response('late again')))).toBe('late again')
   })
 
-  test('is over at once for those that are meant', async () => {
-    const { meet, expire } = createDeadline<string, string>(60_000)
-    const { promise: work, resolve } = Promise.withResolvers<string>()
-    const answers = ['half', 'whole'].map((subject) => meet(work, subject, () => 'given up'))
-    expire((subject) => subject === 'half')
-    resolve('answer')
-    expect(await Promise.all(answers)).toEqual(['given up', 'answer'])
+  test('expires the matching requests at once', async () => {
+    const { race, expire } = createDeadline(60_000)
+    const { promise: work, resolve } = Promise.withResolvers<Response>()
+    const [incomplete, complete] = [new Request(request), new Request(request)]
+    const responses = [incomplete, complete].map((subject) => race(work, subject, () => new Response('expired')))
+    expire((subject) => subject === incomplete)
+    resolve(new Response('in time'))
+    expect(await Promise.all(responses.map(textOf))).toEqual(['expired', 'in time'])
   })
 
-  test('drops what comes after it', async () => {
-    const { promise: work, resolve } = Promise.withResolvers<string>()
-    const answer = createDeadline<string, string>(10).meet(work, 'slow', () => 'late')
-    expect(await answer).toBe('late')
-    resolve('too late')
-    expect(await answer).toBe('late')
+  test('drops a response that arrives too late', async () => {
+    const { promise: work, resolve } = Promise.withResolvers<Response>()
+    const response = createDeadline(10).race(work, request, late)
+    expect(await textOf(response)).toBe('late')
+    resolve(new Response('too late'))
+    expect(await textOf(response)).toBe('late')
   })
 })
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { METHODS } from 'node:http'
 import { sweepExpiredFailures, sweepExpiredSessions } from '../../../src/domain/sessions/sweep.ts'
-import { createRoutePattern } from '../../../src/http/edge/routePattern.ts'
+import { createRouteTable } from '../../../src/http/edge/routeTable.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
 
 const good = 'a long enough pass phrase'
@@ -135,12 +135,12 @@ describe('requests are counted by route, method and status', () => {
   test.each(['/api', ''])('every route has its own name, the same for each BASE_PATH (%j)', (basePath) => {
     const names = application.http.routes.routes.map(({ path }) => path.slice('/api'.length))
     expect(names.length).toBeGreaterThan(20)
-    const routes = names.map((path) => ({ path: basePath + path }))
-    const routeOf = createRoutePattern({ routes }, basePath)
+    const routes = names.map((path) => ({ method: 'GET', path: basePath + path }))
+    const { labelOf } = createRouteTable({ routes }, basePath)
     for (const name of names) {
       const path = basePath + name.replaceAll(/:\w+/g, 'x.y-z')
-      expect([routeOf(path), routeOf(`${path}/`)]).toEqual([name, name])
-      expect(routeOf(`${path}//`)).toBe('unmatched')
+      expect([labelOf(path), labelOf(`${path}/`)]).toEqual([name, name])
+      expect(labelOf(`${path}//`)).toBe('unmatched')
     }
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { loggedPath } from '../../../src/http/edge/loggedPath.ts'
+import { redactPath } from '../../../src/http/edge/pathRedaction.ts'
 
 describe('a path in the log', () => {
   test.each([
@@ -12,7 +12,7 @@ describe('a path in the log', () => {
     '/api/docs/swagger-ui-bundle.js',
     '//wp-login.php',
   ])('%s stays as it is', (path) => {
-    expect(loggedPath(path)).toBe(path)
+    expect(redactPath(path)).toBe(path)
   })
 
   test.each([
@@ -26,15 +26,15 @@ describe('a path in the log', () => {
     ['a name and a password', '/api/admin:changeme@host', '/api/[left-out]'],
     ['what is not plain', '/api/%0a/"/é/%E2%80%AE', '/api/[left-out]/[left-out]/[left-out]/[left-out]'],
   ])('loses %s', (_what, path, shown) => {
-    expect(loggedPath(path)).toBe(shown)
+    expect(redactPath(path)).toBe(shown)
   })
 
   test('is short and plain, whatever was asked for', () => {
     fc.assert(
       fc.property(fc.oneof(fc.webPath(), fc.string({ unit: 'binary', maxLength: 5000 })), (path) => {
-        expect(loggedPath(`/${path}`)).toMatch(/^[A-Za-z0-9._~/[\]-]{1,205}$/)
+        expect(redactPath(`/${path}`)).toMatch(/^[A-Za-z0-9._~/[\]-]{1,205}$/)
       }),
     )
-    expect(loggedPath('/a'.repeat(100_000))).toHaveLength(205)
+    expect(redactPath('/a'.repeat(100_000))).toHaveLength(205)
   })
 })

@@ -7,7 +7,7 @@ const longestPath = 200
  * behind an escaped question mark; what does not look like a part of a path (letters, digits, `.`, `_`, `~`, `-`; nothing long,
  * nothing that begins like a token) is left out.
  */
-export function loggedPath(path: string): string {
+export function redactPath(path: string): string {
   const shown = path.slice(0, 4096).split('/').map(shownSegment).join('/')
   return shown.length > longestPath ? `${shown.slice(0, longestPath)}[cut]` : shown
 }
