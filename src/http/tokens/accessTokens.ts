@@ -3,6 +3,7 @@ import { jwt } from '@elysiajs/jwt'
 import type { Clock } from '../../clock.ts'
 import type { KeyRing, Signer, Verifier } from '../../domain/keys/keyRing.ts'
 import type { Session } from '../../domain/sessions/sessions.ts'
+import { isUuid } from '../../uuid.ts'
 import { type CompactJws, parseCompactJws } from './compactJws.ts'
 import { isSignedBy } from './signature.ts'
 
@@ -27,33 +28,29 @@ export interface AccessTokenSettings {
 }
 
 export interface AccessTokens {
-  /** An access token for a session that has begun. Throws `unavailable` while the keys cannot be read. */
+  /** Returns an access token for a session. Throws `unavailable` while the keys cannot be read. */
   sign(session: Pick<Session, 'id' | 'user' | 'expiresAt'>): Promise<string>
-  /** The claims of a valid access token; undefined for all else. Synchronous: it must not wait behind password hashes. */
+  /** Returns the claims of a valid token. Synchronous, because WebCrypto queues behind password hashes. */
   verify(token: string): AccessClaims | undefined
-  /** Once more for a token that `verify` has refused for want of its key alone: another replica may have a new one. */
+  /** Reloads the keys and verifies again, if only the key was unknown: another replica may have created it. */
   verifyByNewKey(token: string): Promise<AccessClaims | undefined>
-  /** What `verify` does, by the library, for tests to hold it against. */
-  verifyByLibrary(token: string): Promise<AccessClaims | undefined>
-  /** Whether the token is good for changing the password and nothing else. */
+  /** Returns whether the token only allows a password change. */
   isForPasswordChange(claims: AccessClaims): boolean
 }
 
-/** RFC 9068 §2.1. It keeps an ID token or another service's JWT from passing for an access token (RFC 8725 §3.11). */
+/** RFC 9068 §2.1. Keeps ID tokens and other JWTs from passing as access tokens (RFC 8725 §3.11). */
 const tokenType = 'at+jwt'
-/** Seconds by which the clock of the replica that signed may run ahead of ours. */
+/** Seconds that the signing replica's clock may be ahead of ours. */
 const clockSkew = 5
-/** Tokens whose signature need not be computed again: a browser sends the same one with each request. */
-const rememberedTokens = 4096
+/** Cached results, because a client sends the same token with each request. */
+const maxCachedTokens = 4096
 const passwordChangeSuffix = '/password-change'
-const requiredClaims = ['iss', 'aud', 'sub', 'uid', 'sid', 'jti', 'roles', 'iat', 'exp']
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** A SHA-256 thumbprint (RFC 7638) in base64url. */
 const thumbprint = /^[A-Za-z0-9_-]{43}$/
 
-/** Epoch milliseconds until which they are good, by the token and by its key. */
-interface Remembered {
+interface CachedToken {
   readonly claims: AccessClaims
+  /** Epoch milliseconds at which the token or its key expires. */
   readonly until: number
 }
 
@@ -61,34 +58,34 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
   const audiences = [audience, audience + passwordChangeSuffix]
   const now = () => Math.floor(clock() / 1000)
   const signWith = createSigning()
-  const verified = new Map<string, Remembered>()
-  let version = keyRing.version()
+  const cache = new Map<string, CachedToken>()
+  let cachedVersion = keyRing.version()
 
-  const acceptable = (jws: CompactJws): AccessClaims | undefined =>
-    hasOurClaims(jws, issuer, audiences, now()) ? (jws.claims as unknown as AccessClaims) : undefined
+  const validClaims = (jws: CompactJws): AccessClaims | undefined =>
+    hasValidClaims(jws, issuer, audiences, now()) ? (jws.claims as unknown as AccessClaims) : undefined
 
-  /** The key that the token names, unless its header is another than we write with that key. */
+  /** Returns the key that the token names, if its header is the one we write for that key. */
   const verifierOf = ({ header }: CompactJws): Verifier | undefined => {
-    const verifier = isOurHeader(header) ? keyRing.findVerifier(header.kid) : undefined
+    const verifier = isExpectedHeader(header) ? keyRing.findVerifier(header.kid) : undefined
     return verifier?.algorithm === header.alg ? verifier : undefined
   }
 
-  const remember = (token: string, claims: AccessClaims, { verifiesUntil }: Verifier) => {
-    if (verified.size >= rememberedTokens) verified.clear()
-    verified.set(copyOf(token), { claims, until: Math.min(claims.exp * 1000, verifiesUntil) })
+  const store = (token: string, claims: AccessClaims, { verifiesUntil }: Verifier) => {
+    if (cache.size >= maxCachedTokens) cache.clear()
+    cache.set(copyOf(token), { claims, until: Math.min(claims.exp * 1000, verifiesUntil) })
   }
 
   const verify = (token: string): AccessClaims | undefined => {
-    if (version !== keyRing.version()) {
-      verified.clear()
-      version = keyRing.version()
+    if (cachedVersion !== keyRing.version()) {
+      cache.clear()
+      cachedVersion = keyRing.version()
     }
-    const known = verified.get(token)
-    if (known) return known.until > clock() ? known.claims : undefined
+    const cached = cache.get(token)
+    if (cached) return cached.until > clock() ? cached.claims : undefined
     const jws = parseCompactJws(token)
     const verifier = jws && verifierOf(jws)
-    const claims = verifier && isSignedBy(jws, verifier) ? acceptable(jws) : undefined
-    if (claims) remember(token, claims, verifier as Verifier)
+    const claims = verifier && isSignedBy(jws, verifier) ? validClaims(jws) : undefined
+    if (claims) store(token, claims, verifier as Verifier)
     return claims
   }
 
@@ -97,7 +94,7 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
     sign: async ({ id, user, expiresAt }) =>
       signWith(await keyRing.requireSigner(), {
         iss: issuer,
-        // A quarantined user's token must open nothing elsewhere either: other services check `aud`, and roles.
+        // Other services check `aud` and roles, so they reject a quarantined user's token too.
         aud: user.must_change_password ? audience + passwordChangeSuffix : audience,
         sub: user.username,
         uid: user.id,
@@ -108,36 +105,18 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
       }),
     verifyByNewKey: async (token) => {
       const jws = parseCompactJws(token)
-      const isOfUnknownKey = jws && isOurHeader(jws.header) && !keyRing.findVerifier(jws.header.kid)
-      if (!isOfUnknownKey || !acceptable(jws)) return undefined
-      // With the keys read and none of HS256 among them, there is none to look for.
+      const hasUnknownKey = jws && isExpectedHeader(jws.header) && !keyRing.findVerifier(jws.header.kid)
+      if (!hasUnknownKey || !validClaims(jws)) return undefined
+      // Once the keys are loaded, a missing HS256 key will not appear.
       if (jws.header.kid === undefined && keyRing.version() > 0) return undefined
       await keyRing.refreshIfStale()
       return verify(token)
-    },
-    verifyByLibrary: async (token) => {
-      const jws = parseCompactJws(token)
-      const verifier = jws && verifierOf(jws)
-      if (!verifier) return undefined
-      const options = {
-        algorithms: [verifier.algorithm],
-        issuer,
-        audience: audiences,
-        typ: tokenType,
-        requiredClaims,
-        currentDate: new Date(clock()),
-      }
-      const secrets = verifier.algorithm === 'HS256' ? verifier.secrets : [verifier.publicKey]
-      const answers = secrets.map((secret) =>
-        jwt({ name: 'verification', secret, alg: verifier.algorithm }).decorator.verification.verify(token, options),
-      )
-      return (await Promise.all(answers)).some(Boolean) ? acceptable(jws) : undefined
     },
     isForPasswordChange: ({ aud }) => aud === audience + passwordChangeSuffix,
   }
 }
 
-/** Signs by the library, an instance of which has one key: the latest is kept, until another key signs. */
+/** A plugin instance has one key, so the latest instance is kept until the key changes. */
 function createSigning() {
   let latest: { readonly key: Signer['key']; readonly plugin: ReturnType<typeof pluginFor> } | undefined
   return (signer: Signer, claims: Parameters<ReturnType<typeof pluginFor>['sign']>[0]): Promise<string> => {
@@ -151,27 +130,27 @@ function pluginFor({ algorithm, kid, key }: Signer) {
   return jwt({ name: 'accessTokens', secret: key, alg: algorithm, typ: tokenType, ...name }).decorator.accessTokens
 }
 
-type OurHeader = { readonly alg: Verifier['algorithm']; readonly typ: string; readonly kid: string | undefined }
+type ExpectedHeader = { readonly alg: Verifier['algorithm']; readonly typ: string; readonly kid: string | undefined }
 
 /**
- * Exactly what we write: no `crit`, no `b64`, no key that a token brings along (RFC 8725 §3.1). HS256 has no `kid`, all else has,
- * so that no public key is ever tried as a secret.
+ * Exactly the header we write: no `crit`, no `b64`, no embedded key (RFC 8725 §3.1). Only HS256 has no
+ * `kid`, so a public key is never tried as a secret.
  */
-function isOurHeader(header: CompactJws['header']): header is CompactJws['header'] & OurHeader {
+function isExpectedHeader(header: CompactJws['header']): header is CompactJws['header'] & ExpectedHeader {
   const { alg, typ, kid } = header
   if (typ !== tokenType) return false
   if (alg === 'HS256') return Object.keys(header).length === 2
-  const isOfPair = alg === 'EdDSA' || alg === 'ES256' || alg === 'RS256'
-  return isOfPair && typeof kid === 'string' && thumbprint.test(kid) && Object.keys(header).length === 3
+  const isAsymmetric = alg === 'EdDSA' || alg === 'ES256' || alg === 'RS256'
+  return isAsymmetric && typeof kid === 'string' && thumbprint.test(kid) && Object.keys(header).length === 3
 }
 
-function hasOurClaims({ claims }: CompactJws, issuer: string, audiences: readonly string[], now: number): boolean {
+function hasValidClaims({ claims }: CompactJws, issuer: string, audiences: readonly string[], now: number): boolean {
   const { iss, aud, sub, uid, sid, jti, roles, iat, exp, nbf } = claims
   return (
     iss === issuer &&
     audiences.includes(aud as string) &&
     isText(sub) &&
-    [uid, sid, jti].every((id) => typeof id === 'string' && uuid.test(id)) &&
+    [uid, sid, jti].every(isCanonicalUuid) &&
     Array.isArray(roles) &&
     roles.every((role) => typeof role === 'string') &&
     isTime(iat) &&
@@ -182,17 +161,21 @@ function hasOurClaims({ claims }: CompactJws, issuer: string, audiences: readonl
   )
 }
 
-/** What the database can be asked for: PostgreSQL has no NUL, and UTF-8 no lone surrogate. */
+/** Returns whether PostgreSQL can compare the value: text without NUL and lone surrogates. */
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value.isWellFormed() && !value.includes('\0')
 }
 
-/** Cut out of a header or a form, a text keeps the whole of it in memory: 16 to 64 KB for a token of half of one. */
+function isCanonicalUuid(value: unknown): boolean {
+  return typeof value === 'string' && isUuid(value) && value === value.toLowerCase()
+}
+
+/** A substring keeps its whole string in memory: up to 64 KB for a token from a form. */
 function copyOf(token: string): string {
   return Buffer.from(token, 'latin1').toString('latin1')
 }
 
-/** NumericDate (RFC 7519 §2), whole seconds alone. */
+/** NumericDate (RFC 7519 §2), in whole seconds. */
 function isTime(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
