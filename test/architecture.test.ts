@@ -12,7 +12,18 @@ const importsOf = new Map([...texts].map(([file, text]) => [file, readImports(fi
  * before it and from layers before its own. A file beside the rooms of a layer is a room by itself.
  */
 const layers: Readonly<Record<string, readonly string[]>> = {
-  '': ['assets.d', 'algorithms', 'calendar', 'clock', 'error', 'jsonShape', 'secretKeys', 'uuid', 'version'],
+  '': [
+    'assets.d',
+    'algorithms',
+    'calendar',
+    'clock',
+    'error',
+    'ipAddress',
+    'jsonShape',
+    'secretKeys',
+    'uuid',
+    'version',
+  ],
   system: ['system'],
   telemetry: ['telemetry'],
   config: ['config'],

@@ -13,6 +13,6 @@ test.each([
   ['64:ff9b::192.0.2.7', '64:ff9b:0:0::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ['2001:db8:1:2::/64', '2001:db8:1:2::/64'],
-])('the network of %s is %s', (address, network) => {
+])('networkOf: %s counts as %s', (address, network) => {
   expect(networkOf(address)).toBe(network)
 })

@@ -1,0 +1,53 @@
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+// ipaddr.js also accepts octal and shortened IPv4 such as 010.0.0.1, so net.isIP decides what an address is.
+
+type Range = [ipaddr.IPv4, number] | [ipaddr.IPv6, number]
+
+/** Returns whether the text is an IP address, or a network in CIDR notation. */
+export function isNetwork(text: string): boolean {
+  const [address = '', bits] = text.split('/')
+  return isIP(address) !== 0 && (bits === undefined || ipaddr.isValidCIDR(text))
+}
+
+/**
+ * Returns the address in lower case, without a zone (which only has a meaning on one machine), and as
+ * IPv4 if it is IPv4-mapped (RFC 4291 §2.5.5.2). Undefined if the text is not an address.
+ */
+export function normalizeAddress(text: string): string | undefined {
+  if (!isIP(text)) return undefined
+  const address = text.replace(/%.*$/, '').toLowerCase()
+  // Every mapped address has this group, so most addresses need no parsing.
+  if (!address.includes('ffff:')) return address
+  const unmapped = ipaddr.process(address)
+  return unmapped.kind() === 'ipv4' ? unmapped.toString() : address
+}
+
+/** Returns a check whether a normalized address is in one of the networks. Parses the networks once. */
+export function createNetworkCheck(networks: readonly string[]): (address: string) => boolean {
+  const ranges = networks.flatMap(rangesOf)
+  if (ranges.length === 0) return () => false
+  return (address) => {
+    if (!isIP(address)) return false
+    const parsed = ipaddr.parse(address)
+    return ranges.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match([network, bits]))
+  }
+}
+
+const allIPv4: Range = [ipaddr.IPv4.parse('0.0.0.0'), 0]
+const mappedIPv4 = ipaddr.IPv6.parse('::ffff:0:0')
+
+/** Returns the ranges of a network: a part of ::ffff:0:0/96 as IPv4, and both families if it has all of that. */
+function rangesOf(network: string): Range[] {
+  const [address, bits] = parseNetwork(network)
+  if (address instanceof ipaddr.IPv4) return [[address, bits]]
+  if (bits >= 96 && address.isIPv4MappedAddress()) return [[address.toIPv4Address(), bits - 96]]
+  return bits < 96 && mappedIPv4.match(address, bits) ? [[address, bits], allIPv4] : [[address, bits]]
+}
+
+function parseNetwork(network: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
+  if (network.includes('/')) return ipaddr.parseCIDR(network)
+  const address = ipaddr.parse(network)
+  return [address, address.kind() === 'ipv6' ? 128 : 32]
+}
