@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-// ipaddr.js also accepts octal and shortened IPv4 such as 010.0.0.1, so net.isIP decides what an address is.
+// ipaddr.js also accepts octal and short IPv4 such as 010.0.0.1, so net.isIP decides first.
 
 type Range = [ipaddr.IPv4, number] | [ipaddr.IPv6, number]
 
@@ -12,8 +12,8 @@ export function isNetwork(text: string): boolean {
 }
 
 /**
- * Returns the address in lower case, without a zone (which only has a meaning on one machine), and as
- * IPv4 if it is IPv4-mapped (RFC 4291 §2.5.5.2). Undefined if the text is not an address.
+ * Returns the address in lower case, without a zone (which only has a meaning on one machine), and
+ * as IPv4 if it is IPv4-mapped (RFC 4291 §2.5.5.2). Undefined if the text is not an address.
  */
 export function normalizeAddress(text: string): string | undefined {
   if (!isIP(text)) return undefined
@@ -24,7 +24,7 @@ export function normalizeAddress(text: string): string | undefined {
   return unmapped.kind() === 'ipv4' ? unmapped.toString() : address
 }
 
-/** Returns a check whether a normalized address is in one of the networks. Parses the networks once. */
+/** Returns a check for normalized addresses in any of the networks. Parses the networks once. */
 export function createNetworkCheck(networks: readonly string[]): (address: string) => boolean {
   const ranges = networks.flatMap(rangesOf)
   if (ranges.length === 0) return () => false
@@ -38,7 +38,10 @@ export function createNetworkCheck(networks: readonly string[]): (address: strin
 const allIPv4: Range = [ipaddr.IPv4.parse('0.0.0.0'), 0]
 const mappedIPv4 = ipaddr.IPv6.parse('::ffff:0:0')
 
-/** Returns the ranges of a network: a part of ::ffff:0:0/96 as IPv4, and both families if it has all of that. */
+/**
+ * Addresses are IPv4 if they are IPv4-mapped, so IPv6 networks with mapped addresses need IPv4
+ * ranges.
+ */
 function rangesOf(network: string): Range[] {
   const [address, bits] = parseNetwork(network)
   if (address instanceof ipaddr.IPv4) return [[address, bits]]

@@ -1,6 +1,8 @@
 import { isNetwork } from '../ipAddress.ts'
 
-/** Returns a comma-separated list of addresses and networks. Throws an Error that names the format. */
+/**
+ * Returns a comma-separated list of addresses and networks. Throws an Error that names the format.
+ */
 export function parseNetworks(text: string): readonly string[] {
   const networks = text
     .split(',')

@@ -1,6 +1,6 @@
 import type { AppError, ErrorCode, FieldError } from '../error.ts'
 
-/** The one table from words to statuses: a new word without a status does not compile. */
+/** A new error code without a status does not compile. */
 const statuses = {
   invalid_request: 400,
   unsupported_grant_type: 400,
@@ -27,14 +27,14 @@ const statuses = {
 } as const satisfies Record<ErrorCode, number>
 
 export const problemContentType = 'application/problem+json'
-/** What OAuth clients read (RFC 6749 §5.2). */
+/** RFC 6749 §5.2. */
 export const oauthContentType = 'application/json'
 
 export function statusOf(code: ErrorCode): number {
   return statuses[code]
 }
 
-/** Statuses whose text must not tell what went on inside. */
+/** Details that must not reveal internals. */
 const fixedDetails: Partial<Record<ErrorCode, string>> = {
   internal: 'An unexpected error occurred. The log has details under this request ID.',
   refused: 'The service is temporarily unavailable. Try again shortly.',
@@ -57,7 +57,7 @@ const titles: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 }
 
-/** RFC 6749 §5.2. A failure of the server has no word there, and gets none. */
+/** RFC 6749 §5.2, which has no error code for server failures. */
 const oauthErrors: Partial<Record<ErrorCode, string>> = {
   invalid_request: 'invalid_request',
   unsupported_grant_type: 'unsupported_grant_type',
@@ -76,13 +76,13 @@ const oauthErrors: Partial<Record<ErrorCode, string>> = {
   too_many_attempts: 'invalid_request',
 }
 
-/** Who has tried another scheme than Bearer is told of that one (RFC 6749 §5.2). */
+/** Names the scheme that the client used, if it was not Bearer (RFC 6749 §5.2). */
 const challenges: Partial<Record<ErrorCode, string>> = { invalid_client: 'Basic realm="audittrail"' }
 
-/** Seconds, where the error does not know better. */
-const retryAfterSeconds = 2
+/** Seconds, unless the error has a value. */
+const defaultRetryAfter = 2
 
-/** RFC 9457. `error` is there on the OAuth endpoints alone. */
+/** RFC 9457. Only OAuth endpoints have `error`. */
 export interface Problem {
   readonly type: string
   readonly title: string
@@ -95,11 +95,11 @@ export interface Problem {
 
 export interface ProblemContext {
   readonly requestId: string
-  /** True on the endpoints that OAuth clients call, which read `application/json` and `error`. */
+  /** OAuth clients read `application/json` and `error`. */
   readonly isOauth: boolean
 }
 
-/** The answer to a refused request. Nothing of the request and nothing of our insides goes into it. */
+/** Returns the response for an error. It contains no request data and no internals. */
 export function problemResponse(error: AppError, { requestId, isOauth }: ProblemContext): Response {
   const status = statusOf(error.code)
   const oauthError = isOauth ? oauthErrors[error.code] : undefined
@@ -114,8 +114,8 @@ export function problemResponse(error: AppError, { requestId, isOauth }: Problem
   }
   const headers: Record<string, string> = { 'content-type': isOauth ? oauthContentType : problemContentType }
   if (status === 401) headers['www-authenticate'] = challenges[error.code] ?? 'Bearer'
-  // What is still to come of a slow body is nobody's (RFC 9110 §15.5.9).
+  // The rest of a slow body is not read (RFC 9110 §15.5.9).
   if (status === 408) headers.connection = 'close'
-  if (status === 429 || status === 503) headers['retry-after'] = String(error.retryAfter ?? retryAfterSeconds)
+  if (status === 429 || status === 503) headers['retry-after'] = String(error.retryAfter ?? defaultRetryAfter)
   return new Response(JSON.stringify(problem), { status, headers })
 }

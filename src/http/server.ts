@@ -32,14 +32,16 @@ export interface HttpSettings extends Omit<AccessTokenSettings, 'keyRing'> {
   readonly docs: { readonly version: string } | undefined
   /** Milliseconds after which a request gets 503, even if its handler still runs. */
   readonly timeout?: number
-  /** Returns whether the process is shutting down: `/ready` returns 503 and responses close connections. */
+  /**
+   * Returns whether the server is shutting down: `/ready` returns 503, responses close connections.
+   */
   readonly isEnding?: () => boolean
 }
 
 /** All of HTTP except the socket: tests call `handle` directly. */
 export interface Http {
   readonly routes: Routes
-  /** This process's signing keys. Reads them on demand; refresh them every few seconds. */
+  /** Reads the signing keys on demand. Call `follow` to keep them fresh. */
   readonly keyRing: KeyRing
   handle(request: Request, peer?: string): Promise<Response>
   /** Returns 503 to requests whose body is incomplete. Nothing was done for them yet. */

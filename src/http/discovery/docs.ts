@@ -5,7 +5,7 @@ import pageScript from './docsPage.browser.txt' with { type: 'text' }
 import pageStyle from './docsPage.css' with { type: 'text' }
 import pageText from './docsPage.html' with { type: 'text' }
 
-/** Nothing from elsewhere, nothing inline, nothing framed: the page holds a token once somebody has signed in. */
+/** No external, inline or framed content: the page holds a token after sign-in. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -22,12 +22,12 @@ const pageHeaders = {
   'referrer-policy': 'no-referrer',
   'x-frame-options': 'DENY',
 }
-// Bun's types take every .html for a bundle of its own server; imported as text it is a text.
+// Bun's types declare .html imports as bundles; imported as text, this is a string.
 const page = pageText as unknown as string
 const assetHeaders = { 'cache-control': 'public, max-age=3600' }
 const hidden = { detail: { hide: true } }
 
-/** Swagger UI, from the binary itself. Its links are relative, so that it is right under any path. */
+/** Swagger UI, embedded in the binary. Its links are relative, so it works under any path. */
 export function docsRoutes() {
   return new Elysia({ name: 'docs' })
     .get('/docs', ({ request }) => servePage(request), hidden)
@@ -38,7 +38,7 @@ export function docsRoutes() {
 }
 
 function servePage(request: Request): Response {
-  // Relative links would miss their files from /docs/.
+  // The relative links do not work from /docs/.
   if (new URL(request.url).pathname.endsWith('/'))
     return new Response(null, { status: 308, headers: { location: '../docs' } })
   return new Response(page, { headers: { 'content-type': 'text/html; charset=utf-8', ...pageHeaders } })
@@ -48,12 +48,12 @@ function text(body: string, type: string): Response {
   return new Response(body, { headers: { 'content-type': `${type}; charset=utf-8`, ...assetHeaders } })
 }
 
-/** As it lies in the binary, under gzip, which every browser takes; unpacked for whoever does not. */
+/** The binary contains the file gzipped. It is decompressed for clients without gzip. */
 async function asset(request: Request, path: string, type: string): Promise<Response> {
   const headers = { 'content-type': `${type}; charset=utf-8`, vary: 'accept-encoding', ...assetHeaders }
-  const packed = Bun.file(path)
+  const gzipped = Bun.file(path)
   if (/\bgzip\b/.test(request.headers.get('accept-encoding') ?? '')) {
-    return new Response(packed, { headers: { ...headers, 'content-encoding': 'gzip' } })
+    return new Response(gzipped, { headers: { ...headers, 'content-encoding': 'gzip' } })
   }
-  return new Response(Bun.gunzipSync(await packed.bytes()), { headers })
+  return new Response(Bun.gunzipSync(await gzipped.bytes()), { headers })
 }

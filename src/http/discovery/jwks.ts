@@ -3,7 +3,7 @@ import type { KeyRing } from '../../domain/keys/keyRing.ts'
 import { publishedKeysMaxAge } from '../../domain/keys/signingKeys.ts'
 import { operation } from '../operation.ts'
 
-/** What is not named here does not go out, whatever the key may have. */
+/** Members that are not listed here are never sent, private ones included. */
 const PublicKey = t.Object({
   kty: t.UnionEnum(['OKP', 'EC', 'RSA']),
   use: t.Literal('sig'),
@@ -18,10 +18,10 @@ const PublicKey = t.Object({
 
 const KeySet = t.Object({ keys: t.Array(PublicKey) })
 
-/** For as long as a fetched answer may be kept: shorter than a key is published before it signs. */
+/** Shorter than the time between a key's publication and its first signature. */
 export const publicCaching = `public, max-age=${publishedKeysMaxAge}`
 
-/** RFC 7517 §5. As application/json, which every client takes. */
+/** RFC 7517 §5. Sent as application/json, which every client accepts. */
 export function jwksRoute(keyRing: KeyRing) {
   return new Elysia({ name: 'jwks' }).get(
     '/.well-known/jwks.json',

@@ -3,7 +3,7 @@ import type { KeyRing } from '../../domain/keys/keyRing.ts'
 import { operation } from '../operation.ts'
 import { publicCaching } from './jwks.ts'
 
-/** RFC 8414 §2; what is not there is not offered. */
+/** RFC 8414 §2. */
 const Metadata = t.Object({
   issuer: t.String(),
   token_endpoint: t.String(),
@@ -21,20 +21,19 @@ const Metadata = t.Object({
 export interface MetadataLocation {
   /** Exactly ISSUER. */
   readonly issuer: string
-  /** Before the path of a route: the URL as a client sees it. */
+  /** The URL prefix of the routes, as clients see it. */
   readonly prefix: string
-  /** The route, `BASE_PATH` included. */
+  /** The path of the route, with `BASE_PATH`. */
   readonly path: string
-  /** At the root, where a client looks that knows the issuer alone (RFC 8414 §3.1). */
+  /** Paths at the root, where a client looks that only knows the issuer (RFC 8414 §3.1). */
   readonly aliases: ReadonlySet<string>
 }
 
 const wellKnown = '/.well-known/oauth-authorization-server'
 
 /**
- * Where metadata is, if ISSUER is a URL that it can be found from: https, or http on this very machine, without query and
- * fragment (RFC 8414 §2). Routes are at BASE_PATH of its origin; where a proxy strips that path, BASE_PATH is empty, and
- * it is ISSUER's path that clients see.
+ * Returns where the metadata is. Undefined unless ISSUER is an https URL (or http on localhost)
+ * without query and fragment (RFC 8414 §2). If a proxy strips the path, only ISSUER has it.
  */
 export function locateMetadata({
   basePath,
@@ -44,7 +43,7 @@ export function locateMetadata({
   issuer: string
 }): MetadataLocation | undefined {
   const url = URL.parse(issuer)
-  if (!url || !isFindable(url)) return undefined
+  if (!url || !isIssuerUrl(url)) return undefined
   const issuerPath = url.pathname.replace(/\/$/, '')
   return {
     issuer,
@@ -54,17 +53,17 @@ export function locateMetadata({
   }
 }
 
-function isFindable({ protocol, hostname, username, password, search, hash, href }: URL): boolean {
+function isIssuerUrl({ protocol, hostname, username, password, search, hash, href }: URL): boolean {
   const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
   const isPlain = [username, password, search, hash].every((part) => part === '') && !/[?#]/.test(href)
   return isPlain && (protocol === 'https:' || (protocol === 'http:' && isLocal))
 }
 
-/** The request, or where it is for one of the places at the root the same for the route. */
-export function resolveAlias(request: Request, path: string, place: MetadataLocation | undefined): Request {
-  if (!place?.aliases.has(path) || path === place.path) return request
+/** Returns the request, redirected internally to the route if its path is an alias. */
+export function resolveAlias(request: Request, path: string, location: MetadataLocation | undefined): Request {
+  if (!location?.aliases.has(path) || path === location.path) return request
   const url = new URL(request.url)
-  url.pathname = place.path
+  url.pathname = location.path
   return new Request(url.href, request)
 }
 
@@ -103,7 +102,7 @@ function metadataOf(issuer: string, prefix: string, hasKeys: boolean): typeof Me
     scopes_supported: ['offline_access'],
     token_endpoint_auth_methods_supported: ['none'],
     revocation_endpoint_auth_methods_supported: ['none'],
-    // The second is of the registry of access token types, which RFC 8414 §2 allows here too.
+    // `Bearer` is an access token type, which RFC 8414 §2 allows here.
     introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'Bearer'],
   }
 }

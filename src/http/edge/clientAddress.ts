@@ -14,8 +14,8 @@ const privateNetworks = [
 ]
 
 /**
- * Returns the client of a request. Only a peer in `trustedProxies` is believed: then the client is the
- * right-most untrusted hop of X-Forwarded-For. Hops further left are whatever the client wrote.
+ * Returns the client of a request. Only a peer in `trustedProxies` is believed: then the client is
+ * the right-most untrusted hop of X-Forwarded-For. Hops further left are whatever the client wrote.
  */
 export function createClientOf(trustedProxies: readonly string[], log: Log) {
   const isTrusted = createNetworkCheck(trustedProxies)
@@ -48,7 +48,7 @@ export function createClientOf(trustedProxies: readonly string[], log: Log) {
   }
 }
 
-/** Returns a check whether the client uses https. Only a trusted proxy can say so: we speak no TLS ourselves. */
+/** Returns a check for https. Only a trusted proxy can report it: the server itself has no TLS. */
 export function createIsHttps(trustedProxies: readonly string[]) {
   const isTrusted = createNetworkCheck(trustedProxies)
   return (request: Request, socketPeer: string | undefined): boolean =>

@@ -1,19 +1,21 @@
-/** The CORS headers of an answer (Fetch standard, "CORS protocol"). */
+/** The CORS headers of a response (Fetch standard, "CORS protocol"). */
 export interface Cors {
-  /** For every answer, refusals too: without them a browser keeps even the status from the page. */
+  /**
+   * For every response, errors included: without these headers a page cannot read even the status.
+   */
   mark(request: Request, headers: Headers): void
-  /** For the answer to a preflight of a path that is served by these methods. */
+  /** For a preflight response. `methods` are those of the path. */
   markPreflight(request: Request, headers: Headers, methods: readonly string[]): void
 }
 
-const requestHeaders = 'Authorization, Content-Type, X-Request-Id'
-const answerHeaders = 'X-Request-Id, Retry-After, WWW-Authenticate'
-/** Seconds for which a browser need not ask again. */
+const allowedHeaders = 'Authorization, Content-Type, X-Request-Id'
+const exposedHeaders = 'X-Request-Id, Retry-After, WWW-Authenticate'
+/** Seconds that browsers may cache a preflight. */
 const preflightLifetime = '600'
 
 /**
- * `origins` is an exact list: an origin is on it, letter by letter, or gets no header at all. Credentials are allowed to it,
- * since the cookie of a known device travels by no other way, and opens nothing.
+ * Origins match exactly. They may send credentials, because the device cookie needs that; the
+ * cookie grants no access.
  */
 export function createCors(origins: readonly string[]): Cors {
   if (origins.length === 0) return { mark: () => {}, markPreflight: () => {} }
@@ -24,12 +26,12 @@ export function createCors(origins: readonly string[]): Cors {
       if (!isAllowed(request)) return
       headers.set('access-control-allow-origin', request.headers.get('origin') ?? '')
       headers.set('access-control-allow-credentials', 'true')
-      headers.set('access-control-expose-headers', answerHeaders)
+      headers.set('access-control-expose-headers', exposedHeaders)
     },
     markPreflight: (request, headers, methods) => {
       if (!request.headers.has('access-control-request-method') || !isAllowed(request)) return
       headers.set('access-control-allow-methods', methods.join(', '))
-      headers.set('access-control-allow-headers', requestHeaders)
+      headers.set('access-control-allow-headers', allowedHeaders)
       headers.set('access-control-max-age', preflightLifetime)
     },
   }

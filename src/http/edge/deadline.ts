@@ -1,5 +1,7 @@
 export interface Deadline {
-  /** Returns the response, or `onTimeout()` if the response is late. The promise must not reject. */
+  /**
+   * Returns the response, or `onTimeout()` if the response is late. The promise must not reject.
+   */
   race(response: Promise<Response>, request: Request, onTimeout: () => Response): Promise<Response>
   /** Times out the pending requests that match, at once. */
   expire(matches: (request: Request) => boolean): void
@@ -13,7 +15,8 @@ interface Pending {
 
 /**
  * Limits the time to a response to `milliseconds`, and up to a tenth more: one timer checks all
- * pending requests, because a timer for each costs more than many a request. Late responses are dropped.
+ * pending requests, because a timer for each costs more than many a request. Late responses are
+ * dropped.
  */
 export function createDeadline(milliseconds: number): Deadline {
   // Oldest first.

@@ -6,35 +6,34 @@ import { requestIdOf } from './requestContext.ts'
 import { pathOf } from './requestTarget.ts'
 import { createResponseHeaders } from './responseHeaders.ts'
 
-// Nothing heavy is imported here: this is what the process has of HTTP before the framework is loaded.
+// Import nothing heavy: this runs before Elysia is loaded.
 
-/** Answers a request; `peer` is the address at the other end of the socket. */
+/** `peer` is the remote address of the socket. */
 export type Handler = (request: Request, peer?: string) => Response | Promise<Response>
 
 export interface Listener {
-  /** As a person would open it. */
   readonly url: string
   readonly port: number
-  /** Makes ready for `stop`, which then loses less; a second before is early enough. */
+  /** Call it at least a second before `stop`, so that fewer connections are lost. */
   prepareToStop(): void
   /**
-   * Takes no new connection and closes those that are idle; resolves when what is under way is answered, and then nothing is open.
-   * What has only begun to send a request is not waited for.
+   * Accepts no new connections and closes idle ones. Resolves when all pending requests are
+   * finished and all connections closed. Does not wait for requests whose headers are incomplete.
    */
   stop(): Promise<void>
 }
 
-/** Longest body that Bun takes in at all; ours are counted while they are read, and end far below it. */
+/** Bun's own limit in bytes. `http/input/body` enforces a lower one while it reads. */
 const maxRequestBodySize = 1_048_576
-/** Milliseconds that a client may be on its way from its SYN to its ACK, and from there to its request. */
-const handshake = 2
-const firstWord = 50
-/** Milliseconds between two looks for what is still under way at the end. */
-const lookAgain = 10
-/** Seconds without a byte after which a connection is closed. */
+/** Milliseconds for a TCP handshake to complete. */
+const handshakeDelay = 2
+/** Milliseconds for the first request on a new connection to arrive. */
+const firstRequestDelay = 50
+const pollInterval = 10
+/** Seconds. */
 const idleTimeout = 30
 
-/** Listens, or throws `refused` when the port is taken or the address is not ours. */
+/** Throws `refused` if the port is in use or the address is not on this machine. */
 export function listen({ host, port }: { readonly host: string; readonly port: number }, handle: Handler): Listener {
   const server = serve(handle, host, port)
   let socket: ListeningSocket | undefined
@@ -46,25 +45,25 @@ export function listen({ host, port }: { readonly host: string; readonly port: n
     url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
     port: server.port ?? port,
     prepareToStop,
-    // Whoever closes a listening socket resets the connections that lie in its queue, and with them the requests that came along. So
-    // nobody may queue up any more, and all who did are taken, before it is closed. Who asks for a connection in these
-    // milliseconds asks again after a second, by TCP's own rules, and is refused.
+    // Closing a listening socket resets the connections in its queue, with the requests they sent.
+    // So first block new ones, then accept all queued ones. A blocked client retries after a second
+    // (TCP's retransmission) and is refused.
     stop: async () => {
       prepareToStop()
       socket?.bar()
-      await Bun.sleep(handshake)
-      // A turn of the event loop in which the last of them are taken.
+      await Bun.sleep(handshakeDelay)
+      // One turn of the event loop, to accept the last ones.
       await Bun.sleep(0)
-      // Bun's own promise waits for connections too, on which half a head may lie for ever.
+      // Not awaited: it also waits for connections with incomplete headers, maybe forever.
       void server.stop()
-      await Bun.sleep(firstWord)
-      while (server.pendingRequests > 0) await Bun.sleep(lookAgain)
+      await Bun.sleep(firstRequestDelay)
+      while (server.pendingRequests > 0) await Bun.sleep(pollInterval)
       await server.stop(true)
     },
   }
 }
 
-export interface EarlySettings {
+export interface StartupSettings {
   readonly basePath: string
   readonly trustedProxies: readonly string[]
   readonly corsOrigins: readonly string[]
@@ -72,11 +71,14 @@ export interface EarlySettings {
 }
 
 /**
- * What answers until `loading` is done, and then hands on. `/health` says from the first moment that the process is alive, as
- * its route will; everything else waits for the routes.
+ * Returns a handler for the time before Elysia is loaded. `/health` responds at once, exactly like
+ * its route; all other requests wait until `loading` resolves.
  */
-export function createStartupHandler(settings: EarlySettings, loading: Promise<{ readonly handle: Handler }>): Handler {
-  const alive = createAlive(settings)
+export function createStartupHandler(
+  settings: StartupSettings,
+  loading: Promise<{ readonly handle: Handler }>,
+): Handler {
+  const respondToHealth = createHealthResponder(settings)
   let loaded: { readonly handle: Handler } | undefined
   loading.then(
     (http) => {
@@ -85,17 +87,19 @@ export function createStartupHandler(settings: EarlySettings, loading: Promise<{
     () => {},
   )
   return (request, peer) =>
-    loaded?.handle(request, peer) ?? alive(request, peer) ?? loading.then((http) => http.handle(request, peer))
+    loaded?.handle(request, peer) ??
+    respondToHealth(request, peer) ??
+    loading.then((http) => http.handle(request, peer))
 }
 
-/** Answers as the route `/health` will, and nothing else. */
-function createAlive({ basePath, trustedProxies, corsOrigins, isEnding }: EarlySettings) {
+/** Returns the response of the route `/health`, and undefined for any other request. */
+function createHealthResponder({ basePath, trustedProxies, corsOrigins, isEnding }: StartupSettings) {
   const withHeaders = createResponseHeaders(basePath, createCors(corsOrigins), isEnding)
   const isHttps = createIsHttps(trustedProxies)
   return (request: Request, peer?: string): Response | undefined => {
-    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    const isGetOrHead = request.method === 'GET' || request.method === 'HEAD'
     const path = `${basePath}/health`
-    if (!isRead || pathOf(request.url) !== path || request.url.includes('?')) return undefined
+    if (!isGetOrHead || pathOf(request.url) !== path || request.url.includes('?')) return undefined
     const response = new Response('{"status":"ok"}', { headers: { 'content-type': 'application/json;charset=utf-8' } })
     return withHeaders(response, request, path, { requestId: requestIdOf(request), isSecure: isHttps(request, peer) })
   }
@@ -106,9 +110,9 @@ function serve(handle: Handler, hostname: string, port: number) {
     return Bun.serve({
       hostname,
       port,
-      // Two processes on one port would each get a part of the requests, and nobody would notice.
+      // Otherwise a second process could silently share the port.
       reusePort: false,
-      // Bun's development pages show paths and stacks to anyone.
+      // Bun's development pages expose paths and stack traces.
       development: false,
       maxRequestBodySize,
       idleTimeout,

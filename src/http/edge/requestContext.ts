@@ -1,60 +1,58 @@
 import { randomUUID } from 'node:crypto'
 
-/** Who calls, and by what way. */
+/** The client of a request. */
 export interface Client {
-  /** The client's address; undefined where there is no socket. */
+  /** Undefined if there is no socket. */
   readonly address: string | undefined
-  /** The client's own connection is https: a trusted proxy says so. Cookies for it are `Secure`. */
+  /** A trusted proxy reports https. Cookies are then `Secure`. */
   readonly isSecure: boolean
-  /** The address is that of a proxy which is not declared: all of its clients share it. */
+  /** The address is an undeclared proxy's: all of its clients share it. */
   readonly isShared: boolean
 }
 
-/** What is known of a request before any route sees it. */
 export interface RequestContext extends Client {
   readonly requestId: string
 }
 
-/** The exchanges that are under way, by their request. Made once, in `http/server`, and handed down. */
+/** The contexts of the pending requests. `http/server` creates them once. */
 export interface RequestContexts {
   begin(request: Request, client: Client): RequestContext
   of(request: Request): RequestContext
-  /** Aborts once nobody waits for the answer any more: the client has gone away, or was told that it took too long. */
+  /** Returns a signal that aborts if the client disconnects or the request times out. */
   signalOf(request: Request): AbortSignal
-  /** The client was told so. */
+  /** Call it when a request has timed out. */
   abort(request: Request): void
 }
 
 const wellFormedId = /^[A-Za-z0-9._-]{1,128}$/
 
-/** The id that came in, if it is well-formed, or a fresh one. */
+/** Returns the incoming id if it is well-formed, or else a new one. */
 export function requestIdOf(request: Request): string {
   const incoming = request.headers.get('x-request-id')
   return incoming !== null && wellFormedId.test(incoming) ? incoming : randomUUID()
 }
 
-const nowhere: Client = { address: undefined, isSecure: false, isShared: false }
+const unknownClient: Client = { address: undefined, isSecure: false, isShared: false }
 
 export function createRequestContexts(): RequestContexts {
   const current = new WeakMap<Request, RequestContext>()
-  // Made for the few that ask.
-  const ends = new WeakMap<Request, AbortController>()
+  const aborts = new WeakMap<Request, AbortController>()
   const begin = (request: Request, { address, isSecure, isShared }: Client) => {
     const requestContext = { requestId: requestIdOf(request), address, isSecure, isShared }
     current.set(request, requestContext)
     return requestContext
   }
   const signalOf = (request: Request): AbortSignal => {
-    const end = new AbortController()
-    ends.set(request, end)
-    if (request.signal.aborted) end.abort()
-    else request.signal.addEventListener('abort', () => end.abort(), { once: true })
-    return end.signal
+    const controller = new AbortController()
+    aborts.set(request, controller)
+    if (request.signal.aborted) controller.abort()
+    else request.signal.addEventListener('abort', () => controller.abort(), { once: true })
+    return controller.signal
   }
   return {
     begin,
-    of: (request) => current.get(request) ?? begin(request, nowhere),
+    of: (request) => current.get(request) ?? begin(request, unknownClient),
     signalOf,
-    abort: (request) => ends.get(request)?.abort(),
+    abort: (request) => aborts.get(request)?.abort(),
   }
 }

@@ -24,7 +24,9 @@ export function hasDecodableQuery(url: string): boolean {
   }
 }
 
-/** A name or an address, and a port. A slash here would shift the path, and every rule about paths. */
+/**
+ * A name or an address, and a port. A slash here would shift the path, and every rule about paths.
+ */
 const validHost = /^[A-Za-z0-9._~:[\]-]*$/
 
 export function hasValidHost(request: Request): boolean {

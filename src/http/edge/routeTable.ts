@@ -32,7 +32,7 @@ export function createRouteTable({ routes }: RouteList, basePath: string): Route
   const fixedByPath = new Map<string, Route>()
   for (const route of fixed) {
     const path = route.segments.join('/')
-    // A fixed path can match a parameterized route too, and then serves the methods of both.
+    // A fixed path can match a parameterized route too. It then supports the methods of both.
     const matches = [route, ...parameterized.filter((other) => isMatch(other, route.segments))]
     for (const variant of [path, `${path}/`]) fixedByPath.set(variant, { ...route, methods: union(matches) })
   }

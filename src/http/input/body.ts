@@ -1,10 +1,13 @@
 import { AppError } from '../../error.ts'
 
-/** Longest body of any request, in bytes. */
-const longestBody = 65_536
+/** In bytes. */
+const maxBodyLength = 65_536
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** The media type of a request's body, in lower case and without parameters. A coded body is refused: nobody codes 64 KB. */
+/**
+ * Returns the media type in lower case, without parameters. Throws `unsupported_media_type` for a
+ * body with Content-Encoding.
+ */
 export function mediaTypeOf(request: Request, howToSend: string): string {
   if (request.headers.has('content-encoding')) {
     throw new AppError('unsupported_media_type', `${howToSend} Content-Encoding is not supported.`)
@@ -12,19 +15,19 @@ export function mediaTypeOf(request: Request, howToSend: string): string {
   return (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
 }
 
-/** Milliseconds within which a body is there as a whole. */
-const bodyWithin = 10_000
+/** Milliseconds. */
+const bodyTimeout = 10_000
 
 /**
- * The body's bytes, counted while they come in. Throws `payload_too_large`, `request_timeout` when it is not there within so many
- * milliseconds, and `invalid_request` when the client breaks off.
+ * Returns the body. Throws `payload_too_large`, `request_timeout` if the body takes longer than
+ * `timeout` milliseconds, and `invalid_request` if the connection is interrupted.
  */
-export async function readBody(request: Request, within = bodyWithin): Promise<Buffer> {
-  if (Number(request.headers.get('content-length') ?? 0) > longestBody) throw tooLarge()
+export async function readBody(request: Request, timeout = bodyTimeout): Promise<Buffer> {
+  if (Number(request.headers.get('content-length') ?? 0) > maxBodyLength) throw tooLarge()
   if (request.body === null) return Buffer.alloc(0)
   const reader = request.body.getReader()
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(tooSlow(within)), within)
+  const timer = setTimeout(() => reject(tooSlow(timeout)), timeout)
   try {
     return await collect(() => Promise.race([reader.read(), late]))
   } catch (error) {
@@ -36,7 +39,7 @@ export async function readBody(request: Request, within = bodyWithin): Promise<B
   }
 }
 
-/** Whether the rest of a body is still waited for. */
+/** Returns whether the server still waits for a part of the body. */
 export function isBodyIncomplete(request: Request): boolean {
   return request.body?.locked === true
 }
@@ -48,12 +51,12 @@ async function collect(read: () => Promise<{ done: boolean; value?: Uint8Array |
     const { value } = await read()
     if (value === undefined) return Buffer.concat(chunks)
     size += value.byteLength
-    if (size > longestBody) throw tooLarge()
+    if (size > maxBodyLength) throw tooLarge()
     chunks.push(value)
   }
 }
 
-/** Throws `invalid_request` for bytes that are not UTF-8, where the platform would put U+FFFD and make two texts one. */
+/** Throws `invalid_request` for invalid UTF-8. As U+FFFD, different texts would become equal. */
 export function decodeUtf8(bytes: Buffer): string {
   try {
     return utf8.decode(bytes)
@@ -67,9 +70,9 @@ export function malformed(detail: string): AppError {
 }
 
 function tooLarge(): AppError {
-  return new AppError('payload_too_large', `The body is longer than ${longestBody} bytes.`)
+  return new AppError('payload_too_large', `The body is longer than ${maxBodyLength} bytes.`)
 }
 
-function tooSlow(within: number): AppError {
-  return new AppError('request_timeout', `The body did not arrive within ${Math.ceil(within / 1000)} seconds.`)
+function tooSlow(timeout: number): AppError {
+  return new AppError('request_timeout', `The body did not arrive within ${Math.ceil(timeout / 1000)} seconds.`)
 }

@@ -2,7 +2,7 @@ import { t } from 'elysia'
 import { AppError } from '../../error.ts'
 import { decodeUtf8, malformed, mediaTypeOf, readBody } from './body.ts'
 
-/** What a route with a form needs beside its schema. The names behind the reader are for the document: they say what the body may be. */
+/** Reads the body of a route as a form. The media types are for the OpenAPI document. */
 export const formBody = {
   parse: [
     ({ request }: { request: Request }) => readForm(request),
@@ -11,18 +11,18 @@ export const formBody = {
   ],
 }
 
-/** A field that may be left out. */
+/** An optional field. */
 export const described = (description: string, ...examples: string[]) => t.Optional(t.String({ description, examples }))
 
-/** Ways in which every route with a form can refuse. */
+/** Error codes of every route with a form. */
 export const formRefusals = ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'unavailable'] as const
 
 const howToSend =
   'Send the fields as a form: Content-Type application/x-www-form-urlencoded (or multipart/form-data without files).'
 
 /**
- * Reads a form strictly, before anything of it reaches a hash or the database: urlencoded, or multipart without files.
- * Throws `unsupported_media_type`, `payload_too_large`, and `invalid_request` for whatever cannot be decoded in one way.
+ * Reads a form strictly: urlencoded, or multipart without files. Throws `unsupported_media_type`,
+ * `payload_too_large`, and `invalid_request` for anything ambiguous.
  */
 export async function readForm(request: Request): Promise<Record<string, string>> {
   const mediaType = mediaTypeOf(request, howToSend)
@@ -32,14 +32,16 @@ export async function readForm(request: Request): Promise<Record<string, string>
   throw new AppError('unsupported_media_type', howToSend)
 }
 
-/** WHATWG URL §5.1, but where that would guess (a stray %, bytes that are not UTF-8) this refuses. */
+/** WHATWG URL §5.1, but rejects a stray % and invalid UTF-8. */
 function decodePairs(body: Buffer): [string, string][] {
   return decodeUtf8(body)
     .split('&')
     .filter((pair) => pair !== '')
     .map((pair) => {
-      const at = pair.indexOf('=')
-      return at < 0 ? [decodePercent(pair), ''] : [decodePercent(pair.slice(0, at)), decodePercent(pair.slice(at + 1))]
+      const equals = pair.indexOf('=')
+      return equals < 0
+        ? [decodePercent(pair), '']
+        : [decodePercent(pair.slice(0, equals)), decodePercent(pair.slice(equals + 1))]
     })
 }
 
@@ -52,7 +54,8 @@ function decodePercent(text: string): string {
 }
 
 async function decodeMultipart(body: Buffer, contentType: string): Promise<[string, string][]> {
-  // The platform's parser replaces what is not UTF-8 silently; two passwords must not become one.
+  // The platform's parser silently replaces invalid UTF-8, so that different passwords become
+  // equal.
   decodeUtf8(body)
   const form = await new Response(body, { headers: { 'content-type': contentType } }).formData().catch(() => {
     throw malformed('The form is not valid multipart/form-data.')
@@ -63,7 +66,7 @@ async function decodeMultipart(body: Buffer, contentType: string): Promise<[stri
   })
 }
 
-/** RFC 6749 §3.2: no parameter more than once; one without a value counts as left out. */
+/** RFC 6749 §3.2: parameters must not be repeated, and those without a value are omitted. */
 function fromPairs(pairs: readonly [string, string][]): Record<string, string> {
   const fields = new Map<string, string>()
   for (const [name, value] of pairs) {

@@ -3,17 +3,17 @@ import { AppError } from '../../error.ts'
 import { shapeOfJson } from '../../jsonShape.ts'
 import { decodeUtf8, malformed, mediaTypeOf, readBody } from './body.ts'
 
-/** What a route with a JSON body needs: its reader, which refuses members that the schema does not name, and the schema. */
+/** Reads the body of a route as a JSON object. Rejects members that are not in the schema. */
 export function jsonBody<Schema extends TObject>(schema: Schema) {
   const names = Object.keys(schema.properties)
-  // The media type behind the reader is for the document.
+  // The media type after the parser is for the OpenAPI document.
   return {
     parse: [({ request }: { request: Request }) => readObject(request, names), 'application/json' as const],
     body: schema,
   }
 }
 
-/** Ways in which every route with a JSON body can refuse. */
+/** Error codes of every route with a JSON body. */
 export const jsonRefusals = [
   'invalid_request',
   'payload_too_large',
@@ -21,7 +21,7 @@ export const jsonRefusals = [
   'invalid_fields',
 ] as const
 
-/** Elysia would drop what a schema does not name, and whoever misspelt a member would not hear of it. */
+/** Elysia would silently drop unknown members, which hides typos. */
 async function readObject(request: Request, names: readonly string[]): Promise<unknown> {
   const value = await readJson(request)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -34,18 +34,19 @@ async function readObject(request: Request, names: readonly string[]): Promise<u
 }
 
 const howToSend = 'Send the body as JSON: Content-Type application/json.'
-const deepest = 8
+const maxDepth = 8
 
 /**
- * Reads a JSON body strictly (RFC 8259, and I-JSON: RFC 7493 §2.1, §2.3). Throws `unsupported_media_type`,
- * `payload_too_large`, and `invalid_request` for bad syntax, text that is not Unicode, NUL, a repeated member, too deep a nest.
+ * Reads a JSON body strictly (RFC 8259; I-JSON: RFC 7493 §2.1, §2.3). Throws
+ * `unsupported_media_type`, `payload_too_large`, and `invalid_request` for syntax errors, invalid
+ * Unicode, NUL, repeats and depth.
  */
 async function readJson(request: Request): Promise<unknown> {
   if (mediaTypeOf(request, howToSend) !== 'application/json') throw new AppError('unsupported_media_type', howToSend)
   const text = decodeUtf8(await readBody(request))
   const value = parse(text)
-  refuseDepthAndRepetition(text)
-  refuseOddText(value)
+  checkShape(text)
+  checkTexts(value)
   return value
 }
 
@@ -57,20 +58,20 @@ function parse(text: string): unknown {
   }
 }
 
-function refuseDepthAndRepetition(text: string): void {
+function checkShape(text: string): void {
   const { depth, repeatsMember } = shapeOfJson(text)
-  if (depth > deepest) throw malformed(`The body must not be nested more than ${deepest} levels deep.`)
+  if (depth > maxDepth) throw malformed(`The body must not be nested more than ${maxDepth} levels deep.`)
   if (repeatsMember) throw malformed('Members of a JSON object must not be repeated.')
 }
 
-function refuseOddText(value: unknown): void {
+function checkTexts(value: unknown): void {
   if (typeof value === 'string') {
     if (value.includes('\0')) throw malformed('The body must not contain NUL characters.')
     if (!value.isWellFormed()) throw malformed('The body must be valid Unicode.')
   } else if (typeof value === 'object' && value !== null) {
     for (const [name, member] of Object.entries(value)) {
-      refuseOddText(name)
-      refuseOddText(member)
+      checkTexts(name)
+      checkTexts(member)
     }
   }
 }

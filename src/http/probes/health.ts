@@ -6,7 +6,6 @@ import { operation } from '../operation.ts'
 
 const Status = t.Object({ status: t.Literal('ok') })
 
-/** Alive, and ready for work. */
 export function healthRoutes(deps: Deps, isEnding: () => boolean) {
   const readiness = watchReadiness(() => findUnreadiness(deps), deps.log)
   return new Elysia({ name: 'health' })

@@ -3,24 +3,23 @@ import { AppError } from '../../error.ts'
 import { type MetricsRegistry, metricsContentType } from '../../telemetry/registry.ts'
 
 export interface MetricsListener {
-  /** As Prometheus asks for it. */
   readonly url: string
   stop(): Promise<void>
 }
 
 /**
- * Serves `GET /metrics` and nothing else, at an address of its own: it asks nobody for a password, and the public port knows
- * nothing of it. Throws `refused` when the port is taken or the address is not ours.
+ * Serves only `GET /metrics`, without authentication and therefore on a separate address. Throws
+ * `refused` if the port is in use or the address is not on this machine.
  */
 export function listenForScrapes({ host, port }: ListenAddress, metrics: MetricsRegistry): MetricsListener {
-  const server = serve(host, port, (request) => answer(request, metrics))
+  const server = serve(host, port, (request) => respond(request, metrics))
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}/metrics`,
     stop: () => server.stop(true),
   }
 }
 
-async function answer(request: Request, metrics: MetricsRegistry): Promise<Response> {
+async function respond(request: Request, metrics: MetricsRegistry): Promise<Response> {
   const { pathname } = new URL(request.url, 'http://localhost')
   if (pathname !== '/metrics') return plain('Not found. This server only serves /metrics.\n', 404)
   if (request.method !== 'GET' && request.method !== 'HEAD')
@@ -29,8 +28,8 @@ async function answer(request: Request, metrics: MetricsRegistry): Promise<Respo
 }
 
 function plain(text: string, status: number, headers: Record<string, string> = {}): Response {
-  const always = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
-  return new Response(text, { status, headers: { ...always, 'cache-control': 'no-store', ...headers } })
+  const commonHeaders = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
+  return new Response(text, { status, headers: { ...commonHeaders, 'cache-control': 'no-store', ...headers } })
 }
 
 function serve(hostname: string, port: number, fetch: (request: Request) => Promise<Response>) {

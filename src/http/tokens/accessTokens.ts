@@ -7,7 +7,7 @@ import { isUuid } from '../../uuid.ts'
 import { type CompactJws, parseCompactJws } from './compactJws.ts'
 import { isSignedBy } from './signature.ts'
 
-/** The claims of an access token (RFC 9068 §2.2), with the session (`sid`) and the user's id (`uid`). */
+/** The claims of an access token (RFC 9068 §2.2). `sid` is the session, `uid` the user's id. */
 export interface AccessClaims {
   readonly iss: string
   readonly aud: string
@@ -30,9 +30,13 @@ export interface AccessTokenSettings {
 export interface AccessTokens {
   /** Returns an access token for a session. Throws `unavailable` while the keys cannot be read. */
   sign(session: Pick<Session, 'id' | 'user' | 'expiresAt'>): Promise<string>
-  /** Returns the claims of a valid token. Synchronous, because WebCrypto queues behind password hashes. */
+  /**
+   * Returns the claims of a valid token. Synchronous: WebCrypto would queue behind password hashes.
+   */
   verify(token: string): AccessClaims | undefined
-  /** Reloads the keys and verifies again, if only the key was unknown: another replica may have created it. */
+  /**
+   * Reloads the keys and verifies again, if the key is unknown: another replica may have added it.
+   */
   verifyByNewKey(token: string): Promise<AccessClaims | undefined>
   /** Returns whether the token only allows a password change. */
   isForPasswordChange(claims: AccessClaims): boolean
@@ -133,8 +137,8 @@ function pluginFor({ algorithm, kid, key }: Signer) {
 type ExpectedHeader = { readonly alg: Verifier['algorithm']; readonly typ: string; readonly kid: string | undefined }
 
 /**
- * Exactly the header we write: no `crit`, no `b64`, no embedded key (RFC 8725 §3.1). Only HS256 has no
- * `kid`, so a public key is never tried as a secret.
+ * Exactly the header we write: no `crit`, no `b64`, no embedded key (RFC 8725 §3.1). Only HS256 has
+ * no `kid`, so a public key is never tried as a secret.
  */
 function isExpectedHeader(header: CompactJws['header']): header is CompactJws['header'] & ExpectedHeader {
   const { alg, typ, kid } = header

@@ -1,23 +1,23 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
-/** A token taken apart; nothing of it is to be believed before the signature was verified. */
+/** A parsed token. Do not trust any of it before the signature is verified. */
 export interface CompactJws {
   readonly header: Readonly<Record<string, unknown>>
   readonly claims: Readonly<Record<string, unknown>>
-  /** What the signature is over: header and payload as they were sent. */
+  /** The signed text: header and payload as received. */
   readonly signingInput: string
   readonly signature: Buffer
 }
 
-const longestToken = 4096
+const maxTokenLength = 4096
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * Reads a JWS in compact serialisation (RFC 7515 §7.1), in the one spelling that JSON.stringify and base64url without
- * padding give: one token has one text, repeated members and odd numbers have none. Undefined for anything else.
+ * Parses a JWS in compact serialization (RFC 7515 §7.1). Returns undefined unless it is in the
+ * canonical form of JSON.stringify and unpadded base64url, so that each token has exactly one text.
  */
 export function parseCompactJws(token: string): CompactJws | undefined {
-  if (token.length > longestToken) return undefined
+  if (token.length > maxTokenLength) return undefined
   const [protectedHeader, payload, signature, ...rest] = token.split('.')
   if (protectedHeader === undefined || payload === undefined || signature === undefined || rest.length > 0)
     return undefined

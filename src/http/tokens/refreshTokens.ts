@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { deriveKeys, type SecretKeys } from '../../secretKeys.ts'
 
-/** What a refresh token says: whose session, and the how-manieth of its tokens it is. */
+/** The content of a refresh token. Each rotation increments the generation. */
 export interface RefreshToken {
   readonly sessionId: string
   readonly generation: number
@@ -9,7 +9,7 @@ export interface RefreshToken {
 
 export interface RefreshTokens {
   make(token: RefreshToken): string
-  /** Undefined for whatever we did not make. */
+  /** Returns undefined unless `make` created the text. */
   read(text: string): RefreshToken | undefined
 }
 
@@ -20,9 +20,9 @@ const macBytes = 32
 const length = idBytes + generationBytes + macBytes
 
 /**
- * Refresh tokens are a session's id and a generation under a MAC of 256 bits (HMAC-SHA-256, under a key of its own that HKDF,
- * RFC 5869, derives from SECRET_KEY). The database has id and generation, and neither the token nor what could make one;
- * and the successor that a retry gets is the same, because it is the same computation. Tokens of a former SECRET_KEY are read too.
+ * A refresh token is a session id and a generation with an HMAC-SHA-256, under a key derived from
+ * SECRET_KEY. The database can neither store nor forge one, and a retried rotation gets the same
+ * successor. Tokens of a previous SECRET_KEY are accepted too.
  */
 export function createRefreshTokens(secretKeys: SecretKeys): RefreshTokens {
   const keys = deriveKeys(secretKeys, 'audittrail refresh token')
@@ -40,7 +40,7 @@ export function createRefreshTokens(secretKeys: SecretKeys): RefreshTokens {
       if (!text.startsWith(prefix)) return undefined
       const encoded = text.slice(prefix.length)
       const bytes = Buffer.from(encoded, 'base64url')
-      // One token has one spelling.
+      // Each token has exactly one text.
       if (bytes.length !== length || bytes.toString('base64url') !== encoded) return undefined
       const body = bytes.subarray(0, -macBytes)
       if (!isOurs(body, bytes.subarray(-macBytes))) return undefined

@@ -3,8 +3,8 @@ import type { Verifier } from '../../domain/keys/keyRing.ts'
 import { type CompactJws, isSignedWithHs256 } from './compactJws.ts'
 
 /**
- * Whether the signature is that key's, by the key's own algorithm: what the token says of algorithms decides nothing here.
- * Synchronous, so that it does not wait behind password hashes.
+ * Returns whether the key made the signature. The key determines the algorithm, never the token.
+ * Synchronous, because WebCrypto queues behind password hashes.
  */
 export function isSignedBy(jws: CompactJws, verifier: Verifier): boolean {
   switch (verifier.algorithm) {
@@ -13,7 +13,7 @@ export function isSignedBy(jws: CompactJws, verifier: Verifier): boolean {
     case 'EdDSA':
       return jws.signature.length === 64 && verify(null, input(jws), verifier.publicKey, jws.signature)
     case 'ES256':
-      // r and s one after the other (RFC 7518 §3.4), not the DER that a certificate has.
+      // r and s concatenated (RFC 7518 §3.4), not DER.
       return jws.signature.length === 64 && verify('sha256', input(jws), rawEcdsa(verifier.publicKey), jws.signature)
     case 'RS256':
       return (
