@@ -25,28 +25,28 @@ import { createDatabase } from './postgresql.ts'
 export const databaseKinds = ['PostgreSQL', 'the embedded database'] as const
 export type DatabaseKind = (typeof databaseKinds)[number]
 
-/** The product without a socket: migrated, seeded, on a database of its own, with a clock that the test turns. */
+/** The application without a socket: migrated and seeded on its own database, with a manual clock. */
 export interface TestApplication {
   readonly deps: Deps
   readonly http: Http
-  /** Every line that was logged, parsed. */
+  /** All log lines, parsed. */
   readonly lines: Record<string, unknown>[]
   readonly secretKey: string
-  /** What has been counted, in Prometheus' text format. */
+  /** Returns the metrics in the Prometheus text format. */
   metrics(): Promise<string>
   clock: { now: number }
   call(path: string, init?: RequestInit & { readonly address?: string }): Promise<Response>
   login(username?: string, password?: string): Promise<Response>
   accessToken(username?: string, password?: string): Promise<string>
   me(token: string): Promise<Response>
-  /** The text of an API key that was just made. */
+  /** Creates an API key and returns its text. */
   apiKey(draft: Omit<ApiKeyDraft, 'name'> & { readonly name?: string }): Promise<string>
-  /** Straight to the database, for looking and meddling. */
+  /** Runs a query on the database directly. */
   sql(query: string): Promise<readonly Record<string, unknown>[]>
   close(): Promise<void>
 }
 
-/** Cheap hashes: the tests are about what happens, not about how long it takes. */
+/** Low-cost hashes keep the tests fast. */
 const settings: Omit<DomainSettings, 'keys'> = {
   hashCost: { memoryKib: 8192, timeCost: 1 },
   passwordMinLength: 12,
@@ -62,7 +62,7 @@ export async function openTestApplication(
     trustedProxies = [] as readonly string[],
     corsOrigins = [] as readonly string[],
     isDocumented = true,
-    answerWithin = 15_000,
+    timeout = 15_000,
     algorithm = 'HS256' as Algorithm,
     issuer = 'audittrail',
     logged = 'all' as LoggedRequests,
@@ -70,9 +70,9 @@ export async function openTestApplication(
 ): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
   const pool = openPool(target)
-  // The library that signs reads the time of day, and a token from the future is refused: this clock, which stands, is well ahead.
-  const turned = { now: Date.now() + 600_000 }
-  const clock: Clock = () => turned.now
+  // jose sets `iat` by the system clock, and tokens from the future are rejected, so this clock is ahead.
+  const manualClock = { now: Date.now() + 600_000 }
+  const clock: Clock = () => manualClock.now
   const lines: Record<string, unknown>[] = []
   const traces = createTraces()
   const log = createLog({
@@ -83,21 +83,21 @@ export async function openTestApplication(
     context: traces.current,
   })
   const database = openDatabase(pool)
-  const meters = createProductMetrics()
-  const hashing = createHashQueue({ slots: 2, queue: 200 }, clock, meters)
+  const metrics = createProductMetrics()
+  const hashQueue = createHashQueue({ slots: 2, queue: 200 }, clock, metrics)
   const secretKey = randomBytes(32).toString('hex')
   const secretKeys = { current: secretKey, previous: [] }
   const keys = { algorithm, rotationDays: 90, secretKeys: () => secretKeys }
-  const deps: Deps = { database, clock, log, hashQueue: hashing, settings: { ...settings, keys }, metrics: meters }
+  const deps: Deps = { database, clock, log, hashQueue, settings: { ...settings, keys }, metrics }
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
   await ensureSigningKey(deps)
   const docs = isDocumented ? { version: '0.0.0' } : undefined
   const http = createHttp(
     deps,
-    { issuer, audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs, timeout: answerWithin },
+    { issuer, audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs, timeout },
     clock,
-    { requestFinished: meters.requestFinished, traces, logged },
+    { requestFinished: metrics.requestFinished, traces, logged },
   )
 
   const application: TestApplication = {
@@ -105,8 +105,8 @@ export async function openTestApplication(
     http,
     lines,
     secretKey,
-    metrics: meters.registry.render,
-    clock: turned,
+    metrics: metrics.registry.render,
+    clock: manualClock,
     call: async (path, { address = '192.0.2.7', ...init } = {}) => {
       const request = new Request(`http://localhost${basePath}${path}`, init)
       const response = await http.handle(request, address)
@@ -118,7 +118,7 @@ export async function openTestApplication(
     accessToken: async (username, password) => {
       const response = await application.login(username, password)
       const { access_token: token } = (await response.json()) as { access_token?: string }
-      if (token === undefined) throw new Error(`login answered ${response.status}`)
+      if (token === undefined) throw new Error(`login returned ${response.status}`)
       return token
     },
     me: (token) => application.call('/auth/me', { headers: { authorization: `Bearer ${token}` } }),
@@ -137,7 +137,7 @@ interface OpenTarget {
   readonly release: () => Promise<void>
 }
 
-/** A database that nobody has used before, of the kind asked for. */
+/** Opens a new database of the given kind. */
 export async function openTarget(kind: DatabaseKind): Promise<OpenTarget> {
   if (kind === 'PostgreSQL') {
     const address = parseDatabaseUrl(await createDatabase())

@@ -2,7 +2,7 @@ import Ajv from 'ajv/dist/2020'
 import addFormats from 'ajv-formats'
 import type { Http } from '../src/http/server.ts'
 
-/** As much of an OpenAPI document as the tests look at. */
+/** The parts of an OpenAPI document that the tests read. */
 export interface OpenApiDocument {
   readonly openapi: string
   readonly paths: Readonly<Record<string, Readonly<Record<string, OpenApiOperation>>>>
@@ -57,14 +57,14 @@ function validatorOf(document: OpenApiDocument, schema: object): Validate {
 }
 
 /** Returns what a value violates in a schema of the document, references included; empty if it fits. */
-export function faultsOf(document: OpenApiDocument, schema: object, value: unknown): readonly unknown[] {
+export function schemaErrorsOf(document: OpenApiDocument, schema: object, value: unknown): readonly unknown[] {
   const validate = validatorOf(document, schema)
   return validate(value) ? [] : (validate.errors ?? [])
 }
 
 /**
- * Throws unless the document has this answer: its status, its content type, and a schema that its body fits. Every call of
- * every HTTP test comes by here, so that the document cannot say what the server does not do.
+ * Throws unless the OpenAPI document has the status, content type and schema of a response. Every HTTP
+ * test calls it, so the document cannot differ from the server.
  */
 export async function expectDocumented(
   http: Http,
@@ -75,27 +75,27 @@ export async function expectDocumented(
   const document = await documentOf(http, basePath)
   const operation = document && findOperation(document, request.method, new URL(request.url).pathname)
   if (!document || !operation) return
-  const what = `${request.method} ${operation.operationId} ${response.status}`
+  const subject = `${request.method} ${operation.operationId} ${response.status}`
   const documented = operation.responses[response.status]
-  if (!documented) throw new Error(`${what} is not in the document`)
+  if (!documented) throw new Error(`${subject} is not in the document`)
   const text = await response.text()
   if (text === '' && !documented.content) return
   const contentType = response.headers.get('content-type')?.split(';')[0] ?? ''
   const media = documented.content?.[contentType]
-  if (!media) throw new Error(`${what} as ${contentType} is not in the document`)
-  const faults = faultsOf(document, media.schema, JSON.parse(text))
-  if (faults.length > 0) throw new Error(`${what} does not fit its schema: ${JSON.stringify(faults)}`)
+  if (!media) throw new Error(`${subject} as ${contentType} is not in the document`)
+  const errors = schemaErrorsOf(document, media.schema, JSON.parse(text))
+  if (errors.length > 0) throw new Error(`${subject} does not fit its schema: ${JSON.stringify(errors)}`)
 }
 
-/** The operation that a path and a method lead to. */
+/** Returns the operation of a path and a method. */
 export function findOperation(document: OpenApiDocument, method: string, path: string): OpenApiOperation | undefined {
   const pattern = Object.keys(document.paths).find((candidate) => fits(candidate, path))
   return pattern === undefined ? undefined : document.paths[pattern]?.[method.toLowerCase()]
 }
 
 function fits(pattern: string, path: string): boolean {
-  const [expected, given] = [pattern.split('/'), path.split('/')]
+  const [expected, actual] = [pattern.split('/'), path.split('/')]
   return (
-    expected.length === given.length && expected.every((part, index) => part.startsWith('{') || part === given[index])
+    expected.length === actual.length && expected.every((part, index) => part.startsWith('{') || part === actual[index])
   )
 }

@@ -16,49 +16,53 @@ async function problemOf(response: Response) {
   return (await response.json()) as Record<string, unknown>
 }
 
-describe('a refused login', () => {
+describe('login error', () => {
   test.each([
     ['a missing password', 'username=admin', 'invalid_request'],
-    ['a missing name', 'password=changeme', 'invalid_request'],
+    ['a missing username', 'password=changeme', 'invalid_request'],
     ['an empty password', 'username=admin&password=', 'invalid_request'],
-    ['an empty name', 'username=&password=changeme', 'invalid_request'],
+    ['an empty username', 'username=&password=changeme', 'invalid_request'],
     ['a repeated field', 'username=admin&username=admin&password=changeme', 'invalid_request'],
     ['a broken escape', 'username=admin&password=%zz', 'invalid_request'],
-    ['another grant', 'grant_type=client_credentials&username=admin&password=changeme', 'unsupported_grant_type'],
-  ])('for %s is 400 with the word of RFC 6749', async (_what, body, error) => {
+    [
+      'an unsupported grant type',
+      'grant_type=client_credentials&username=admin&password=changeme',
+      'unsupported_grant_type',
+    ],
+  ])('returns 400 with an RFC 6749 error code for %s', async (_title, body, error) => {
     const response = await login(body)
     expect(response.status).toBe(400)
     expect(response.headers.get('content-type')).toBe('application/json')
     expect(await problemOf(response)).toMatchObject({ status: 400, error })
   })
 
-  test('names the field that is missing', async () => {
+  test('names the missing field', async () => {
     expect(await problemOf(await login('username=admin'))).toMatchObject({ errors: [{ field: 'password' }] })
   })
 
-  test('as JSON is 415 and says how to send it', async () => {
+  test('returns 415 for JSON and says how to send the form', async () => {
     const response = await login('{"username":"admin","password":"changeme"}', { 'content-type': 'application/json' })
     expect(response.status).toBe(415)
     expect((await problemOf(response)).detail).toContain('application/x-www-form-urlencoded')
   })
 
-  test('under a Content-Encoding is 415', async () => {
+  test('returns 415 for a Content-Encoding', async () => {
     const response = await login('username=admin&password=changeme', { ...form, 'content-encoding': 'gzip' })
     expect(response.status).toBe(415)
   })
 
-  test('reads the same with a slash at the end of the path', async () => {
+  test('has the OAuth format for a path with a trailing slash too', async () => {
     const body = new URLSearchParams({ username: 'admin', password: 'wrong' })
     const response = await application.call('/auth/login/', { method: 'POST', body })
     expect(response.headers.get('content-type')).toBe('application/json')
     expect(await problemOf(response)).toMatchObject({ status: 401, error: 'invalid_grant' })
   })
 
-  test('longer than 64 KB is 413', async () => {
+  test('returns 413 for more than 64 KB', async () => {
     expect((await login(`username=admin&password=${'x'.repeat(70_000)}`)).status).toBe(413)
   })
 
-  test('never gives back what was sent', async () => {
+  test('never echoes request values', async () => {
     const secret = 'n0t-to-be-seen'
     const bodies = [
       `username=${secret}`,
@@ -76,8 +80,8 @@ describe('a refused login', () => {
   })
 })
 
-describe('every answer', () => {
-  test('has a request id of its own, or the well-formed one that came in', async () => {
+describe('response', () => {
+  test('has a new request id, or the incoming one if it is well-formed', async () => {
     const first = (await application.call('/health')).headers.get('x-request-id')
     const second = (await application.call('/health')).headers.get('x-request-id')
     expect(first).toMatch(/^[0-9a-f-]{36}$/)
@@ -88,13 +92,13 @@ describe('every answer', () => {
     expect(replaced.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
   })
 
-  test('forbids guessing of its type', async () => {
+  test('has nosniff', async () => {
     for (const path of ['/health', '/nowhere', '/auth/me']) {
       expect((await application.call(path)).headers.get('x-content-type-options')).toBe('nosniff')
     }
   })
 
-  test('that is a problem has the members of RFC 9457 and the id of the header', async () => {
+  test('for an error has the members of RFC 9457 and the request id of the header', async () => {
     const response = await application.call('/nowhere')
     expect(response.status).toBe(404)
     expect(response.headers.get('content-type')).toBe('application/problem+json')
@@ -107,7 +111,7 @@ describe('every answer', () => {
     })
   })
 
-  test('is one line of the log, without query and credentials', async () => {
+  test('has one log line, without the query and credentials', async () => {
     await application.call('/auth/me?token=s3cret-in-query', { headers: { authorization: 'Bearer s3cret-in-header' } })
     const line = application.lines.at(-1)
     expect(line).toMatchObject({
@@ -122,8 +126,8 @@ describe('every answer', () => {
   })
 })
 
-describe('methods', () => {
-  test('that a path does not have are 405 with Allow', async () => {
+describe('method', () => {
+  test('that the path does not support returns 405 with Allow', async () => {
     const wrong = await application.call('/auth/login')
     expect(wrong.status).toBe(405)
     expect(wrong.headers.get('allow')).toBe('POST')
@@ -132,7 +136,7 @@ describe('methods', () => {
     expect(other.headers.get('allow')).toBe('GET, HEAD')
   })
 
-  test('HEAD is GET without its body', async () => {
+  test('HEAD returns no body', async () => {
     const response = await application.call('/health', { method: 'HEAD' })
     expect(response.status).toBe(200)
     expect(await response.text()).toBe('')
@@ -162,8 +166,8 @@ describe('locked by default', () => {
   })
 })
 
-describe('BASE_PATH', () => {
-  test('empty serves the same routes at the root', async () => {
+describe('empty BASE_PATH', () => {
+  test('serves the same routes at the root', async () => {
     const atRoot = await openTestApplication('PostgreSQL', { basePath: '' })
     expect(await (await atRoot.call('/health')).text()).toBe('{"status":"ok"}')
     expect((await atRoot.me(await atRoot.accessToken())).status).toBe(200)
@@ -174,8 +178,8 @@ describe('BASE_PATH', () => {
   })
 })
 
-describe('a failing database', () => {
-  test('is 503 with Retry-After and tells nothing', async () => {
+describe('failing database', () => {
+  test('returns 503 with Retry-After and no internals', async () => {
     const broken = await openTestApplication('PostgreSQL')
     const token = await broken.accessToken()
     await broken.sql('DROP TABLE audittrail_sessions')
@@ -188,7 +192,7 @@ describe('a failing database', () => {
     await broken.close()
   })
 
-  test('in an unforeseen way is 500, and the log has no more than SQLSTATE and place', async () => {
+  test('returns 500 for an unexpected error and logs only the SQLSTATE', async () => {
     const broken = await openTestApplication('PostgreSQL')
     await broken.sql('ALTER TABLE audittrail_sessions ADD CONSTRAINT never CHECK (false) NOT VALID')
     const response = await broken.login()

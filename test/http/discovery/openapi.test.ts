@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { openRoutes } from '../../../src/http/routes.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
-import { documentOf, faultsOf, type OpenApiDocument } from '../../document.ts'
+import { documentOf, type OpenApiDocument, schemaErrorsOf } from '../../document.ts'
 
 let application: TestApplication
 let document: OpenApiDocument
@@ -20,14 +20,14 @@ const operations = () =>
     })),
   )
 
-describe('the OpenAPI document', () => {
+describe('OpenAPI document', () => {
   test('is valid OpenAPI 3.1', async () => {
     const outcome = await new Validator().validate({ ...structuredClone(document) })
     expect(outcome).toMatchObject({ valid: true })
     expect(document.openapi).toBe('3.1.0')
   })
 
-  test('has every route of the product and no other', () => {
+  test('lists exactly the served routes', () => {
     const served = application.http.routes.routes
       .filter(({ hooks }) => hooks.detail?.hide !== true)
       .map(({ method, path }) => `${method} ${path.slice('/api'.length).replaceAll(/:(\w+)/g, '{$1}')}`)
@@ -38,7 +38,7 @@ describe('the OpenAPI document', () => {
     ).toEqual(served.sort())
   })
 
-  test('says for each route what it is, and asks for a token where the route does', () => {
+  test('describes each route, and requires credentials exactly where the route does', () => {
     const open: readonly string[] = Object.values(openRoutes).flat()
     for (const { route, operation } of operations()) {
       expect(operation.operationId).toMatch(/^[a-z][A-Za-z]+$/)
@@ -51,17 +51,17 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  test('has an example with each success, which fits its schema', () => {
+  test('has a valid example for each success', () => {
     for (const { operation } of operations()) {
       for (const [status, response] of Object.entries(operation.responses)) {
         for (const media of Object.values(response.content ?? {})) {
-          if (status.startsWith('2')) expect(faultsOf(document, media.schema, media.example)).toEqual([])
+          if (status.startsWith('2')) expect(schemaErrorsOf(document, media.schema, media.example)).toEqual([])
         }
       }
     }
   })
 
-  test('names exactly the media types that a login takes', () => {
+  test('lists exactly the media types of login', () => {
     expect(Object.keys(document.paths['/api/auth/login']?.post?.requestBody?.content ?? {})).toEqual([
       'application/x-www-form-urlencoded',
       'multipart/form-data',
@@ -76,15 +76,16 @@ describe('the OpenAPI document', () => {
     await atRoot.close()
   })
 
-  test('and the page are absent with DOCS=off', async () => {
-    const quiet = await openTestApplication('PostgreSQL', { isDocumented: false })
-    for (const path of ['/docs', '/openapi.json', '/docs/page.js']) expect((await quiet.call(path)).status).toBe(404)
-    await quiet.close()
+  test('does not exist with DOCS=off, nor does the docs page', async () => {
+    const undocumented = await openTestApplication('PostgreSQL', { isDocumented: false })
+    for (const path of ['/docs', '/openapi.json', '/docs/page.js'])
+      expect((await undocumented.call(path)).status).toBe(404)
+    await undocumented.close()
   })
 })
 
-describe('the docs page', () => {
-  test('allows nothing from elsewhere and nothing inline', async () => {
+describe('docs page', () => {
+  test('allows no external and no inline content', async () => {
     const response = await application.call('/docs')
     expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
     const policy = response.headers.get('content-security-policy') ?? ''
@@ -94,13 +95,13 @@ describe('the docs page', () => {
     expect(page).not.toMatch(/https?:\/\/|<script>|<style|style=| on\w+=/)
   })
 
-  test('finds its files from a path with a slash at the end too', async () => {
+  test('redirects from a path with a trailing slash', async () => {
     const response = await application.call('/docs/')
     expect(response.status).toBe(308)
     expect(response.headers.get('location')).toBe('../docs')
   })
 
-  test.each(['/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css'])('sends %s with and without gzip', async (path) => {
+  test.each(['/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css'])('serves %s with and without gzip', async (path) => {
     const plain = await application.call(path)
     const packed = await application.call(path, { headers: { 'accept-encoding': 'br, gzip' } })
     expect(packed.headers.get('content-encoding')).toBe('gzip')

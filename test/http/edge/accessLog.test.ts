@@ -4,7 +4,7 @@ import { createHttp, type Http } from '../../../src/http/server.ts'
 import { createLog, type LogFormat } from '../../../src/telemetry/log.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
 
-// Names as an adopted database may have them, and as they may look to whoever reads the log.
+// Usernames as an adopted database may have them.
 const hostileNames = [
   'x","address":"198.51.100.66","y":"',
   'a\n{"level":"warn","event":"login.failed"}',
@@ -43,7 +43,7 @@ function httpWith(format: LogFormat): Http {
   )
 }
 
-/** What one request writes, line by line. */
+/** Returns the log lines of a request. */
 async function linesOf(format: LogFormat, request: Request): Promise<string[]> {
   written[format].length = 0
   await https[format].handle(request, '127.0.0.1')
@@ -60,7 +60,7 @@ function login(username: string, password: string, headers: Record<string, strin
   return new Request('http://localhost/api/auth/login', { method: 'POST', body, headers })
 }
 
-/** Another network for each, or so many failures from one would be put off. */
+/** A new network for each, so that the throttle does not apply. */
 let addresses = 0
 function nextAddress(): string {
   addresses++
@@ -69,16 +69,16 @@ function nextAddress(): string {
 
 const formats = ['json', 'pretty'] as const
 const marker = 'sw0rdfish'
-/** Text that a client may send, with something in it that must not come out again. */
-const hostile = fc
+/** Text from a client, with a marker that must not appear in the log. */
+const hostileText = fc
   .tuple(fc.string({ unit: 'binary', maxLength: 30 }), fc.string({ unit: 'binary', maxLength: 30 }))
   .map(([before, after]) => `${before}${marker}${after}`.toWellFormed().replaceAll('\0', ''))
-const headerText = hostile.map((text) => text.replace(/[^\t\x20-\x7e\x80-\xff]/g, '').trim())
+const headerText = hostileText.map((text) => text.replace(/[^\t\x20-\x7e\x80-\xff]/g, '').trim())
 
-describe.each(formats)('in the log, as %s,', (format) => {
-  test('a failed login is two lines, in which nothing of what was sent comes back', async () => {
+describe.each(formats)('%s log', (format) => {
+  test('has two lines for a failed login, without request values', async () => {
     await fc.assert(
-      fc.asyncProperty(hostile, hostile, headerText, headerText, async (name, password, agent, id) => {
+      fc.asyncProperty(hostileText, hostileText, headerText, headerText, async (name, password, agent, id) => {
         const address = nextAddress()
         const headers = {
           'user-agent': agent,
@@ -100,7 +100,7 @@ describe.each(formats)('in the log, as %s,', (format) => {
     )
   }, 60_000)
 
-  test('a request for anything is one line without its query and without what looks like a secret', async () => {
+  test('has one line for any request, without the query and likely secrets', async () => {
     const secret = fc.constantFrom(
       `eyJ${marker}`,
       `atr_${marker}`,
@@ -125,7 +125,7 @@ describe.each(formats)('in the log, as %s,', (format) => {
   })
 
   test.each(hostileNames.map((name, at) => [at, name] as const))(
-    'hostile name %i, which a user has, forges nothing',
+    'has no forged line or field from hostile username %i',
     async (_at, name) => {
       const lines = await linesOf(format, login(name, 'wrong', { 'x-forwarded-for': '203.0.113.9' }))
       const [failed = '', request = ''] = lines
@@ -146,8 +146,8 @@ describe.each(formats)('in the log, as %s,', (format) => {
   )
 })
 
-describe('a line', () => {
-  test('of JSON begins with time, level and event, in this order; a failed login ends with the address', async () => {
+describe('JSON log line', () => {
+  test('starts with time, level and event, and ends with the address for a failed login', async () => {
     for (const name of ['admin', 'nobody']) {
       const [failed = ''] = await linesOf('json', login(name, 'wrong', { 'x-forwarded-for': '2001:db8::7' }))
       expect(failed).toMatch(
@@ -157,17 +157,17 @@ describe('a line', () => {
     }
   })
 
-  test('has the id of its request only if that is harmless', async () => {
+  test('has the incoming request id only if it is well-formed', async () => {
     const ids = ['good-id.1', 'two words', 'a"b', 'x'.repeat(129), 'é']
-    const shown: unknown[] = []
+    const logged: unknown[] = []
     for (const id of ids) {
       const [line = ''] = await linesOf(
         'json',
         new Request('http://localhost/api/health', { headers: { 'x-request-id': id } }),
       )
-      shown.push(JSON.parse(line).request_id)
+      logged.push(JSON.parse(line).request_id)
     }
-    expect(shown).toHaveLength(5)
-    expect(shown.filter((id) => ids.includes(id as string))).toEqual(['good-id.1'])
+    expect(logged).toHaveLength(5)
+    expect(logged.filter((id) => ids.includes(id as string))).toEqual(['good-id.1'])
   })
 })

@@ -21,24 +21,24 @@ const preflight = (path: string, origin: string, method = 'POST') =>
     headers: { origin, 'access-control-request-method': method, 'access-control-request-headers': 'authorization' },
   })
 
-describe('without CORS_ORIGINS', () => {
-  test('no answer has a header of CORS, whoever asks', async () => {
+describe('CORS without CORS_ORIGINS', () => {
+  test('adds no headers for any origin', async () => {
     for (const origin of [allowed, 'null', '*']) {
       const response = await closed.call('/auth/me', { headers: { origin } })
       expect(corsHeadersOf(response)).toEqual([])
       expect(response.headers.has('vary')).toBe(false)
-      const asked = await closed.call('/auth/login', {
+      const options = await closed.call('/auth/login', {
         method: 'OPTIONS',
         headers: { origin, 'access-control-request-method': 'POST' },
       })
-      expect(asked.status).toBe(204)
-      expect(corsHeadersOf(asked)).toEqual([])
+      expect(options.status).toBe(204)
+      expect(corsHeadersOf(options)).toEqual([])
     }
   })
 })
 
-describe('an origin of the list', () => {
-  test('reads answers and refusals of every kind', async () => {
+describe('CORS for a listed origin', () => {
+  test('allows reading successes and errors of every kind', async () => {
     const calls: [string, RequestInit, number][] = [
       ['/health', {}, 200],
       ['/nowhere', {}, 404],
@@ -61,7 +61,7 @@ describe('an origin of the list', () => {
     }
   })
 
-  test('may send what the path takes', async () => {
+  test('allows the methods of the path in a preflight', async () => {
     const response = await preflight('/auth/login', 'http://localhost:5173')
     expect(response.status).toBe(204)
     expect(await response.text()).toBe('')
@@ -77,7 +77,7 @@ describe('an origin of the list', () => {
     expect((await preflight('/nowhere', allowed)).status).toBe(404)
   })
 
-  test('and another one get answers that no cache confuses', async () => {
+  test('sends Vary: Origin, so that caches keep origins apart', async () => {
     const response = await application.call('/docs/page.js')
     expect(response.headers.get('vary')).toBe('Origin')
     const packed = await application.call('/docs/swagger-ui.css', { headers: { 'accept-encoding': 'gzip' } })
@@ -85,7 +85,7 @@ describe('an origin of the list', () => {
   })
 })
 
-describe('an origin that is not on the list', () => {
+describe('CORS for an unlisted origin', () => {
   test.each([
     ['null'],
     ['*'],
@@ -98,13 +98,13 @@ describe('an origin that is not on the list', () => {
     ['https://app.example.com/'],
     ['https://app.example.com, https://evil.example'],
     ['https://app.example.com http://localhost:5173'],
-  ])('%p is served like anybody, and its page reads nothing', async (origin) => {
+  ])('%p gets a response without CORS headers', async (origin) => {
     const response = await application.call('/health', { headers: { origin } })
     expect(response.status).toBe(200)
     expect(corsHeadersOf(response)).toEqual([])
     expect(response.headers.get('vary')).toBe('Origin')
-    const asked = await preflight('/auth/login', origin)
-    expect(asked.status).toBe(204)
-    expect(corsHeadersOf(asked)).toEqual([])
+    const options = await preflight('/auth/login', origin)
+    expect(options.status).toBe(204)
+    expect(corsHeadersOf(options)).toEqual([])
   })
 })

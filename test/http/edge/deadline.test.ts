@@ -47,11 +47,11 @@ describe('deadline', () => {
   })
 })
 
-describe('an answer that takes too long', () => {
-  test('is 503 with Retry-After, on every route and in its own form', async () => {
-    const application = await openTestApplication('PostgreSQL', { answerWithin: 100 })
+describe('request timeout', () => {
+  test('returns 503 with Retry-After in the format of the endpoint', async () => {
+    const application = await openTestApplication('PostgreSQL', { timeout: 100 })
     const token = await application.accessToken()
-    // postgres.js sends a query when somebody waits for it.
+    // postgres.js sends a query only when it is awaited.
     const held = Promise.resolve(
       application.sql('DO $$ BEGIN LOCK TABLE users IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(0.5); END $$'),
     )
@@ -68,9 +68,9 @@ describe('an answer that takes too long', () => {
     await application.close()
   })
 
-  test('was no refusal if the thing is done all the same: nothing is changed afterwards', async () => {
-    const application = await openTestApplication('PostgreSQL', { answerWithin: 100 })
-    const { hashQueue: hashing } = application.deps
+  test('leaves no later effect: no session, user or password changes', async () => {
+    const application = await openTestApplication('PostgreSQL', { timeout: 100 })
+    const { hashQueue } = application.deps
     const token = await application.accessToken()
     const next = 'a long enough pass phrase'
     const change = () =>
@@ -86,15 +86,15 @@ describe('an answer that takes too long', () => {
         headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
         body: JSON.stringify(body),
       })
-    const made = await asService('/users', { username: 'ada', full_name: 'Ada' })
-    const { id } = (await made.json()) as { id: string }
+    const created = await asService('/users', { username: 'ada', full_name: 'Ada' })
+    const { id } = (await created.json()) as { id: string }
     const users = async () =>
       JSON.stringify(await application.sql('SELECT username, hashed_password FROM users ORDER BY 1'))
     const usersBefore = await users()
     const sessions = async () => (await application.sql('SELECT id FROM audittrail_sessions')).length
     const before = await sessions()
     const { promise: busy, resolve } = Promise.withResolvers<void>()
-    const holders = Array.from({ length: 2 }, () => hashing.run(() => busy))
+    const holders = Array.from({ length: 2 }, () => hashQueue.run(() => busy))
     const late = await Promise.all([
       change(),
       application.login(),
@@ -102,11 +102,11 @@ describe('an answer that takes too long', () => {
       asService(`/users/${id}/password`, {}),
     ])
     expect(late.map(({ status }) => status)).toEqual([503, 503, 503, 503])
-    // Nobody waits for them any more, so that their places go to others.
-    expect(hashing.waiting).toBe(0)
+    // Timed-out requests leave the queue.
+    expect(hashQueue.waiting).toBe(0)
     resolve()
     await Promise.all(holders)
-    await hashing.run(async () => {})
+    await hashQueue.run(async () => {})
     await Bun.sleep(300)
     expect(await sessions()).toBe(before)
     expect(await users()).toBe(usersBefore)
@@ -117,37 +117,37 @@ describe('an answer that takes too long', () => {
   })
 })
 
-describe('a body', () => {
-  const request = (body: ReadableStream<Uint8Array>) => new Request('http://localhost/', { method: 'POST', body })
+describe('request body', () => {
+  const requestWith = (body: ReadableStream<Uint8Array>) => new Request('http://localhost/', { method: 'POST', body })
 
-  test('that does not come to an end in time is refused, and let go', async () => {
-    let isLetGo = false
+  test('that stalls is rejected with request_timeout and canceled', async () => {
+    let isCanceled = false
     const stalled = new ReadableStream<Uint8Array>({
       start: (controller) => controller.enqueue(Buffer.from('username=')),
       cancel: () => {
-        isLetGo = true
+        isCanceled = true
       },
     })
-    expect(await codeOf(readBody(request(stalled), 20))).toBe('request_timeout')
-    expect(isLetGo).toBe(true)
+    expect(await codeOf(readBody(requestWith(stalled), 20))).toBe('request_timeout')
+    expect(isCanceled).toBe(true)
   })
 
-  test('that trickles is refused too, however often something comes', async () => {
+  test('that trickles in is rejected with request_timeout', async () => {
     const trickle = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         await Bun.sleep(5)
         controller.enqueue(Buffer.from('x'))
       },
     })
-    expect(await codeOf(readBody(request(trickle), 60))).toBe('request_timeout')
+    expect(await codeOf(readBody(requestWith(trickle), 60))).toBe('request_timeout')
   })
 
-  test('that breaks off is a bad request and no failure of ours', async () => {
+  test('that is interrupted is rejected with invalid_request', async () => {
     const broken = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error('gone')) })
-    expect(await codeOf(readBody(request(broken)))).toBe('invalid_request')
+    expect(await codeOf(readBody(requestWith(broken)))).toBe('invalid_request')
   })
 
-  test('is counted where no length was given', async () => {
+  test('without Content-Length is rejected if it is too large', async () => {
     const pieces = Array.from({ length: 65 }, () => Buffer.alloc(1024))
     const long = new ReadableStream<Uint8Array>({
       pull: (controller) => {
@@ -156,10 +156,10 @@ describe('a body', () => {
         else controller.close()
       },
     })
-    expect(await codeOf(readBody(request(long)))).toBe('payload_too_large')
+    expect(await codeOf(readBody(requestWith(long)))).toBe('payload_too_large')
   })
 
-  test('of exactly 64 KB is taken', async () => {
+  test('of exactly 64 KB is accepted', async () => {
     const body = Buffer.alloc(65_536, 'x')
     expect(await readBody(new Request('http://localhost/', { method: 'POST', body }))).toEqual(body)
     expect(await readBody(new Request('http://localhost/', { method: 'POST' }))).toEqual(Buffer.alloc(0))

@@ -7,14 +7,14 @@ beforeAll(async () => {
 })
 afterAll(() => application.close())
 
-const everywhere = {
+const commonHeaders = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'x-frame-options': 'DENY',
   'cross-origin-resource-policy': 'same-origin',
 }
 
-describe('every answer', () => {
+describe('response headers', () => {
   test.each([
     ['GET', '/health', 200],
     ['HEAD', '/health', 200],
@@ -27,24 +27,24 @@ describe('every answer', () => {
     ['TRACE', '/health', 405],
     ['GET', '/docs/page.css', 200],
     ['GET', '/openapi.json', 200],
-  ])('(%s %s) says what a browser may do with it', async (method, path, status) => {
+  ])('%s %s: returns %i with the security headers', async (method, path, status) => {
     const response = await application.call(path, { method })
     expect(response.status).toBe(status)
     expect(Object.fromEntries(response.headers)).toMatchObject({
-      ...everywhere,
+      ...commonHeaders,
       'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     })
     for (const name of ['server', 'x-powered-by', 'strict-transport-security', 'access-control-allow-origin'])
       expect(response.headers.has(name)).toBe(false)
   })
 
-  test('of the docs page has a policy of its own', async () => {
+  test('docs page: has its own content security policy', async () => {
     const { headers } = await application.call('/docs')
-    expect(Object.fromEntries(headers)).toMatchObject(everywhere)
+    expect(Object.fromEntries(headers)).toMatchObject(commonHeaders)
     expect(headers.get('content-security-policy')).toContain("script-src 'self'")
   })
 
-  test('over https asks the browser to come back by https, and no other does', async () => {
+  test('include HSTS only over https', async () => {
     const over = (protocol: string, address?: string) =>
       application.call('/auth/me', { headers: { 'x-forwarded-proto': protocol }, ...(address ? { address } : {}) })
     expect((await over('https')).headers.get('strict-transport-security')).toBe('max-age=31536000')
@@ -52,7 +52,7 @@ describe('every answer', () => {
     expect((await over('https', '203.0.113.9')).headers.has('strict-transport-security')).toBe(false)
   })
 
-  test('that is personal or a refusal is kept by no cache', async () => {
+  test('are no-store for personal data and errors', async () => {
     for (const path of ['/auth/me', '/auth/login', '/users', '/users/x', '/nowhere', '/health?%zz'])
       expect((await application.call(path)).headers.get('cache-control')).toBe('no-store')
     expect((await application.call('/docs/page.css')).headers.get('cache-control')).toBe('public, max-age=3600')
@@ -60,8 +60,8 @@ describe('every answer', () => {
 })
 
 describe('OPTIONS', () => {
-  test('tells the methods of each path of the product, and asks for no token', async () => {
-    // Where 204 means that a request may pass, it is said to nobody without a token.
+  test('lists the methods of every path, without credentials', async () => {
+    // Forward auth treats all methods alike and requires credentials.
     const paths = application.http.routes.routes.filter(({ path }) => path !== '/api/auth/verify')
     for (const { method, path } of paths) {
       const response = await application.call(path.slice('/api'.length).replaceAll(/:\w+/g, 'x'), { method: 'OPTIONS' })
@@ -74,17 +74,17 @@ describe('OPTIONS', () => {
     }
   })
 
-  test('is 404 where there is nothing', async () => {
+  test('returns 404 for an unknown path', async () => {
     for (const path of ['/nowhere', '/users//password', '']) {
       expect((await application.call(path, { method: 'OPTIONS' })).status).toBe(404)
     }
   })
 })
 
-describe('a method', () => {
-  test.each(['TRACE', 'CONNECT'])('%s is 405 everywhere and gives nothing back', async (method) => {
+describe('method', () => {
+  test.each(['TRACE', 'CONNECT'])('%s returns 405 on every path without echoing the request', async (method) => {
     for (const path of ['/health', '/auth/me', '/nowhere']) {
-      // The platform's Request does not take these names.
+      // Request rejects these methods.
       const request = new Proxy(new Request(`http://localhost/api${path}`, { headers: { cookie: 's3cret' } }), {
         get: (target, name) => {
           if (name === 'method') return method
@@ -99,21 +99,24 @@ describe('a method', () => {
     }
   })
 
-  test.each(['PUT', 'PATCH', 'DELETE', 'PROPFIND'])('%s is 405 with Allow where it does not serve', async (method) => {
-    const response = await application.call('/auth/me', { method })
-    expect(response.status).toBe(405)
-    expect(response.headers.get('allow')).toBe('GET, HEAD')
-  })
+  test.each(['PUT', 'PATCH', 'DELETE', 'PROPFIND'])(
+    '%s returns 405 with Allow if the path does not support it',
+    async (method) => {
+      const response = await application.call('/auth/me', { method })
+      expect(response.status).toBe(405)
+      expect(response.headers.get('allow')).toBe('GET, HEAD')
+    },
+  )
 })
 
-describe('a path with an empty part', () => {
+describe('path with an empty segment', () => {
   test.each([
     ['POST', '/users//password'],
     ['GET', '/users//sessions'],
     ['GET', '//health'],
     ['GET', '/health//'],
     ['DELETE', '/auth/sessions//'],
-  ])('%s %s is nothing', async (method, path) => {
+  ])('%s %s: returns 404', async (method, path) => {
     expect((await application.call(path, { method })).status).toBe(404)
   })
 })
@@ -128,18 +131,18 @@ describe('HEAD', () => {
     '/docs/swagger-ui-bundle.js',
     '/auth/me',
     '/users',
-  ])('of %s has the headers of GET and no body', async (path) => {
+  ])('%s: returns the headers of GET and no body', async (path) => {
     for (const encoding of ['identity', 'gzip']) {
       const headers = { 'accept-encoding': encoding, 'x-request-id': 'the-same' }
       const [get, head] = await Promise.all(
         ['GET', 'HEAD'].map((method) => application.call(path, { method, headers })),
       )
-      const shown = (response?: Response) =>
+      const headersOf = (response?: Response) =>
         Object.fromEntries(
           [...(response?.headers ?? [])].filter(([name]) => name !== 'date' && name !== 'content-length'),
         )
       expect(head?.status).toBe(get?.status ?? 0)
-      expect(shown(head)).toEqual(shown(get))
+      expect(headersOf(head)).toEqual(headersOf(get))
       expect(await head?.text()).toBe('')
     }
   })

@@ -13,13 +13,13 @@ function post(body: NonNullable<RequestInit['body']>, type: string | undefined):
   })
 }
 
-async function refusalOf(request: Request): Promise<string> {
+async function errorOf(request: Request): Promise<string> {
   const outcome = await readForm(request).catch((error: unknown) => error)
-  return outcome instanceof AppError ? outcome.code : `not refused: ${JSON.stringify(outcome)}`
+  return outcome instanceof AppError ? outcome.code : `not rejected: ${JSON.stringify(outcome)}`
 }
 
-describe('a form', () => {
-  test('gives every text that a client can write', async () => {
+describe('form', () => {
+  test('preserves any text', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.string({ unit: 'grapheme' }).filter((text) => text !== '' && !text.includes('\0')),
@@ -31,7 +31,7 @@ describe('a form', () => {
     )
   })
 
-  test('may be multipart', async () => {
+  test('accepts multipart', async () => {
     const form = new FormData()
     form.set('username', 'ada')
     form.set('password', 'p ä ß 😀')
@@ -41,71 +41,71 @@ describe('a form', () => {
     })
   })
 
-  test('may name its charset', async () => {
+  test('accepts a charset parameter', async () => {
     expect(await readForm(post('a=b', `${urlencoded}; charset=UTF-8`))).toEqual({ a: 'b' })
   })
 
-  test('leaves out what has no value, as RFC 6749 wants it', async () => {
+  test('omits fields without a value (RFC 6749 §3.2)', async () => {
     expect(await readForm(post('a=1&scope=&grant_type', urlencoded))).toEqual({ a: '1' })
   })
 
-  test('cannot set anything but its own fields', async () => {
+  test('cannot set the prototype', async () => {
     const form = await readForm(post('__proto__=x&constructor=y', urlencoded))
     expect(Object.getPrototypeOf(form)).toBe(Object.prototype)
   })
 
   test.each([
     ['a stray percent sign', 'a=%zz'],
-    ['a cut escape', 'a=%4'],
+    ['a truncated escape', 'a=%4'],
     ['escapes that are not UTF-8', 'a=%ff'],
     ['a lone surrogate', 'a=%ED%A0%80'],
     ['an overlong escape', 'a=%C0%80'],
     ['a NUL', 'a=b%00c'],
     ['a NUL in a name', 'a%00=b'],
-    ['a field twice', 'a=1&a=2'],
-    ['a field twice, once in another spelling', 'a=1&%61=2'],
-    ['an unknown field twice', 'a=1&x=1&x=1'],
-  ])('with %s is refused', async (_what, body) => {
-    expect(await refusalOf(post(body, urlencoded))).toBe('invalid_request')
+    ['a repeated field', 'a=1&a=2'],
+    ['a repeated field, once percent-encoded', 'a=1&%61=2'],
+    ['a repeated unknown field', 'a=1&x=1&x=1'],
+  ])('rejects %s', async (_title, body) => {
+    expect(await errorOf(post(body, urlencoded))).toBe('invalid_request')
   })
 
-  test('of bytes that are not UTF-8 is refused', async () => {
-    expect(await refusalOf(post(Buffer.from([0x61, 0x3d, 0xff]), urlencoded))).toBe('invalid_request')
+  test('rejects bytes that are not UTF-8', async () => {
+    expect(await errorOf(post(Buffer.from([0x61, 0x3d, 0xff]), urlencoded))).toBe('invalid_request')
   })
 
-  test('with a file is refused', async () => {
+  test('rejects files', async () => {
     const form = new FormData()
     form.set('username', new File(['x'], 'x.txt'))
-    expect(await refusalOf(new Request('http://localhost/', { method: 'POST', body: form }))).toBe('invalid_request')
+    expect(await errorOf(new Request('http://localhost/', { method: 'POST', body: form }))).toBe('invalid_request')
   })
 
   test.each([['multipart/form-data'], ['multipart/form-data; boundary=x']])(
-    'that is no %s is refused',
+    'rejects a body that is not %s',
     async (type) => {
-      expect(await refusalOf(post('nonsense', type))).toBe('invalid_request')
+      expect(await errorOf(post('nonsense', type))).toBe('invalid_request')
     },
   )
 
   test.each(['application/json', 'text/plain', 'application/x-www-form-urlencodedx', undefined])(
-    'of media type %s is refused with how to send it',
+    'rejects the media type %s',
     async (type) => {
-      expect(await refusalOf(post(Buffer.from('{}'), type))).toBe('unsupported_media_type')
+      expect(await errorOf(post(Buffer.from('{}'), type))).toBe('unsupported_media_type')
     },
   )
 
-  test('longer than 64 KB is refused, whether it says so or not', async () => {
+  test('rejects more than 64 KB, with or without Content-Length', async () => {
     const long = `a=${'b'.repeat(70_000)}`
-    expect(await refusalOf(post(long, urlencoded))).toBe('payload_too_large')
+    expect(await errorOf(post(long, urlencoded))).toBe('payload_too_large')
     const stream = new ReadableStream<Uint8Array>({
       start(controller) {
         for (let chunk = 0; chunk < 100; chunk++) controller.enqueue(new TextEncoder().encode('b'.repeat(1000)))
         controller.close()
       },
     })
-    expect(await refusalOf(post(stream, urlencoded))).toBe('payload_too_large')
+    expect(await errorOf(post(stream, urlencoded))).toBe('payload_too_large')
   })
 
-  test('of any bytes is read or refused, and nothing else', async () => {
+  test('accepts or rejects any bytes, without another error', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
         const outcome = await readForm(post(bytes, urlencoded)).catch((error: unknown) => error)

@@ -14,20 +14,20 @@ beforeAll(async () => {
 })
 afterAll(() => application.close())
 
-/** The series of a metric with their values: `{outcome="succeeded"}` is one. */
+/** Returns the series of a metric by their labels, such as `{outcome="succeeded"}`. */
 async function seriesOf(name: string): Promise<Map<string, number>> {
   const lines = (await application.metrics()).split('\n').filter((line) => line.startsWith(`${name}{`))
   return new Map(lines.map((line) => [line.slice(name.length, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]))
 }
 
-/** What has risen while `work` was done. */
-async function risen(name: string, work: () => Promise<unknown>): Promise<Record<string, number>> {
+/** Returns by how much the series of a metric rise during `work`. */
+async function increase(name: string, work: () => Promise<unknown>): Promise<Record<string, number>> {
   const before = await seriesOf(name)
   await work()
-  const rises = [...(await seriesOf(name))].map(
+  const increases = [...(await seriesOf(name))].map(
     ([labels, value]) => [labels, value - (before.get(labels) ?? 0)] as const,
   )
-  return Object.fromEntries(rises.filter(([, rise]) => rise !== 0))
+  return Object.fromEntries(increases.filter(([, difference]) => difference !== 0))
 }
 
 let networks = 0
@@ -40,41 +40,41 @@ function post(path: string, fields: Record<string, string>, headers: Record<stri
 }
 const login = (username: string, password: string) => post('/auth/login', { username, password })
 
-describe('sign-ins are counted by what became of them', () => {
+describe('login metrics', () => {
   test.each([
     ['ada', good, 'succeeded'],
     ['ada', 'wrong', 'wrong_password'],
     ['nobody', good, 'unknown_user'],
     ['gone', good, 'inactive_user'],
     ['broken', good, 'unusable_hash'],
-  ])('%s with %s: %s', async (username, password, outcome) => {
-    expect(await risen('audittrail_logins_total', () => login(username, password))).toEqual({
+  ])('count a login of %s with %s as %s', async (username, password, outcome) => {
+    expect(await increase('audittrail_logins_total', () => login(username, password))).toEqual({
       [`{outcome="${outcome}"}`]: 1,
     })
   })
 
-  test('those that are put off', async () => {
-    for (let count = 0; count < 6; count++) await login('put-off', 'wrong')
-    expect(await risen('audittrail_logins_total', () => login('put-off', 'wrong'))).toEqual({
+  test('count a throttled login', async () => {
+    for (let count = 0; count < 6; count++) await login('throttled', 'wrong')
+    expect(await increase('audittrail_logins_total', () => login('throttled', 'wrong'))).toEqual({
       '{outcome="throttled"}': 1,
     })
   })
 
-  test('those that are too many at once', async () => {
+  test('count a login beyond the hash queue as overloaded', async () => {
     const { run } = application.deps.hashQueue
-    const doors = Promise.withResolvers<void>()
-    const crowd = Array.from({ length: 202 }, () => run(() => doors.promise))
-    expect(await risen('audittrail_logins_total', () => login('ada', good))).toEqual({ '{outcome="overloaded"}': 1 })
-    doors.resolve()
-    await Promise.all(crowd)
+    const release = Promise.withResolvers<void>()
+    const queued = Array.from({ length: 202 }, () => run(() => release.promise))
+    expect(await increase('audittrail_logins_total', () => login('ada', good))).toEqual({ '{outcome="overloaded"}': 1 })
+    release.resolve()
+    await Promise.all(queued)
   })
 
-  test('a form that is none is no attempt', async () => {
-    expect(await risen('audittrail_logins_total', () => post('/auth/login', { username: 'ada' }))).toEqual({})
+  test('do not count a malformed form', async () => {
+    expect(await increase('audittrail_logins_total', () => post('/auth/login', { username: 'ada' }))).toEqual({})
   })
 })
 
-test('a hash is counted with its wait and its time, and what is swept is', async () => {
+test('metrics: count hashes with wait and duration, and swept rows', async () => {
   const countOf = async (name: string) =>
     Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await application.metrics())?.[1])
   const names = ['audittrail_hash_wait_seconds_count', 'audittrail_hash_duration_seconds_count']
@@ -92,21 +92,21 @@ test('a hash is counted with its wait and its time, and what is swept is', async
   expect(await countOf('audittrail_login_failures_swept_total')).toBeGreaterThan(0)
 })
 
-test('refresh tokens are counted by what became of them', async () => {
+test('metrics: count refreshes by outcome', async () => {
   const fields = { username: 'ada', password: good, scope: 'offline_access' }
   const { refresh_token: first } = (await (await post('/auth/login', fields)).json()) as { refresh_token: string }
   const refresh = (token: string) => () => post('/auth/refresh', { refresh_token: token })
   const name = 'audittrail_refreshes_total'
-  expect(await risen(name, refresh(first))).toEqual({ '{outcome="succeeded"}': 1 })
+  expect(await increase(name, refresh(first))).toEqual({ '{outcome="succeeded"}': 1 })
   application.clock.now += 11_000
-  expect(await risen(name, refresh(first))).toEqual({ '{outcome="replayed"}': 1 })
-  expect(await risen(name, refresh(first))).toEqual({ '{outcome="invalid"}': 1 })
-  expect(await risen(name, refresh('atr_nonsense'))).toEqual({ '{outcome="invalid"}': 1 })
+  expect(await increase(name, refresh(first))).toEqual({ '{outcome="replayed"}': 1 })
+  expect(await increase(name, refresh(first))).toEqual({ '{outcome="invalid"}': 1 })
+  expect(await increase(name, refresh('atr_nonsense'))).toEqual({ '{outcome="invalid"}': 1 })
   const byGrant = () => post('/auth/login', { grant_type: 'refresh_token', refresh_token: first })
-  expect(await risen(name, byGrant)).toEqual({ '{outcome="invalid"}': 1 })
+  expect(await increase(name, byGrant)).toEqual({ '{outcome="invalid"}': 1 })
 })
 
-describe('requests are counted by route, method and status', () => {
+describe('request metrics', () => {
   const name = 'audittrail_http_requests_total'
 
   test.each([
@@ -123,16 +123,16 @@ describe('requests are counted by route, method and status', () => {
     ['DELETE', '/auth/sessions/whatever', '{route="/auth/sessions/:id",method="DELETE",status="401"}'],
     ['GET', '/nothing/here', '{route="unmatched",method="GET",status="404"}'],
     ['GET', '/', '{route="unmatched",method="GET",status="404"}'],
-  ])('%s %s', async (method, path, series) => {
+  ])('label %s %s by route, method and status', async (method, path, series) => {
     const request = new Request(`http://localhost/api${path}`, { method })
-    expect(await risen(name, () => application.http.handle(request, '192.0.2.1'))).toEqual({ [series]: 1 })
-    const took = await risen('audittrail_http_request_duration_seconds_count', () =>
+    expect(await increase(name, () => application.http.handle(request, '192.0.2.1'))).toEqual({ [series]: 1 })
+    const durations = await increase('audittrail_http_request_duration_seconds_count', () =>
       application.http.handle(request, '192.0.2.1'),
     )
-    expect(took).toEqual({ [series.replace(/,status="\d+"/, '')]: 1 })
+    expect(durations).toEqual({ [series.replace(/,status="\d+"/, '')]: 1 })
   })
 
-  test.each(['/api', ''])('every route has its own name, the same for each BASE_PATH (%j)', (basePath) => {
+  test.each(['/api', ''])('label each route by its path without BASE_PATH %j', (basePath) => {
     const names = application.http.routes.routes.map(({ path }) => path.slice('/api'.length))
     expect(names.length).toBeGreaterThan(20)
     const routes = names.map((path) => ({ method: 'GET', path: basePath + path }))
@@ -144,7 +144,7 @@ describe('requests are counted by route, method and status', () => {
     }
   })
 
-  test('ten thousand hostile paths, methods and names add no more than a few series', async () => {
+  test('have a bounded number of series for 10,000 hostile paths, methods and usernames', async () => {
     const countSeries = async () => (await application.metrics()).split('\n').length
     const send = (method: string, path: string, init: RequestInit = {}) =>
       application.http.handle(new Request(`http://localhost${path}`, { ...init, method }), '203.0.113.9')
@@ -157,7 +157,7 @@ describe('requests are counted by route, method and status', () => {
         await send('POST', '/api/auth/login', { body })
       }
     }
-    // Enough for the network's failures to be too many, and for every method that there is.
+    // Enough to be throttled and to use every method.
     await round(0, 50)
     const before = await countSeries()
     await round(50, 2500)
@@ -168,11 +168,11 @@ describe('requests are counted by route, method and status', () => {
   }, 120_000)
 })
 
-describe('a trace', () => {
+describe('trace context', () => {
   const trace = { trace_id: '4bf92f3577b34da6a3ce929d0e0e4736', span_id: '00f067aa0ba902b7' }
   const traceparent = `00-${trace.trace_id}-${trace.span_id}-01`
 
-  test('that a request is part of is in every line that it causes, and in no other', async () => {
+  test('is in every log line of its request and in no other', async () => {
     application.lines.length = 0
     const traced = post('/auth/login', { username: 'ada', password: 'wrong' }, { traceparent })
     const other = post('/auth/login', { username: 'nobody', password: 'wrong' })
@@ -185,7 +185,7 @@ describe('a trace', () => {
   })
 
   test.each([`${traceparent}"`, traceparent.toUpperCase(), `${traceparent}\u00e9`, 'x'.repeat(10_000)])(
-    'of which the header is not well-formed is none',
+    'is ignored if the header is malformed',
     async (header) => {
       application.lines.length = 0
       await application.call('/health', { headers: { traceparent: header } })
@@ -196,31 +196,31 @@ describe('a trace', () => {
   )
 })
 
-describe('what /ready says is in the log', () => {
-  test('once per change, with the reason, which the answer has not', async () => {
+describe('readiness', () => {
+  test('is logged once per change, with a reason that the response omits', async () => {
     const readiness = () => application.lines.filter(({ event }) => String(event).startsWith('readiness.'))
     application.lines.length = 0
-    const ask = async () => (await application.call('/ready')).status
-    expect([await ask(), await ask()]).toEqual([200, 200])
+    const readyStatus = async () => (await application.call('/ready')).status
+    expect([await readyStatus(), await readyStatus()]).toEqual([200, 200])
     expect(readiness()).toEqual([])
     await application.sql('ALTER TABLE audittrail_instance RENAME TO away')
-    expect([await ask(), await ask(), await ask()]).toEqual([503, 503, 503])
+    expect([await readyStatus(), await readyStatus(), await readyStatus()]).toEqual([503, 503, 503])
     expect(readiness()).toMatchObject([{ event: 'readiness.lost', level: 'warn', reason: 'database_unavailable' }])
-    const answer = await (await application.call('/ready')).text()
-    expect(answer).not.toMatch(/42P01|migrat|seed/)
+    const body = await (await application.call('/ready')).text()
+    expect(body).not.toMatch(/42P01|migrat|seed/)
     await application.sql('ALTER TABLE away RENAME TO audittrail_instance')
-    expect([await ask(), await ask()]).toEqual([200, 200])
+    expect([await readyStatus(), await readyStatus()]).toEqual([200, 200])
     expect(readiness().map(({ event }) => event)).toEqual(['readiness.lost', 'readiness.regained'])
     await application.sql('CREATE TABLE kept AS SELECT * FROM audittrail_instance')
     await application.sql('DELETE FROM audittrail_instance')
-    expect([await ask(), await ask()]).toEqual([503, 503])
+    expect([await readyStatus(), await readyStatus()]).toEqual([503, 503])
     expect(readiness().at(-1)).toMatchObject({ event: 'readiness.lost', reason: 'not_seeded' })
     await application.sql('INSERT INTO audittrail_instance SELECT * FROM kept')
-    expect(await ask()).toBe(200)
+    expect(await readyStatus()).toBe(200)
   })
 })
 
-test('with LOG_REQUESTS=errors a request that went well has no line; what happened to an account still has', async () => {
+test('LOG_REQUESTS=errors: omits successful requests but keeps account events', async () => {
   const quiet = await openTestApplication('PostgreSQL', { logged: 'errors' })
   quiet.lines.length = 0
   await quiet.call('/health')

@@ -6,8 +6,8 @@ const encode = (text: string) => Buffer.from(text).toString('base64url')
 const header = encode('{"alg":"HS256"}')
 const payload = encode('{"sub":"ada"}')
 
-describe('a token', () => {
-  test('is taken apart', () => {
+describe('compact JWS', () => {
+  test('is parsed', () => {
     expect(parseCompactJws(`${header}.${payload}.AAAA`)).toEqual({
       header: { alg: 'HS256' },
       claims: { sub: 'ada' },
@@ -17,7 +17,7 @@ describe('a token', () => {
   })
 
   test.each([
-    ['nothing', ''],
+    ['no text', ''],
     ['two parts', `${header}.${payload}`],
     ['four parts', `${header}.${payload}.AAAA.AAAA`],
     ['five parts (a JWE)', `${header}.${payload}.AAAA.AAAA.AAAA`],
@@ -28,7 +28,7 @@ describe('a token', () => {
     ['a last character with spare bits', `${header}.${payload}.AB`],
     ['a repeated member', `${encode('{"alg":"HS256","alg":"none"}')}.${payload}.AAAA`],
     ['white space in the JSON', `${encode('{ "alg":"HS256"}')}.${payload}.AAAA`],
-    ['another spelling of a number', `${header}.${encode('{"exp":1e9}')}.AAAA`],
+    ['a non-canonical number', `${header}.${encode('{"exp":1e9}')}.AAAA`],
     ['an array', `${header}.${encode('[]')}.AAAA`],
     ['null', `${header}.${encode('null')}.AAAA`],
     [
@@ -37,7 +37,7 @@ describe('a token', () => {
     ],
     ['more than 4,096 characters', `${header}.${encode(`{"sub":"${'a'.repeat(4096)}"}`)}.AAAA`],
     ['JSON serialisation', JSON.stringify({ protected: header, payload, signature: 'AAAA' })],
-  ])('with %s is none', (_what, token) => {
+  ])('is not parsed with %s', (_title, token) => {
     expect(parseCompactJws(token)).toBeUndefined()
   })
 })
@@ -53,11 +53,11 @@ describe('HMAC-SHA-256', () => {
   const signature = Buffer.from('dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk', 'base64url')
   const jws = { header: {}, claims: {}, signingInput, signature }
 
-  test('agrees with the example of RFC 7515', () => {
+  test('verifies the example of RFC 7515', () => {
     expect(isSignedWithHs256(jws, key)).toBe(true)
   })
 
-  test('of another key, of another text, cut short or of another size is refused', () => {
+  test('rejects another key, another text, and a shorter or longer signature', () => {
     expect(isSignedWithHs256(jws, Buffer.from('another'))).toBe(false)
     expect(isSignedWithHs256({ ...jws, signingInput: `${signingInput}A` }, key)).toBe(false)
     expect(isSignedWithHs256({ ...jws, signature: signature.subarray(0, 31) }, key)).toBe(false)

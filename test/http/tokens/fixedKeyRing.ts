@@ -5,7 +5,7 @@ import type { AccessTokenSettings } from '../../../src/http/tokens/accessTokens.
 
 export type FixedKeyRing = AccessTokenSettings['keyRing']
 
-/** Keys that never change, for tests of what is done with them. */
+/** A key ring whose keys never change. */
 export function fixedKeyRing(signer: Signer, verifiers: readonly Verifier[]): FixedKeyRing {
   return {
     version: () => 1,
@@ -30,7 +30,7 @@ export function secretVerifier(secretKey: string): Verifier {
   }
 }
 
-/** One key pair, and what else verifies beside it. */
+/** A key pair that signs, and other keys that only verify. */
 export async function pairKeyRing(
   algorithm: PairAlgorithm,
   ...others: readonly Verifier[]

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { prepareKeys } from '../../../src/domain/keys/signingKeys.ts'
+import { ensureSigningKey } from '../../../src/domain/keys/signingKeys.ts'
 import { AppError } from '../../../src/error.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
 import { openReplica } from '../../replica.ts'
@@ -66,7 +66,7 @@ describe('unknown kid', () => {
     await replica.http.keyRing.refresh()
     await application.sql('DELETE FROM audittrail_keys')
     const other = openReplica(application)
-    await prepareKeys(other.deps)
+    await ensureSigningKey(other.deps)
     const token = await other.accessToken()
     expect(await replica.me(token)).toBe(200)
   })

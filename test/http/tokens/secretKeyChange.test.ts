@@ -11,8 +11,8 @@ const learning = { current: oldKey, previous: [newKey] }
 const after = { current: newKey, previous: [oldKey] }
 const done = { current: newKey, previous: [] }
 
-describe('a change of SECRET_KEY', () => {
-  test('accepts a refresh token of the previous key and issues the next with the new key', () => {
+describe('change of SECRET_KEY', () => {
+  test('keeps refresh tokens valid, and signs new ones with the new key', () => {
     const token = { sessionId: randomUUID(), generation: 7 }
     const [old, next] = [createRefreshTokens(before).make(token), createRefreshTokens(after).make(token)]
     expect(next).not.toBe(old)
@@ -25,17 +25,18 @@ describe('a change of SECRET_KEY', () => {
     expect(createRefreshTokens(before).read(next)).toBeUndefined()
   })
 
-  test('accepts a device cookie of the previous key and issues one with the new key', () => {
-    const exchanges = createRequestContexts()
-    const attemptsWith = (secretKeys: SecretKeys) => createDeviceCookies({ secretKeys, basePath: '/api' }, exchanges)
+  test('keeps device cookies valid, and renews them with the new key', () => {
+    const requestContexts = createRequestContexts()
+    const cookiesWith = (secretKeys: SecretKeys) =>
+      createDeviceCookies({ secretKeys, basePath: '/api' }, requestContexts)
     const requestWith = (cookie: string) => new Request('http://localhost/', { headers: { cookie } })
     const cookieOf = (secretKeys: SecretKeys, cookie = '') => {
       const request = requestWith(cookie)
-      const attempts = attemptsWith(secretKeys)
-      return attempts.setCookie(request, attempts.subjectOf(request, 'Ada')).split(';')[0] ?? ''
+      const cookies = cookiesWith(secretKeys)
+      return cookies.setCookie(request, cookies.subjectOf(request, 'Ada')).split(';')[0] ?? ''
     }
     const isKnown = (secretKeys: SecretKeys, cookie: string, username = 'ada') =>
-      attemptsWith(secretKeys).subjectOf(requestWith(cookie), username).device !== undefined
+      cookiesWith(secretKeys).subjectOf(requestWith(cookie), username).device !== undefined
 
     const old = cookieOf(before)
     expect([learning, after, done].map((secretKeys) => isKnown(secretKeys, old))).toEqual([true, true, false])
