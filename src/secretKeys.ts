@@ -40,7 +40,8 @@ const minBytes = 32
 const maxPrevious = 8
 
 export function parseSecretKey(text: string): string {
-  if (Buffer.byteLength(text) < minBytes) throw new Error('at least 32 bytes (generate one with: openssl rand -hex 32)')
+  if (Buffer.byteLength(text) < minBytes)
+    throw new Error('must be at least 32 bytes (generate one with: openssl rand -hex 32)')
   return text
 }
 
@@ -49,6 +50,6 @@ export function parseSecretKeys(text: string): readonly string[] {
   const secretKeys = text.split(/[,\n]/).map((secretKey) => secretKey.trim())
   const parsed = secretKeys.filter((secretKey) => secretKey !== '')
   if (parsed.length > maxPrevious || parsed.some((secretKey) => Buffer.byteLength(secretKey) < minBytes))
-    throw new Error('up to 8 keys of at least 32 bytes each, separated by commas or line breaks')
+    throw new Error('must list up to 8 keys of at least 32 bytes each, separated by commas or line breaks')
   return Object.freeze(parsed)
 }

@@ -3,33 +3,35 @@ import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { type Setting, settings } from './settings.ts'
 
-/** The environment of the process; nothing else in the product reads it. */
-export const environment: Readonly<Record<string, string | undefined>> = process.env
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** The environment of the process. Nothing else in the product reads it. */
+export const environment: Environment = process.env
 
 export type SettingName = keyof typeof settings
 export type Config = { readonly [Name in SettingName]: ReturnType<(typeof settings)[Name]['parse']> | Unset<Name> }
 type Unset<Name extends SettingName> = (typeof settings)[Name] extends Setting<infer T> ? Extract<T, undefined> : never
-/** `file`: the setting's own `_FILE`. */
+/** `file`: the file named by the setting's `_FILE` variable. */
 export type SettingSource = 'default' | 'environment' | 'env-file' | 'file'
 
-export type ConfigReading =
+export type ConfigResult =
   | { readonly ok: true; readonly config: Config; readonly sources: Readonly<Record<SettingName, SettingSource>> }
   | { readonly ok: false; readonly problems: readonly string[] }
 
 /**
- * Reads all settings. `envFile` names a file of NAME=value lines, over which the environment wins.
- * Each problem is one line that names the variable, what it got (unless secret) and what it takes.
+ * Reads all settings. `envFile` names a file of NAME=value lines; the environment takes precedence.
+ * Each problem is one line that names the variable, the rule and the value, unless it is secret.
  */
-export function readConfig(environment: Readonly<Record<string, string | undefined>>, envFile?: string): ConfigReading {
+export function readConfig(environment: Environment, envFile?: string): ConfigResult {
   const problems: string[] = []
-  const given = mergeSources(readEnvFile(envFile, problems), environment)
+  const values = mergeSources(readEnvFile(envFile, problems), environment)
   const config: Record<string, unknown> = {}
   const sources: Record<string, SettingSource> = {}
   for (const [name, setting] of Object.entries<Setting<unknown>>(settings)) {
     try {
-      const found = findText(setting, given)
-      sources[name] = found.source
-      config[name] = found.text === undefined ? undefined : parseText(setting, found.text, found.source)
+      const { text, source } = findText(setting, values)
+      sources[name] = source
+      config[name] = text === undefined ? undefined : parseText(setting, text, source)
     } catch (error) {
       problems.push((error as Error).message)
     }
@@ -38,73 +40,73 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return { ok: true, config: Object.freeze(config) as Config, sources: sources as Record<SettingName, SettingSource> }
 }
 
-interface Given {
+interface Value {
   readonly text: string
   readonly source: SettingSource
 }
 
-/** What is given at all: the environment over the file. An empty value is none, but where empty means empty. */
-function mergeSources(
-  file: Readonly<Record<string, string | undefined>>,
-  environment: Readonly<Record<string, string | undefined>>,
-): ReadonlyMap<string, Given> {
-  const meansEmpty = new Set(
+/** Merges the file and the environment, which wins. Drops empty values, except of settings that may be empty. */
+function mergeSources(file: Environment, environment: Environment): ReadonlyMap<string, Value> {
+  const mayBeEmpty = new Set(
     Object.values<Setting<unknown>>(settings).flatMap(({ env, emptyMeans }) => (emptyMeans ? [env] : [])),
   )
-  const given = new Map<string, Given>()
-  for (const [source, values] of [
+  const values = new Map<string, Value>()
+  for (const [source, variables] of [
     ['env-file', file],
     ['environment', environment],
   ] as const) {
-    for (const [name, text] of Object.entries(values)) {
-      if (text !== undefined && (text !== '' || meansEmpty.has(name))) given.set(name, { text, source })
+    for (const [name, text] of Object.entries(variables)) {
+      if (text !== undefined && (text !== '' || mayBeEmpty.has(name))) values.set(name, { text, source })
     }
   }
-  return given
+  return values
 }
 
 function findText(
-  { env, secret, default: text }: Setting<unknown>,
-  given: ReadonlyMap<string, Given>,
+  { env, secret, default: defaultText }: Setting<unknown>,
+  values: ReadonlyMap<string, Value>,
 ): { text: string | undefined; source: SettingSource } {
-  const own = given.get(env)
-  const file = secret && given.get(`${env}_FILE`)
-  if (own && file) throw new Error(`${env} and ${env}_FILE are both set: keep one of them.`)
+  const direct = values.get(env)
+  const file = secret && values.get(`${env}_FILE`)
+  if (direct && file) throw new Error(`${env} and ${env}_FILE are both set. Set only one of them.`)
   if (file) return { text: readSecretFile(`${env}_FILE`, file.text), source: 'file' }
-  return own ?? { text, source: 'default' }
+  return direct ?? { text: defaultText, source: 'default' }
 }
 
-function parseText(setting: Setting<unknown>, text: string, source: SettingSource): unknown {
+function parseText({ env, secret, parse }: Setting<unknown>, text: string, source: SettingSource): unknown {
   try {
-    return setting.parse(text)
+    return parse(text)
   } catch (error) {
-    const variable = source === 'file' ? `${setting.env}_FILE` : setting.env
-    const got = setting.secret ? 'is not valid' : `is ${JSON.stringify(text)}`
-    throw new Error(`${variable} ${got}: it takes ${(error as Error).message}.`)
+    const variable = source === 'file' ? `${env} (from ${env}_FILE)` : env
+    const value = secret ? '' : ` (got ${JSON.stringify(text)})`
+    throw new Error(`${variable} ${(error as Error).message}${value}.`)
   }
 }
 
 function readSecretFile(variable: string, path: string): string {
-  const fault = (reason: string) => new Error(`${variable} names a file that ${reason}: ${JSON.stringify(path)}.`)
   let bytes: Buffer
   try {
     bytes = readFileSync(path)
   } catch (error) {
-    throw fault(`cannot be read (${(error as NodeJS.ErrnoException).code})`)
+    throw new Error(`${variable}: ${cannotRead(path, error)}`)
   }
-  if (!isUtf8(bytes)) throw fault('is not UTF-8 text')
-  // Editors and `echo` end a file with a line break, which is not part of the secret.
+  if (!isUtf8(bytes)) throw new Error(`${variable}: ${JSON.stringify(path)} is not UTF-8 text.`)
+  // Editors and `echo` add a final line break, which is not part of the secret.
   const text = bytes.toString().replace(/\r?\n$/, '')
-  if (text === '') throw fault('is empty')
+  if (text === '') throw new Error(`${variable}: ${JSON.stringify(path)} is empty.`)
   return text
 }
 
-function readEnvFile(path: string | undefined, problems: string[]): Record<string, string | undefined> {
+function readEnvFile(path: string | undefined, problems: string[]): Environment {
   if (path === undefined) return {}
   try {
     return parseEnv(readFileSync(path, 'utf8'))
   } catch (error) {
-    problems.push(`--env-file cannot be read (${(error as NodeJS.ErrnoException).code}): ${JSON.stringify(path)}.`)
+    problems.push(`--env-file: ${cannotRead(path, error)}`)
     return {}
   }
+}
+
+function cannotRead(path: string, error: unknown): string {
+  return `cannot read ${JSON.stringify(path)} (${(error as NodeJS.ErrnoException).code}).`
 }

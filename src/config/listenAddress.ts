@@ -1,14 +1,14 @@
 import { isIP } from 'node:net'
 
-/** What HOST takes: an address or a name, kept as it is written. */
+/** Parses an IP address or a host name. */
 export function parseHost(text: string): string {
   if (!isIP(text) && !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text)) {
-    throw new Error('an IP address or host name, without port (0.0.0.0 for all addresses)')
+    throw new Error('must be an IP address or host name without a port (0.0.0.0 for all addresses)')
   }
   return text
 }
 
-/** `off`, or an address and a port, as they are written. */
+/** `off`, or `ADDRESS:PORT` as written in the setting. */
 export type OptionalAddress = 'off' | (string & {})
 
 export interface ListenAddress {
@@ -16,15 +16,15 @@ export interface ListenAddress {
   readonly port: number
 }
 
-/** Undefined for `off`. */
+/** Returns undefined for `off`. */
 export function listenAddressOf(text: OptionalAddress): ListenAddress | undefined {
   return text === 'off' ? undefined : split(text)
 }
 
-/** What a setting of this kind takes: checked, and kept as it is written. */
+/** Parses `off` or `ADDRESS:PORT`, and returns it as written. */
 export function parseOptionalAddress(text: string): OptionalAddress {
   if (text !== 'off' && !split(text)) {
-    throw new Error('off, or an address and a port with a colon between (127.0.0.1:9464, [::1]:9464)')
+    throw new Error('must be off or ADDRESS:PORT, such as 127.0.0.1:9464 or [::1]:9464')
   }
   return text
 }

@@ -1,14 +1,14 @@
-/** Which requests get a line in the log: a number is the share of those that did not fail here. */
+/** The requests that are logged. A number is the share of requests that did not fail with 500 or above. */
 export type LoggedRequests = 'all' | 'errors' | 'off' | number
 
-/** `all`, `errors` (answered with 500 or above), `off`, or a share of the rest beside the errors. */
+/** Parses `all`, `errors`, `off` or a share between 0 and 1. */
 export function parseLoggedRequests(text: string): LoggedRequests {
   if (text === 'all' || text === 'errors' || text === 'off') return text
   if (/^0\.\d{1,6}$/.test(text) && Number(text) > 0) return Number(text)
-  throw new Error('all, errors, off, or the share of requests that is logged beside all errors, such as 0.01')
+  throw new Error('must be all, errors, off, or a share between 0 and 1 with up to six decimals, such as 0.01')
 }
 
-/** Answers whether a request with this status gets a line. `random` answers from 0 to below 1. */
+/** Returns a function that decides by status whether a request is logged. `random` returns a number from 0 to below 1. */
 export function createIsLogged(logged: LoggedRequests, random: () => number): (status: number) => boolean {
   if (logged === 'all') return () => true
   if (logged === 'off') return () => false

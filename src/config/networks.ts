@@ -9,6 +9,6 @@ export function parseNetworks(text: string): readonly string[] {
     .map((network) => network.trim())
     .filter((network) => network !== '')
   if (!networks.every(isNetwork))
-    throw new Error('IP addresses or CIDR networks, separated by commas (127.0.0.1, 172.16.0.0/12)')
+    throw new Error('must list IP addresses or CIDR networks, separated by commas, such as 127.0.0.1, 172.16.0.0/12')
   return Object.freeze(networks)
 }

@@ -1,19 +1,19 @@
-/** A list of web origins with commas between; empty for none. Throws an Error that says what it takes. */
+/** Parses a comma-separated list of web origins; empty means none. Throws an Error whose message completes "CORS_ORIGINS …". */
 export function parseOrigins(text: string): readonly string[] {
   const origins = text.split(',').map((origin) => origin.trim())
   return Object.freeze(origins.filter((origin) => origin !== '').map(parseOrigin))
 }
 
-// The platform's URL takes a * for part of a name.
+// Stricter than URL, which accepts * in a host name.
 const plainOrigin = /^https?:\/\/([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d+)?$/
 
-/** As a browser writes it, since it is compared letter by letter. */
+/** Origins are compared byte by byte, so each must be written exactly as a browser sends it. */
 function parseOrigin(origin: string): string {
-  const isRight = plainOrigin.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
-  if (!isRight)
+  const isExact = plainOrigin.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
+  if (!isExact)
     throw new Error(
-      'exact origins as browsers write them, with a comma between (https://app.example.com, http://localhost:5173): ' +
-        'no path, no slash at the end, no default port, small letters, neither * nor null',
+      'must list exact origins, separated by commas, such as https://app.example.com, ' +
+        'without path, trailing slash, default port, uppercase letters or wildcards',
     )
   return origin
 }

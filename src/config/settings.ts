@@ -6,17 +6,28 @@ import { parseHost, parseOptionalAddress } from './listenAddress.ts'
 import { parseLoggedRequests } from './loggedRequests.ts'
 import { parseNetworks } from './networks.ts'
 import { parseOrigins } from './origins.ts'
+import {
+  oneOf,
+  parseAdminPassword,
+  parseBasePath,
+  parseClaim,
+  parseFullName,
+  parsePasswordConcurrency,
+  parseUsername,
+  wholeNumber,
+} from './parsers.ts'
 
-/** One setting. `parse` throws an Error whose message says what the setting takes ("a whole number from 0 to 65535"). */
+/** One setting. `parse` throws an Error whose message completes "PORT …" ("must be a whole number from 0 to 65535"). */
 export interface Setting<T> {
   readonly env: string
+  /** One or more sentences for the help, `.env.example` and the reference page. */
   readonly doc: string
-  /** As it would be written in the environment; undefined: unset, and the value is undefined. */
+  /** As written in the environment. Undefined: the setting is unset by default. */
   readonly default: string | undefined
   readonly parse: (text: string) => T
-  /** Never shown; may also be given as a file, in the variable of the same name with `_FILE` behind it. */
+  /** Never printed. May also be read from the file named by the variable with the suffix `_FILE`. */
   readonly secret?: true
-  /** An empty value means empty. Elsewhere it means unset, which is what compose files write for "not given". */
+  /** An empty value is kept. In other settings it means unset, as in compose files. */
   readonly emptyMeans?: 'empty'
 }
 
@@ -26,224 +37,179 @@ const optional = <T>(setting: Omit<Setting<T>, 'default'>): Setting<T | undefine
   default: undefined,
 })
 
-/** The one table of settings: help, `.env.example`, the reference page and the parsing all come from it. */
+/** All settings. Parsing, help, `.env.example` and the reference page are derived from this table. */
 export const settings = {
   databaseUrl: optional({
     env: 'DATABASE_URL',
-    doc: 'PostgreSQL to use, postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…; unset: the embedded database in DATA_DIR',
+    doc: 'PostgreSQL database, postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…. Unset: the embedded database in DATA_DIR.',
     parse: parseDatabaseUrl,
     secret: true,
   }),
   databasePoolSize: required({
     env: 'DATABASE_POOL_SIZE',
-    doc: 'connections to PostgreSQL, 10 at most; few are faster than many',
+    doc: 'Connections to PostgreSQL, at most 10. A few are faster than many.',
     default: '4',
     parse: wholeNumber(1, 10),
   }),
   dataDir: required({
     env: 'DATA_DIR',
-    doc: 'directory of the embedded database and of the secret key that is made when SECRET_KEY is unset',
+    doc: 'Directory of the embedded database and of the secret key that is generated when SECRET_KEY is unset.',
     default: './data',
     parse: String,
   }),
-  host: required({ env: 'HOST', doc: 'address to listen on', default: '0.0.0.0', parse: parseHost }),
+  host: required({ env: 'HOST', doc: 'Address to listen on.', default: '0.0.0.0', parse: parseHost }),
   port: required({
     env: 'PORT',
-    doc: 'port to listen on; 0 takes any free one',
+    doc: 'Port to listen on. 0 picks a free port.',
     default: '8000',
     parse: wholeNumber(0, 65535),
   }),
   basePath: required({
     env: 'BASE_PATH',
-    doc: 'path that all routes begin with, as a client sees it; empty where a proxy strips it',
+    doc: 'Path prefix of all routes, as clients see it. Set it to nothing if your proxy strips the prefix.',
     default: '/api',
     parse: parseBasePath,
     emptyMeans: 'empty',
   }),
   secretKey: optional({
     env: 'SECRET_KEY',
-    doc: 'key that signs the tokens, at least 32 bytes (openssl rand -hex 32); unset: made once and kept in DATA_DIR/secret.key',
+    doc: 'Key that signs tokens, at least 32 bytes (openssl rand -hex 32). Unset: generated once and stored in DATA_DIR/secret.key.',
     parse: parseSecretKey,
     secret: true,
   }),
   secretKeyPrevious: optional({
     env: 'SECRET_KEY_PREVIOUS',
-    doc: 'former (or coming) values of SECRET_KEY, comma or line break between: what they made is honoured, nothing new is made with them',
+    doc: 'Previous (or upcoming) values of SECRET_KEY, separated by commas or line breaks. They are accepted, but nothing new is signed with them.',
     parse: parseSecretKeys,
     secret: true,
   }),
   algorithm: required({
     env: 'ALGORITHM',
-    doc: 'HS256 (signs with SECRET_KEY, publishes nothing), or EdDSA, ES256, RS256 (public keys at /.well-known/jwks.json)',
+    doc: 'Signing algorithm: HS256 (with SECRET_KEY), or EdDSA, ES256 or RS256 (public keys at /.well-known/jwks.json).',
     default: 'HS256',
     parse: oneOf(algorithms),
   }),
   keyRotationDays: required({
     env: 'KEY_ROTATION_DAYS',
-    doc: 'days after which a key of EdDSA, ES256 or RS256 is followed by the next one; 0: only by audittrail key rotate',
+    doc: 'Days between rotations of the EdDSA, ES256 or RS256 key. 0: rotate only with audittrail key rotate.',
     default: '90',
     parse: wholeNumber(0, 3650),
   }),
   issuer: required({
     env: 'ISSUER',
-    doc: 'the iss of tokens; better your public URL',
+    doc: 'The iss claim of tokens. Set it to your public URL.',
     default: 'audittrail',
     parse: parseClaim,
   }),
-  audience: required({ env: 'AUDIENCE', doc: 'the aud of tokens', default: 'audittrail', parse: parseClaim }),
+  audience: required({ env: 'AUDIENCE', doc: 'The aud claim of tokens.', default: 'audittrail', parse: parseClaim }),
   accessTokenExpireMinutes: required({
     env: 'ACCESS_TOKEN_EXPIRE_MINUTES',
-    doc: 'minutes that an access token is good for',
+    doc: 'Lifetime of an access token, in minutes.',
     default: '30',
     parse: wholeNumber(1, 1440),
   }),
   refreshTokenExpireDays: required({
     env: 'REFRESH_TOKEN_EXPIRE_DAYS',
-    doc: 'days that a session with a refresh token lives at most',
+    doc: 'Maximum lifetime of a session with a refresh token, in days.',
     default: '30',
     parse: wholeNumber(1, 3650),
   }),
   sessionIdleDays: required({
     env: 'SESSION_IDLE_DAYS',
-    doc: 'days without a refresh after which such a session ends',
+    doc: 'Days without a refresh after which a session with a refresh token ends.',
     default: '14',
     parse: wholeNumber(1, 3650),
   }),
   adminUsername: required({
     env: 'ADMIN_USERNAME',
-    doc: 'name of the administrator whom the first start makes; without effect afterwards',
+    doc: 'Username of the administrator created at the first start. No effect afterwards.',
     default: 'admin',
     parse: parseUsername,
   }),
   adminPassword: optional({
     env: 'ADMIN_PASSWORD',
-    doc: 'password of that administrator; unset: changeme, which must be changed before it opens anything',
+    doc: 'Password of that administrator. Unset: changeme, which must be changed before the account can be used.',
     parse: parseAdminPassword,
     secret: true,
   }),
   adminFullName: required({
     env: 'ADMIN_FULL_NAME',
-    doc: 'full name of that administrator',
+    doc: 'Full name of that administrator.',
     default: 'Default Admin',
     parse: parseFullName,
   }),
   passwordMinLength: required({
     env: 'PASSWORD_MIN_LENGTH',
-    doc: 'fewest characters of a new password',
+    doc: 'Minimum length of a new password, in characters.',
     default: '12',
     parse: wholeNumber(8, 128),
   }),
   passwordMemoryKib: required({
     env: 'PASSWORD_MEMORY_KIB',
-    doc: 'memory of one argon2id hash, in KiB',
+    doc: 'Memory of one argon2id hash, in KiB.',
     default: '65536',
     parse: wholeNumber(8192, 524288),
   }),
   passwordTimeCost: required({
     env: 'PASSWORD_TIME_COST',
-    doc: 'passes of one argon2id hash',
+    doc: 'Iterations of one argon2id hash.',
     default: '2',
     parse: wholeNumber(1, 8),
   }),
   passwordConcurrency: required({
     env: 'PASSWORD_CONCURRENCY',
-    doc: 'password hashes computed at once; auto: as many as there are cores, and fewer where memory is limited to less than twice what they take',
+    doc: 'Password hashes computed at once. auto: one per core, or fewer when memory is tight.',
     default: 'auto',
     parse: parsePasswordConcurrency,
   }),
   trustedProxies: required({
     env: 'TRUSTED_PROXIES',
-    doc: 'addresses or networks (10.0.0.0/8, comma between) of proxies whose X-Forwarded-For is believed',
+    doc: 'Proxies whose X-Forwarded-For is trusted: addresses or networks, separated by commas (127.0.0.1, 10.0.0.0/8).',
     default: '',
     parse: parseNetworks,
     emptyMeans: 'empty',
   }),
   corsOrigins: required({
     env: 'CORS_ORIGINS',
-    doc: 'origins (https://app.example.com, comma between) whose pages may call from a browser; none: those of the same origin alone',
+    doc: 'Origins whose pages may call the API from a browser, separated by commas (https://app.example.com). Empty: same origin only.',
     default: '',
     parse: parseOrigins,
     emptyMeans: 'empty',
   }),
   shutdownGraceSeconds: required({
     env: 'SHUTDOWN_GRACE_SECONDS',
-    doc: 'seconds after SIGTERM in which /ready says 503 and requests are still taken, so that a load balancer turns away',
+    doc: 'Seconds to keep serving after SIGTERM while /ready returns 503, so that load balancers drain this instance.',
     default: '1',
     parse: wholeNumber(0, 300),
   }),
   docs: required({
     env: 'DOCS',
-    doc: 'on or off: the docs page at /docs and the document at /openapi.json',
+    doc: 'on or off: the API docs at /docs and the OpenAPI document at /openapi.json.',
     default: 'on',
     parse: oneOf(['on', 'off']),
   }),
-  logLevel: required({ env: 'LOG_LEVEL', doc: logLevels.join(', '), default: 'info', parse: oneOf(logLevels) }),
+  logLevel: required({
+    env: 'LOG_LEVEL',
+    doc: `Lowest level of the events to log: ${logLevels.join(', ')}.`,
+    default: 'info',
+    parse: oneOf(logLevels),
+  }),
   logFormat: required({
     env: 'LOG_FORMAT',
-    doc: 'json (a line per event) or pretty (for people, with a banner at start)',
+    doc: 'json (one line per event) or pretty (for people, with a startup banner).',
     default: 'json',
     parse: oneOf(logFormats),
   }),
   logRequests: required({
     env: 'LOG_REQUESTS',
-    doc: 'requests that get a line in the log: all; errors (answered with 500 or above); off; or a share of the others beside the errors, such as 0.01',
+    doc: 'Requests to log: all, errors (status 500 and above), off, or the share of the other requests to log besides errors, such as 0.01.',
     default: 'all',
     parse: parseLoggedRequests,
   }),
   metrics: required({
     env: 'METRICS',
-    doc: 'off, or a private address and a port (127.0.0.1:9464) at which GET /metrics answers Prometheus, without a password',
+    doc: 'off, or a private address and port (127.0.0.1:9464) where GET /metrics serves Prometheus, without authentication.',
     default: 'off',
     parse: parseOptionalAddress,
   }),
 } as const satisfies Record<string, Setting<unknown>>
-
-function wholeNumber(from: number, to: number): (text: string) => number {
-  return (text) => {
-    if (!/^\d{1,9}$/.test(text) || Number(text) < from || Number(text) > to) {
-      throw new Error(`a whole number from ${from} to ${to}`)
-    }
-    return Number(text)
-  }
-}
-
-function parsePasswordConcurrency(text: string): number | 'auto' {
-  if (/^(auto|[1-9]\d?|1\d\d|2[0-4]\d|25[0-6])$/.test(text)) return text === 'auto' ? text : Number(text)
-  throw new Error('auto, or a whole number from 1 to 256')
-}
-
-function oneOf<const T extends string>(words: readonly T[]): (text: string) => T {
-  return (text) => {
-    const word = words.find((candidate) => candidate === text)
-    if (word === undefined) throw new Error(`one of ${words.join(', ')}`)
-    return word
-  }
-}
-
-function parseBasePath(text: string): string {
-  const path = text.replace(/\/$/, '')
-  if (!/^(\/[A-Za-z0-9._~-]+)*$/.test(path) || /\/\.\.?(\/|$)/.test(path)) {
-    throw new Error('a path such as /api, or nothing at all for the root')
-  }
-  return path
-}
-
-function parseClaim(text: string): string {
-  if (!/^[\x21-\x7e]{1,255}$/.test(text)) throw new Error('1 to 255 printable ASCII characters without spaces')
-  return text
-}
-
-function parseUsername(text: string): string {
-  if (!/^[A-Za-z0-9._@+-]{1,50}$/.test(text)) throw new Error('1 to 50 of the characters A-Z a-z 0-9 . _ @ + -')
-  return text
-}
-
-function parseAdminPassword(text: string): string {
-  if (text.length > 1024 || !text.isWellFormed() || text.includes('\0')) throw new Error('up to 1,024 characters')
-  return text
-}
-
-function parseFullName(text: string): string {
-  if ([...text].length > 100 || !/^[^\p{Cc}]+$/u.test(text)) throw new Error('1 to 100 characters on one line')
-  return text
-}

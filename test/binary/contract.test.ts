@@ -133,7 +133,7 @@ describe('commands', () => {
     [['migrate', '--fly'], '"--fly" is no flag of migrate'],
     [['migrate', 'twice'], '"twice" is one word too many'],
     [['--env-file'], '--env-file takes the name of a file'],
-    [['--env-file', '/nowhere'], '--env-file cannot be read (ENOENT)'],
+    [['--env-file', '/nowhere'], '--env-file: cannot read "/nowhere" (ENOENT)'],
   ])('%p is wrong usage: one line, exit 2, nothing started', async (args, line) => {
     const { code, stderr, stdout } = await run(args)
     expect(code).toBe(2)
@@ -146,7 +146,7 @@ describe('commands', () => {
     const directory = emptyDirectory()
     const { code, stderr } = await run([], { directory, environment: { PORT: 'http' } })
     expect(code).toBe(2)
-    expect(stderr).toBe('audittrail: PORT is "http": it takes a whole number from 0 to 65535.\n')
+    expect(stderr).toBe('audittrail: PORT must be a whole number from 0 to 65535 (got "http").\n')
     expect(readdirSync(directory)).toEqual([])
   })
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { parseDatabaseUrl } from '../../src/config/databaseUrl.ts'
 
-describe('a DATABASE_URL', () => {
+describe('DATABASE_URL', () => {
   test.each(['postgresql', 'postgres', 'postgresql+asyncpg', 'postgresql+psycopg2', 'postgresql+psycopg'])(
-    'may begin with %s://',
+    'accepts the scheme %s://',
     (scheme) => {
       expect(parseDatabaseUrl(`${scheme}://ada:p%40ss@db.example:5433/team`)).toEqual({
         host: 'db.example',
@@ -16,7 +16,7 @@ describe('a DATABASE_URL', () => {
     },
   )
 
-  test('needs no more than a host', () => {
+  test('requires only a host', () => {
     expect(parseDatabaseUrl('postgresql://db')).toMatchObject({
       host: 'db',
       port: 5432,
@@ -25,11 +25,11 @@ describe('a DATABASE_URL', () => {
     })
   })
 
-  test('takes an IPv6 address', () => {
+  test('accepts an IPv6 address', () => {
     expect(parseDatabaseUrl('postgresql://[2001:db8::1]:6432/x')).toMatchObject({ host: '2001:db8::1', port: 6432 })
   })
 
-  test('takes the directory of a unix socket', () => {
+  test('accepts the directory of a Unix socket', () => {
     expect(parseDatabaseUrl('postgresql://ada@/team?host=/var/run/postgresql')).toMatchObject({
       socketDirectory: '/var/run/postgresql',
       username: 'ada',
@@ -45,26 +45,34 @@ describe('a DATABASE_URL', () => {
     ['?pgbouncer=true', { isPooled: true }],
     ['?pgbouncer=false', { isPooled: false }],
     ['', { sslmode: 'prefer' }],
-  ])('understands %s', (query, expected) => {
+  ])('parses the query "%s"', (query, expected) => {
     expect(parseDatabaseUrl(`postgresql://u@db.example/x${query}`)).toMatchObject(expected)
   })
 
-  test('asks for no TLS on the same host unless told to', () => {
+  test('uses TLS on loopback only if the URL says so', () => {
     expect(parseDatabaseUrl('postgresql://u@127.0.0.1/x').sslmode).toBe('disable')
     expect(parseDatabaseUrl('postgresql://u@127.0.0.1/x?sslmode=require').sslmode).toBe('require')
   })
 
   test.each([
     ['a socket written as a host', 'postgresql://u@%2Ftmp%2Fsock/x', { socketDirectory: '/tmp/sock', database: 'x' }],
-    ['TLS over a socket, which has none', 'postgresql://u@/x?host=/tmp&sslmode=require', { sslmode: 'disable' }],
-    ['the certificates of the system', 'postgresql://u@h/x?sslrootcert=system', { sslmode: 'verify-full' }],
     [
-      'what providers add',
+      'sslmode with a socket, where it has no effect',
+      'postgresql://u@/x?host=/tmp&sslmode=require',
+      { sslmode: 'disable' },
+    ],
+    [
+      'sslrootcert=system, which implies verify-full',
+      'postgresql://u@h/x?sslrootcert=system',
+      { sslmode: 'verify-full' },
+    ],
+    [
+      'parameters that hosting providers add',
       'postgresql://u@h/x?channel_binding=require&options=endpoint%3Da',
       { options: 'endpoint=a' },
     ],
     ['a port in the query', 'postgresql://u@/x?host=h&port=6432', { host: 'h', port: 6432 }],
-  ])('takes %s', (_what, text, expected) => {
+  ])('accepts %s', (_what, text, expected) => {
     expect(parseDatabaseUrl(text)).toMatchObject(expected)
   })
 
@@ -81,12 +89,19 @@ describe('a DATABASE_URL', () => {
     'postgresql://u:hid#den@h/x',
     'postgresql://u:hidden@h/x?sslmode=hidden',
     'postgresql://u:hidden@h/x?hidden=1',
-  ])('such as %s is refused without a part of it being shown', (text) => {
+  ])('rejects %s without echoing any of it', (text) => {
     expect(() => parseDatabaseUrl(text)).toThrow()
     try {
       parseDatabaseUrl(text)
     } catch (error) {
       expect((error as Error).message).not.toContain('hid')
     }
+  })
+
+  test.each([
+    ['mysql://u:p@h/x', 'must start with postgres:// or postgresql:// (got mysql://)'],
+    ['h:5432/x', 'must start with postgres:// or postgresql://'],
+  ])('rejects %s and names the accepted schemes', (text, message) => {
+    expect(() => parseDatabaseUrl(text)).toThrow(new Error(message))
   })
 })

@@ -103,7 +103,7 @@ describe('METRICS', () => {
   test('with an invalid address ends the start with one line and exit code 2', async () => {
     const { code, stderr } = await run([], { environment: { METRICS: 'on' } })
     expect(stderr).toBe(
-      'audittrail: METRICS is "on": it takes off, or an address and a port with a colon between (127.0.0.1:9464, [::1]:9464).\n',
+      'audittrail: METRICS must be off or ADDRESS:PORT, such as 127.0.0.1:9464 or [::1]:9464 (got "on").\n',
     )
     expect(code).toBe(2)
   })
