@@ -1,78 +1,152 @@
-import type { Arguments, Command } from './command.ts'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { AppError } from '../error.ts'
+import type { Command, CommandInput, Flag } from './command.ts'
 
-export type ParsedArguments =
-  | { readonly fault: string }
-  | {
-      readonly command: Command | undefined
-      readonly given: Arguments
-      readonly envFile: string | undefined
-      readonly wants: 'run' | 'help' | 'version'
-    }
+export interface ParsedArguments {
+  readonly action: 'run' | 'help' | 'version'
+  /** Undefined: the arguments name no command. */
+  readonly command: Command | undefined
+  /** The words before the first flag, which name the command; `user` alone names a group of commands. */
+  readonly words: readonly string[]
+  readonly input: CommandInput
+  readonly envFile: string | undefined
+}
 
-/** Takes a command line apart. Every fault is one sentence that names the word at fault. */
+interface GlobalFlag extends Flag {
+  readonly short?: string
+}
+
+type Flags = Readonly<Record<string, GlobalFlag>>
+
+/** Flags that every command accepts. */
+export const globalFlags: Flags = {
+  'env-file': {
+    value: 'FILE',
+    doc: 'Read settings from a file of NAME=value lines. Environment variables take precedence',
+  },
+  version: { short: 'V', doc: 'Print the version', isRepeatable: true },
+  help: { short: 'h', doc: 'Print help', isRepeatable: true },
+}
+
+/**
+ * Parses the arguments after the program name: finds the command first, then parses against its flags. `fallback` is the
+ * command for no words at all. Throws `usage` with one line that names the wrong argument.
+ */
 export function parseArguments(
   argv: readonly string[],
   commands: readonly Command[],
   fallback: Command,
 ): ParsedArguments {
-  const rest = [...argv]
-  const positional: string[] = []
-  const flags = new Map<string, string[]>()
-  let envFile: string | undefined
-  let wants: 'run' | 'help' | 'version' = 'run'
-
-  while (rest.length > 0) {
-    const word = rest.shift() as string
-    const command = findCommand(positional, commands) ?? fallback
-    const [name = '', attached] = word.startsWith('--') ? splitOnce(word.slice(2)) : []
-    if (word === '--help' || word === '-h' || (word === 'help' && positional.length === 0)) wants = 'help'
-    else if (word === '--version' || word === '-V') wants = 'version'
-    else if (name === 'env-file') {
-      envFile = attached ?? rest.shift()
-      if (!envFile) return { fault: '--env-file takes the name of a file.' }
-    } else if (!word.startsWith('-') || word === '-') positional.push(word)
-    else if (!Object.hasOwn(command.flags, name))
-      return { fault: `${JSON.stringify(word)} is no flag of ${command.name}.` }
-    else {
-      const flag = command.flags[name]
-      const value = flag?.takes === undefined ? undefined : (attached ?? rest.shift())
-      if (flag?.takes === undefined && attached !== undefined) return { fault: `--${name} takes nothing behind it.` }
-      if (flag?.takes !== undefined && value === undefined) return { fault: `--${name} takes ${flag.takes}.` }
-      if (flags.has(name) && !flag?.isRepeatable) return { fault: `--${name} is given more than once.` }
-      flags.set(name, [...(flags.get(name) ?? []), ...(value === undefined ? [] : [value])])
-    }
-  }
-  const command = findCommand(positional, commands)
-  const words = positional.slice(command?.name.split(' ').length ?? 0)
-  const fault = wants === 'run' ? faultOf(positional, words, command, commands) : undefined
-  return fault ? { fault } : { command, given: { words, flags }, envFile, wants }
+  const leading = leadingWords(argv)
+  const isHelpCommand = leading[0] === 'help'
+  const words = isHelpCommand ? leading.slice(1) : leading
+  const command = findCommand(words, commands)
+  const target = command ?? (words.length === 0 ? fallback : undefined)
+  const { positionals, flags } = target ? parseFlags(argv, target) : { positionals: words, flags: globalFlagsOf(argv) }
+  const action = isHelpCommand || flags.has('help') ? 'help' : flags.has('version') ? 'version' : 'run'
+  const values = positionals.slice((command?.name.split(' ').length ?? 0) + (isHelpCommand ? 1 : 0))
+  if (action === 'run') requireArguments(target, values, commands)
+  const ownFlags = [...flags].filter(([name]) => !Object.hasOwn(globalFlags, name))
+  const [envFile] = flags.get('env-file') ?? []
+  return { action, command, words, input: { arguments: values, flags: new Map(ownFlags) }, envFile }
 }
 
-function faultOf(
-  positional: readonly string[],
-  words: readonly string[],
-  command: Command | undefined,
-  commands: readonly Command[],
+/** Returns the commands whose name starts with this word: `user` for `user add` and the like. */
+export function groupOf(word: string, commands: readonly Command[]): readonly Command[] {
+  return commands.filter(({ name }) => name.startsWith(`${word} `))
+}
+
+function tokensOf(argv: readonly string[], flags: Flags) {
+  const options: NonNullable<ParseArgsConfig['options']> = Object.fromEntries(
+    Object.entries(flags).map(([name, { value, short }]) => {
+      const type = value === undefined ? 'boolean' : 'string'
+      return [name, short === undefined ? { type } : { type, short }]
+    }),
+  )
+  // Not strict, since Node's messages do not name the command.
+  return parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true }).tokens
+}
+
+/** Returns the words before the first flag of a command. Only then is known which flags take a value. */
+function leadingWords(argv: readonly string[]): readonly string[] {
+  const words: string[] = []
+  for (const token of tokensOf(argv, globalFlags)) {
+    if (token.kind === 'positional') words.push(token.value)
+    if (token.kind === 'option' && !Object.hasOwn(globalFlags, token.name)) break
+  }
+  return words
+}
+
+function globalFlagsOf(argv: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const options = tokensOf(argv, globalFlags).filter((token) => token.kind === 'option')
+  return new Map(options.map(({ name }) => [name, []]))
+}
+
+function parseFlags(argv: readonly string[], command: Command) {
+  const known: Flags = { ...command.flags, ...globalFlags }
+  const positionals: string[] = []
+  const flags = new Map<string, readonly string[]>()
+  for (const token of tokensOf(argv, known)) {
+    if (token.kind === 'positional') positionals.push(token.value)
+    if (token.kind !== 'option') continue
+    const flag = Object.hasOwn(known, token.name) ? known[token.name] : undefined
+    const problem = flag ? problemOf(flag, token, flags) : `Unknown flag ${quoteUnlessPlain(token.rawName)}`
+    if (problem) throw usage(`${problem} for "${command.name}".`, command.name)
+    const values = flags.get(token.name) ?? []
+    flags.set(token.name, token.value === undefined ? values : [...values, token.value])
+  }
+  return { positionals, flags }
+}
+
+interface OptionToken {
+  readonly name: string
+  readonly value: string | undefined
+  readonly inlineValue: boolean | undefined
+}
+
+function problemOf(
+  { value: placeholder, isRepeatable }: Flag,
+  { name, value, inlineValue }: OptionToken,
+  flags: ReadonlyMap<string, unknown>,
 ): string | undefined {
-  if (!command) {
-    const [first] = positional
-    if (first === undefined) return undefined
-    const family = commands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name)
-    if (family.length > 0) return `${first} is one of: ${family.join(', ')}.`
-    return `${JSON.stringify(first)} is no command.`
-  }
-  const missing = command.words[words.length]
-  if (missing !== undefined) return `${command.name} takes ${missing} behind it.`
-  const extra = words[command.words.length]
-  return extra === undefined ? undefined : `${JSON.stringify(extra)} is one word too many behind ${command.name}.`
+  const flag = `--${name}`
+  if (placeholder === undefined && value !== undefined) return `Unexpected value after ${flag}`
+  if (placeholder !== undefined && !value && (name === 'env-file' || value === undefined))
+    return `Missing value ${placeholder} after ${flag}`
+  // Without this rule, a flag whose value was forgotten would swallow the next flag.
+  if (value !== undefined && !inlineValue && value.length > 1 && value.startsWith('-'))
+    return `Missing value ${placeholder} after ${flag} (write ${flag}=VALUE if the value starts with "-")`
+  if (flags.has(name) && !isRepeatable) return `Repeated flag ${flag}`
+  return undefined
 }
 
-function findCommand(positional: readonly string[], commands: readonly Command[]): Command | undefined {
-  const named = (count: number) => commands.find(({ name }) => name === positional.slice(0, count).join(' '))
-  return (positional.length > 1 ? named(2) : undefined) ?? (positional.length > 0 ? named(1) : undefined)
+function requireArguments(command: Command | undefined, values: readonly string[], commands: readonly Command[]): void {
+  if (!command) throw unknownCommand(values, commands)
+  const missing = command.arguments[values.length]
+  if (missing !== undefined) throw usage(`Missing argument ${missing} for "${command.name}".`, command.name)
+  const extra = values[command.arguments.length]
+  if (extra !== undefined)
+    throw usage(`Unexpected argument ${JSON.stringify(extra)} for "${command.name}".`, command.name)
 }
 
-function splitOnce(text: string): [string, string | undefined] {
-  const at = text.indexOf('=')
-  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
+function unknownCommand([first = '', second]: readonly string[], commands: readonly Command[]): AppError {
+  const group = groupOf(first, commands).map(({ name }) => `"${name}"`)
+  if (group.length === 0) return usage(`Unknown command ${JSON.stringify(first)}.`)
+  const problem = second === undefined ? 'Incomplete' : 'Unknown'
+  const words = second === undefined ? first : `${first} ${second}`
+  return usage(`${problem} command ${JSON.stringify(words)}: use ${group.join(', ')}.`, first)
+}
+
+function findCommand([first, second]: readonly string[], commands: readonly Command[]): Command | undefined {
+  const named = (name: string) => commands.find((command) => command.name === name)
+  if (first === undefined) return undefined
+  return (second === undefined ? undefined : named(`${first} ${second}`)) ?? named(first)
+}
+
+function quoteUnlessPlain(flag: string): string {
+  return /^--?[\w-]+$/.test(flag) ? flag : JSON.stringify(flag)
+}
+
+function usage(problem: string, command?: string): AppError {
+  return new AppError('usage', `${problem} Run "audittrail ${command === undefined ? '' : `${command} `}--help".`)
 }

@@ -1,6 +1,6 @@
 import type { Config, SettingName, SettingSource } from '../config/config.ts'
 
-/** What a command has of the world around it. */
+/** Settings and standard streams of a command. */
 export interface CommandEnvironment {
   readonly config: Config
   readonly sources: Readonly<Record<SettingName, SettingSource>>
@@ -10,30 +10,33 @@ export interface CommandEnvironment {
   readonly logDescriptor: number
 }
 
-/** Exit code: 0 done, 1 refused or failed, 2 wrong usage or setting. */
+/** 0: done. 1: refused or failed. 2: wrong usage or invalid setting. */
 export type ExitCode = 0 | 1 | 2
 
 export interface Flag {
   readonly doc: string
-  /** What stands behind it, as the help shows it; undefined: a switch. */
-  readonly takes?: string
+  /** Placeholder of the value, such as `FILE`. Undefined: the flag takes no value. */
+  readonly value?: string
   readonly isRepeatable?: true
 }
 
-/** A command line taken apart. */
-export interface Arguments {
-  /** As many as the command has `words`. */
-  readonly words: readonly string[]
-  /** Of a switch `[]`, of a flag what stood behind it each time; undefined where it was not given. */
+/** The parsed command line of a command. */
+export interface CommandInput {
+  /** One value for each placeholder in the command's `arguments`. */
+  readonly arguments: readonly string[]
+  /** The flags that are present, each with its values; a flag that takes no value has none. */
   readonly flags: ReadonlyMap<string, readonly string[]>
 }
 
 export interface Command {
-  /** `serve`, `user add`. */
+  /** One or two words: `serve`, `user add`. */
   readonly name: string
+  /** One line for the list of commands, without a final period. */
   readonly summary: string
-  /** What stands behind the name and cannot be left out: `NAME`. */
-  readonly words: readonly string[]
+  /** Sentences that only the help of this command has. */
+  readonly details?: string
+  /** Placeholders of the required arguments, such as `NAME`. */
+  readonly arguments: readonly string[]
   readonly flags: Readonly<Record<string, Flag>>
-  run(surroundings: CommandEnvironment, given: Arguments): Promise<ExitCode> | ExitCode
+  run(environment: CommandEnvironment, input: CommandInput): Promise<ExitCode> | ExitCode
 }

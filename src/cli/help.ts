@@ -1,53 +1,86 @@
 import { type Setting, settings } from '../config/settings.ts'
 import { version } from '../version.ts'
+import { globalFlags, groupOf } from './arguments.ts'
 import type { Command } from './command.ts'
+import { wrap } from './terminal/wrap.ts'
 
-/** What `--help` prints: all of the product on one screen. */
-export function helpText(commands: readonly Command[]): string {
-  const usages = commands.map((command) => [usageOf(command), command.summary] as const)
-  const globals = [
-    ['--env-file FILE', 'read settings from a file of NAME=value lines; the environment wins over it'],
-    ['--version', 'print the version'],
-    ['--help', 'print this'],
-  ] as const
-  const variables = Object.values<Setting<unknown>>(settings).map(
-    ({ env, doc, default: text }) => [env, `${doc}${text ? ` (${text})` : ''}`] as const,
-  )
-  return `AuditTrail ${version}: a login for your web app, in one file.
+const lineWidth = 80
 
-Usage: audittrail [COMMAND] [FLAGS]
-
-Commands
-${columns(usages)}
-Flags
-${columns(globals)}
-Settings, from the environment (a secret also from a file, by the variable with _FILE behind its name)
-${columns(variables)}`
+/** Returns the help for the words before `--help`: of one command, of a group of commands, or of all. */
+export function helpText(command: Command | undefined, words: readonly string[], commands: readonly Command[]): string {
+  if (command) return commandHelp(command)
+  const group = groupOf(words[0] ?? '', commands)
+  return group.length > 0 ? groupHelp(words[0] ?? '', group) : fullHelp(commands)
 }
 
-/** What `audittrail COMMAND --help` prints. */
-export function commandHelp(command: Command): string {
-  const rows = Object.entries(command.flags).map(
-    ([name, { takes, doc }]) => [`--${name}${takes ? ` ${takes}` : ''}`, doc] as const,
+function fullHelp(commands: readonly Command[]): string {
+  const descriptions = Object.values<Setting<unknown>>(settings).map(
+    ({ env, doc, default: text }) => [env, `${doc}${text ? ` (default: ${text})` : ''}`] as const,
   )
-  return `audittrail ${usageOf(command)}\n\n  ${command.summary}\n${rows.length > 0 ? `\n${columns(rows)}` : ''}`
+  return `AuditTrail ${version}: a login service for your web app, in one file
+
+Usage: audittrail [COMMAND] [ARGUMENTS] [FLAGS]
+
+Commands:
+${commandRows(commands)}
+Global flags:
+${flagRows(globalFlags)}
+Settings (environment variables; *_FILE reads a secret from a file):
+${columns(descriptions)}
+Run "audittrail COMMAND --help" for the flags of a command.
+`
 }
 
-function usageOf({ name, words, flags }: Command): string {
-  const shown = Object.entries(flags).map(
-    ([flag, { takes, isRepeatable }]) => `[--${flag}${takes ? ` ${takes}` : ''}]${isRepeatable ? '…' : ''}`,
-  )
-  return [name, ...words, ...shown].join(' ')
+function groupHelp(word: string, commands: readonly Command[]): string {
+  return `Usage: audittrail ${word} COMMAND [ARGUMENTS] [FLAGS]
+
+Commands:
+${commandRows(commands)}
+Run "audittrail ${word} COMMAND --help" for the flags of a command.
+`
 }
 
-const longestColumn = 32
+function commandHelp({ name, summary, details, arguments: placeholders, flags }: Command): string {
+  const hasFlags = Object.keys(flags).length > 0
+  const usage = ['audittrail', name, ...placeholders, ...(hasFlags ? ['[FLAGS]'] : [])].join(' ')
+  const paragraph = details === undefined ? '' : `\n${paragraphs(details)}`
+  return `${paragraphs(`${summary}.`)}${paragraph}\nUsage: ${usage}\n${hasFlags ? `\nFlags:\n${flagRows(flags)}` : ''}`
+}
 
+function commandRows(commands: readonly Command[]): string {
+  return columns(
+    commands.map(({ name, summary, arguments: placeholders }) => [[name, ...placeholders].join(' '), summary]),
+  )
+}
+
+function flagRows(flags: typeof globalFlags): string {
+  return columns(
+    Object.entries(flags).map(([name, { doc, value, short, isRepeatable }]) => [
+      `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`,
+      isRepeatable && value !== undefined ? `${doc}; repeatable` : doc,
+    ]),
+  )
+}
+
+function paragraphs(text: string): string {
+  return text
+    .split('\n')
+    .map((paragraph) => `${wrap(paragraph, lineWidth).join('\n')}\n`)
+    .join('\n')
+}
+
+const widestColumn = 28
+
+/** Lays out rows in two columns. A left cell that is too wide gets a line to itself. */
 function columns(rows: readonly (readonly [string, string])[]): string {
-  // What is longer than the rest by far has its explanation below it.
-  const width = Math.min(longestColumn, Math.max(...rows.map(([left]) => left.length)))
+  const widths = rows.map(([left]) => left.length).filter((width) => width <= widestColumn)
+  const width = Math.max(...widths, 0)
+  const indentation = ' '.repeat(width + 4)
   return rows
-    .map(([left, right]) =>
-      left.length > width ? `  ${left}\n  ${' '.repeat(width)}  ${right}\n` : `  ${left.padEnd(width)}  ${right}\n`,
-    )
+    .map(([left, right]) => {
+      const description = wrap(right, lineWidth - indentation.length).join(`\n${indentation}`)
+      const separator = left.length > width ? `\n${indentation}` : ' '.repeat(width - left.length + 2)
+      return `  ${left}${separator}${description}\n`
+    })
     .join('')
 }

@@ -1,9 +1,9 @@
 import { readConfig } from '../config/config.ts'
 import { AppError } from '../error.ts'
-import { describeError } from '../telemetry/log.ts'
+import { describeError, printable } from '../telemetry/log.ts'
 import { version } from '../version.ts'
 import { parseArguments } from './arguments.ts'
-import type { Arguments, Command, CommandEnvironment, ExitCode } from './command.ts'
+import type { Command, ExitCode } from './command.ts'
 import { apiKeyCommands } from './commands/apikey.ts'
 import { blockCommands } from './commands/block.ts'
 import { config } from './commands/config.ts'
@@ -18,9 +18,9 @@ import { seed } from './commands/seed.ts'
 import { serve } from './commands/serve.ts'
 import { sessionCommands } from './commands/session.ts'
 import { userCommands } from './commands/user.ts'
-import { commandHelp, helpText } from './help.ts'
+import { helpText } from './help.ts'
 
-/** Every command, in the order in which the help lists them. */
+/** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
   serve,
   migrate,
@@ -46,35 +46,34 @@ export interface Terminal {
   readonly logDescriptor: number
 }
 
-/** From the arguments behind the program's name to an exit code. Nothing is opened before flags and settings are right. */
+/** Runs a command line. Arguments and settings are checked before anything is opened. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const line = parseArguments(argv, commands, serve)
-  if ('fault' in line) return fail(terminal, 2, `${line.fault} See audittrail --help.`)
-  if (line.wants === 'version') return say(terminal, `${version}\n`)
-  if (line.wants === 'help') return say(terminal, line.command ? commandHelp(line.command) : helpText(commands))
-
-  const reading = readConfig(terminal.environment, line.envFile)
-  if (!reading.ok) return fail(terminal, 2, ...reading.problems)
-  return runCommand(line.command ?? serve, line.given, { ...terminal, ...reading })
-}
-
-async function runCommand(command: Command, given: Arguments, surroundings: CommandEnvironment): Promise<ExitCode> {
   try {
-    return await command.run(surroundings, given)
+    return await runArguments(argv, terminal)
   } catch (error) {
-    if (error instanceof AppError) return fail(surroundings, error.code === 'usage' ? 2 : 1, error.message)
-    // Thrown further it would be one of the stray errors that a server survives.
+    if (error instanceof AppError) return fail(terminal, error.code === 'usage' ? 2 : 1, error.message)
+    // Must not become an uncaught exception, which a server logs and survives.
     const { error: name, stack } = describeError(error)
-    return fail(surroundings, 1, `An unexpected error (${name}), which is a fault of the program: ${stack}`)
+    return fail(terminal, 1, `Internal error (${name}). This is a bug in AuditTrail: ${stack}`)
   }
 }
 
-function say({ stdout }: Terminal, text: string): ExitCode {
+async function runArguments(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const { action, command, words, input, envFile } = parseArguments(argv, commands, serve)
+  if (action === 'version') return print(terminal, `${version}\n`)
+  if (action === 'help') return print(terminal, helpText(command, words, commands))
+
+  const result = readConfig(terminal.environment, envFile)
+  if (!result.ok) return fail(terminal, 2, ...result.problems)
+  return (command ?? serve).run({ ...terminal, config: result.config, sources: result.sources }, input)
+}
+
+function print({ stdout }: Terminal, text: string): ExitCode {
   stdout(text)
   return 0
 }
 
-function fail({ stderr }: Pick<Terminal, 'stderr'>, code: ExitCode, ...lines: readonly string[]): ExitCode {
-  stderr(lines.map((line) => `audittrail: ${line}\n`).join(''))
+function fail({ stderr }: Terminal, code: ExitCode, ...lines: readonly string[]): ExitCode {
+  stderr(lines.map((line) => `audittrail: ${printable(line)}\n`).join(''))
   return code
 }

@@ -41,7 +41,7 @@ const optional = <T>(setting: Omit<Setting<T>, 'default'>): Setting<T | undefine
 export const settings = {
   databaseUrl: optional({
     env: 'DATABASE_URL',
-    doc: 'PostgreSQL database, postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…. Unset: the embedded database in DATA_DIR.',
+    doc: 'PostgreSQL database, postgresql://USER:PASSWORD@HOST:PORT/DATABASE (add ?sslmode=verify-full for verified TLS). Unset: the embedded database in DATA_DIR.',
     parse: parseDatabaseUrl,
     secret: true,
   }),

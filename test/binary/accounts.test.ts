@@ -49,7 +49,7 @@ describe.each(places)('the command line on %s', (kind) => {
 
     test('adds, shows, lists, changes and removes users', async () => {
       expect(await ok('user add ada --full-name Ada --role billing --role support', `${good}\nsecond line\n`)).toBe(
-        'User ada made.\n',
+        'User ada created.\n',
       )
       const shown = JSON.parse(await ok('user show ADA --json'))
       expect(shown).toMatchObject({
@@ -66,7 +66,7 @@ describe.each(places)('the command line on %s', (kind) => {
       expect(await ok('user disable ada')).toBe('User ada: disabled, roles billing, support.\n')
       expect(await signsIn('ada', good)).toBe(401)
       expect(await ok('user set ada --active --no-roles --full-name=Countess')).toBe('User ada: active, no roles.\n')
-      expect(await ok('user password ada', 'another long pass phrase\n')).toBe('Password of ada set.\n')
+      expect(await ok('user password ada', 'another long pass phrase\n')).toBe('Password set for ada.\n')
       expect(await signsIn('ada', 'another long pass phrase')).toBe(200)
       expect(await ok('user remove ada')).toBe('User ada removed.\n')
       expect((await command('user show ada')).stderr).toBe('audittrail: There is no user "ada".\n')
@@ -74,13 +74,13 @@ describe.each(places)('the command line on %s', (kind) => {
 
     test('prints a one-time password once when none is given', async () => {
       const made = await ok('user add temp')
-      const password = /shown this once: (\S+)\n/.exec(made)?.[1] ?? ''
+      const password = /shown only once\): (\S+)\n/.exec(made)?.[1] ?? ''
       expect(await signsIn('temp', password)).toBe(200)
       expect(JSON.parse(await ok('user show temp --json'))).toMatchObject({
         must_change_password: true,
         full_name: 'temp',
       })
-      expect(await ok('user password temp')).toMatch(/One-time password, shown this once: \S+\n$/)
+      expect(await ok('user password temp')).toMatch(/One-time password \(shown only once\): \S+\n$/)
     })
 
     test.each([
@@ -118,15 +118,15 @@ describe.each(places)('the command line on %s', (kind) => {
 
     test('says what is wrong with a command, exit 2', async () => {
       for (const [args, line] of [
-        ['user', 'user is one of: user add, user list'],
-        ['user add', 'user add takes NAME behind it.'],
-        ['user add a b', '"b" is one word too many behind user add.'],
-        ['user add a --role', '--role takes ROLE.'],
-        ['user list --json=yes', '--json takes nothing behind it.'],
-        ['user list --search a --search b', '--search is given more than once.'],
-        ['user fly', 'user is one of'],
+        ['user', 'Incomplete command "user": use "user add", "user list"'],
+        ['user add', 'Missing argument NAME for "user add".'],
+        ['user add a b', 'Unexpected argument "b" for "user add".'],
+        ['user add a --role', 'Missing value ROLE after --role'],
+        ['user list --json=yes', 'Unexpected value after --json'],
+        ['user list --search a --search b', 'Repeated flag --search'],
+        ['user fly', 'Unknown command "user fly": use "user add"'],
         ['user set admin', 'Nothing to change'],
-        ['user set admin --active --inactive', 'contradict'],
+        ['user set admin --active --inactive', 'cannot be used together'],
       ] as const) {
         const { code, stderr } = await command(args)
         expect({ args, code }).toEqual({ args, code: 2 })
@@ -222,7 +222,7 @@ describe('a password typed at a terminal', () => {
       }).stdout
     const screen = typed(good, good, 'typist')
     expect(screen).toContain('Password for typist')
-    expect(screen).toContain('User typist made.')
+    expect(screen).toContain('User typist created.')
     expect(typed(good, 'something else entirely', 'other')).toContain('The passwords do not match')
     expect((await run(['user', 'list'], { directory })).stdout).not.toContain('other')
   })

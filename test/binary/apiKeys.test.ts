@@ -44,7 +44,9 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
       expect(made.code).toBe(0)
       // The key and nothing else, so that a shell can catch it.
       expect(made.stdout).toMatch(/^atk_[0-9A-Za-z]{49}\n$/)
-      expect(made.stderr).toMatch(/^API key \S{36} of reports made; it expires 20\S+Z\. It is shown this once:\n$/)
+      expect(made.stderr).toMatch(
+        /^API key \S{36} for reports created; it expires 20\S+Z\. The key is shown only once:\n$/,
+      )
       const key = made.stdout.trim()
       const [only, ...none] = await listed()
       expect(none).toEqual([])
@@ -66,7 +68,7 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
       ) as Listed
       expect(Date.parse(third.expires_at ?? '') - Date.parse(third.created_at)).toBe(3 * 86_400_000)
       const table = await command('list')
-      expect(table.stdout).toMatch(/^ID +SERVICE +SCOPES +ROLES +MADE BY +EXPIRES +LAST USED\n/)
+      expect(table.stdout).toMatch(/^ID +SERVICE +SCOPES +ROLES +CREATED BY +EXPIRES +LAST USED\n/)
       expect(table.stdout).not.toContain('atk_')
       expect((await listed()).map(({ name }) => name)).toEqual(['other', 'reports', 'reports'])
 
@@ -82,7 +84,7 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
     test.each([
       [['create'], 2, 'NAME'],
       [['create', 'x', 'y'], 2, '"y"'],
-      [['create', 'x', '--scope'], 2, '--scope takes SCOPE'],
+      [['create', 'x', '--scope'], 2, 'Missing value SCOPE after --scope'],
       [['create', 'x', '--role', 'r', '--days', '0'], 2, '--days'],
       [['create', 'x', '--role', 'r', '--days', '1e3'], 2, '--days'],
       [['create', 'x', '--role', 'r', '--days', '3', '--no-expiry'], 2, '--no-expiry'],

@@ -127,12 +127,12 @@ describe('commands', () => {
   })
 
   test.each([
-    [['fly'], '"fly" is no command'],
-    [['--fly'], '"--fly" is no flag of serve'],
-    [['--constructor'], '"--constructor" is no flag of serve'],
-    [['migrate', '--fly'], '"--fly" is no flag of migrate'],
-    [['migrate', 'twice'], '"twice" is one word too many'],
-    [['--env-file'], '--env-file takes the name of a file'],
+    [['fly'], 'Unknown command "fly".'],
+    [['--fly'], 'Unknown flag --fly for "serve". Run "audittrail serve --help".'],
+    [['--constructor'], 'Unknown flag --constructor for "serve".'],
+    [['migrate', '--fly'], 'Unknown flag --fly for "migrate".'],
+    [['migrate', 'twice'], 'Unexpected argument "twice" for "migrate".'],
+    [['--env-file'], 'Missing value FILE after --env-file'],
     [['--env-file', '/nowhere'], '--env-file: cannot read "/nowhere" (ENOENT)'],
   ])('%p is wrong usage: one line, exit 2, nothing started', async (args, line) => {
     const { code, stderr, stdout } = await run(args)
@@ -168,15 +168,15 @@ describe('commands', () => {
     expect((await run(['migrate', '--status'], { environment })).stdout).toStartWith(`applied 0\npending ${all}\n`)
     expect((await run(['migrate'], { environment })).stdout).toBe(`Migrations applied: ${all}.\n`)
     expect((await run(['migrate'], { environment })).stdout).toBe('Nothing to migrate.\n')
-    expect((await run(['seed'], { environment })).stdout).toBe('Administrator admin made.\n')
-    expect((await run(['seed'], { environment })).stdout).toStartWith('Nobody seeded')
+    expect((await run(['seed'], { environment })).stdout).toBe('Administrator admin created.\n')
+    expect((await run(['seed'], { environment })).stdout).toStartWith('Nothing to seed')
   })
 
   test('migrate and seed work on the embedded database', async () => {
     const directory = emptyDirectory()
     expect((await run(['migrate'], { directory })).stdout).toBe(`Migrations applied: ${all}.\n`)
-    expect((await run(['seed'], { directory })).stdout).toBe('Administrator admin made.\n')
-    expect((await run(['seed'], { directory })).stdout).toStartWith('Nobody seeded')
+    expect((await run(['seed'], { directory })).stdout).toBe('Administrator admin created.\n')
+    expect((await run(['seed'], { directory })).stdout).toStartWith('Nothing to seed')
   })
 
   test('healthcheck is 0 beside a running server and 1 without', async () => {
@@ -194,7 +194,7 @@ describe('commands', () => {
     await server.stop()
     const gone = await run(['healthcheck'], { environment })
     expect(gone.code).toBe(1)
-    expect(gone.stderr).toContain('does not answer')
+    expect(gone.stderr).toContain('does not respond')
   })
 })
 

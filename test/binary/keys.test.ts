@@ -62,7 +62,7 @@ describe.each(databases)('key commands on %s', (kind) => {
       const [first, ...none] = await listed(place)
       expect({ first, none }).toMatchObject({ first: { state: 'signing', algorithm: 'EdDSA' }, none: [] })
       const rotated = await run(['key', 'rotate'], place)
-      expect(rotated.stdout).toMatch(/^Key \S{43} \(EdDSA\) is published, and signs from 20\S+Z\.\n$/)
+      expect(rotated.stdout).toMatch(/^Key \S{43} \(EdDSA\) is published and signs from 20\S+Z\.\n$/)
       const again = await run(['key', 'rotate'], place)
       expect({ code: again.code, stdout: again.stdout }).toEqual({ code: 1, stdout: '' })
       expect(again.stderr).toMatch(/^audittrail: A rotation is already in progress: .*\n$/)
@@ -79,7 +79,7 @@ describe.each(databases)('key commands on %s', (kind) => {
 
       const reset = await run(['key', 'reset'], place)
       expect({ ...reset, stdout: '' }).toMatchObject({ code: 0, stderr: '', stdout: '' })
-      expect(reset.stdout).toBe('Keys made anew. Sessions ended: 1.\n')
+      expect(reset.stdout).toBe('All keys replaced. Sessions ended: 1.\n')
       expect((await listed(place)).map(({ state }) => state)).toEqual(['signing'])
       const after = server ?? (await serve(place))
       expect((await me(after.url, token)).status).toBe(401)
@@ -126,7 +126,7 @@ describe.each(databases)('key commands on %s', (kind) => {
     expect((await me(third.url, token)).status).toBe(200)
     await third.stop()
 
-    expect((await run(['key', 'reset'], place)).stdout).toMatch(/^Keys made anew\. Sessions ended: [12]\.\n$/)
+    expect((await run(['key', 'reset'], place)).stdout).toMatch(/^All keys replaced\. Sessions ended: [12]\.\n$/)
     const last = await serve(place)
     expect((await me(last.url, token)).status).toBe(401)
     expect((await me(last.url, await accessToken(last.url))).status).toBe(200)
@@ -161,7 +161,7 @@ describe('a secret key of DATA_DIR', () => {
       const { code, stderr } = await run(['key', command], { ...place, environment })
       expect({ code, stderr }).toEqual({
         code: 1,
-        stderr: 'audittrail: SECRET_KEY is not set: this command needs the one that the server has.\n',
+        stderr: 'audittrail: SECRET_KEY is not set. This command needs the SECRET_KEY of the server.\n',
       })
     }
   })

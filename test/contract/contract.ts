@@ -110,11 +110,11 @@ async function readMetrics({ deps }: TestApplication): Promise<string[]> {
 }
 
 function readCommands() {
-  const described = commands.map(({ name, words, flags }) => {
+  const described = commands.map(({ name, arguments: placeholders, flags }) => {
     const options = Object.entries(flags).map(
-      ([flag, { takes, isRepeatable }]) => `--${flag}${takes ? '=' : ''}${isRepeatable ? ' repeatable' : ''}`,
+      ([flag, { value, isRepeatable }]) => `--${flag}${value ? '=' : ''}${isRepeatable ? ' repeatable' : ''}`,
     )
-    return [name, { arguments: words.length, flags: options.sort() }] as const
+    return [name, { arguments: placeholders.length, flags: options.sort() }] as const
   })
   return Object.fromEntries(described.sort(byName))
 }

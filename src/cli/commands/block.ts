@@ -5,11 +5,13 @@ import { jsonText, table } from '../terminal/table.ts'
 
 const list: Command = {
   name: 'block list',
-  summary: 'list who has to wait after failed sign-ins',
-  words: [],
-  flags: { json: { doc: 'as JSON' } },
-  run: async (surroundings, { flags }): Promise<ExitCode> => {
-    const blocks = await perform(surroundings, 'listBlocks', {})
+  summary: 'List blocked users and networks',
+  details: 'A user, network or device is blocked for a while after too many failed sign-ins.',
+  arguments: [],
+  flags: { json: { doc: 'Print JSON' } },
+  run: async (environment, { flags }): Promise<ExitCode> => {
+    const blocks = await perform(environment, 'listBlocks', {})
+    const headings = ['ID', 'KIND', 'USER', 'NETWORK', 'FAILURES', 'UNTIL']
     const rows = blocks.map((block) => [
       block.id,
       block.kind,
@@ -18,23 +20,21 @@ const list: Command = {
       String(block.failures),
       block.blocked_until,
     ])
-    surroundings.stdout(
-      flags.has('json') ? jsonText(blocks) : table(['ID', 'KIND', 'USER', 'NETWORK', 'FAILURES', 'UNTIL'], rows),
-    )
+    environment.stdout(flags.has('json') ? jsonText(blocks) : table(headings, rows))
     return 0
   },
 }
 
 const lift: Command = {
   name: 'block lift',
-  summary: 'let somebody try again at once: a block by its id, a user by name, or a network',
-  words: ['ID|NAME|NETWORK'],
+  summary: 'Lift a block, or all of a user or network',
+  arguments: ['ID|NAME|NETWORK'],
   flags: {},
-  run: async (surroundings, { words: [target = ''] }): Promise<ExitCode> => {
+  run: async (environment, { arguments: [target = ''] }): Promise<ExitCode> => {
     const lifted = isUuid(target)
-      ? await perform(surroundings, 'liftBlock', { id: target.toLowerCase() })
-      : await perform(surroundings, 'liftBlocks', { target })
-    surroundings.stdout(`Blocks lifted: ${lifted}.\n`)
+      ? await perform(environment, 'liftBlock', { id: target.toLowerCase() })
+      : await perform(environment, 'liftBlocks', { target })
+    environment.stdout(`Blocks lifted: ${lifted}.\n`)
     return 0
   },
 }

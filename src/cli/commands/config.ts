@@ -7,7 +7,7 @@ import { wrap } from '../terminal/wrap.ts'
 export const config: Command = {
   name: 'config',
   summary: 'Show the effective settings, with secrets hidden',
-  words: [],
+  arguments: [],
   flags: {
     json: { doc: 'Print JSON' },
     env: { doc: 'Print an .env file of all settings with their defaults' },

@@ -8,10 +8,11 @@ import { openOutput } from '../terminal/output.ts'
 
 export const exportCommand: Command = {
   name: 'export',
-  summary: 'export all users with their password hashes to a new private file; - is stdout',
-  words: ['FILE'],
-  flags: { force: { doc: 'replace an existing file' } },
-  run: async (environment, { words: [file = ''], flags }): Promise<ExitCode> => {
+  summary: 'Export all users with their password hashes',
+  details: 'FILE is created for you alone to read. Use - for standard output.',
+  arguments: ['FILE'],
+  flags: { force: { doc: 'Replace an existing file' } },
+  run: async (environment, { arguments: [file = ''], flags }): Promise<ExitCode> => {
     const output = openOutput(file, flags.has('force'))
     try {
       const exported = await runExport(environment, async (users) => output.write(linesOf(users)))

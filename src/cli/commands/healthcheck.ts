@@ -4,31 +4,34 @@ import type { Command } from '../command.ts'
 
 export const healthcheck: Command = {
   name: 'healthcheck',
-  summary: 'ask the server that runs here whether it is alive (for HEALTHCHECK); exit 0 or 1',
-  words: [],
-  flags: { ready: { doc: 'ask whether it is ready, its database included' } },
+  summary: 'Check that the server on this machine is alive',
+  details:
+    'Exits with 0 if it is and with 1 if it is not. Reads HOST, PORT and BASE_PATH. Made for the HEALTHCHECK of a container.',
+  arguments: [],
+  flags: { ready: { doc: 'Check that it is ready, including its database' } },
   run: async ({ config, stderr }, { flags }) => {
     const url = `${localAddress(config)}${config.basePath}/${flags.has('ready') ? 'ready' : 'health'}`
-    const fault = await askHealth(url)
-    if (fault === undefined) return 0
-    stderr(`audittrail: ${url} ${fault}\n`)
+    const problem = await checkHealth(url)
+    if (problem === undefined) return 0
+    stderr(`audittrail: ${url} ${problem}\n`)
     return 1
   },
 }
 
 const timeoutMilliseconds = 3000
 
-/** Undefined when all is well. Not by fetch, which would ask a proxy that the environment names. */
-function askHealth(url: string): Promise<string | undefined> {
+/** Returns undefined if the server is healthy. Uses node:http because fetch obeys proxy variables. */
+function checkHealth(url: string): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
-  const silent = 'does not answer: is the server running, and are HOST, PORT and BASE_PATH the same here?'
+  const noResponse =
+    'does not respond. Check that the server is running and has the same HOST, PORT and BASE_PATH as this command.'
   const request = get(url, { timeout: timeoutMilliseconds }, (response) => {
     response.resume()
-    resolve(response.statusCode === 200 ? undefined : `answered ${response.statusCode}.`)
+    resolve(response.statusCode === 200 ? undefined : `returned status ${response.statusCode}.`)
   })
   request.on('timeout', () => request.destroy())
-  request.on('error', () => resolve(silent))
-  request.on('close', () => resolve(silent))
+  request.on('error', () => resolve(noResponse))
+  request.on('close', () => resolve(noResponse))
   return promise
 }
 

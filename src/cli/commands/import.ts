@@ -4,7 +4,7 @@ import { type ImportFormat, importFormats } from '../../domain/import/recordSpli
 import { type ImportSource, importSources } from '../../domain/import/sources.ts'
 import { AppError } from '../../error.ts'
 import { printable } from '../../telemetry/log.ts'
-import type { Arguments, Command, CommandEnvironment, ExitCode } from '../command.ts'
+import type { Command, CommandEnvironment, CommandInput, ExitCode } from '../command.ts'
 import { type ImportRequest, importBy } from '../control/importRequest.ts'
 import { hasRunningServer, requireDatabase, withApp } from '../control/perform.ts'
 import { askServerToImport } from '../control/streams.ts'
@@ -14,33 +14,35 @@ import { jsonText } from '../terminal/table.ts'
 
 export const importCommand: Command = {
   name: 'import',
-  summary: 'import users with their password hashes, all or none; - is stdin',
-  words: ['FILE'],
+  summary: 'Import users with their password hashes, all or none',
+  details: 'Use - as FILE for standard input.',
+  arguments: ['FILE'],
   flags: {
     from: {
-      doc: `the program that wrote the file: ${importSources.join(', ')} (default: audittrail export)`,
-      takes: 'PROGRAM',
+      value: 'PROGRAM',
+      doc: `The program that wrote the file: ${importSources.join(', ')} (default: audittrail export)`,
     },
-    format: { doc: `${importFormats.join(', ')} (default: from the file name)`, takes: 'FORMAT' },
-    'hash-config': { doc: 'a file with the "Password hash parameters" from the Firebase console', takes: 'FILE' },
-    'dry-run': { doc: 'report what would be imported, and change nothing' },
-    'skip-bad': { doc: 'skip invalid records' },
-    json: { doc: 'print JSON' },
+    format: { value: 'FORMAT', doc: `${importFormats.join(', ')} (default: from the file name)` },
+    'hash-config': { value: 'FILE', doc: 'A file with the "Password hash parameters" from the Firebase console' },
+    'dry-run': { doc: 'Report what would be imported, and change nothing' },
+    'skip-bad': { doc: 'Skip invalid records' },
+    json: { doc: 'Print JSON' },
   },
-  run: async (environment, given): Promise<ExitCode> => {
-    const request = requestOf(given)
-    const input = openInput(given.words[0] ?? '')
-    const progress = showProgress(environment.stderr, input.size)
+  run: async (environment, input): Promise<ExitCode> => {
+    const request = requestOf(input)
+    const isJson = input.flags.has('json')
+    const file = openInput(input.arguments[0] ?? '')
+    const progress = showProgress(environment.stderr, file.size)
     const unit = request.format === 'json' ? 'user' : 'line'
     const report = ({ place, faults }: BadRecord) => {
       progress.clear()
       environment.stderr(printable(`${unit} ${place}: ${faults.join('; ')}\n`))
     }
     try {
-      const result = await runImport(environment, request, failOnSignal(progress.counting(input.chunks)), report)
+      const result = await runImport(environment, request, failOnSignal(progress.counting(file.chunks)), report)
       progress.clear()
-      if (given.flags.has('json')) environment.stdout(jsonText(result))
-      return reportResult(environment, request, result, given.flags.has('json'))
+      if (isJson) environment.stdout(jsonText(result))
+      return reportResult(environment, request, result, isJson)
     } finally {
       progress.clear()
     }
@@ -64,7 +66,7 @@ async function runImport(
   })
 }
 
-function requestOf({ words: [file = ''], flags }: Arguments): ImportRequest {
+function requestOf({ arguments: [file = ''], flags }: CommandInput): ImportRequest {
   const from = oneOf(importSources, 'from', flags.get('from')?.[0])
   const [config] = flags.get('hash-config') ?? []
   if (config !== undefined && from !== 'firebase')

@@ -6,11 +6,12 @@ import { jsonText, table } from '../terminal/table.ts'
 
 const list: Command = {
   name: 'key list',
-  summary: 'list the keys that sign and verify tokens',
-  words: [],
-  flags: { json: { doc: 'as JSON' } },
-  run: async (surroundings, { flags }): Promise<ExitCode> => {
-    const keys = await perform(surroundings, 'listKeys', {})
+  summary: 'List the keys that sign and verify tokens',
+  arguments: [],
+  flags: { json: { doc: 'Print JSON' } },
+  run: async (environment, { flags }): Promise<ExitCode> => {
+    const keys = await perform(environment, 'listKeys', {})
+    const headings = ['KEY', 'ALGORITHM', 'STATE', 'CREATED', 'SIGNS FROM', 'VERIFIES UNTIL']
     const rows = keys.map((key) => [
       key.kid ?? `SECRET_KEY ${key.fingerprint}`,
       key.algorithm,
@@ -19,42 +20,43 @@ const list: Command = {
       key.signs_from,
       key.verifies_until ?? '',
     ])
-    const headings = ['KEY', 'ALGORITHM', 'STATE', 'CREATED', 'SIGNS FROM', 'VERIFIES UNTIL']
-    surroundings.stdout(flags.has('json') ? jsonText(keys) : table(headings, rows))
+    environment.stdout(flags.has('json') ? jsonText(keys) : table(headings, rows))
     return 0
   },
 }
 
 const rotate: Command = {
   name: 'key rotate',
-  summary: 'publish the next key of the algorithm in use; it signs a minute later',
-  words: [],
+  summary: 'Publish the next signing key',
+  details: 'The key starts signing a minute later, when every verifier has had time to fetch it.',
+  arguments: [],
   flags: {},
-  run: async (surroundings): Promise<ExitCode> => {
-    requireOwnSecretKey(surroundings)
-    const { kid, algorithm, signs_from } = await perform(surroundings, 'rotateKey', {})
-    surroundings.stdout(`Key ${kid} (${algorithm}) is published, and signs from ${signs_from}.\n`)
+  run: async (environment): Promise<ExitCode> => {
+    requireSecretKey(environment)
+    const { kid, algorithm, signs_from } = await perform(environment, 'rotateKey', {})
+    environment.stdout(`Key ${kid} (${algorithm}) is published and signs from ${signs_from}.\n`)
     return 0
   },
 }
 
 const reset: Command = {
   name: 'key reset',
-  summary: 'the last way out when SECRET_KEY is lost or has leaked: end all sessions, throw all keys away, begin anew',
-  words: [],
+  summary: 'Replace all keys and end all sessions',
+  details: 'The last resort when SECRET_KEY is lost or has leaked.',
+  arguments: [],
   flags: {},
-  run: async (surroundings): Promise<ExitCode> => {
-    requireOwnSecretKey(surroundings)
-    const ended = await perform(surroundings, 'resetKeys', {})
-    surroundings.stdout(`Keys made anew. Sessions ended: ${ended}.\n`)
+  run: async (environment): Promise<ExitCode> => {
+    requireSecretKey(environment)
+    const ended = await perform(environment, 'resetKeys', {})
+    environment.stdout(`All keys replaced. Sessions ended: ${ended}.\n`)
     return 0
   },
 }
 
 export const keyCommands: readonly Command[] = [list, rotate, reset]
 
-/** A command that made a SECRET_KEY of its own, on another machine than the server's, would lock the server out. */
-function requireOwnSecretKey({ config }: CommandEnvironment): void {
+/** A command that generated its own SECRET_KEY on another machine would lock the server out. */
+function requireSecretKey({ config }: CommandEnvironment): void {
   if (!config.databaseUrl || hasSecretKey(config)) return
-  throw new AppError('refused', 'SECRET_KEY is not set: this command needs the one that the server has.')
+  throw new AppError('refused', 'SECRET_KEY is not set. This command needs the SECRET_KEY of the server.')
 }

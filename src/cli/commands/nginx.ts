@@ -4,21 +4,30 @@ import { readSite } from '../nginx/site.ts'
 
 export const nginx: Command = {
   name: 'nginx',
-  summary: 'print a configuration for Nginx that lets only signed-in users through to other services',
-  words: [],
+  summary: 'Print an Nginx configuration with forward auth',
+  details:
+    'The configuration lets only signed-in users, or users with a role, reach other services, and passes their identity in headers.',
+  arguments: [],
   flags: {
-    'server-name': { takes: 'NAME', doc: 'public host name' },
+    'server-name': { value: 'NAME', doc: 'Public host name (required)' },
     upstream: {
-      takes: '/PATH=http://HOST:PORT[:ROLE,…]',
-      doc: 'a path, the service behind it, and the roles that open it, any of them (every user)',
+      value: '/PATH=http://HOST:PORT[:ROLE,…]',
+      doc: 'A protected path, the service behind it, and the roles that may use it (default: every user)',
       isRepeatable: true,
     },
-    root: { takes: 'DIRECTORY', doc: 'files of a web app, served to anyone' },
-    service: { takes: 'HOST:PORT', doc: 'where Nginx reaches AuditTrail (127.0.0.1 and PORT)', isRepeatable: true },
-    listen: { takes: '[ADDRESS:]PORT', doc: 'where Nginx listens (80, with a certificate 443)' },
-    'tls-certificate': { takes: 'FILE', doc: 'certificate chain' },
-    'tls-key': { takes: 'FILE', doc: 'private key' },
-    cache: { takes: 'SECONDS', doc: 'keep a yes that long, 2 to 60; what has been revoked opens doors until then (0)' },
+    root: { value: 'DIRECTORY', doc: 'Files of a web app, served to everyone' },
+    service: {
+      value: 'HOST:PORT',
+      doc: 'Where Nginx reaches AuditTrail (default: 127.0.0.1 and PORT)',
+      isRepeatable: true,
+    },
+    listen: { value: '[ADDRESS:]PORT', doc: 'Where Nginx listens (default: 80, or 443 with TLS)' },
+    'tls-certificate': { value: 'FILE', doc: 'TLS certificate chain' },
+    'tls-key': { value: 'FILE', doc: 'TLS private key' },
+    cache: {
+      value: 'SECONDS',
+      doc: 'Cache granted access for 2 to 60 seconds. Revoked access stays open that long (default: 0, no cache)',
+    },
   },
   run: ({ config, stdout }, { flags }) => {
     stdout(nginxConfiguration(readSite(flags, config)))

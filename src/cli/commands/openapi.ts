@@ -4,8 +4,8 @@ import type { Command, ExitCode } from '../command.ts'
 
 export const openapi: Command = {
   name: 'openapi',
-  summary: 'print the OpenAPI document of this version',
-  words: [],
+  summary: 'Print the OpenAPI document',
+  arguments: [],
   flags: {},
   run: async ({ config, stdout, stderr }): Promise<ExitCode> => {
     const log = createLog({ level: 'warn', format: config.logFormat, now: Date.now, write: stderr })

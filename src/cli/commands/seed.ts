@@ -4,14 +4,17 @@ import { askRunningServer, withApp } from '../control/perform.ts'
 
 export const seed: Command = {
   name: 'seed',
-  summary: 'migrate, and make the first administrator if the database never had a user, and end',
-  words: [],
+  summary: 'Migrate and create the first administrator',
+  details:
+    'Only a database that never had a user gets an administrator. The server does this on its own when it starts.',
+  arguments: [],
   flags: {},
-  run: async (surroundings): Promise<ExitCode> => {
-    const seeded = (await askRunningServer(surroundings, 'seed', {})) ?? (await withApp(surroundings, prepareDatabase))
-    const { adminUsername } = surroundings.config
-    surroundings.stdout(
-      seeded ? `Administrator ${adminUsername} made.\n` : 'Nobody seeded: this database has, or once had, users.\n',
+  run: async (environment): Promise<ExitCode> => {
+    const isSeeded = (await askRunningServer(environment, 'seed', {})) ?? (await withApp(environment, prepareDatabase))
+    environment.stdout(
+      isSeeded
+        ? `Administrator ${environment.config.adminUsername} created.\n`
+        : 'Nothing to seed: this database already has, or had, users.\n',
     )
     return 0
   },

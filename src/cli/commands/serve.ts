@@ -14,8 +14,8 @@ import { listenForCommands } from '../control/control.ts'
 
 export const serve: Command = {
   name: 'serve',
-  summary: 'migrate, seed and serve (the default)',
-  words: [],
+  summary: 'Migrate, seed and serve (default command)',
+  arguments: [],
   flags: {},
   run: runServer,
 }
@@ -51,8 +51,8 @@ async function runServer({ config, logDescriptor, stderr }: CommandEnvironment):
     // The event loop gets its turns while the rest is loaded, so that a first probe is answered at once.
     await Bun.sleep(1)
     const availabilityObserver = countFailures(createAvailabilityLog(log, performance.now.bind(performance)), metrics)
-    const surroundings = { log, clock: Date.now, onDatabaseLost: ending.fail, availabilityObserver, metrics }
-    const app = await openApp(config, claim, surroundings)
+    const environment = { log, clock: Date.now, onDatabaseLost: ending.fail, availabilityObserver, metrics }
+    const app = await openApp(config, claim, environment)
     observeApp(metrics.registry, app.deps, ending.isEnding)
     stopping.splice(1, 1, app.close)
     await Bun.sleep(1)

@@ -5,11 +5,12 @@ import { jsonText, table } from '../terminal/table.ts'
 
 const list: Command = {
   name: 'session list',
-  summary: "list a user's living sessions",
-  words: ['NAME'],
-  flags: { json: { doc: 'as JSON' } },
-  run: async (surroundings, { words: [username = ''], flags }): Promise<ExitCode> => {
-    const sessions = await perform(surroundings, 'listSessions', { username })
+  summary: 'List the active sessions of a user',
+  arguments: ['NAME'],
+  flags: { json: { doc: 'Print JSON' } },
+  run: async (environment, { arguments: [username = ''], flags }): Promise<ExitCode> => {
+    const sessions = await perform(environment, 'listSessions', { username })
+    const headings = ['ID', 'LAST USED', 'EXPIRES', 'ADDRESS', 'AGENT']
     const rows = sessions.map((session) => [
       session.id,
       session.last_used_at,
@@ -17,26 +18,24 @@ const list: Command = {
       session.address ?? '',
       session.user_agent ?? '',
     ])
-    surroundings.stdout(
-      flags.has('json') ? jsonText(sessions) : table(['ID', 'LAST USED', 'EXPIRES', 'ADDRESS', 'AGENT'], rows),
-    )
+    environment.stdout(flags.has('json') ? jsonText(sessions) : table(headings, rows))
     return 0
   },
 }
 
 const revoke: Command = {
   name: 'session revoke',
-  summary: 'end a session by its id, or all sessions of a user by name',
-  words: ['ID|NAME'],
+  summary: 'End a session, or all sessions of a user',
+  arguments: ['ID|NAME'],
   flags: {},
-  run: async (surroundings, { words: [target = ''] }): Promise<ExitCode> => {
+  run: async (environment, { arguments: [target = ''] }): Promise<ExitCode> => {
     if (isUuid(target)) {
-      await perform(surroundings, 'revokeSession', { id: target.toLowerCase() })
-      surroundings.stdout('Session ended.\n')
+      await perform(environment, 'revokeSession', { id: target.toLowerCase() })
+      environment.stdout('Session ended.\n')
       return 0
     }
-    const ended = await perform(surroundings, 'revokeSessions', { username: target })
-    surroundings.stdout(`Sessions ended: ${ended}.\n`)
+    const ended = await perform(environment, 'revokeSessions', { username: target })
+    environment.stdout(`Sessions ended: ${ended}.\n`)
     return 0
   },
 }
