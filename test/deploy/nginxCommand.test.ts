@@ -50,7 +50,7 @@ describe('audittrail nginx', () => {
   ])('rejects %j with one line and exit code 2', async (args) => {
     const { code, stdout, stderr } = await run(['nginx', ...args])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    expect(stderr).toMatch(/^audittrail: --[^\n]+\.[^\n]*\n$/)
+    expect(stderr).toMatch(/^audittrail: [^\n]*--[^\n]+\.[^\n]*\n$/)
   })
 })
 

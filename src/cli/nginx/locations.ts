@@ -1,25 +1,30 @@
 import type { Site, Upstream } from './site.ts'
 
-/** One question for each set of roles: a location, which no client can ask for. */
-export function questions({ upstreams, cache, basePath }: Site, own: string): string {
-  const kept = (query: string) =>
+/** Returns one internal location for each set of roles. It asks AuditTrail whether the request is allowed. */
+export function verifyLocations(site: Site, prefix: string): string {
+  return verifyQueries(site.upstreams)
+    .map((query, at) => verifyLocation(site, prefix, query, at))
+    .join('')
+}
+
+function verifyLocation({ cache, basePath }: Site, prefix: string, query: string, at: number): string {
+  const roles = query.replaceAll('role=', '').replaceAll('&', ', ')
+  const caching =
     cache === undefined
       ? ''
-      : `    # By the credential and the question. AuditTrail says no-store, which is for others.
-    proxy_cache ${own}_yes;
+      : `    # Cached by credential and query. The no-store of AuditTrail is meant for other caches.
+    proxy_cache ${prefix}_yes;
     proxy_cache_key "${query} $http_authorization";
+    # Nginx keeps an entry until the end of its last second, hence one second less.
     proxy_cache_valid 204 ${cache - 1}s;
     proxy_ignore_headers Cache-Control Expires X-Accel-Expires Set-Cookie Vary;
     proxy_cache_use_stale off;
 `
-  return questionsOf(upstreams)
-    .map((query, at) => {
-      const roles = query.replaceAll('role=', '').replaceAll('&', ', ')
-      return `  # Who asks, and may they? ${roles === '' ? 'Every user may' : `Roles: ${roles}`}.
-  location = ${questionPrefix}${at + 1} {
+  return `  # Verifies the user. ${roles === '' ? 'Every user is allowed' : `Allowed roles: ${roles}`}.
+  location = ${verifyPath}${at + 1} {
     internal;
-    proxy_pass http://${own}${basePath}/auth/verify${query === '' ? '' : `?${query}`};
-    # The credential, and what this request is called: AuditTrail needs nothing else of it.
+    proxy_pass http://${prefix}${basePath}/auth/verify${query === '' ? '' : `?${query}`};
+    # Passes on the credential and the request ID, and nothing else of the request.
     proxy_method GET;
     proxy_pass_request_body off;
     proxy_pass_request_headers off;
@@ -27,67 +32,65 @@ export function questions({ upstreams, cache, basePath }: Site, own: string): st
     proxy_set_header Authorization $http_authorization;
     proxy_set_header Host $host;
     proxy_set_header Connection "";
-    proxy_set_header X-Request-Id $${own}_request_id;
+    proxy_set_header X-Request-Id $${prefix}_request_id;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_read_timeout 5s;
-${kept(query)}  }
+${caching}  }
 `
-    })
-    .join('')
 }
 
-function questionOf({ roles }: Upstream): string {
+const verifyPath = '/_audittrail/verify/'
+
+function verifyQueryOf({ roles }: Upstream): string {
   return roles.map((role) => `role=${role}`).join('&')
 }
 
-function questionsOf(upstreams: Site['upstreams']): readonly string[] {
-  return [...new Set(upstreams.map(questionOf))]
+function verifyQueries(upstreams: Site['upstreams']): readonly string[] {
+  return [...new Set(upstreams.map(verifyQueryOf))]
 }
 
-const questionPrefix = '/_audittrail/verify/'
-
-function questionPath({ upstreams }: Site, upstream: Upstream): string {
-  return `${questionPrefix}${questionsOf(upstreams).indexOf(questionOf(upstream)) + 1}`
+function verifyPathOf({ upstreams }: Site, upstream: Upstream): string {
+  return `${verifyPath}${verifyQueries(upstreams).indexOf(verifyQueryOf(upstream)) + 1}`
 }
 
-/** The path goes on as Nginx has read it, so that no other spelling of it means one thing here and another thing there. */
-export function upstreamLocations(site: Site, own: string): string {
+/** Returns the locations of the protected services. proxy_pass sends the path as Nginx normalized it. */
+export function upstreamLocations(site: Site, prefix: string): string {
   const locations = site.upstreams.map((upstream, at) =>
-    locationsOf(upstream, `${own}_${at + 1}`, questionPath(site, upstream)),
+    locationsOf(upstream, `${prefix}_${at + 1}`, verifyPathOf(site, upstream)),
   )
-  return locations.join('') + oddSpellings(site)
+  return locations.join('') + lookalikeLocations(site)
 }
 
 /**
- * Where one service has a rule within another: what it may take for the inner path, and Nginx takes for the outer. Routers that
- * read no case are many, and some cut off an ending, or what is behind a semicolon, of dots as well.
+ * Rejects paths that Nginx assigns to an outer location, but that a service may route to an inner one with another rule:
+ * many routers ignore case, a suffix, or everything after a semicolon.
  */
-function oddSpellings({ upstreams }: Site): string {
+function lookalikeLocations({ upstreams }: Site): string {
   const inner = upstreams.filter((upstream) => upstreams.some((other) => isWithin(upstream, other)))
   if (inner.length === 0) return ''
   const patterns = inner.map(({ path }) => {
-    const plain = path.replaceAll('.', '\\.')
-    return `^(?!${plain}(?:/|$))(?i:${plain})(?![A-Za-z0-9_-])`
+    const escaped = path.replaceAll('.', '\\.')
+    return `^(?!${escaped}(?:/|$))(?i:${escaped})(?![A-Za-z0-9_-])`
   })
-  const nothing = (pattern: string) => `
+  const rejected = (pattern: string) => `
   location ~ "${pattern}" {
     return 404;
   }
 `
   return `
-  # What the service may read as a path that has a rule of its own, and Nginx reads as another one.${patterns.map(nothing).join('')}${nothing('/\\.\\.?;')}`
+  # Paths that a service may read as one with a rule of its own, while Nginx does not.${patterns.map(rejected).join('')}${rejected('/\\.\\.?;')}`
 }
 
 function isWithin(inner: Upstream, outer: Upstream): boolean {
   const isBeneath = inner !== outer && inner.path.startsWith(outer.path === '/' ? '/' : `${outer.path}/`)
-  return isBeneath && inner.server === outer.server && questionOf(inner) !== questionOf(outer)
+  return isBeneath && inner.server === outer.server && verifyQueryOf(inner) !== verifyQueryOf(outer)
 }
 
-function locationsOf({ path }: Upstream, pool: string, question: string): string {
+function locationsOf({ path }: Upstream, pool: string, verify: string): string {
   const location = (pattern: string, target: string) => `
   location ${pattern} {
-    auth_request ${question};
+    auth_request ${verify};
     proxy_pass http://${pool}${target};
   }
 `
