@@ -5,30 +5,29 @@ import { makeDataDirectory, readOrMakeSecretKey } from '../db/embedded/dataDirec
 import type { SecretKeys } from '../secretKeys.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** SECRET_KEY, or the one in DATA_DIR, and the ones of SECRET_KEY_PREVIOUS; read when they are first asked for. */
+/** Returns a function that returns SECRET_KEY, or the key in DATA_DIR, and SECRET_KEY_PREVIOUS. Reads them on first use. */
 export function secretKeysOf(config: Config, log: Log): () => SecretKeys {
-  let known: SecretKeys | undefined
+  let secretKeys: SecretKeys | undefined
   return () => {
-    known ??= {
-      current: config.secretKey ?? secretKeyOfDataDirectory(config, log),
+    secretKeys ??= {
+      current: config.secretKey ?? readLocalSecretKey(config, log),
       previous: config.secretKeyPrevious ?? [],
     }
-    return known
+    return secretKeys
   }
 }
 
-/** Whether there is a SECRET_KEY, and none has to be made. */
+/** Whether SECRET_KEY is set or DATA_DIR has a key, so that none has to be generated. */
 export function hasSecretKey(config: Config): boolean {
   return config.secretKey !== undefined || existsSync(join(config.dataDir, 'secret.key'))
 }
 
-function secretKeyOfDataDirectory(config: Config, log: Log): string {
+function readLocalSecretKey(config: Config, log: Log): string {
   const directory = resolve(config.dataDir)
   makeDataDirectory(directory)
   if (config.databaseUrl) {
     log.warn('secret_key.local', {
-      detail:
-        'SECRET_KEY is not set: tokens are signed with DATA_DIR/secret.key of this machine, which other replicas do not have',
+      detail: 'SECRET_KEY is not set: tokens are signed with DATA_DIR/secret.key, which other replicas do not have',
     })
   }
   return readOrMakeSecretKey(directory)

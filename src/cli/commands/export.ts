@@ -1,4 +1,4 @@
-import { migrateDatabase } from '../../app/app.ts'
+import { migrateDatabase } from '../../app/startup.ts'
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
 import type { Command, CommandEnvironment, ExitCode } from '../command.ts'
 import { actor } from '../control/operations.ts'

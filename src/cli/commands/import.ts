@@ -1,4 +1,4 @@
-import { migrateDatabase } from '../../app/app.ts'
+import { migrateDatabase } from '../../app/startup.ts'
 import type { BadRecord, ImportReport } from '../../domain/import/importUsers.ts'
 import { type ImportFormat, importFormats } from '../../domain/import/recordSplitter.ts'
 import { type ImportSource, importSources } from '../../domain/import/sources.ts'

@@ -1,4 +1,4 @@
-import { migrateDatabase } from '../../app/app.ts'
+import { migrateDatabase } from '../../app/startup.ts'
 import type { Command, ExitCode } from '../command.ts'
 import { askRunningServer, withApp } from '../control/perform.ts'
 

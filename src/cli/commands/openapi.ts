@@ -1,4 +1,4 @@
-import { readOpenApiDocument } from '../../app/app.ts'
+import { readOpenApiDocument } from '../../app/openApiDocument.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { Command, ExitCode } from '../command.ts'
 

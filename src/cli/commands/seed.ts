@@ -1,4 +1,4 @@
-import { prepareDatabase } from '../../app/app.ts'
+import { prepareDatabase } from '../../app/startup.ts'
 import type { Command, ExitCode } from '../command.ts'
 import { askRunningServer, withApp } from '../control/perform.ts'
 

@@ -1,4 +1,6 @@
-import { type App, claimDataDirectory, hasDatabase, openApp, prepareDatabase } from '../../app/app.ts'
+import { type App, openApp } from '../../app/app.ts'
+import { claimDataDirectory, hasDatabase } from '../../app/dataDirectoryClaim.ts'
+import { prepareDatabase } from '../../app/startup.ts'
 import { AppError } from '../../error.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { CommandEnvironment } from '../command.ts'

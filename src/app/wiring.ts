@@ -1,0 +1,42 @@
+import type { Config } from '../config/config.ts'
+import type { Database } from '../db/database.ts'
+import type { Deps } from '../domain/deps.ts'
+import { createHashQueue, hashQueueLimits } from '../domain/passwords/hashQueue.ts'
+import type { HttpSettings } from '../http/server.ts'
+import type { ProductMetrics } from '../telemetry/productMetrics.ts'
+import { version } from '../version.ts'
+import { secretKeysOf } from './secretKey.ts'
+
+/** Returns what the domain works with: the database, clock, log and metrics, and its part of the settings. */
+export function wireDeps(
+  database: Database,
+  config: Config,
+  { log, clock, metrics }: Pick<Deps, 'log' | 'clock'> & { readonly metrics: ProductMetrics },
+): Deps {
+  const hashCost = { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost }
+  return {
+    database,
+    clock,
+    log,
+    hashQueue: createHashQueue(hashQueueLimits(config.passwordConcurrency, hashCost), clock, metrics),
+    metrics,
+    settings: {
+      hashCost,
+      passwordMinLength: config.passwordMinLength,
+      accessTokenSeconds: config.accessTokenExpireMinutes * 60,
+      refreshLifetimeDays: config.refreshTokenExpireDays,
+      sessionIdleDays: config.sessionIdleDays,
+      keys: {
+        algorithm: config.algorithm,
+        rotationDays: config.keyRotationDays,
+        secretKeys: secretKeysOf(config, log),
+      },
+    },
+  }
+}
+
+export function httpSettingsOf(config: Config): HttpSettings {
+  const { basePath, issuer, audience, trustedProxies, corsOrigins } = config
+  const docs = config.docs === 'on' ? { version } : undefined
+  return { basePath, issuer, audience, trustedProxies, corsOrigins, docs }
+}
