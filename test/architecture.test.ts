@@ -44,7 +44,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   ],
   http: ['problem', 'operation', 'input', 'edge', 'tokens', 'auth', 'admin', 'discovery', 'probes', 'routes', 'server'],
   app: ['app'],
-  cli: ['command', 'terminal', 'nginx', 'control', 'commands', 'arguments', 'help', 'run'],
+  cli: ['command', 'terminal', 'nginx', 'control', 'commands', 'serve', 'arguments', 'help', 'run'],
   main: ['main'],
 }
 const layerNames = Object.keys(layers)

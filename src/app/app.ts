@@ -32,7 +32,7 @@ export interface AppEnvironment {
   readonly metrics?: ProductMetrics
 }
 
-/** Opens the database and wires the product. The app owns the claim and releases it when it closes. */
+/** Opens the database and wires the product. The claim is released by its owner, after the app is closed. */
 export async function openApp(
   config: Config,
   claim: DataDirectoryClaim,
@@ -54,7 +54,6 @@ export async function openApp(
       // A database that has failed cannot be closed in order.
       await Promise.race([database.close(), lost])
       await close()
-      claim.release()
     },
   }
 }

@@ -15,10 +15,10 @@ import { migrate } from './commands/migrate.ts'
 import { nginx } from './commands/nginx.ts'
 import { openapi } from './commands/openapi.ts'
 import { seed } from './commands/seed.ts'
-import { serve } from './commands/serve.ts'
 import { sessionCommands } from './commands/session.ts'
 import { userCommands } from './commands/user.ts'
 import { helpText } from './help.ts'
+import { serve } from './serve/serve.ts'
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [

@@ -16,7 +16,8 @@ export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (
     now: Date.now,
     write: stderr,
   })
-  const app = await openApp(config, await claimDataDirectory(config), {
+  const claim = await claimDataDirectory(config)
+  const app = await openApp(config, claim, {
     log,
     clock: Date.now,
     onDatabaseLost: (reason) => {
@@ -28,6 +29,7 @@ export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (
     return await work(app)
   } finally {
     await app.close()
+    claim.release()
   }
 }
 

@@ -1,0 +1,34 @@
+import type { Config } from '../../config/config.ts'
+import type { Listener } from '../../http/edge/listener.ts'
+import { version } from '../../version.ts'
+
+/** Returns what a server prints for people when it is ready. `quarantined`: administrators that must change their password. */
+export function bannerText(
+  config: Config,
+  { url, port }: Pick<Listener, 'url' | 'port'>,
+  quarantined: readonly string[],
+): string {
+  const { host, basePath, adminUsername, adminPassword, databaseUrl, dataDir } = config
+  const origin = host === '0.0.0.0' || host === '::' ? `http://127.0.0.1:${port}` : url
+  const address = `${origin}${basePath}`
+  const database = databaseUrl ? 'PostgreSQL' : `embedded, in ${dataDir} (for development and small installations)`
+  const isDefaultPassword = adminPassword === undefined && quarantined.includes(adminUsername)
+  const password = isDefaultPassword ? 'changeme' : '…'
+  const warning = isDefaultPassword
+    ? `
+  Warning    ${adminUsername} still has the default password, which only gives access to
+             ${basePath}/auth/me and to changing it. To change it, run:
+             audittrail user password ${adminUsername}
+`
+    : ''
+  return `
+  AuditTrail ${version}
+
+  Address    ${address}
+  Database   ${database}
+  Sign in    curl -d 'username=${adminUsername}&password=${password}' ${address}/auth/login
+${warning}
+  Press Ctrl+C to stop.
+
+`
+}

@@ -1,0 +1,123 @@
+import { openApp, openHttp } from '../../app/app.ts'
+import { claimDataDirectory } from '../../app/dataDirectoryClaim.ts'
+import { startHousekeeping } from '../../app/housekeeping.ts'
+import { countFailures, observeApp, serveMetrics } from '../../app/metrics.ts'
+import { prepareDatabaseWithRetries } from '../../app/startup.ts'
+import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
+import { createStartupHandler, type Listener, listen } from '../../http/edge/listener.ts'
+import type { Http } from '../../http/server.ts'
+import { createLog, type Log } from '../../telemetry/log.ts'
+import { createLogWriter } from '../../telemetry/logWriter.ts'
+import { createProductMetrics, type ProductMetrics } from '../../telemetry/productMetrics.ts'
+import { createTraces, type Traces } from '../../telemetry/traces.ts'
+import { version } from '../../version.ts'
+import type { Command, CommandEnvironment, ExitCode } from '../command.ts'
+import { listenForCommands } from '../control/control.ts'
+import { bannerText } from './banner.ts'
+import { type ShutdownSteps, shutDown, stopHttp } from './shutdown.ts'
+import { awaitStop, type StopRequest } from './stop.ts'
+import { logStrayErrors } from './strayErrors.ts'
+
+export const serve: Command = {
+  name: 'serve',
+  summary: 'Migrate, seed and serve (default command)',
+  arguments: [],
+  flags: {},
+  run: runServer,
+}
+
+async function runServer(environment: CommandEnvironment): Promise<ExitCode> {
+  const { config, logDescriptor, stderr } = environment
+  const metrics = createProductMetrics()
+  const traces = createTraces()
+  const reportDropped = (lines: number) => log.error('log.dropped', { lines })
+  const { write, end } = createLogWriter(logDescriptor, { reportDropped, countDropped: metrics.logLinesDropped })
+  const { logLevel: level, logFormat: format } = config
+  const log: Log = createLog({ level, format, now: Date.now, write, context: traces.current })
+  const stop = awaitStop()
+  logStrayErrors(log)
+
+  const claim = await claimDataDirectory(config)
+  const loading = Promise.withResolvers<Http>()
+  const steps: ShutdownSteps = { dataDirectory: claim.release }
+  try {
+    const { isEnding } = stop
+    const listener = listen(config, createStartupHandler({ ...config, isEnding }, loading.promise))
+    steps.http = listener.stop
+    steps.metrics = serveMetrics(config, metrics.registry, log)
+    const start = { config, claim, log, metrics, traces, listener, loading, stop, steps, write }
+    await startServer(start)
+    const { reason, isFailure, hasGrace } = await stop.requested
+    log.info('server.stopping', { reason })
+    listener.prepareToStop()
+    if (hasGrace) await Bun.sleep(config.shutdownGraceSeconds * 1000)
+    if (isFailure) stderr(`audittrail: ${reason}\n`)
+    return isFailure ? 1 : 0
+  } finally {
+    loading.reject(new Error('stopped'))
+    await shutDown(steps, log)
+    log.info('server.stopped')
+    await end()
+  }
+}
+
+interface Start {
+  readonly config: CommandEnvironment['config']
+  readonly claim: Awaited<ReturnType<typeof claimDataDirectory>>
+  readonly log: Log
+  readonly metrics: ProductMetrics
+  readonly traces: Traces
+  readonly listener: Listener
+  /** Resolved with the routes, which the listener waits for. */
+  readonly loading: PromiseWithResolvers<Http>
+  readonly stop: StopRequest
+  /** Completed with each part that has started. */
+  readonly steps: ShutdownSteps
+  readonly write: (text: string) => void
+}
+
+/** Opens the app and starts everything behind the listener. Returns when the server is ready or a stop is requested. */
+async function startServer({
+  config,
+  claim,
+  log,
+  metrics,
+  traces,
+  listener,
+  loading,
+  stop,
+  steps,
+  write,
+}: Start): Promise<void> {
+  const { isEnding } = stop
+  // Lets the event loop respond to a first health check between the imports.
+  await Bun.sleep(1)
+  const availabilityLog = createAvailabilityLog(log, performance.now.bind(performance))
+  const availabilityObserver = countFailures(availabilityLog, metrics)
+  const app = await openApp(config, claim, {
+    log,
+    clock: Date.now,
+    onDatabaseLost: stop.fail,
+    availabilityObserver,
+    metrics,
+  })
+  steps.database = app.close
+  observeApp(metrics.registry, app.deps, isEnding)
+  await Bun.sleep(1)
+  const requestFinished = config.metrics === 'off' ? undefined : metrics.requestFinished
+  const http = await openHttp(app, config, isEnding, { requestFinished, traces, logged: config.logRequests })
+  steps.http = () => stopHttp(listener, http)
+  loading.resolve(http)
+  const url = listener.url + config.basePath
+  log.info('server.listening', { url, version })
+  const isPrepared = await Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
+  if (!isPrepared) return
+  // Keys that cannot be read now are read on first use.
+  await http.keyRing.refresh().catch(() => {})
+  steps.housekeeping = startHousekeeping(app)
+  steps.keyRing = http.keyRing.startPolling()
+  if (!config.databaseUrl) steps.controlSocket = listenForCommands(config.dataDir, app.deps)
+  log.info('server.ready', { url })
+  if (config.logFormat === 'pretty')
+    write(bannerText(config, listener, await app.deps.database.users.listQuarantinedAdministrators()))
+}
