@@ -21,6 +21,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'ipAddress',
     'jsonShape',
     'secretKeys',
+    'userFields',
     'uuid',
     'version',
   ],

@@ -1,4 +1,7 @@
-/** Parsers of single settings. Each throws an Error whose message completes "PORT …". */
+import { fullNameRule, isFullName, isUsername, usernameRule } from '../userFields.ts'
+
+// Parsers of single settings. Each throws an Error whose message completes "PORT …".
+
 export function wholeNumber(from: number, to: number): (text: string) => number {
   return (text) => {
     if (!/^\d{1,9}$/.test(text) || Number(text) < from || Number(text) > to) {
@@ -35,7 +38,7 @@ export function parseClaim(text: string): string {
 }
 
 export function parseUsername(text: string): string {
-  if (!/^[A-Za-z0-9._@+-]{1,50}$/.test(text)) throw new Error('must be 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -')
+  if (!isUsername(text)) throw new Error(usernameRule)
   return text
 }
 
@@ -46,6 +49,6 @@ export function parseAdminPassword(text: string): string {
 }
 
 export function parseFullName(text: string): string {
-  if ([...text].length > 100 || !/^[^\p{Cc}]+$/u.test(text)) throw new Error('must be 1 to 100 characters on one line')
+  if (!isFullName(text)) throw new Error(fullNameRule)
   return text
 }

@@ -86,8 +86,8 @@ describe.each(places)('the command line on %s', (kind) => {
     test.each([
       ['user add admin', good, 'This username is taken.'],
       ['user add short', 'short', 'The new password must have at least 12 characters (got 5).'],
-      ['user add bad/name', good, 'The field username takes 1 to 50'],
-      ['user add x --role Admin', good, 'The field roles takes up to 32 words'],
+      ['user add bad/name', good, 'The field username must be 1 to 50'],
+      ['user add x --role Admin', good, 'The field roles must have at most 32 entries'],
       ['user disable admin', '', 'This is the last active administrator'],
       ['user remove admin', '', 'This is the last active administrator'],
       ['user add nul', `${good}\0`, 'not UTF-8 text'],

@@ -75,7 +75,7 @@ describe.each(kinds)('import and export on %s', (kind) => {
         stdout: '',
         stderr:
           'line 3: hashed_password is md5-crypt ($1$)\n' +
-          'line 4: username takes 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -\n' +
+          'line 4: username must be 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -\n' +
           'audittrail: 2 of 3 lines are invalid, so nothing was imported. Fix them, or import the rest with --skip-bad.\n',
       })
       expect((await command('user show ada')).code).toBe(1)

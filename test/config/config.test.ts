@@ -104,6 +104,13 @@ describe('settings', () => {
       'two words',
       'ADMIN_USERNAME must be 1 to 50 of the characters A-Z a-z 0-9 . _ @ + - (got "two words").',
     ],
+    ['ADMIN_FULL_NAME', '  ', 'ADMIN_FULL_NAME must be 1 to 100 characters on one line (got "  ").'],
+    ['ADMIN_FULL_NAME', 'Ada\u202e', 'ADMIN_FULL_NAME must be 1 to 100 characters on one line (got "Ada\u202e").'],
+    [
+      'ADMIN_FULL_NAME',
+      'a'.repeat(101),
+      `ADMIN_FULL_NAME must be 1 to 100 characters on one line (got "${'a'.repeat(101)}").`,
+    ],
   ])('%s=%s: is rejected with the name, the rule and the value', (name, value, line) => {
     expect(problemsOf({ [name]: value })).toEqual([line])
   })

@@ -1,5 +1,5 @@
-import { isRole, maxRoles } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
+import { areRoles, maxRoles } from '../../userFields.ts'
 
 /** A protected path and the service that handles it. */
 export interface Upstream {
@@ -80,7 +80,7 @@ function readUpstream(text: string, base: string): Upstream {
   if ([base, '/.well-known', '/_audittrail'].some((taken) => path === taken || path.startsWith(`${taken}/`)))
     throw usage('upstream', `must not use a path of AuditTrail (${base}, /.well-known, /_audittrail)`)
   const roles = [...new Set(roleList?.split(','))]
-  if (roles.length > maxRoles || !roles.every(isRole))
+  if (!areRoles(roles))
     throw usage('upstream', `must have at most ${maxRoles} roles, each 1 to 32 of the characters a-z 0-9 _ -`)
   return { path, server: address, roles: roles.sort() }
 }

@@ -1,5 +1,6 @@
 import type { Unchanged, User, UserChange } from '../../db/statements/users.ts'
 import { AppError, type FieldError } from '../../error.ts'
+import { areRoles, fullNameRule, isFullName, isUsername, rolesRule, usernameRule } from '../../userFields.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
@@ -37,10 +38,6 @@ export interface UserList {
   /** The username where the next page starts. Undefined on the last page. */
   readonly next: string | undefined
 }
-
-const username = /^[A-Za-z0-9._@+-]{1,50}$/
-const role = /^[a-z0-9_-]{1,32}$/
-export const maxRoles = 32
 
 /**
  * Creates a user. Throws `invalid_fields` with every invalid field, `conflict` if the username is taken, and `forbidden`.
@@ -194,23 +191,15 @@ function requireValidFields(given: Partial<Pick<UserDraft, 'username' | 'full_na
 export function* validationErrorsOf(
   given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>,
 ): Generator<FieldError> {
-  if (given.username !== undefined && !username.test(given.username)) {
-    yield { field: 'username', message: 'takes 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -' }
+  if (given.username !== undefined && !isUsername(given.username)) {
+    yield { field: 'username', message: usernameRule }
   }
   if (given.full_name !== undefined && !isFullName(given.full_name)) {
-    yield { field: 'full_name', message: 'takes 1 to 100 characters on one line' }
+    yield { field: 'full_name', message: fullNameRule }
   }
-  if (given.roles && (given.roles.length > maxRoles || !given.roles.every(isRole))) {
-    yield {
-      field: 'roles',
-      message: `must have at most ${maxRoles} entries, each 1 to 32 of the characters a-z 0-9 _ -`,
-    }
+  if (given.roles && !areRoles(given.roles)) {
+    yield { field: 'roles', message: rolesRule }
   }
-}
-
-function isFullName(text: string): boolean {
-  // Joiners belong to names in some scripts. Characters that reverse or end a line do not.
-  return [...text].length <= 100 && text.trim() !== '' && !/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(text)
 }
 
 function unique(roles: readonly string[]): readonly string[] {
@@ -224,9 +213,4 @@ function userNotFound(): AppError {
 function protectAdministrator(deps: Deps, by: Actor): AppError {
   record(deps, { event: 'administrator.spared', by: by.name })
   return new AppError('forbidden', 'API keys cannot create or change users with the role admin.')
-}
-
-/** Returns whether a text is a valid role. */
-export function isRole(word: string): boolean {
-  return role.test(word)
 }

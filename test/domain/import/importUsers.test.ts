@@ -99,14 +99,14 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
     ])
     expect(report).toMatchObject({ good: 1, bad: 9 })
     expect(report.faults).toEqual([
-      '2: username takes 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -',
+      '2: username must be 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -',
       '3: username is that of a user whom the database has already',
       '4: username is that of line 1 already',
       '5: id is no UUID; is_active is neither true nor false; created_at is no date and time of ISO 8601; roles must have at most 32 entries, each 1 to 32 of the characters a-z 0-9 _ -',
       '6: has no username',
       '7: has no hashed_password',
       expect.stringContaining('8: has a password in plain text, which is not taken'),
-      '9: full_name takes 1 to 100 characters on one line',
+      '9: full_name must be 1 to 100 characters on one line',
       '10: full_name is not valid Unicode',
     ])
     expect(report.faults.join()).not.toContain('secret')

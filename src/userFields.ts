@@ -1,0 +1,25 @@
+// The rules for the fields of a user. Each text completes "username …" and "ADMIN_USERNAME …".
+
+export const usernameRule = 'must be 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -'
+
+export function isUsername(text: string): boolean {
+  return /^[A-Za-z0-9._@+-]{1,50}$/.test(text)
+}
+
+export const fullNameRule = 'must be 1 to 100 characters on one line'
+
+/** Rejects control characters and bidirectional overrides. Joiners are allowed, since some scripts need them in names. */
+export function isFullName(text: string): boolean {
+  return [...text].length <= 100 && text.trim() !== '' && !/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(text)
+}
+
+export const maxRoles = 32
+export const rolesRule = `must have at most ${maxRoles} entries, each 1 to 32 of the characters a-z 0-9 _ -`
+
+export function isRole(text: string): boolean {
+  return /^[a-z0-9_-]{1,32}$/.test(text)
+}
+
+export function areRoles(roles: readonly string[]): boolean {
+  return roles.length <= maxRoles && roles.every(isRole)
+}
