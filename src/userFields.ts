@@ -8,7 +8,7 @@ export function isUsername(text: string): boolean {
 
 export const fullNameRule = 'must be 1 to 100 characters on one line'
 
-/** Rejects control characters and bidirectional overrides. Joiners are allowed, since some scripts need them in names. */
+/** Rejects bidirectional overrides. Joiners are allowed, since some scripts need them. */
 export function isFullName(text: string): boolean {
   return [...text].length <= 100 && text.trim() !== '' && !/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(text)
 }

@@ -12,8 +12,8 @@ import { createProductMetrics, type ProductMetrics } from '../telemetry/productM
 import type { DataDirectoryClaim } from './dataDirectoryClaim.ts'
 import { httpSettingsOf, wireDeps } from './wiring.ts'
 
-// Drizzle, Elysia and the embedded engine are imported on use: a server listens and reports that it is alive before they
-// are loaded.
+// Drizzle, Elysia and the embedded engine are imported on use: a server listens and reports that it
+// is alive before they are loaded.
 
 /** The wired product. It does not listen, and nothing has been sent to its database. */
 export interface App {
@@ -32,7 +32,9 @@ export interface AppEnvironment {
   readonly metrics?: ProductMetrics
 }
 
-/** Opens the database and wires the product. The claim is released by its owner, after the app is closed. */
+/**
+ * Opens the database and wires the product. The caller releases the claim after closing the app.
+ */
 export async function openApp(
   config: Config,
   claim: DataDirectoryClaim,

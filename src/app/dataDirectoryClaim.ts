@@ -5,7 +5,7 @@ import { holdDataDirectory, makeDataDirectory, refuseOthersFiles } from '../db/e
 
 /** The exclusive use of DATA_DIR by this process. */
 export interface DataDirectoryClaim {
-  /** Where the embedded database is. Undefined: the database is a server, and nothing is claimed. */
+  /** Directory of the embedded database. Undefined: PostgreSQL is used; nothing is claimed. */
   readonly databaseDirectory: string | undefined
   readonly release: () => void
 }
@@ -13,12 +13,13 @@ export interface DataDirectoryClaim {
 /** The embedded database's folder in DATA_DIR. */
 const databaseFolder = 'postgresql'
 
-/** A command holds DATA_DIR for about half a second, so a claim is retried every `pause` milliseconds. */
+/** Milliseconds between attempts. A command holds DATA_DIR for about half a second. */
 const claimRetry = { attempts: 6, pause: 250 }
 
 /**
- * Claims DATA_DIR if the database is embedded. Throws `refused` if another process holds it, with its name, or if the
- * database belongs to another user, who could not read what this process would write.
+ * Claims DATA_DIR if the database is embedded. Throws `refused` if another process holds it, with
+ * its name, or if the database belongs to another user, who could not read what this process would
+ * write.
  */
 export async function claimDataDirectory(config: Config): Promise<DataDirectoryClaim> {
   if (config.databaseUrl) return { databaseDirectory: undefined, release: () => {} }
@@ -36,7 +37,7 @@ export async function claimDataDirectory(config: Config): Promise<DataDirectoryC
   }
 }
 
-/** Whether a database exists. Commands check it so that one started in the wrong directory creates none. */
+/** Whether a database exists. A command started in the wrong directory must not create one. */
 export function hasDatabase(config: Config): boolean {
   return config.databaseUrl !== undefined || existsSync(join(config.dataDir, databaseFolder))
 }

@@ -7,7 +7,7 @@ import type { App } from './app.ts'
 /** Milliseconds between two rounds of housekeeping. */
 const housekeepingInterval = 60_000
 
-/** Maintains the keys and sweeps expired sessions and failures, now and every minute. Returns a function that stops it. */
+/** Maintains keys and sweeps expired data, now and every minute. Returns a function to stop it. */
 export function startHousekeeping({ deps }: Pick<App, 'deps'>): () => void {
   let isStopped = false
   const round = async () => {

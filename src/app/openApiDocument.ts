@@ -4,7 +4,7 @@ import { createProductMetrics } from '../telemetry/productMetrics.ts'
 import type { AppEnvironment } from './app.ts'
 import { httpSettingsOf, wireDeps } from './wiring.ts'
 
-/** Returns the OpenAPI document for these settings. Opens nothing: a pool without queries does not connect. */
+/** Returns the OpenAPI document. Opens nothing: a pool without queries does not connect. */
 export async function readOpenApiDocument(
   config: Config,
   { log, clock }: Pick<AppEnvironment, 'log' | 'clock'>,

@@ -5,7 +5,7 @@ import { makeDataDirectory, readOrMakeSecretKey } from '../db/embedded/dataDirec
 import type { SecretKeys } from '../secretKeys.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** Returns a function that returns SECRET_KEY, or the key in DATA_DIR, and SECRET_KEY_PREVIOUS. Reads them on first use. */
+/** Returns a function that reads the keys on first use: SECRET_KEY or the one in DATA_DIR. */
 export function secretKeysOf(config: Config, log: Log): () => SecretKeys {
   let secretKeys: SecretKeys | undefined
   return () => {

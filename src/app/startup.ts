@@ -16,7 +16,7 @@ export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<numb
   return applied
 }
 
-/** Migrates, and seeds the first administrator if there never was a user. Returns whether it seeded. */
+/** Migrates, and seeds an administrator if there never was a user. Returns whether it seeded. */
 export async function prepareDatabase({ deps, administrator }: App): Promise<boolean> {
   await migrateDatabase({ deps })
   return seedAdministrator(deps, administrator)
@@ -26,8 +26,9 @@ export async function prepareDatabase({ deps, administrator }: App): Promise<boo
 const retryDelay = { first: 0.25, longest: 2 }
 
 /**
- * Migrates, seeds, prepares the keys and logs warnings about seeded passwords. Retries while the database is unavailable.
- * Returns false if `isEnding` becomes true first. Throws what a retry cannot fix.
+ * Migrates, seeds, prepares the keys and logs warnings about seeded passwords. Retries while the
+ * database is unavailable. Returns false if `isEnding` becomes true first. Throws what a retry
+ * cannot fix.
  */
 export async function prepareDatabaseWithRetries(app: App, isEnding: () => boolean): Promise<boolean> {
   for (let delay = retryDelay.first; !isEnding(); delay = Math.min(delay * 2, retryDelay.longest)) {

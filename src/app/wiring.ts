@@ -7,7 +7,7 @@ import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import { version } from '../version.ts'
 import { secretKeysOf } from './secretKey.ts'
 
-/** Returns what the domain works with: the database, clock, log and metrics, and its part of the settings. */
+/** Returns the dependencies of the domain, including its part of the settings. */
 export function wireDeps(
   database: Database,
   config: Config,

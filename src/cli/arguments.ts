@@ -6,7 +6,7 @@ export interface ParsedArguments {
   readonly action: 'run' | 'help' | 'version'
   /** Undefined: the arguments name no command. */
   readonly command: Command | undefined
-  /** The words before the first flag, which name the command; `user` alone names a group of commands. */
+  /** The words before the first flag: a command, or a group of commands such as `user`. */
   readonly words: readonly string[]
   readonly input: CommandInput
   readonly envFile: string | undefined
@@ -29,8 +29,8 @@ export const globalFlags: Flags = {
 }
 
 /**
- * Parses the arguments after the program name: finds the command first, then parses against its flags. `fallback` is the
- * command for no words at all. Throws `usage` with one line that names the wrong argument.
+ * Parses the arguments after the program name: finds the command, then parses its flags. `fallback`
+ * is the command if none is named. Throws `usage` with the argument that is wrong.
  */
 export function parseArguments(
   argv: readonly string[],
@@ -67,7 +67,7 @@ function tokensOf(argv: readonly string[], flags: Flags) {
   return parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true }).tokens
 }
 
-/** Returns the words before the first flag of a command. Only then is known which flags take a value. */
+/** Stops at the first flag of a command: whether it takes a value is not known yet. */
 function leadingWords(argv: readonly string[]): readonly string[] {
   const words: string[] = []
   for (const token of tokensOf(argv, globalFlags)) {

@@ -6,7 +6,7 @@ import { wrap } from './terminal/wrap.ts'
 
 const lineWidth = 80
 
-/** Returns the help for the words before `--help`: of one command, of a group of commands, or of all. */
+/** Returns the help of one command, of the group that `words` names, or of all commands. */
 export function helpText(command: Command | undefined, words: readonly string[], commands: readonly Command[]): string {
   if (command) return commandHelp(command)
   const group = groupOf(words[0] ?? '', commands)

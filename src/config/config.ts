@@ -45,7 +45,7 @@ interface Value {
   readonly source: SettingSource
 }
 
-/** Merges the file and the environment, which wins. Drops empty values, except of settings that may be empty. */
+/** Merges the sources. Drops empty values, except of settings that may be empty. */
 function mergeSources(file: Environment, environment: Environment): ReadonlyMap<string, Value> {
   const mayBeEmpty = new Set(
     Object.values<Setting<unknown>>(settings).flatMap(({ env, emptyMeans }) => (emptyMeans ? [env] : [])),

@@ -15,7 +15,7 @@ export interface DatabaseAddress {
   readonly sslrootcert?: string
   /** libpq's `options`, sent when a connection opens. */
   readonly options?: string
-  /** Whether a transaction pooler such as PgBouncer is in between. Undefined: detected from the server. */
+  /** Whether a transaction pooler such as PgBouncer is in between. Undefined: detected. */
   readonly isPooled?: boolean
 }
 
@@ -26,8 +26,9 @@ const schemes = ['postgresql:', 'postgres:', 'postgresql+asyncpg:', 'postgresql+
 const loopback = ['localhost', '127.0.0.1', '::1']
 
 /**
- * Parses a URL such as `postgresql://user:password@host:5432/database?sslmode=verify-full`. Throws an Error whose message
- * completes "DATABASE_URL …". It never quotes the URL, which may contain a password, except for its scheme.
+ * Parses a URL such as `postgresql://user:password@host:5432/database?sslmode=verify-full`. Throws
+ * an Error whose message completes "DATABASE_URL …". It never quotes the URL, which may contain a
+ * password, except for its scheme.
  */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   const url = parseUrl(text)
@@ -69,7 +70,8 @@ function parseUrl(text: string): URL {
     const [actual] = /^[a-z][a-z0-9+]{1,19}:\/\//.exec(text) ?? []
     throw new Error(`must start with postgres:// or postgresql://${actual ? ` (got ${actual})` : ''}`)
   }
-  // URL parses every accepted scheme alike once it is replaced by one. It requires a host; libpq defaults to localhost.
+  // URL parses every accepted scheme alike once it is replaced by one. It requires a host; libpq
+  // defaults to localhost.
   const rest = text.slice(scheme.length + 2)
   const withHost = /^([^/?#]*@)?(?=[/?#]|$)/.test(rest) ? rest.replace(/^([^/?#]*@)?/, '$1localhost') : rest
   if (!URL.canParse(`postgresql://${withHost}`)) {
@@ -122,7 +124,8 @@ function readQuery(url: URL): Map<string, string> {
 }
 
 function readSslMode(query: Map<string, string>, isLocal: boolean): SslMode {
-  // asyncpg calls it `ssl`, libpq `sslmode`. The default is libpq's `prefer`; on loopback TLS would only cost time.
+  // asyncpg calls it `ssl`, libpq `sslmode`. The default is libpq's `prefer`; on loopback TLS would
+  // only cost time.
   const text = query.get('sslmode') ?? query.get('ssl')
   // As in libpq, sslrootcert=system implies verify-full.
   if (query.get('sslrootcert') === 'system') {

@@ -1,4 +1,4 @@
-/** The requests that are logged. A number is the share of requests that did not fail with 500 or above. */
+/** Which requests are logged. A number is the share of requests with a status below 500. */
 export type LoggedRequests = 'all' | 'errors' | 'off' | number
 
 /** Parses `all`, `errors`, `off` or a share between 0 and 1. */
@@ -8,7 +8,7 @@ export function parseLoggedRequests(text: string): LoggedRequests {
   throw new Error('must be all, errors, off, or a share between 0 and 1 with up to six decimals, such as 0.01')
 }
 
-/** Returns a function that decides by status whether a request is logged. `random` returns a number from 0 to below 1. */
+/** Returns a function that decides by status. `random` returns a number from 0 to below 1. */
 export function createIsLogged(logged: LoggedRequests, random: () => number): (status: number) => boolean {
   if (logged === 'all') return () => true
   if (logged === 'off') return () => false

@@ -1,4 +1,4 @@
-/** Parses a comma-separated list of web origins; empty means none. Throws an Error whose message completes "CORS_ORIGINS …". */
+/** Parses a comma-separated list of web origins. Empty means none. */
 export function parseOrigins(text: string): readonly string[] {
   const origins = text.split(',').map((origin) => origin.trim())
   return Object.freeze(origins.filter((origin) => origin !== '').map(parseOrigin))

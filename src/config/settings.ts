@@ -17,7 +17,7 @@ import {
   wholeNumber,
 } from './parsers.ts'
 
-/** One setting. `parse` throws an Error whose message completes "PORT …" ("must be a whole number from 0 to 65535"). */
+/** `parse` throws an Error whose message completes "PORT …", such as "must be a whole number". */
 export interface Setting<T> {
   readonly env: string
   /** One or more sentences for the help, `.env.example` and the reference page. */
@@ -25,7 +25,7 @@ export interface Setting<T> {
   /** As written in the environment. Undefined: the setting is unset by default. */
   readonly default: string | undefined
   readonly parse: (text: string) => T
-  /** Never printed. May also be read from the file named by the variable with the suffix `_FILE`. */
+  /** Never printed. Can also be read from a file named by the variable with `_FILE` appended. */
   readonly secret?: true
   /** An empty value is kept. In other settings it means unset, as in compose files. */
   readonly emptyMeans?: 'empty'
@@ -37,7 +37,7 @@ const optional = <T>(setting: Omit<Setting<T>, 'default'>): Setting<T | undefine
   default: undefined,
 })
 
-/** All settings. Parsing, help, `.env.example` and the reference page are derived from this table. */
+/** All settings. Help, `.env.example` and the reference page are generated from this table. */
 export const settings = {
   databaseUrl: optional({
     env: 'DATABASE_URL',

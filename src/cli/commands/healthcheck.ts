@@ -20,7 +20,7 @@ export const healthcheck: Command = {
 
 const timeoutMilliseconds = 3000
 
-/** Returns undefined if the server is healthy. Uses node:http because fetch obeys proxy variables. */
+/** Returns undefined if healthy. Uses node:http because fetch obeys proxy variables. */
 function checkHealth(url: string): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const noResponse =

@@ -4,13 +4,13 @@ import { upstreamLocations, verifyLocations } from './locations.ts'
 import { defaultBase, type Site } from './site.ts'
 
 /**
- * Returns a file for Nginx's conf.d. Safe by default: identity headers are set for the whole server, so that a location
- * inherits them unless it sets its own, and they are empty where no user was verified.
+ * Returns a file for Nginx's conf.d. Safe by default: the server block sets the identity headers,
+ * locations inherit them, and they are empty where no user was verified.
  */
 export function nginxConfiguration(site: Site): string {
   const prefix = prefixFor(site.serverName)
   const base = site.basePath || defaultBase
-  // Without a path, proxy_pass keeps the path. With an empty BASE_PATH, the slash strips the prefix.
+  // proxy_pass without a path keeps the path. If BASE_PATH is empty, the slash strips the prefix.
   const service = `http://${prefix}${site.basePath === '' ? '/' : ''}`
   return [
     httpContext(site, prefix, base),
@@ -61,7 +61,7 @@ ${hsts(site.tls, prefix)}    # error_page keeps the original status; the 200 is 
   ].join('\n')
 }
 
-/** Prefixes names that all servers of one Nginx share. Short, because its hash tables limit the length. */
+/** Avoids name conflicts with other sites. Short, because Nginx's hash tables limit the length. */
 function prefixFor(serverName: string): string {
   return `at_${createHash('sha256').update(serverName).digest('hex').slice(0, 8)}`
 }

@@ -1,6 +1,6 @@
 import type { Site, Upstream } from './site.ts'
 
-/** Returns one internal location for each set of roles. It asks AuditTrail whether the request is allowed. */
+/** Returns one internal location per set of roles, which asks AuditTrail about a request. */
 export function verifyLocations(site: Site, prefix: string): string {
   return verifyQueries(site.upstreams)
     .map((query, at) => verifyLocation(site, prefix, query, at))
@@ -54,7 +54,7 @@ function verifyPathOf({ upstreams }: Site, upstream: Upstream): string {
   return `${verifyPath}${verifyQueries(upstreams).indexOf(verifyQueryOf(upstream)) + 1}`
 }
 
-/** Returns the locations of the protected services. proxy_pass sends the path as Nginx normalized it. */
+/** Returns the locations of the protected services. They get the path as Nginx normalized it. */
 export function upstreamLocations(site: Site, prefix: string): string {
   const locations = site.upstreams.map((upstream, at) =>
     locationsOf(upstream, `${prefix}_${at + 1}`, verifyPathOf(site, upstream)),
@@ -63,8 +63,8 @@ export function upstreamLocations(site: Site, prefix: string): string {
 }
 
 /**
- * Rejects paths that Nginx assigns to an outer location, but that a service may route to an inner one with another rule:
- * many routers ignore case, a suffix, or everything after a semicolon.
+ * Rejects paths that Nginx assigns to an outer location, but that a service may route to an inner
+ * one with another rule: many routers ignore case, a suffix, or everything after a semicolon.
  */
 function lookalikeLocations({ upstreams }: Site): string {
   const inner = upstreams.filter((upstream) => upstreams.some((other) => isWithin(upstream, other)))

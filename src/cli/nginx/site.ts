@@ -11,7 +11,7 @@ export interface Upstream {
   readonly roles: readonly string[]
 }
 
-/** The values in the configuration. All texts are validated: none has a quote, space, `;`, `$` or brace. */
+/** The values in the configuration. None contains a quote, space, `;`, `$` or brace. */
 export interface Site {
   readonly serverName: string
   readonly listen: string | undefined
@@ -35,7 +35,7 @@ const upstreamPattern = new RegExp(`^(/[A-Za-z0-9._~/-]*)=http://(${server})/?(?
 const listenPattern = /^(?:(?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]{2,45}\]):)?[0-9]{1,5}$/
 const filePattern = /^(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/
 const cachePattern = /^[0-9]{1,2}$/
-/** Seconds. Nginx counts whole seconds and the first may be almost over, so one second caches nothing. */
+/** Seconds. Nginx counts whole seconds, the first of which may be almost over. */
 const [shortestCache, longestCache] = [2, 60]
 const longestServerName = 253
 /** Bytes. Nginx stores the length of a location in one byte. */

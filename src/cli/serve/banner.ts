@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts'
 import type { Listener } from '../../http/edge/listener.ts'
 import { version } from '../../version.ts'
 
-/** Returns what a server prints for people when it is ready. `quarantined`: administrators that must change their password. */
+/** `quarantined`: the administrators that must change their password. */
 export function bannerText(
   config: Config,
   { url, port }: Pick<Listener, 'url' | 'port'>,

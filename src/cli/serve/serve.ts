@@ -76,7 +76,7 @@ interface Start {
   readonly write: (text: string) => void
 }
 
-/** Opens the app and starts everything behind the listener. Returns when the server is ready or a stop is requested. */
+/** Starts everything but the listener. Resolves when the server is ready or must stop. */
 async function startServer({
   config,
   claim,

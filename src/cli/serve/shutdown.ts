@@ -2,7 +2,7 @@ import type { Listener } from '../../http/edge/listener.ts'
 import type { Http } from '../../http/server.ts'
 import { describeError, type Log } from '../../telemetry/log.ts'
 
-/** The parts of a server in the order in which they stop: whatever queries the database stops before the database. */
+/** The order in which the parts of a server stop: users of the database before the database. */
 export const shutdownOrder = [
   'controlSocket',
   'housekeeping',
@@ -26,7 +26,7 @@ export const shutdownLimits = {
   deadline: 8000,
 }
 
-/** Stops all parts in order, each after the one before. A part that fails is logged and does not keep the others. */
+/** Stops the parts one after another. Logs a failure and continues. */
 export async function shutDown(steps: ShutdownSteps, log: Log): Promise<void> {
   const { promise: deadline, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, shutdownLimits.deadline)
@@ -44,7 +44,7 @@ async function stopInOrder(steps: ShutdownSteps, log: Log): Promise<void> {
   }
 }
 
-/** Stops the listener once all requests have a response. Those that are incomplete or take too long get 503. */
+/** Stops the listener after all responses. Incomplete and slow requests get 503. */
 export async function stopHttp(
   listener: Pick<Listener, 'stop'>,
   http: Pick<Http, 'expireAllRequests' | 'expireIncompleteRequests'>,

@@ -15,8 +15,8 @@ export interface StopRequest {
 }
 
 /**
- * Handles SIGTERM and SIGINT, which a process without handlers ignores as PID 1 of a container. A second signal ends
- * the process at once.
+ * Handles SIGTERM and SIGINT, which a process without handlers ignores as PID 1 of a container. A
+ * second signal ends the process at once.
  */
 export function awaitStop(): StopRequest {
   const { promise, resolve } = Promise.withResolvers<Stop>()

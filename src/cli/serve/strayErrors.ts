@@ -1,11 +1,11 @@
 import { describeError, type Log } from '../../telemetry/log.ts'
 
-/** Stray errors logged per minute. Further ones are only counted, so that a recurring error does not fill the disk. */
+/** Further errors are only counted, so that a recurring one does not fill the disk. */
 const loggedPerMinute = 10
 
 /**
- * Logs uncaught exceptions and unhandled rejections. They are bugs, but they must not end a server and with it the requests
- * of every other client.
+ * Logs uncaught exceptions and unhandled rejections. They are bugs, but they must not end a server
+ * and with it the requests of every other client.
  */
 export function logStrayErrors(log: Log): void {
   let logged = 0

@@ -1,4 +1,4 @@
-/** Breaks a text between words into lines of at most `width` characters. A longer word gets a line to itself. */
+/** Breaks a text into lines of at most `width` characters, unless a single word is longer. */
 export function wrap(text: string, width: number): readonly string[] {
   const lines: string[] = []
   let line = ''
