@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createDatabase } from '../postgresql.ts'
 import { emptyDirectory, run, type Server, serve } from './binary.ts'
 
-const cheap = { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1', SECRET_KEY: 'k'.repeat(32) }
+const lowCost = { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1', SECRET_KEY: 'k'.repeat(32) }
 
 interface Listed {
   readonly id: string
@@ -23,7 +23,7 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
     let server: Server
     beforeAll(async () => {
       const database: Record<string, string> = kind === 'PostgreSQL' ? { DATABASE_URL: await createDatabase() } : {}
-      environment = { ...database, ...cheap }
+      environment = { ...database, ...lowCost }
       server = await serve({ directory, environment })
       if (state === 'with the server down') await server.stop()
     })
@@ -31,25 +31,25 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
 
     const command = (...args: string[]) => run(['apikey', ...args], { directory, environment })
     const listed = async () => JSON.parse((await command('list', '--json')).stdout) as Listed[]
-    /** What the key is answered, by the server that is up or one for the moment. */
+    /** Returns the status for the key, from the running server or from one started for this request. */
     const statusWith = async (key: string, path: string) => {
-      const asked = state === 'with the server up' ? server : await serve({ directory, environment })
-      const { status } = await fetch(`${asked.url}${path}`, { headers: { authorization: `Bearer ${key}` } })
-      if (asked !== server) await asked.stop()
+      const target = state === 'with the server up' ? server : await serve({ directory, environment })
+      const { status } = await fetch(`${target.url}${path}`, { headers: { authorization: `Bearer ${key}` } })
+      if (target !== server) await target.stop()
       return status
     }
 
-    test('make, list and revoke keys', async () => {
-      const made = await command('create', 'reports', '--scope', 'users:read', '--role', 'staff', '--role', 'other')
-      expect(made.code).toBe(0)
-      // The key and nothing else, so that a shell can catch it.
-      expect(made.stdout).toMatch(/^atk_[0-9A-Za-z]{49}\n$/)
-      expect(made.stderr).toMatch(
+    test('create, list and revoke keys', async () => {
+      const created = await command('create', 'reports', '--scope', 'users:read', '--role', 'staff', '--role', 'other')
+      expect(created.code).toBe(0)
+      // Only the key, so that a shell can capture it.
+      expect(created.stdout).toMatch(/^atk_[0-9A-Za-z]{49}\n$/)
+      expect(created.stderr).toMatch(
         /^API key \S{36} for reports created; it expires 20\S+Z\. The key is shown only once:\n$/,
       )
-      const key = made.stdout.trim()
-      const [only, ...none] = await listed()
-      expect(none).toEqual([])
+      const key = created.stdout.trim()
+      const [only, ...others] = await listed()
+      expect(others).toEqual([])
       expect(only).toMatchObject({
         name: 'reports',
         created_by: 'command line',
@@ -61,8 +61,8 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
       expect(await statusWith(key, '/auth/verify?role=other')).toBe(204)
 
       const second = await command('create', 'reports', '--scope', 'introspect', '--no-expiry', '--json')
-      const shown = JSON.parse(second.stdout) as Listed & { key: string }
-      expect(shown).toMatchObject({ name: 'reports', expires_at: null, key: expect.stringMatching(/^atk_/) })
+      const printed = JSON.parse(second.stdout) as Listed & { key: string }
+      expect(printed).toMatchObject({ name: 'reports', expires_at: null, key: expect.stringMatching(/^atk_/) })
       const third = JSON.parse(
         (await command('create', 'other', '--role', 'x', '--days', '3', '--json')).stdout,
       ) as Listed
@@ -94,7 +94,7 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
       [['create', 'x', '--role', 'A'], 1, 'roles'],
       [['revoke', 'nobody'], 1, 'no service has this name'],
       [['revoke', '5b0f2a7e-5f0e-4c55-8d59-0b8c2c7a9a10'], 1, 'API key not found.'],
-    ] as const)('refuse %j with exit code %i and one line', async (args, code, word) => {
+    ] as const)('reject %j in one line with exit code %i', async (args, code, word) => {
       const finished = await command(...args)
       expect({ code: finished.code, stdout: finished.stdout }).toEqual({ code, stdout: '' })
       expect(finished.stderr).toMatch(/^audittrail: [^\n]+\n$/)
@@ -104,19 +104,23 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
 })
 
 describe('a stolen DATA_DIR of the embedded database', () => {
-  test('has no key in any of its files, though the key is in use', async () => {
+  test('contains no API key, although one is in use', async () => {
     const directory = emptyDirectory()
-    const server = await serve({ directory, environment: cheap })
-    const made = await run(['apikey', 'create', 'reports', '--scope', 'users:read'], { directory, environment: cheap })
-    const key = made.stdout.trim()
+    const server = await serve({ directory, environment: lowCost })
+    const created = await run(['apikey', 'create', 'reports', '--scope', 'users:read'], {
+      directory,
+      environment: lowCost,
+    })
+    const key = created.stdout.trim()
     const headers = { authorization: `Bearer ${key}` }
     expect((await fetch(`${server.url}/users`, { headers })).status).toBe(200)
     await server.stop()
     const secret = key.slice('atk_'.length, -6)
     const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-    const whole = Buffer.concat(files.map(({ parentPath, name }) => readFileSync(join(parentPath, name))))
-    // That it is looked for where it would be, its service shows.
-    expect(whole.includes('reports')).toBe(true)
-    for (const part of [key, secret, secret.slice(0, 12), secret.slice(-12)]) expect(whole.includes(part)).toBe(false)
+    const contents = Buffer.concat(files.map(({ parentPath, name }) => readFileSync(join(parentPath, name))))
+    // The name of the service proves that the right files were read.
+    expect(contents.includes('reports')).toBe(true)
+    for (const part of [key, secret, secret.slice(0, 12), secret.slice(-12)])
+      expect(contents.includes(part)).toBe(false)
   })
 })

@@ -3,12 +3,12 @@ import { existsSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** The compiled file, as `bun run build` leaves it. */
+/** The executable that `bun run build` creates. */
 export const binary = join(import.meta.dir, '../../dist/audittrail')
 if (!existsSync(binary))
-  throw new Error('dist/audittrail is not there: run "bun run build" first, or "bun run test", which does')
+  throw new Error('dist/audittrail does not exist. Run "bun run build" first, or "bun run test".')
 
-/** An empty directory, for a process to be started in. */
+/** Creates an empty directory to start a process in. */
 export function emptyDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'audittrail-binary-'))
 }
@@ -23,22 +23,23 @@ export interface Finished {
 export interface Running {
   readonly process: ChildProcess
   readonly directory: string
-  /** What it has printed so far. */
+  /** The output so far. */
   readonly output: { stdout: string; stderr: string }
   readonly finished: Promise<Finished>
 }
 
 export interface Start {
   readonly args?: readonly string[]
-  /** The whole environment: nothing is inherited but PATH. */
+  /** The whole environment besides PATH. */
   readonly environment?: Readonly<Record<string, string>>
   readonly directory?: string
+  /** A command that the binary is passed to, such as `sh -c …`. */
   readonly command?: readonly string[]
-  /** What stands on standard input. */
+  /** Contents of standard input. */
   readonly input?: string
 }
 
-/** Starts the binary with an environment of its own, in an empty directory unless told otherwise. */
+/** Starts the binary, by default in an empty directory without an environment. */
 export function start({
   args = [],
   environment = {},
@@ -67,7 +68,7 @@ export function start({
   return { process: child, directory, output, finished }
 }
 
-/** Runs the binary to its end. */
+/** Runs the binary until it exits. */
 export function run(args: readonly string[], options: Omit<Start, 'args'> = {}): Promise<Finished> {
   return start({ ...options, args }).finished
 }
@@ -79,14 +80,12 @@ export interface Server extends Running {
   stop(signal?: NodeJS.Signals): Promise<Finished>
 }
 
-/**
- * Starts a server on a free port and waits until it says that it is ready. Throws with its output when it ends instead. No load
- * balancer has to hear of its end, unless a test says so.
- */
-const alone = { HOST: '127.0.0.1', PORT: '0', SHUTDOWN_GRACE_SECONDS: '0' }
+/** A free port, and no grace period, since there is no load balancer. */
+const defaults = { HOST: '127.0.0.1', PORT: '0', SHUTDOWN_GRACE_SECONDS: '0' }
 
+/** Starts a server and waits until it is ready. Throws with its output if it exits instead. */
 export async function serve({ environment = {}, ...rest }: Start = {}): Promise<Server> {
-  const running = start({ ...rest, environment: { ...alone, ...environment } })
+  const running = start({ ...rest, environment: { ...defaults, ...environment } })
   const url = await untilReady(running)
   const origin = new URL(url).origin
   return {
@@ -100,17 +99,17 @@ export async function serve({ environment = {}, ...rest }: Start = {}): Promise<
   }
 }
 
-/** The URL in the line `server.ready`. */
+/** Resolves with the URL in the event `server.ready`. */
 export function untilReady({ process: child, output, finished }: Running): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const look = () => {
+  const check = () => {
     const ready = output.stdout.split('\n').find((line) => line.includes('server.ready'))
     const url = ready && /http:\/\/[^"\s]+/.exec(ready)?.[0]
     if (url) resolve(url.replace('0.0.0.0', '127.0.0.1'))
   }
-  child.stdout?.on('data', look)
+  child.stdout?.on('data', check)
   finished.then(
-    ({ code, stdout, stderr }) => reject(new Error(`ended with ${code} before it was ready:\n${stdout}${stderr}`)),
+    ({ code, stdout, stderr }) => reject(new Error(`exited with ${code} before it was ready:\n${stdout}${stderr}`)),
     reject,
   )
   return promise
@@ -123,7 +122,7 @@ export function login(url: string, username = 'admin', password = 'changeme'): P
 export async function accessToken(url: string, username?: string, password?: string): Promise<string> {
   const response = await login(url, username, password)
   const { access_token: token } = (await response.json()) as { access_token?: string }
-  if (!token) throw new Error(`login answered ${response.status}`)
+  if (!token) throw new Error(`login returned ${response.status}`)
   return token
 }
 

@@ -3,16 +3,15 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
-
-/** A command before another one that makes it PID 1; undefined where this machine lets nobody (in a container, in a chroot). */
-const asPid1 = findPid1Command()
-
 import { accessToken, emptyDirectory, login, me, serve, start, untilReady } from './binary.ts'
+
+/** A prefix that makes a command PID 1. Undefined where this machine does not allow that, as in a container. */
+const asPid1 = findPid1Command()
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
 
-describe('the end', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('by %s is clean, on both databases', async (signal) => {
+describe('shutdown', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('by %s exits with 0 on both databases', async (signal) => {
     for (const environment of [{}, { DATABASE_URL: await createDatabase(), ...secretKey }]) {
       const server = await serve({ environment })
       const { code, stdout, stderr } = await server.stop(signal)
@@ -21,24 +20,24 @@ describe('the end', () => {
     }
   })
 
-  test('answers what is under way', async () => {
+  test('responds to the requests in progress', async () => {
     const server = await serve({ environment: { DATABASE_URL: await createDatabase(), ...secretKey } })
-    const answers = Array.from({ length: 4 }, () => login(server.url))
+    const responses = Array.from({ length: 4 }, () => login(server.url))
     await Bun.sleep(30)
     const finished = server.stop()
-    for (const answer of answers) expect((await answer).status).toBe(200)
+    for (const response of responses) expect((await response).status).toBe(200)
     expect((await finished).code).toBe(0)
   })
 
   test.skipIf(process.platform !== 'linux')(
-    'answers what is under way where no file can be opened any more',
+    'responds to the requests in progress when no more files can be opened',
     async () => {
       const server = await serve({
         command: ['sh', '-c', 'ulimit -n 600; exec "$0" "$@"'],
         environment: { SHUTDOWN_GRACE_SECONDS: '1', PASSWORD_MEMORY_KIB: '262144' },
       })
       const { hostname, port } = new URL(server.origin)
-      // Its connection is there before, and is used again.
+      // Opens a connection that the request below reuses.
       expect((await login(server.url)).status).toBe(200)
       const held: Bun.Socket[] = []
       const hold = () =>
@@ -50,16 +49,16 @@ describe('the end', () => {
       for (let count = 0; count < 700; count++) held.push(await hold())
       await Bun.sleep(500)
       expect(readdirSync(`/proc/${server.process.pid}/fd`)).toHaveLength(600)
-      const answer = login(server.url)
+      const response = login(server.url)
       await Bun.sleep(30)
       const finished = server.stop()
-      expect((await answer).status).toBe(200)
+      expect((await response).status).toBe(200)
       expect(await finished).toMatchObject({ code: 0, stderr: '' })
       for (const socket of held) socket.terminate()
     },
   )
 
-  test.skipIf(asPid1 === undefined)('comes as PID 1 too', async () => {
+  test.skipIf(asPid1 === undefined)('works as PID 1', async () => {
     const running = start({
       command: asPid1 ?? [],
       environment: { DATABASE_URL: await createDatabase(), ...secretKey, HOST: '127.0.0.1', PORT: '0' },
@@ -73,8 +72,8 @@ describe('the end', () => {
   })
 })
 
-describe.skipIf(process.platform === 'win32')('the embedded database where few files may be open', () => {
-  test('is made, and opened after a kill -9', async () => {
+describe.skipIf(process.platform === 'win32')('the embedded database with a limit of 256 open files', () => {
+  test('is created, and opens after kill -9', async () => {
     const directory = emptyDirectory()
     const command = ['sh', '-c', 'ulimit -n 256; exec "$0" "$@"']
     for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
@@ -85,15 +84,15 @@ describe.skipIf(process.platform === 'win32')('the embedded database where few f
   })
 })
 
-describe('kill -9 on the embedded database while clients log in', () => {
-  test('loses no token that was handed out', async () => {
+describe('kill -9 on the embedded database while clients sign in', () => {
+  test('loses no issued token', async () => {
     const directory = emptyDirectory()
-    const handedOut: string[] = []
+    const issued: string[] = []
     for (let round = 0; round < 20; round++) {
       const server = await serve({ directory, environment: { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' } })
-      for (const token of handedOut) expect((await me(server.url, token)).status).toBe(200)
+      for (const token of issued) expect((await me(server.url, token)).status).toBe(200)
       const clients = Array.from({ length: 4 }, async () => {
-        for (;;) handedOut.push(await accessToken(server.url))
+        for (;;) issued.push(await accessToken(server.url))
       })
       const ended = Promise.allSettled(clients)
       await Bun.sleep(200 + Math.random() * 400)
@@ -101,14 +100,14 @@ describe('kill -9 on the embedded database while clients log in', () => {
       await ended
     }
     const server = await serve({ directory })
-    expect(handedOut.length).toBeGreaterThan(6)
-    for (const token of handedOut) expect((await me(server.url, token)).status).toBe(200)
+    expect(issued.length).toBeGreaterThan(6)
+    for (const token of issued) expect((await me(server.url, token)).status).toBe(200)
     await server.stop()
   })
 })
 
 describe('kill -9 on the embedded database while clients refresh', () => {
-  test('lets each go on with its last token, or refuses it cleanly', async () => {
+  test('keeps the last token of each client valid', async () => {
     const directory = emptyDirectory()
     const environment = {
       PASSWORD_MEMORY_KIB: '8192',
@@ -129,28 +128,28 @@ describe('kill -9 on the embedded database while clients refresh', () => {
         const fields = { username: 'admin', password: 'a long enough pass phrase', scope: 'offline_access' }
         lastTokens[index] ??= (await obtain(server.url, fields)).refresh_token ?? ''
         for (;;) {
-          const answer = await obtain(server.url, {
+          const refreshed = await obtain(server.url, {
             grant_type: 'refresh_token',
             refresh_token: lastTokens[index] ?? '',
           })
-          // What was acknowledged before the kill is there after it.
-          expect(answer.status).toBe(200)
-          lastTokens[index] = answer.refresh_token ?? ''
+          // What was acknowledged before the kill exists after it.
+          expect(refreshed.status).toBe(200)
+          lastTokens[index] = refreshed.refresh_token ?? ''
         }
       })
       const ended = Promise.allSettled(clients)
       await Bun.sleep(150 + Math.random() * 300)
       await server.stop('SIGKILL')
       for (const outcome of await ended) {
-        // The clients end because nobody answers any more, and for no other reason.
+        // The clients stop because the server is gone, and for no other reason.
         if (outcome.status === 'rejected') expect(String(outcome.reason)).not.toContain('toBe')
       }
     }
     const server = await serve({ directory, environment })
     for (const token of lastTokens) {
-      const answer = await obtain(server.url, { grant_type: 'refresh_token', refresh_token: token })
-      expect(answer.status).toBe(200)
-      expect((await me(server.url, answer.access_token ?? '')).status).toBe(200)
+      const refreshed = await obtain(server.url, { grant_type: 'refresh_token', refresh_token: token })
+      expect(refreshed.status).toBe(200)
+      expect((await me(server.url, refreshed.access_token ?? '')).status).toBe(200)
     }
     await server.stop()
   })
@@ -163,10 +162,16 @@ async function childOf(pid: number): Promise<number> {
 
 function findPid1Command(): readonly string[] | undefined {
   if (!hasProgram('unshare', 'util-linux')) return undefined
-  const ways = [['--user', '--map-root-user'], []].map((own) => ['unshare', ...own, '--pid', '--fork', '--kill-child'])
-  const way = ways.find(([file = '', ...args]) => spawnSync(file, [...args, 'true']).status === 0)
-  if (way) return way
-  if (process.env.CI === 'true') throw new Error('no process can be made PID 1 here: unshare is not permitted')
-  console.log('skipped: no process can be made PID 1 here (unshare is not permitted)')
+  const candidates = [['--user', '--map-root-user'], []].map((own) => [
+    'unshare',
+    ...own,
+    '--pid',
+    '--fork',
+    '--kill-child',
+  ])
+  const command = candidates.find(([file = '', ...args]) => spawnSync(file, [...args, 'true']).status === 0)
+  if (command) return command
+  if (process.env.CI === 'true') throw new Error('cannot make a process PID 1: unshare is not permitted')
+  console.log('skipped: cannot make a process PID 1 (unshare is not permitted)')
   return undefined
 }
