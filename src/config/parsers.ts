@@ -43,7 +43,7 @@ export function parseUsername(text: string): string {
 }
 
 export function parseAdminPassword(text: string): string {
-  if (text.length > 1024 || !text.isWellFormed() || text.includes('\0'))
+  if ([...text].length > 1024 || !text.isWellFormed() || text.includes('\0'))
     throw new Error('must be at most 1,024 characters, without NUL')
   return text
 }

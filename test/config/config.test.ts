@@ -127,6 +127,11 @@ describe('settings', () => {
     expect(line).not.toContain('short-and-secret')
   })
 
+  test('ADMIN_PASSWORD: counts characters as the password policy does', () => {
+    expect(problemsOf({ ADMIN_PASSWORD: '\u{1f600}'.repeat(1024) })).toEqual([])
+    expect(problemsOf({ ADMIN_PASSWORD: '\u{1f600}'.repeat(1025) })).toHaveLength(1)
+  })
+
   test('all problems are reported at once', () => {
     expect(problemsOf({ PORT: 'x', HOST: '!', LOG_LEVEL: 'loud' })).toHaveLength(3)
   })
