@@ -9,7 +9,7 @@ import { observeProcess } from '../telemetry/processMetrics.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import type { MetricsRegistry } from '../telemetry/registry.ts'
 
-/** Serves Prometheus if METRICS is set. Returns a function that stops it. Throws `refused` if it cannot listen. */
+/** Serves metrics if METRICS is set. Returns a function to stop it. Throws `refused`. */
 export function serveMetrics(config: Pick<Config, 'metrics'>, metrics: MetricsRegistry, log: Log): () => Promise<void> {
   const address = listenAddressOf(config.metrics)
   if (!address) return async () => {}
@@ -25,11 +25,11 @@ export function serveMetrics(config: Pick<Config, 'metrics'>, metrics: MetricsRe
 /** Milliseconds that a scrape waits for the database. */
 const scrapeLimit = 1000
 
-/** Registers the metrics that are read at scrape time. `isEnding` means shutting down, hence not ready. */
+/** Registers the metrics that each scrape reads from the app. */
 export function observeApp({ observable }: MetricsRegistry, deps: Deps, isEnding: () => boolean): void {
   const { hashQueue } = deps
   const { slots, queue } = hashQueue.limits
-  observable('gauge', 'audittrail_ready', 'Whether /ready returns 200.', () => (isEnding() ? 0 : ready(deps)))
+  observable('gauge', 'audittrail_ready', 'Whether /ready returns 200.', () => (isEnding() ? 0 : readReadiness(deps)))
   observable('gauge', 'audittrail_hash_running', 'Password hashes in progress.', () => hashQueue.running)
   observable('gauge', 'audittrail_hash_places', 'Slots for password hashes.', () => slots)
   observable('gauge', 'audittrail_hash_queue_length', 'Hashes waiting for a slot.', () => hashQueue.waiting)
@@ -45,15 +45,15 @@ export function observeApp({ observable }: MetricsRegistry, deps: Deps, isEnding
   )
 }
 
-async function ready(deps: Deps): Promise<number> {
-  const { promise: late, resolve } = Promise.withResolvers<number>()
+async function readReadiness(deps: Deps): Promise<number> {
+  const { promise: timeout, resolve } = Promise.withResolvers<number>()
   const timer = setTimeout(resolve, scrapeLimit, 0)
-  const found = findUnreadiness(deps).then(
+  const readiness = findUnreadiness(deps).then(
     (unreadiness) => (unreadiness ? 0 : 1),
     () => 0,
   )
   try {
-    return await Promise.race([found, late])
+    return await Promise.race([readiness, timeout])
   } finally {
     clearTimeout(timer)
   }

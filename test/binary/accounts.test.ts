@@ -93,8 +93,8 @@ describe.each(databases)('the command line on %s', (kind) => {
       ['user add x --role Admin', passphrase, 'The field roles must have at most 32 entries'],
       ['user disable admin', '', 'This is the last active administrator'],
       ['user remove admin', '', 'This is the last active administrator'],
-      ['user add nul', `${passphrase}\0`, 'not text in UTF-8'],
-      ['session revoke 00000000-0000-4000-8000-000000000000', '', 'There is no such living session.'],
+      ['user add nul', `${passphrase}\0`, 'not UTF-8 text'],
+      ['session revoke 00000000-0000-4000-8000-000000000000', '', 'There is no such active session.'],
     ])('rejects %s in one line with exit code 1', async (args, input, line) => {
       const { code, stdout, stderr } = await command(args, input)
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
