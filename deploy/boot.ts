@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Boots dist/audittrail in an empty directory, signs in as the seeded administrator, and ends it. */
+/** Starts dist/audittrail in an empty directory, signs in as the seeded administrator, and stops it. */
 const binary = join(import.meta.dir, '../dist/audittrail')
 const child = Bun.spawn([binary], {
   cwd: mkdtempSync(join(tmpdir(), 'audittrail-boot-')),
@@ -20,7 +20,8 @@ const me = await fetch(`${url}/auth/me`, { headers: { authorization: `Bearer ${t
 console.log(`${me.status} ${await me.text()}`)
 child.kill('SIGTERM')
 const code = await child.exited
-if (me.status !== 200 || code !== 0) throw new Error(`/auth/me answered ${me.status}, the server ended with ${code}`)
+if (me.status !== 200 || code !== 0)
+  throw new Error(`/auth/me returned ${me.status}, and the server exited with code ${code}.`)
 
 async function readyUrl(stdout: ReadableStream<Uint8Array>): Promise<string> {
   let text = ''
@@ -30,5 +31,5 @@ async function readyUrl(stdout: ReadableStream<Uint8Array>): Promise<string> {
     const line = text.split('\n').find((candidate) => candidate.includes('server.ready'))
     if (line) return JSON.parse(line).url
   }
-  throw new Error(`the binary ended before it was ready:\n${text}`)
+  throw new Error(`The server exited before it was ready:\n${text}`)
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 
-/** One line per file, sorted by name, as `sha256sum -c` reads it. */
+/** Returns the checksums in the format of `sha256sum -c`, sorted by name. */
 export async function checksums(directory: string, names: readonly string[]): Promise<string> {
   const lines = [...names].sort().map(async (name) => {
     const hash = new Bun.CryptoHasher('sha256')

@@ -1,5 +1,5 @@
 // Build step: bun deploy/commonPasswords.ts
-// Makes the list of the commonest passwords that the binary carries: one a line, in lower case, under zstd.
+// Packs the list of common passwords for the binary: one per line, in lower case, zstd.
 // Source: the package @zxcvbn-ts/language-common (MIT).
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

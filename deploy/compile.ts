@@ -4,22 +4,22 @@ const root = `${import.meta.dir}/..`
 
 export interface Compiled {
   readonly code: number
-  /** What Bun printed, unless it went to this process's own output. */
+  /** What Bun printed; empty with `inherit`. */
   readonly output: string
 }
 
-/** Makes what every executable carries beside its code: the embedded database, the docs page, the commonest passwords. */
+/** Builds the embedded assets: the embedded database, the docs page, the common passwords. */
 export async function makeAssets(): Promise<Compiled> {
   for (const step of ['deploy/embedded.ts', 'deploy/docs.ts']) {
-    const made = await runBun([step], 'inherit')
-    if (made.code !== 0) return made
+    const built = await runBun([step], 'inherit')
+    if (built.code !== 0) return built
   }
   return runBun(['deploy/commonPasswords.ts'], 'inherit')
 }
 
 /**
- * Compiles the program with its worker thread into one file, for `platform` or for this machine.
- * Neither a bunfig.toml nor a .env of the directory that it is started in has any effect on it.
+ * Compiles the program and its worker into one file, for `platform` or for this machine.
+ * The result ignores bunfig.toml and .env in its working directory.
  */
 export function compile(
   platform: Platform | undefined,
@@ -30,7 +30,7 @@ export function compile(
     'build',
     '--compile',
     '--minify',
-    ...(bytecodeFits(platform) ? ['--bytecode'] : []),
+    ...(supportsBytecode(platform) ? ['--bytecode'] : []),
     '--format=esm',
     '--no-compile-autoload-bunfig',
     '--no-compile-autoload-dotenv',
@@ -43,10 +43,10 @@ export function compile(
 }
 
 /**
- * Bytecode saves 50 ms of start. It is made by the Bun that runs here: from Linux it was seen to run on Linux of the other
- * architecture and C library, while on another operating system it has crashed (oven-sh/bun#18416): not worth 50 ms.
+ * Bytecode saves 50 ms at startup. Made on Linux, it works on Linux with another architecture and C library,
+ * but has crashed on other operating systems (oven-sh/bun#18416).
  */
-function bytecodeFits(platform: Platform | undefined): boolean {
+function supportsBytecode(platform: Platform | undefined): boolean {
   return platform === undefined || platform.system === process.platform
 }
 

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 const root = join(import.meta.dir, '..')
 
 /**
- * The types of every route in one file that needs nothing but `elysia`, for clients to copy. Imported from a clone instead,
- * they would come with the clone's own Elysia, whose classes are others than the client's.
+ * Returns the types of all routes as one file that imports only `elysia`, for clients to copy. Types
+ * imported from a clone would use the clone's Elysia, whose classes differ from the client's.
  */
 export function declareRoutes(): string {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-declarations-'))
@@ -38,10 +38,10 @@ export function declareRoutes(): string {
   }
 }
 
-/** The compiler has written out what createRoutes returns. */
+/** Extracts the return type of createRoutes, which the compiler has written out in full. */
 function selfContained(declarations: string): string {
   const type = /createRoutes\([^)]*\): (Elysia<.*?>);\n(?=\S)/s.exec(declarations)?.[1]
-  if (!type || type.includes('import(')) throw new Error('the type of the routes does not stand by itself')
+  if (!type || type.includes('import(')) throw new Error('The type of the routes imports other modules.')
   return `// Made by \`bun run declarations\`.\nimport type { Elysia } from 'elysia'\n\nexport type App = ${type}\n`
 }
 

@@ -1,6 +1,5 @@
 // Build step: bun deploy/docs.ts
-// Makes what the binary carries of Swagger UI: its script and its style, as they are in the package, under gzip, which is
-// how they are sent.
+// Packs Swagger UI's script and style for the binary, unchanged, with gzip, as they are sent.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 

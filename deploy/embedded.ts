@@ -1,6 +1,6 @@
 // Build step: bun deploy/embedded.ts
-// Makes what the binary carries of PGlite: the engine, its files, and an empty cluster, so that no user ever waits for
-// initdb (seconds, and a gigabyte of memory). The outcome depends on PGlite's version and on this file alone.
+// Packs PGlite for the binary: the engine, its files, and an empty cluster, so that the first start skips initdb
+// (seconds, and 1 GB of memory). The result depends only on PGlite's version and this file.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -14,19 +14,19 @@ const version: unknown = (await Bun.file(join(packageDirectory, 'package.json'))
 const stamp = `${version} ${new Bun.CryptoHasher('sha256').update(readFileSync(import.meta.path)).digest('hex')}\n`
 const stampFile = join(outputDirectory, 'stamp')
 
-if (!(await upToDate())) {
+if (!(await isUpToDate())) {
   const started = performance.now()
   mkdirSync(outputDirectory, { recursive: true })
   rmSync(stampFile, { force: true })
   for (const name of ['pglite.wasm', 'pglite.data']) pack(name, readFileSync(join(packageDirectory, 'dist', name)))
   pack('cluster.tar', await makeCluster())
   writeFileSync(stampFile, stamp)
-  console.log(`dist/embedded made in ${Math.round(performance.now() - started)} ms`)
+  console.log(`dist/embedded built in ${Math.round(performance.now() - started)} ms`)
 }
 
-async function upToDate(): Promise<boolean> {
-  const kept = Bun.file(stampFile)
-  if (!(await kept.exists()) || (await kept.text()) !== stamp) return false
+async function isUpToDate(): Promise<boolean> {
+  const saved = Bun.file(stampFile)
+  if (!(await saved.exists()) || (await saved.text()) !== stamp) return false
   return (await Promise.all(assetNames.map((name) => Bun.file(join(outputDirectory, name)).exists()))).every(Boolean)
 }
 
@@ -39,9 +39,9 @@ function pack(name: string, bytes: Uint8Array): void {
 async function makeCluster(): Promise<Uint8Array> {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-cluster-'))
   try {
-    // 1 MiB segments keep pg_wal small: max_wal_size follows from them.
+    // 1 MiB segments keep pg_wal small, since max_wal_size derives from them.
     const db = await PGlite.create(directory, { initDbStartParams: ['--wal-segsize=1', '--no-instructions'] })
-    // Nobody can connect to the templates here: they would only take room, and hold back the freezing of old rows.
+    // The templates are never used: they would only take space and delay freezing old rows.
     for (const template of ['template0', 'template1']) {
       await db.exec(`ALTER DATABASE ${template} IS_TEMPLATE false`)
       await db.exec(`DROP DATABASE ${template}`)
@@ -56,7 +56,7 @@ async function makeCluster(): Promise<Uint8Array> {
   }
 }
 
-/** A ustar archive of `root`, less the WAL segments laid by for later, which PostgreSQL makes anew. */
+/** Returns a ustar archive of `root` without the preallocated WAL segments, which PostgreSQL recreates. */
 function tar(root: string, lastSegment: string): Uint8Array {
   const blocks: Uint8Array[] = []
   const walk = (folder: string): void => {
@@ -77,7 +77,7 @@ function header(path: string, directory: boolean, size: number): Uint8Array {
   const block = Buffer.alloc(512)
   const octal = (value: number, offset: number, width: number) =>
     block.write(value.toString(8).padStart(width - 1, '0'), offset)
-  if (path.length > 99) throw new Error(`too long for a tar header: ${path}`)
+  if (path.length > 99) throw new Error(`The path is too long for a tar header: ${path}`)
   block.write(directory ? `${path}/` : path, 0)
   octal(directory ? 0o700 : 0o600, 100, 8)
   octal(0, 108, 8)

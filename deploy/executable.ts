@@ -3,7 +3,7 @@ import type { Platform } from './platforms.ts'
 export interface Executable {
   readonly format: Platform['format']
   readonly architecture: Platform['architecture']
-  /** ELF alone: the dynamic linker that it asks for, which tells glibc from musl. */
+  /** ELF only: the requested dynamic linker, which identifies glibc or musl. */
   readonly interpreter?: string
 }
 
@@ -22,7 +22,7 @@ const architectures = {
   ]),
 } as const satisfies Record<Platform['format'], ReadonlyMap<number, Platform['architecture']>>
 
-/** What the header of an executable says that it is for; undefined when it is none that we make. */
+/** Reads the header of an executable. Returns undefined for formats that we do not build. */
 export function readExecutable(file: Uint8Array): Executable | undefined {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
   if (bytes.length < 64) return undefined
@@ -52,8 +52,8 @@ function readElf(bytes: Buffer): Executable | undefined {
   return found
 }
 
-/** What every build must have inside, by the names that the bundler gave it: the embedded database and the docs page. */
-const carried = [
+/** The files that every build embeds, under the names that the bundler gives them. */
+const embeddedFiles = [
   'root/db/embedded/worker.js',
   'root/pglite.wasm-',
   'root/pglite.data-',
@@ -62,14 +62,14 @@ const carried = [
   'root/swagger-ui.css-',
 ]
 
-/** What is wrong with a built file: nothing, or one line. */
-export function faultOf(file: Uint8Array, platform: Platform): string | undefined {
+/** Returns what is wrong with a built file in one line; undefined if nothing is. */
+export function findProblem(file: Uint8Array, platform: Platform): string | undefined {
   const found = readExecutable(file)
   if (found?.format !== platform.format || found.architecture !== platform.architecture)
-    return `is not ${platform.format} for ${platform.architecture}, but ${found ? `${found.format} for ${found.architecture}` : 'no executable'}`
+    return `is not ${platform.format} for ${platform.architecture} but ${found ? `${found.format} for ${found.architecture}` : 'not an executable'}`
   if (found.format === 'ELF' && found.interpreter?.includes('musl') !== platform.name.endsWith('-musl'))
-    return `asks for the dynamic linker ${found.interpreter}`
+    return `requires the dynamic linker ${found.interpreter}`
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
-  const missing = carried.find((name) => !bytes.includes(name))
-  return missing === undefined ? undefined : `does not carry ${missing}`
+  const missing = embeddedFiles.find((name) => !bytes.includes(name))
+  return missing === undefined ? undefined : `does not contain ${missing}`
 }

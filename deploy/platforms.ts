@@ -1,5 +1,5 @@
 export interface Platform {
-  /** As in the names of released files. */
+  /** As in the names of release files. */
   readonly name: string
   readonly system: 'linux' | 'darwin' | 'win32'
   readonly format: 'ELF' | 'Mach-O' | 'PE'
@@ -7,8 +7,8 @@ export interface Platform {
 }
 
 /**
- * What a release is made for. There is no separate build for x64 without AVX2: since Bun 1.4 `linux-x64` and
- * `linux-x64-baseline` are the same bytes.
+ * The platforms of a release. x64 without AVX2 needs no separate build: since Bun 1.4 `linux-x64` and
+ * `linux-x64-baseline` are identical.
  */
 export const platforms: readonly Platform[] = [
   { name: 'linux-x64', system: 'linux', format: 'ELF', architecture: 'x64' },
@@ -20,12 +20,12 @@ export const platforms: readonly Platform[] = [
   { name: 'windows-x64', system: 'win32', format: 'PE', architecture: 'x64' },
 ]
 
-/** By its name, with or without the `bun-` that Bun writes in front of it. */
+/** Finds a platform by its name, with or without Bun's `bun-` prefix. */
 export function findPlatform(target: string): Platform | undefined {
   return platforms.find(({ name }) => name === target.replace(/^bun-/, ''))
 }
 
-/** A program's file name there: Windows wants its ending. */
+/** Returns a program's file name on a platform: Windows needs `.exe`. */
 export function fileName(stem: string, { system }: Platform): string {
   return system === 'win32' ? `${stem}.exe` : stem
 }

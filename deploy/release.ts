@@ -5,11 +5,11 @@ import manifest from '../package.json' with { type: 'json' }
 import { checksums } from './checksums.ts'
 import { compile, makeAssets } from './compile.ts'
 import { declareRoutes } from './declarations.ts'
-import { faultOf } from './executable.ts'
+import { findProblem } from './executable.ts'
 import { fileName, type Platform, platforms } from './platforms.ts'
 import { makeSbom, packagePath, type SbomInput } from './sbom.ts'
 
-/** Makes dist/release: the program for every platform, a bill of materials, the types of the routes, and SHA256SUMS of all. */
+/** Builds dist/release: an executable per platform, a bill of materials, the types of the routes, and SHA256SUMS. */
 const root = join(import.meta.dir, '..')
 const directory = join(root, 'dist/release')
 const stem = `${manifest.name}-${manifest.version}`
@@ -37,10 +37,10 @@ async function release(platform: Platform, index: number): Promise<string> {
   const terminal = process.stdout.isTTY
   if (terminal) process.stdout.write(`[${index + 1}/${platforms.length}] ${platform.name} …`)
   const { code, output } = await compile(platform, file, 'pipe')
-  const fault = code === 0 ? faultOf(readFileSync(file), platform) : `did not compile:\n${output}`
+  const problem = code === 0 ? findProblem(readFileSync(file), platform) : `did not compile:\n${output}`
   if (terminal) process.stdout.write('\r\x1b[K')
-  if (fault !== undefined) {
-    console.error(`release: ${name} ${fault}`)
+  if (problem !== undefined) {
+    console.error(`release: ${name} ${problem}`)
     process.exit(1)
   }
   const [megabytes, seconds] = [statSync(file).size / 1e6, (performance.now() - started) / 1000]
@@ -55,26 +55,26 @@ function describeContents(): object {
     manifest,
     files: ['swagger-ui-dist'],
     lock: Bun.JSONC.parse(readFileSync(join(root, 'bun.lock'), 'utf8')) as SbomInput['lock'],
-    licenceOf: (key) => {
+    licenseOf: (key) => {
       const file = join(root, 'node_modules', packagePath(key).join('/node_modules/'), 'package.json')
       return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).license : undefined
     },
     bunVersion: Bun.version,
     postgresqlVersion: postgresqlVersion(),
-    timestamp: timeOfCommit(),
+    timestamp: commitTime(),
   })
 }
 
-/** PGlite names what it was built from nowhere but in itself. */
+/** Only the WebAssembly module itself has the version that PGlite was built from. */
 function postgresqlVersion(): string {
   const wasm = readFileSync(join(root, 'node_modules/@electric-sql/pglite/dist/pglite.wasm'))
   const at = wasm.indexOf('PostgreSQL 1')
   const version = /^PostgreSQL (\d+\.\d+)/.exec(wasm.toString('latin1', at, at + 20))?.[1]
-  if (!version) throw new Error('the version of PostgreSQL is not in pglite.wasm')
+  if (!version) throw new Error('pglite.wasm does not contain the version of PostgreSQL.')
   return version
 }
 
-function timeOfCommit(): string {
+function commitTime(): string {
   const { status, stdout } = spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8' })
   return new Date(status === 0 ? Number(stdout) * 1000 : Date.now()).toISOString()
 }

@@ -4,16 +4,16 @@ export interface SbomInput {
     readonly version: string
     readonly dependencies: Readonly<Record<string, string>>
   }
-  /** Packages of which the executable carries files, not modules: what they depend on is not in it. */
+  /** Packages whose files are embedded, rather than imported: their dependencies are not included. */
   readonly files: readonly string[]
-  /** bun.lock: of each package its identifier, where from, what it needs, and its hash. */
+  /** bun.lock: each package's identifier, source, relations and hash. */
   readonly lock: { readonly packages: Readonly<Record<string, readonly unknown[]>> }
-  /** The SPDX expression in a package's manifest, where it is installed. */
-  readonly licenceOf: (name: string) => string | undefined
+  /** Returns the SPDX expression in an installed package's manifest. */
+  readonly licenseOf: (name: string) => string | undefined
   readonly bunVersion: string
-  /** Of the PostgreSQL inside PGlite. */
+  /** The version of the PostgreSQL in PGlite. */
   readonly postgresqlVersion: string
-  /** ISO 8601; of the commit, so that the same commit gives the same file. */
+  /** ISO 8601; the time of the commit, so that a commit always gives the same file. */
   readonly timestamp: string
 }
 
@@ -28,14 +28,14 @@ interface Component {
 }
 
 /**
- * What is in the executable, as CycloneDX 1.6: every package that the product's dependencies lead to by bun.lock, those whose files
- * it carries, Bun itself, and the PostgreSQL that PGlite is. Optional peers are left out: nothing here has them installed for the product.
+ * Returns the contents of the executable as CycloneDX 1.6: all transitive dependencies by bun.lock, the
+ * packages whose files are embedded, Bun, and the PostgreSQL in PGlite. Optional peers are not installed.
  */
 export function makeSbom(input: SbomInput): object {
   const { manifest, bunVersion, postgresqlVersion, timestamp } = input
   const closure = packageClosure(input)
   const product = component('application', npmPurl(manifest.name, manifest.version), manifest, 'MIT')
-  const bun = component('platform', npmPurl('bun', bunVersion), { name: 'bun', version: bunVersion }, bunLicence)
+  const bun = component('platform', npmPurl('bun', bunVersion), { name: 'bun', version: bunVersion }, bunLicense)
   const postgresql = component(
     'library',
     `pkg:generic/postgresql@${postgresqlVersion}`,
@@ -62,26 +62,26 @@ export function makeSbom(input: SbomInput): object {
   }
 }
 
-/** Bun is MIT and has JavaScriptCore linked in. */
-const bunLicence = 'MIT AND LGPL-2.0-or-later'
+/** Bun is MIT and links JavaScriptCore. */
+const bunLicense = 'MIT AND LGPL-2.0-or-later'
 
 interface Found {
   readonly component: Component
   readonly dependsOn: readonly string[]
 }
 
-/** By the lock file's keys; `parent/child` is the child that only that parent gets. */
-function packageClosure({ manifest, files, lock, licenceOf }: SbomInput): Map<string, Found> {
+/** Keyed as in the lock file; `parent/child` is a version that only that parent uses. */
+function packageClosure({ manifest, files, lock, licenseOf }: SbomInput): Map<string, Found> {
   const found = new Map<string, Found>()
   const visit = (key: string): string => {
     const entry = lock.packages[key]
-    if (!entry) throw new Error(`bun.lock has no package ${key}`)
+    if (!entry) throw new Error(`bun.lock does not contain the package ${key}.`)
     const [name, version] = splitAtVersion(String(entry[0]))
     const purl = npmPurl(name, version)
     if (found.has(key)) return purl
     const { dependencies = {}, peerDependencies = {}, optionalPeers = [] } = entry.find(isRelations) ?? {}
     const integrity = entry.find((part): part is string => typeof part === 'string' && part.startsWith('sha512-'))
-    const self = component('library', purl, { name, version }, licenceOf(key), integrity)
+    const self = component('library', purl, { name, version }, licenseOf(key), integrity)
     const dependsOn: string[] = []
     found.set(key, { component: self, dependsOn })
     if (files.includes(key)) return purl
@@ -101,7 +101,7 @@ function packageClosure({ manifest, files, lock, licenceOf }: SbomInput): Map<st
   return found
 }
 
-/** `parent/@scope/child` is two packages, each in the node_modules of the one before it. */
+/** Splits `parent/@scope/child` into packages, each in the node_modules of the previous one. */
 export function packagePath(key: string): string[] {
   return key.match(/(?:@[^/]+\/)?[^/]+/g) ?? []
 }
@@ -129,7 +129,7 @@ function component(
   type: Component['type'],
   purl: string,
   { name, version }: { readonly name: string; readonly version: string },
-  licence: string | undefined,
+  license: string | undefined,
   integrity?: string,
 ): Component {
   return {
@@ -138,7 +138,7 @@ function component(
     name,
     version,
     purl,
-    ...(licence ? { licenses: [{ expression: licence }] } : {}),
+    ...(license ? { licenses: [{ expression: license }] } : {}),
     ...(integrity ? { hashes: [{ alg: 'SHA-512', content: hex(integrity) }] } : {}),
   }
 }

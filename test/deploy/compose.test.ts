@@ -128,7 +128,7 @@ describe('deploy/secrets.sh', () => {
     const directory = emptyDirectory()
     const refused = makeSecrets(directory, { POSTGRES_PASSWORD: 'p@ss/word' })
     expect(refused.status).toBe(1)
-    expect(refused.stderr).toStartWith('POSTGRES_PASSWORD goes into a URL here')
+    expect(refused.stderr).toStartWith('POSTGRES_PASSWORD becomes part of a URL')
     expect(readdirSync(directory)).toEqual([])
   })
 

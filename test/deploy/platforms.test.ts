@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { faultOf, readExecutable } from '../../deploy/executable.ts'
+import { findProblem, readExecutable } from '../../deploy/executable.ts'
 import { fileName, findPlatform, type Platform, platforms } from '../../deploy/platforms.ts'
 import { binary } from '../binary/binary.ts'
 
@@ -47,7 +47,7 @@ describe('a target', () => {
   test('that is unknown exits 2 with one line that lists the known ones', () => {
     const { status, stderr } = build('--target=plan9-x64')
     expect(status).toBe(2)
-    expect(stderr).toStartWith('build: "plan9-x64" is no target. The targets: linux-x64, ')
+    expect(stderr).toStartWith('build: Unknown target "plan9-x64". Use one of linux-x64, ')
     expect(stderr.trim().split('\n')).toHaveLength(1)
   })
 
@@ -75,15 +75,17 @@ describe('the header of an executable', () => {
       architecture,
       ...(format === 'ELF' ? { interpreter } : {}),
     })
-    expect(faultOf(bytes, platform)).toBe('does not carry root/db/embeddedWorker.js')
+    expect(findProblem(bytes, platform)).toBe('does not contain root/db/embedded/worker.js')
     const others = platforms.filter((other) => other.format !== format || other.architecture !== architecture)
-    for (const other of others) expect(faultOf(bytes, other)).toStartWith(`is not ${other.format} for `)
+    for (const other of others) expect(findProblem(bytes, other)).toStartWith(`is not ${other.format} for `)
   })
 
   test('identifies the C library', () => {
     const [glibc, musl] = [findPlatform('linux-x64') as Platform, findPlatform('linux-x64-musl') as Platform]
-    expect(faultOf(header(glibc, interpreters.glibc), musl)).toBe(`asks for the dynamic linker ${interpreters.glibc}`)
-    expect(faultOf(header(musl, interpreters.musl), glibc)).toBe(`asks for the dynamic linker ${interpreters.musl}`)
+    expect(findProblem(header(glibc, interpreters.glibc), musl)).toBe(
+      `requires the dynamic linker ${interpreters.glibc}`,
+    )
+    expect(findProblem(header(musl, interpreters.musl), glibc)).toBe(`requires the dynamic linker ${interpreters.musl}`)
   })
 
   test('of any other file is not recognized', () => {
@@ -97,7 +99,7 @@ describe('a compiled file', () => {
     const own = platforms.find(
       ({ system, architecture }) => system === process.platform && architecture === process.arch,
     )
-    expect(faultOf(readFileSync(binary), own as Platform)).toBeUndefined()
+    expect(findProblem(readFileSync(binary), own as Platform)).toBeUndefined()
   })
 
   // One of seven, to save time. `bun run release` checks each in the same way.
@@ -106,7 +108,7 @@ describe('a compiled file', () => {
     try {
       const outfile = join(directory, 'audittrail.exe')
       expect(build('--target=windows-x64', `--outfile=${outfile}`)).toMatchObject({ status: 0 })
-      expect(faultOf(readFileSync(outfile), findPlatform('windows-x64') as Platform)).toBeUndefined()
+      expect(findProblem(readFileSync(outfile), findPlatform('windows-x64') as Platform)).toBeUndefined()
     } finally {
       rmSync(directory, { recursive: true, force: true })
     }

@@ -19,7 +19,7 @@ interface Sbom {
 const surroundings = { bunVersion: '1.4.5', postgresqlVersion: '18.6', timestamp: '2026-01-01T00:00:00.000Z' }
 
 function sbomOf(input: Pick<SbomInput, 'manifest' | 'lock'> & Partial<SbomInput>): Sbom {
-  return makeSbom({ licenceOf: () => 'MIT', files: [], ...surroundings, ...input }) as Sbom
+  return makeSbom({ licenseOf: () => 'MIT', files: [], ...surroundings, ...input }) as Sbom
 }
 
 describe('the bill of materials', () => {
