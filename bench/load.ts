@@ -1,6 +1,6 @@
 /**
- * A load generator in a process of its own: `bun bench/load.ts PORT CONNECTIONS SECONDS < request`, keep-alive, one
- * request in flight per connection. Prints one line of JSON.
+ * A load generator in its own process: `bun bench/load.ts PORT CONNECTIONS SECONDS < request`. Keep-alive,
+ * one request in flight per connection. Prints one line of JSON.
  */
 const [port = '', connections = '', seconds = ''] = process.argv.slice(2)
 const request = Buffer.from(await Bun.stdin.arrayBuffer())
@@ -9,7 +9,7 @@ let refused = 0
 
 const deadline = performance.now() + Number(seconds) * 1000
 const started = performance.now()
-await Promise.all(Array.from({ length: Number(connections) }, oneConnection))
+await Promise.all(Array.from({ length: Number(connections) }, runConnection))
 const elapsed = (performance.now() - started) / 1000
 
 latencies.sort((a, b) => a - b)
@@ -18,7 +18,7 @@ console.log(
   JSON.stringify({ perSecond: latencies.length / elapsed, p50: percentile(0.5), p99: percentile(0.99), refused }),
 )
 
-async function oneConnection(): Promise<void> {
+async function runConnection(): Promise<void> {
   const { promise: ended, resolve } = Promise.withResolvers<void>()
   let sentAt = 0
   let received = ''

@@ -15,7 +15,7 @@ export function emptyDirectory(): string {
 export interface Started {
   readonly port: number
   readonly process: ChildProcess
-  /** Milliseconds from exec to the first 200 on the path that was asked for. */
+  /** Milliseconds from exec to the first 200 on `path`. */
   readonly milliseconds: number
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -28,7 +28,7 @@ export interface StartOptions {
   readonly path?: string
 }
 
-/** Starts a server and asks it, every half millisecond, until it answers 200. */
+/** Starts a server and polls `path` every half millisecond until it returns 200. */
 export async function start({
   file,
   args = [],
@@ -37,7 +37,7 @@ export async function start({
   path = '/',
 }: StartOptions): Promise<Started> {
   const port = await freePort()
-  const began = performance.now()
+  const started = performance.now()
   const child = spawn(file, args, {
     cwd: directory,
     env: { HOST: '127.0.0.1', PORT: String(port), ...environment },
@@ -50,13 +50,13 @@ export async function start({
       () => 0,
     )
     if (status === 200) break
-    if (child.exitCode !== null) throw new Error(`${file} ended with ${child.exitCode}`)
+    if (child.exitCode !== null) throw new Error(`${file} exited with code ${child.exitCode}.`)
     await Bun.sleep(0.5)
   }
   return {
     port,
     process: child,
-    milliseconds: performance.now() - began,
+    milliseconds: performance.now() - started,
     stop: async (signal = 'SIGTERM') => {
       child.kill(signal)
       await ended
@@ -64,7 +64,7 @@ export async function start({
   }
 }
 
-/** Resident memory of a process, in MB. */
+/** Returns the resident memory of a process in MB. */
 export function residentMegabytes({ pid }: ChildProcess): number {
   const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1])
   return (pages * 4096) / 1e6
@@ -77,14 +77,14 @@ export interface Load {
   readonly refused: number
 }
 
-/** Sends one request again and again for some seconds. Throws when an answer was not 200: a refusal is quick, and no figure. */
+/** Repeats a request for some seconds. Throws if a response was not 200, since errors are faster. */
 export async function load(port: number, connections: number, seconds: number, request: string): Promise<Load> {
   const outcome: Load = await runJson(
     [process.execPath, join(import.meta.dir, 'load.ts'), port, connections, seconds].map(String),
     {},
     request,
   )
-  if (outcome.refused > 0) throw new Error(`${outcome.refused} answers were not 200`)
+  if (outcome.refused > 0) throw new Error(`${outcome.refused} responses were not 200.`)
   return outcome
 }
 
@@ -98,7 +98,7 @@ export async function runJson<T>(command: string[], environment: Record<string, 
   return JSON.parse(await new Response(child.stdout).text()) as T
 }
 
-/** Minimum, median and maximum of a series of runs. */
+/** Returns the minimum, median and maximum of the runs. */
 export function spread(values: readonly number[]): { min: number; median: number; max: number } {
   const sorted = [...values].sort((a, b) => a - b)
   return { min: sorted[0] ?? 0, median: sorted[sorted.length >> 1] ?? 0, max: sorted.at(-1) ?? 0 }

@@ -1,6 +1,6 @@
 /**
- * An open-loop prober in a process of its own: `bun bench/probe.ts URL TOKEN RATE SECONDS`. Asks at fixed moments whether or not the
- * answers before have come, and counts from those moments, so that a stall is seen by all who would have asked in it. One line of JSON.
+ * An open-loop prober in its own process: `bun bench/probe.ts URL TOKEN RATE SECONDS`. Sends requests on
+ * schedule, and measures from the scheduled time, so a stall counts for every request due in it. Prints one line of JSON.
  */
 const [url = '', token = '', rate = '', seconds = ''] = process.argv.slice(2)
 const headers = { authorization: `Bearer ${token}` }
@@ -8,21 +8,21 @@ const latencies: number[] = []
 let refused = 0
 
 const count = Number(rate) * Number(seconds)
-const began = performance.now() + 50
-const asked: Promise<void>[] = []
+const started = performance.now() + 50
+const requests: Promise<void>[] = []
 for (let number = 0; number < count; number++) {
-  const due = began + (number * 1000) / Number(rate)
+  const due = started + (number * 1000) / Number(rate)
   const wait = due - performance.now()
   if (wait > 0) await Bun.sleep(wait)
-  asked.push(ask(due))
+  requests.push(send(due))
 }
-await Promise.all(asked)
+await Promise.all(requests)
 
 latencies.sort((a, b) => a - b)
 const percentile = (p: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * p))] ?? 0
 console.log(JSON.stringify({ p50: percentile(0.5), p99: percentile(0.99), refused }))
 
-async function ask(due: number): Promise<void> {
+async function send(due: number): Promise<void> {
   const response = await fetch(url, { headers })
   await response.text()
   if (response.status !== 200) refused++

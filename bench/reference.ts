@@ -1,6 +1,6 @@
 /**
- * What the figures are held against, compiled with the same flags: `hello` answers a constant, `select` one prepared
- * SELECT, `verify` prints how many Bun.password.verify a second two at a time make.
+ * The reference programs, compiled with the same flags: `hello` returns a constant, `select` the result of one
+ * prepared SELECT, `verify` prints the rate of Bun.password.verify with two at a time.
  */
 import postgres from 'postgres'
 
@@ -22,12 +22,17 @@ if (mode === 'verify') {
   console.log(JSON.stringify({ perSecond: done / ((performance.now() - started) / 1000) }))
 } else {
   const sql = mode === 'select' ? postgres(environment.DATABASE_URL ?? '', { max: 10, onnotice: () => {} }) : undefined
-  const answer = sql
+  const respond = sql
     ? async () => {
         const [user] = await sql`SELECT id, username, full_name, is_active FROM users WHERE username = ${'admin'}`
         return Response.json(user)
       }
     : () => Response.json({ status: 'ok' })
-  const server = Bun.serve({ port: Number(environment.PORT), hostname: '127.0.0.1', development: false, fetch: answer })
+  const server = Bun.serve({
+    port: Number(environment.PORT),
+    hostname: '127.0.0.1',
+    development: false,
+    fetch: respond,
+  })
   console.log(`server.ready http://127.0.0.1:${server.port}`)
 }
