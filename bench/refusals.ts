@@ -6,7 +6,7 @@ import { report } from './report.ts'
 import { password } from './requests.ts'
 
 const samples = 200
-const kinds = ['unknown', 'known', 'disabled', 'cheap'] as const
+const kinds = ['unknown', 'known', 'disabled', 'lowCost'] as const
 type Kind = (typeof kinds)[number]
 
 /** Measures how long each kind of failed sign-in takes. Each sample uses another account and network. */
@@ -24,7 +24,7 @@ export async function measureRefusals(): Promise<void> {
     await stop()
     const median = (kind: Kind) => spread(times.get(kind) ?? []).median
     report('rejection of a wrong password, ms (the median is of 200)', times.get('known') ?? [])
-    for (const kind of ['unknown', 'disabled', 'cheap'] as const)
+    for (const kind of ['unknown', 'disabled', 'lowCost'] as const)
       report(`median rejection, ${kind} relative to wrong password (0.90 to 1.10)`, [median(kind) / median('known')])
   } finally {
     await client.end()
@@ -33,10 +33,10 @@ export async function measureRefusals(): Promise<void> {
 }
 
 async function insertUsers(client: postgres.Sql): Promise<void> {
-  const cheap = await Bun.password.hash(password, { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 })
+  const lowCostHash = await Bun.password.hash(password, { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 })
   await client`INSERT INTO users (username, hashed_password, full_name, is_active)
-    SELECT kind || number, CASE kind WHEN 'cheap' THEN ${cheap} ELSE (SELECT hashed_password FROM users LIMIT 1) END, 'User', kind <> 'disabled'
-    FROM unnest(ARRAY['known', 'disabled', 'cheap']) AS kind, generate_series(0, ${samples - 1}::integer) AS number`
+    SELECT kind || number, CASE kind WHEN 'lowCost' THEN ${lowCostHash} ELSE (SELECT hashed_password FROM users LIMIT 1) END, 'User', kind <> 'disabled'
+    FROM unnest(ARRAY['known', 'disabled', 'lowCost']) AS kind, generate_series(0, ${samples - 1}::integer) AS number`
 }
 
 /** Returns the milliseconds of one failed sign-in. A disabled user sends the right password. */

@@ -4,7 +4,7 @@ import { report, reportRatio } from './report.ts'
 
 /** Measures the time from exec to the first response, next to a compiled hello-world server. */
 export async function measureStartup(): Promise<void> {
-  const environment = { DATABASE_URL: 'postgresql://nobody@127.0.0.1:9/nothing', ...secretKey, LOG_LEVEL: 'silent' }
+  const environment = { DATABASE_URL: 'postgresql://audittrail@127.0.0.1:9/none', ...secretKey, LOG_LEVEL: 'silent' }
   const hello: number[] = []
   const ours: number[] = []
   for (let round = 0; round < rounds * 2; round++) {
