@@ -5,9 +5,10 @@ import { binary, describeMachine, load, type Started, start } from './machine.ts
 import { loginRequest, meRequest, password } from './requests.ts'
 
 /**
- * `bun bench/capacity.ts`: the table of docs/operations.md. Throughput, memory and CPU time of one process,
- * by cores (taskset) and hash cost. Client and database share the machine: with one core they use the others,
- * with all cores they compete. On a busy machine, only the CPU time is reliable.
+ * `bun bench/capacity.ts`: the table of docs/operations.md. Throughput, memory and CPU time of one
+ * process, by cores (taskset) and hash cost. Client and database share the machine: with one core
+ * they use the others, with all cores they compete. On a busy machine, only the CPU time is
+ * reliable.
  */
 const seconds = Number(process.env.SECONDS ?? 6)
 const rounds = Number(process.env.ROUNDS ?? 3)

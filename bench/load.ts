@@ -1,6 +1,6 @@
 /**
- * A load generator in its own process: `bun bench/load.ts PORT CONNECTIONS SECONDS < request`. Keep-alive,
- * one request in flight per connection. Prints one line of JSON.
+ * A load generator in its own process: `bun bench/load.ts PORT CONNECTIONS SECONDS < request`.
+ * Keep-alive, one request in flight per connection. Prints one line of JSON.
  */
 const [port = '', connections = '', seconds = ''] = process.argv.slice(2)
 const request = Buffer.from(await Bun.stdin.arrayBuffer())

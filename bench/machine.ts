@@ -77,7 +77,9 @@ export interface Load {
   readonly refused: number
 }
 
-/** Repeats a request for some seconds. Throws if a response was not 200, since errors are faster. */
+/**
+ * Repeats a request for some seconds. Throws if a response was not 200, since errors are faster.
+ */
 export async function load(port: number, connections: number, seconds: number, request: string): Promise<Load> {
   const outcome: Load = await runJson(
     [process.execPath, join(import.meta.dir, 'load.ts'), port, connections, seconds].map(String),

@@ -9,8 +9,9 @@ import { measureSweep } from './sweep.ts'
 import { measureThroughput } from './throughput.ts'
 
 /**
- * `bun run bench`: every figure of docs/performance.md. Runs are interleaved (A B C, A B C, …), so that a
- * machine whose speed drifts affects all alike. Prints a Markdown table of minimum, median and maximum.
+ * `bun run bench`: every figure of docs/performance.md. Runs are interleaved (A B C, A B C, …), so
+ * that a machine whose speed drifts affects all alike. Prints a Markdown table of minimum, median
+ * and maximum.
  */
 const parts: Readonly<Record<string, () => Promise<void>>> = {
   startup: measureStartup,

@@ -1,6 +1,7 @@
 /**
- * An open-loop prober in its own process: `bun bench/probe.ts URL TOKEN RATE SECONDS`. Sends requests on
- * schedule, and measures from the scheduled time, so a stall counts for every request due in it. Prints one line of JSON.
+ * An open-loop prober in its own process: `bun bench/probe.ts URL TOKEN RATE SECONDS`. Sends
+ * requests on schedule, and measures from the scheduled time, so a stall counts for every request
+ * due in it. Prints one line of JSON.
  */
 const [url = '', token = '', rate = '', seconds = ''] = process.argv.slice(2)
 const headers = { authorization: `Bearer ${token}` }

@@ -1,6 +1,7 @@
 /**
- * The reference programs, compiled with the same flags: `hello` returns a constant, `select` the result of one
- * prepared SELECT, `verify` prints the rate of Bun.password.verify with two at a time.
+ * The reference programs, compiled with the same flags: `hello` returns a constant, `select` the
+ * result of one prepared SELECT, `verify` prints the rate of Bun.password.verify with two at a
+ * time.
  */
 import postgres from 'postgres'
 

@@ -9,7 +9,10 @@ const samples = 200
 const kinds = ['unknown', 'known', 'disabled', 'lowCost'] as const
 type Kind = (typeof kinds)[number]
 
-/** Measures how long each kind of failed sign-in takes. Each sample uses another account and network. */
+/**
+ * Measures how long each kind of failed sign-in takes. Each sample uses another account and
+ * network.
+ */
 export async function measureRefusals(): Promise<void> {
   const server = await startServer([])
   const environment = { ...settingsFor(server.url), TRUSTED_PROXIES: '127.0.0.1' }

@@ -5,7 +5,10 @@ import { rounds, seconds, settingsFor } from './options.ts'
 import { report, reportRatio } from './report.ts'
 import { loginRequest, meRequest } from './requests.ts'
 
-/** Measures requests with a token, sign-ins and memory on PostgreSQL, next to the reference programs. */
+/**
+ * Measures requests with a token, sign-ins and memory on PostgreSQL, next to the reference
+ * programs.
+ */
 export async function measureThroughput(): Promise<void> {
   const server = await startServer([])
   try {

@@ -2,7 +2,9 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Starts dist/audittrail in an empty directory, signs in as the seeded administrator, and stops it. */
+/**
+ * Starts dist/audittrail in an empty directory, signs in as the seeded administrator, and stops it.
+ */
 const binary = join(import.meta.dir, '../dist/audittrail')
 const child = Bun.spawn([binary], {
   cwd: mkdtempSync(join(tmpdir(), 'audittrail-boot-')),

@@ -43,8 +43,8 @@ export function compile(
 }
 
 /**
- * Bytecode saves 50 ms at startup. Made on Linux, it works on Linux with another architecture and C library,
- * but has crashed on other operating systems (oven-sh/bun#18416).
+ * Bytecode saves 50 ms at startup. Made on Linux, it works on Linux with another architecture and C
+ * library, but has crashed on other operating systems (oven-sh/bun#18416).
  */
 function supportsBytecode(platform: Platform | undefined): boolean {
   return platform === undefined || platform.system === process.platform

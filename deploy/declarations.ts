@@ -6,8 +6,8 @@ import { join } from 'node:path'
 const root = join(import.meta.dir, '..')
 
 /**
- * Returns the types of all routes as one file that imports only `elysia`, for clients to copy. Types
- * imported from a clone would use the clone's Elysia, whose classes differ from the client's.
+ * Returns the types of all routes as one file that imports only `elysia`, for clients to copy.
+ * Types imported from a clone would use the clone's Elysia, whose classes differ from the client's.
  */
 export function declareRoutes(): string {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-declarations-'))

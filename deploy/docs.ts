@@ -1,5 +1,6 @@
 // Build step: bun deploy/docs.ts
-// Packs Swagger UI's script and style for the binary unchanged, with gzip, the encoding in which they are sent.
+// Packs Swagger UI's script and style for the binary unchanged, with gzip, the encoding in which
+// they are sent.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 

@@ -1,6 +1,7 @@
 // Build step: bun deploy/embedded.ts
-// Packs PGlite for the binary: the engine, its files, and an empty cluster, so that the first start skips initdb
-// (seconds, and 1 GB of memory). The result depends only on PGlite's version and this file.
+// Packs PGlite for the binary: the engine, its files, and an empty cluster, so that the first start
+// skips initdb (seconds, and 1 GB of memory). The result depends only on PGlite's version and this
+// file.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -56,7 +57,10 @@ async function makeCluster(): Promise<Uint8Array> {
   }
 }
 
-/** Returns a ustar archive of `root` without the preallocated WAL segments, which PostgreSQL recreates. */
+/**
+ * Returns a ustar archive of `root` without the preallocated WAL segments, which PostgreSQL
+ * recreates.
+ */
 function tar(root: string, lastSegment: string): Uint8Array {
   const blocks: Uint8Array[] = []
   const walk = (folder: string): void => {

@@ -7,8 +7,8 @@ export interface Platform {
 }
 
 /**
- * The platforms of a release. x64 without AVX2 needs no separate build: since Bun 1.4 `linux-x64` and
- * `linux-x64-baseline` are identical.
+ * The platforms of a release. x64 without AVX2 needs no separate build: since Bun 1.4 `linux-x64`
+ * and `linux-x64-baseline` are identical.
  */
 export const platforms: readonly Platform[] = [
   { name: 'linux-x64', system: 'linux', format: 'ELF', architecture: 'x64' },

@@ -9,7 +9,10 @@ import { findProblem } from './executable.ts'
 import { fileName, type Platform, platforms } from './platforms.ts'
 import { makeSbom, packagePath, type SbomInput } from './sbom.ts'
 
-/** Builds dist/release: an executable per platform, a bill of materials, the types of the routes, and SHA256SUMS. */
+/**
+ * Builds dist/release: an executable per platform, a bill of materials, the types of the routes,
+ * and SHA256SUMS.
+ */
 const root = join(import.meta.dir, '..')
 const directory = join(root, 'dist/release')
 const stem = `${manifest.name}-${manifest.version}`

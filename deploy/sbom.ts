@@ -4,7 +4,9 @@ export interface SbomInput {
     readonly version: string
     readonly dependencies: Readonly<Record<string, string>>
   }
-  /** Packages whose files are embedded, rather than imported: their dependencies are not included. */
+  /**
+   * Packages whose files are embedded, rather than imported: their dependencies are not included.
+   */
   readonly files: readonly string[]
   /** bun.lock: each package's identifier, source, relations and hash. */
   readonly lock: { readonly packages: Readonly<Record<string, readonly unknown[]>> }
@@ -28,8 +30,9 @@ interface Component {
 }
 
 /**
- * Returns the contents of the executable as CycloneDX 1.6: all transitive dependencies by bun.lock, the
- * packages whose files are embedded, Bun, and the PostgreSQL in PGlite. Optional peers are not installed.
+ * Returns the contents of the executable as CycloneDX 1.6: all transitive dependencies by bun.lock,
+ * the packages whose files are embedded, Bun, and the PostgreSQL in PGlite. Optional peers are not
+ * installed.
  */
 export function makeSbom(input: SbomInput): object {
   const { manifest, bunVersion, postgresqlVersion, timestamp } = input
