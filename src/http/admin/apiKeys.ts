@@ -4,7 +4,7 @@ import type { Deps } from '../../domain/deps.ts'
 import { presentApiKey } from '../../domain/presentation.ts'
 import { type Guards, guardErrors } from '../auth/guard.ts'
 import { timeCursor } from '../input/cursor.ts'
-import { jsonBody, jsonRefusals } from '../input/json.ts'
+import { jsonBody, jsonErrors } from '../input/json.ts'
 import { pageOf, pageParameters, readPage, toPage } from '../input/page.ts'
 import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
@@ -92,7 +92,7 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
             'create a second one for the same service, switch to it, and revoke the first.',
           schema: CreatedApiKey,
           example: { ...example, key: 'atk_…' },
-          errors: [...guardErrors, ...jsonRefusals],
+          errors: [...guardErrors, ...jsonErrors],
         }),
       },
     )

@@ -11,7 +11,7 @@ import {
 } from '../../domain/users/users.ts'
 import { type Guards, guardErrors } from '../auth/guard.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
-import { jsonBody, jsonRefusals } from '../input/json.ts'
+import { jsonBody, jsonErrors } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { creation, emptyOperation, operation } from '../operation.ts'
 import { UserSchema, userExample } from './userSchema.ts'
@@ -73,7 +73,7 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
           description: 'Without a `password`, a one-time password is generated and returned once.',
           schema: UserWithPassword,
           example: { ...userExample, one_time_password: 'k3mp7a-…' },
-          errors: [...guardErrors, ...jsonRefusals, 'conflict'],
+          errors: [...guardErrors, ...jsonErrors, 'conflict'],
         }),
       },
     )
@@ -92,7 +92,7 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
             'cannot be disabled or lose the `admin` role.',
           schema: UserSchema,
           example: userExample,
-          errors: [...guardErrors, ...jsonRefusals, 'not_found', 'conflict'],
+          errors: [...guardErrors, ...jsonErrors, 'not_found', 'conflict'],
         }),
       },
     )
@@ -124,7 +124,7 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
           description: 'Send `{}` to generate a one-time password. Ends all sessions of the user.',
           schema: UserWithPassword,
           example: { ...userExample, one_time_password: 'k3mp7a-…' },
-          errors: [...guardErrors, ...jsonRefusals, 'not_found'],
+          errors: [...guardErrors, ...jsonErrors, 'not_found'],
         }),
       },
     )

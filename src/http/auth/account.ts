@@ -3,7 +3,7 @@ import type { Deps } from '../../domain/deps.ts'
 import { endSession, listSessions, logout } from '../../domain/sessions/sessions.ts'
 import { changePassword } from '../../domain/signIn/changePassword.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
-import { jsonBody, jsonRefusals } from '../input/json.ts'
+import { jsonBody, jsonErrors } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
 import { emptyOperation, operation } from '../operation.ts'
@@ -99,7 +99,7 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
           description:
             'Ends all other sessions of the user. After a required password change, sign in again: the token in use was ' +
             'issued for the change only.',
-          errors: [...jsonRefusals, 'conflict', 'too_many_attempts', 'overloaded'],
+          errors: [...jsonErrors, 'conflict', 'too_many_attempts', 'overloaded'],
           isForUsers: true,
         }),
       },

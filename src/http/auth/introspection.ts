@@ -5,7 +5,7 @@ import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
 import type { ApiKey } from '../../domain/apiKeys/apiKeys.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { findPrincipal, findRefreshable, type RefreshableSession } from '../../domain/sessions/sessions.ts'
-import { described, formBody, formRefusals } from '../input/form.ts'
+import { formBody, formErrors, optionalField } from '../input/form.ts'
 import { operation } from '../operation.ts'
 import type { AccessClaims, AccessTokens } from '../tokens/accessTokens.ts'
 import type { RefreshTokens } from '../tokens/refreshTokens.ts'
@@ -13,7 +13,7 @@ import type { Guards } from './guard.ts'
 
 const IntrospectionForm = t.Object({
   token: t.String({ minLength: 1, description: 'An access token, a refresh token or an API key.' }),
-  token_type_hint: described('Accepted and ignored.'),
+  token_type_hint: optionalField('Accepted and ignored.'),
 })
 
 /** RFC 7662 §2.2. Times are seconds since the epoch. */
@@ -82,7 +82,7 @@ export function introspectionRoute(services: IntrospectionServices) {
           exp: 1769848200,
         },
         errors: [
-          ...formRefusals,
+          ...formErrors,
           'not_authenticated',
           'invalid_token',
           'invalid_client',

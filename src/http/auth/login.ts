@@ -1,6 +1,6 @@
 import { Elysia, t } from 'elysia'
 import { login } from '../../domain/signIn/login.ts'
-import { described, formBody, formRefusals } from '../input/form.ts'
+import { formBody, formErrors, optionalField } from '../input/form.ts'
 import { operation } from '../operation.ts'
 import type { DeviceCookies } from './deviceCookie.ts'
 import { type RefreshServices, refresh } from './refresh.ts'
@@ -9,11 +9,11 @@ import { issueTokens, TokenResponse, tokenExample } from './tokenResponse.ts'
 
 /** A token endpoint's form (RFC 6749 §4.3.2, §6). Ignores unknown fields, as §3.2 requires. */
 const TokenForm = t.Object({
-  username: described('Required unless refreshing. Not case-sensitive.', 'admin'),
-  password: described('Required unless refreshing.', 'changeme'),
-  grant_type: described('`password` (the default) or `refresh_token`.', 'password'),
-  scope: described('`offline_access` also returns a refresh token. Other scopes are ignored.', 'offline_access'),
-  refresh_token: described('Required with `grant_type=refresh_token`.'),
+  username: optionalField('Required unless refreshing. Not case-sensitive.', 'admin'),
+  password: optionalField('Required unless refreshing.', 'changeme'),
+  grant_type: optionalField('`password` (the default) or `refresh_token`.', 'password'),
+  scope: optionalField('`offline_access` also returns a refresh token. Other scopes are ignored.', 'offline_access'),
+  refresh_token: optionalField('Required with `grant_type=refresh_token`.'),
   ...ignoredClientFields,
 })
 
@@ -39,7 +39,7 @@ export function loginRoute(services: LoginServices) {
         schema: TokenResponse,
         example: tokenExample,
         errors: [
-          ...formRefusals,
+          ...formErrors,
           'unsupported_grant_type',
           'invalid_credentials',
           'invalid_grant',

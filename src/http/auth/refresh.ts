@@ -3,14 +3,14 @@ import type { Deps } from '../../domain/deps.ts'
 import { refreshSession, type Session } from '../../domain/sessions/sessions.ts'
 import { AppError } from '../../error.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
-import { described, formBody, formRefusals } from '../input/form.ts'
+import { formBody, formErrors, optionalField } from '../input/form.ts'
 import { operation } from '../operation.ts'
 import { ignoredClientFields, requireGrantType } from './tokenRequest.ts'
 import { issueTokens, type TokenIssuers, TokenResponse, tokenExample } from './tokenResponse.ts'
 
 const RefreshForm = t.Object({
   refresh_token: t.String({ minLength: 1 }),
-  grant_type: described('`refresh_token` (the default).', 'refresh_token'),
+  grant_type: optionalField('`refresh_token` (the default).', 'refresh_token'),
   ...ignoredClientFields,
 })
 
@@ -39,7 +39,7 @@ export function refreshRoute(services: RefreshServices) {
           'session, because the token may have been stolen.',
         schema: TokenResponse,
         example: { ...tokenExample, refresh_token: 'atr_…', scope: 'offline_access' },
-        errors: [...formRefusals, 'unsupported_grant_type', 'invalid_grant'],
+        errors: [...formErrors, 'unsupported_grant_type', 'invalid_grant'],
         isOauth: true,
       }),
     },

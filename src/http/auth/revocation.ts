@@ -3,14 +3,14 @@ import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
 import { revokePresentedApiKey } from '../../domain/apiKeys/apiKeys.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { revokeSession } from '../../domain/sessions/sessions.ts'
-import { described, formBody, formRefusals } from '../input/form.ts'
+import { formBody, formErrors, optionalField } from '../input/form.ts'
 import { emptyOperation } from '../operation.ts'
 import type { AccessTokens } from '../tokens/accessTokens.ts'
 import type { RefreshTokens } from '../tokens/refreshTokens.ts'
 
 const RevokeForm = t.Object({
   token: t.String({ minLength: 1, description: 'A refresh token, an access token or an API key.' }),
-  token_type_hint: described('Accepted and ignored.'),
+  token_type_hint: optionalField('Accepted and ignored.'),
 })
 
 export interface RevocationServices {
@@ -44,7 +44,7 @@ export function revocationRoute({ deps, tokens, refreshTokens }: RevocationServi
           summary: 'Revoke a token or an API key',
           description:
             'RFC 7009. Ends the session of a token, or revokes an API key. Returns 200 for invalid tokens too.',
-          errors: [...formRefusals],
+          errors: [...formErrors],
           isOauth: true,
         },
         200,

@@ -1,10 +1,10 @@
 import { AppError } from '../../error.ts'
-import { described } from '../input/form.ts'
+import { optionalField } from '../input/form.ts'
 
 /** Fields that OAuth client libraries send. Our clients are public, so these have no effect. */
 export const ignoredClientFields = {
-  client_id: described('Accepted and ignored.'),
-  client_secret: described('Accepted and ignored.'),
+  client_id: optionalField('Accepted and ignored.'),
+  client_secret: optionalField('Accepted and ignored.'),
 }
 
 /** Throws `unsupported_grant_type` unless the grant type is omitted or the expected one. */

@@ -12,10 +12,11 @@ export const formBody = {
 }
 
 /** An optional field. */
-export const described = (description: string, ...examples: string[]) => t.Optional(t.String({ description, examples }))
+export const optionalField = (description: string, ...examples: string[]) =>
+  t.Optional(t.String({ description, examples }))
 
 /** Error codes of every route with a form. */
-export const formRefusals = ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'unavailable'] as const
+export const formErrors = ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'unavailable'] as const
 
 const howToSend =
   'Send the fields as a form: Content-Type application/x-www-form-urlencoded (or multipart/form-data without files).'

@@ -14,12 +14,7 @@ export function jsonBody<Schema extends TObject>(schema: Schema) {
 }
 
 /** Error codes of every route with a JSON body. */
-export const jsonRefusals = [
-  'invalid_request',
-  'payload_too_large',
-  'unsupported_media_type',
-  'invalid_fields',
-] as const
+export const jsonErrors = ['invalid_request', 'payload_too_large', 'unsupported_media_type', 'invalid_fields'] as const
 
 /** Elysia would silently drop unknown members, which hides typos. */
 async function readObject(request: Request, names: readonly string[]): Promise<unknown> {
