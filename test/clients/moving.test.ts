@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { emptyDirectory, login, run, serve } from '../binary/binary.ts'
 import { hasProgram } from '../requirements.ts'
 
-// Users of other programs, as those programs themselves write them: Debian's packages, for Debian's own Python.
+// Exports written by the programs themselves, from the Debian packages for Debian's Python.
 const python = '/usr/bin/python3'
 const packages = '/usr/lib/python3/dist-packages'
 
@@ -14,7 +14,7 @@ const hasHashers = hasLibraries(['argon2', 'python3-argon2'], ['bcrypt', 'python
 const hasDjango = hasLibraries(['django', 'python3-django'])
 const hasPasslib = hasLibraries(['passlib', 'python3-passlib'], ['werkzeug', 'python3-werkzeug'])
 
-/** What a script prints, or its complaint as an error. */
+/** Returns what a script prints; throws what it prints to stderr if it fails. */
 function output(program: string, args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(program, args, {
     env: { PYTHONDONTWRITEBYTECODE: '1' },
@@ -25,15 +25,18 @@ function output(program: string, args: readonly string[]): string {
   return stdout
 }
 
-/** Imports into a database of its own, and answers with what status each of the users signs in. */
+/** Imports into a new database, and returns the status of each user's sign-in. */
 async function signIn(
   args: readonly string[],
   input: string,
   users: Readonly<Record<string, string>>,
 ): Promise<{ stdout: string; statuses: Record<string, number> }> {
-  const place = { directory: emptyDirectory(), environment: { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' } }
-  const server = await serve(place)
-  const { code, stdout, stderr } = await run(['import', '-', ...args], { ...place, input })
+  const installation = {
+    directory: emptyDirectory(),
+    environment: { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' },
+  }
+  const server = await serve(installation)
+  const { code, stdout, stderr } = await run(['import', '-', ...args], { ...installation, input })
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const statuses: Record<string, number> = {}
   for (const [name, password] of Object.entries(users)) {
@@ -48,7 +51,7 @@ function each<T>(value: T, names: readonly string[]): Record<string, T> {
   return Object.fromEntries(names.map((name) => [name, value]))
 }
 
-describe.skipIf(!hasDjango || !hasHashers)("Django's users", () => {
+describe.skipIf(!hasDjango || !hasHashers)('Django users', () => {
   const names = ['pbkdf2_sha256', 'pbkdf2_sha1', 'argon2', 'bcrypt_sha256', 'bcrypt']
 
   test.each(['json', 'jsonl'])('sign in with their old passwords after dumpdata --format %s', async (format) => {
@@ -58,12 +61,12 @@ describe.skipIf(!hasDjango || !hasHashers)("Django's users", () => {
     const { stdout, statuses } = await signIn(['--from', 'django', ...flags], dumped, users)
     expect(stdout).toContain('Imported 7 users.\n')
     expect(stdout).toContain('Users without a password: 1.')
-    // A user who was disabled stays so.
+    // A disabled user stays disabled.
     expect(statuses).toEqual({ ...each(200, names), gone: 401 })
   })
 })
 
-describe.skipIf(!hasPasslib || !hasHashers)("passlib's and Werkzeug's users", () => {
+describe.skipIf(!hasPasslib || !hasHashers)('passlib and Werkzeug users', () => {
   test('sign in with their old passwords', async () => {
     const lines = output(python, [join(import.meta.dir, 'python_hashes.py')])
     const names = lines
@@ -76,7 +79,7 @@ describe.skipIf(!hasPasslib || !hasHashers)("passlib's and Werkzeug's users", ()
   })
 })
 
-describe.skipIf(!hasProgram('php', 'php-cli'))("PHP's users (Laravel, Symfony)", () => {
+describe.skipIf(!hasProgram('php', 'php-cli'))('PHP users (Laravel, Symfony)', () => {
   test('sign in with their old passwords', async () => {
     const script = `
       foreach (["bcrypt" => PASSWORD_BCRYPT, "argon2i" => PASSWORD_ARGON2I, "argon2id" => PASSWORD_ARGON2ID] as $name => $kind)

@@ -34,9 +34,9 @@ export const importCommand: Command = {
     const file = openInput(input.arguments[0] ?? '')
     const progress = showProgress(environment.stderr, file.size)
     const unit = request.format === 'json' ? 'user' : 'line'
-    const report = ({ place, faults }: BadRecord) => {
+    const report = ({ place, errors }: BadRecord) => {
       progress.clear()
-      environment.stderr(printable(`${unit} ${place}: ${faults.join('; ')}\n`))
+      environment.stderr(printable(`${unit} ${place}: ${errors.join('; ')}\n`))
     }
     try {
       const result = await runImport(environment, request, failOnSignal(progress.counting(file.chunks)), report)

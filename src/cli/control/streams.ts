@@ -8,7 +8,7 @@ import { type Refusal, refusalOf, socketPath } from './socket.ts'
 
 /** The response: one JSON object per line, the last of which ends it. Without that, it was cut off. */
 type Event =
-  | { readonly bad: BadRecord }
+  | { readonly bad: { readonly place: number; readonly faults: readonly string[] } }
   | { readonly users: readonly ExportedUser[] }
   | { readonly refusal: Refusal }
   | { readonly report: ImportReport }
@@ -30,7 +30,8 @@ export const streamedOperations: Readonly<Record<string, (deps: Deps, request: R
         Buffer.from(request.headers.get(requestHeader) ?? '', 'base64').toString(),
       )
       const file = request.body ?? new Blob([]).stream()
-      await send({ report: await importBy(deps, asked, file, (bad) => send({ bad })) })
+      const report = ({ place, errors }: BadRecord) => send({ bad: { place, faults: errors } })
+      await send({ report: await importBy(deps, asked, file, report) })
     }),
 
   exportUsers: (deps) =>
@@ -72,7 +73,7 @@ export async function askServerToImport(
   })
   try {
     for await (const event of ask(dataDirectory, 'importUsers', aborting.signal, { [requestHeader]: header }, body)) {
-      if ('bad' in event) report(event.bad)
+      if ('bad' in event) report({ place: event.bad.place, errors: event.bad.faults })
       else if ('report' in event) return event.report
     }
   } catch (error) {

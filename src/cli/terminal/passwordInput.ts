@@ -64,6 +64,11 @@ function openKeyboard() {
       isClosed = true
       wake()
     })
+  // readline ignores Ctrl-D after text; a terminal would end the line.
+  const submitOnCtrlD = (_text: string | undefined, key: { readonly ctrl: boolean; readonly name: string }) => {
+    if (key.ctrl && key.name === 'd' && keyboard.line !== '') keyboard.write(null, { name: 'return' })
+  }
+  process.stdin.on('keypress', submitOnCtrlD)
   return {
     readLine: async (): Promise<string> => {
       while (lines.length === 0 && !isInterrupted && !isClosed) {
@@ -74,6 +79,9 @@ function openKeyboard() {
       if (isInterrupted) throw new AppError('refused', 'Interrupted. Nothing was changed.')
       return lines.shift() ?? ''
     },
-    close: () => keyboard.close(),
+    close: () => {
+      process.stdin.off('keypress', submitOnCtrlD)
+      keyboard.close()
+    },
   }
 }

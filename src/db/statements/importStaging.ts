@@ -3,7 +3,7 @@ import { AppError } from '../../error.ts'
 import { guarded, violatedConstraint } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
 
-/** A user on the way in. `place` is where in the file; ids and times that are null are made. */
+/** A user to import. `place` is the line or number in the file; a null ID or time is generated. */
 export interface StagedUser {
   readonly place: number
   readonly id: string | null
@@ -13,28 +13,29 @@ export interface StagedUser {
   readonly is_active: boolean
   readonly roles: readonly string[]
   readonly must_change_password: boolean
-  /** As PostgreSQL reads it. */
+  /** In a format that PostgreSQL accepts. */
   readonly created_at: string | null
 }
 
-/** A user who was not staged: the name or the id is that of a user of the database, or of an earlier place in the file. */
+/** A user that was not staged: the database, or an earlier record of the file, has a user of this name or ID. */
 export interface Duplicate {
   readonly place: number
   readonly field: 'username' | 'id'
+  /** Its place; undefined if the user is in the database. */
   readonly earlier: number | undefined
 }
 
 export interface Staging {
-  /** Puts users aside; answers those that cannot go in. Nothing is seen of it from outside. */
+  /** Stages users, invisibly to other sessions. Returns those that cannot be imported. */
   add(users: readonly StagedUser[]): Promise<Duplicate[]>
-  /** Lets all that was staged in, at once or not at all. Answers how many. Throws `conflict` where a name was taken meanwhile. */
+  /** Inserts all staged users or none. Returns how many. Throws `conflict` if a name or ID has been taken since. */
   insertUsers(): Promise<number>
 }
 
-/** Users that one statement lets in: in the embedded engine none may take long. */
+/** Users per INSERT: no statement may occupy the embedded engine for long. */
 const insertSize = 5000
 
-/** Makes the table in which users wait: a temporary one, which goes with the session. */
+/** Creates the temporary table that holds staged users. */
 export async function createStaging(
   session: Client | TransactionSql,
   table: string,
@@ -49,21 +50,21 @@ export async function createStaging(
 }
 
 /**
- * True where the one user of the database is an administrator whom nobody has taken possession of (as the first start makes
- * one), and an active administrator of the same name comes in: that one takes the place.
+ * SQL: whether an imported active administrator replaces the user of the same name. Only the seeded administrator is
+ * replaceable: the only user, who still has to choose a password.
  */
-const givesWay = (user: string, coming: string) => `(
-  ${user}.must_change_password AND 'admin' = ANY (${user}.roles) AND ${coming}.is_active AND 'admin' = ANY (${coming}.roles)
-  AND lower(${user}.username COLLATE "C") = lower(${coming}.username COLLATE "C")
+const isReplaceable = (user: string, imported: string) => `(
+  ${user}.must_change_password AND 'admin' = ANY (${user}.roles) AND ${imported}.is_active AND 'admin' = ANY (${imported}.roles)
+  AND lower(${user}.username COLLATE "C") = lower(${imported}.username COLLATE "C")
   AND NOT EXISTS (SELECT FROM users other WHERE other.id <> ${user}.id))`
 
 const columns = 'username, full_name, hashed_password, is_active, roles, must_change_password'
 
-/** What is done with it. `atOnce` runs its work in one transaction. */
+/** Returns the operations on the staging table. `inTransaction` runs the insert in one transaction. */
 export function stagingIn(
   session: Client | TransactionSql,
   table: string,
-  atOnce: (insert: (transaction: TransactionSql) => Promise<number>) => Promise<number>,
+  inTransaction: (insert: (transaction: TransactionSql) => Promise<number>) => Promise<number>,
 ): Staging {
   const addSql = `
     WITH given AS (
@@ -73,8 +74,8 @@ export function stagingIn(
     ), checked AS (
       SELECT given.*,
         EXISTS (SELECT FROM users WHERE lower(users.username COLLATE "C") = lower(given.username COLLATE "C")
-          AND NOT ${givesWay('users', 'given')}) AS has_name,
-        EXISTS (SELECT FROM users WHERE users.id = given.id AND NOT ${givesWay('users', 'given')}) AS has_id
+          AND NOT ${isReplaceable('users', 'given')}) AS has_name,
+        EXISTS (SELECT FROM users WHERE users.id = given.id AND NOT ${isReplaceable('users', 'given')}) AS has_id
       FROM given
     ), staged AS (
       INSERT INTO ${table} (place, id, created_at, ${columns})
@@ -88,33 +89,33 @@ export function stagingIn(
     add: (users) =>
       guarded(async () => {
         if (users.length === 0) return []
-        const refused = await session.unsafe(addSql, [JSON.stringify(users)], { prepare: true })
-        const clashes: Duplicate[] = []
-        for (const { place, has_name, has_id, id, username } of refused) {
+        const rejected = await session.unsafe(addSql, [JSON.stringify(users)], { prepare: true })
+        const duplicates: Duplicate[] = []
+        for (const { place, has_name, has_id, id, username } of rejected) {
           if (has_name || has_id) {
-            clashes.push({ place: Number(place), field: has_name ? 'username' : 'id', earlier: undefined })
+            duplicates.push({ place: Number(place), field: has_name ? 'username' : 'id', earlier: undefined })
             continue
           }
-          const [twin] = await session.unsafe(
+          const [earlier] = await session.unsafe(
             `SELECT place::text AS place, lower(username COLLATE "C") = lower($1 COLLATE "C") AS has_name FROM ${table}
              WHERE lower(username COLLATE "C") = lower($1 COLLATE "C") OR id = $2::uuid ORDER BY place LIMIT 1`,
             [username, id],
           )
-          const field = twin?.has_name === false ? 'id' : 'username'
-          clashes.push({ place: Number(place), field, earlier: Number(twin?.place) })
+          const field = earlier?.has_name === false ? 'id' : 'username'
+          duplicates.push({ place: Number(place), field, earlier: Number(earlier?.place) })
         }
-        return clashes
+        return duplicates
       }),
 
     insertUsers: () =>
       guarded(async () => {
         try {
-          return await atOnce((transaction) => insertStaged(transaction, table))
+          return await inTransaction((transaction) => insertStaged(transaction, table))
         } catch (error) {
           if (violatedConstraint(error) === undefined) throw error
           throw new AppError(
             'conflict',
-            'A name or id of the file was taken by somebody meanwhile: nothing went in. Try again.',
+            'Another change took a username or ID of the file during the import. Nothing was imported. Try again.',
           )
         }
       }),
@@ -122,7 +123,7 @@ export function stagingIn(
 }
 
 async function insertStaged(transaction: TransactionSql, table: string): Promise<number> {
-  await transaction.unsafe(`DELETE FROM users USING ${table} coming WHERE ${givesWay('users', 'coming')}`)
+  await transaction.unsafe(`DELETE FROM users USING ${table} coming WHERE ${isReplaceable('users', 'coming')}`)
   let [total, after] = [0, '0']
   for (;;) {
     const [part] = await transaction.unsafe(
@@ -137,7 +138,7 @@ async function insertStaged(transaction: TransactionSql, table: string): Promise
     total += part.count
     after = part.last
   }
-  // A database that has users is not seeded, as after any other beginning.
+  // Marks the database as initialized, so that it is never seeded.
   if (total > 0) await transaction`INSERT INTO audittrail_instance (id) VALUES (1) ON CONFLICT DO NOTHING`
   return total
 }

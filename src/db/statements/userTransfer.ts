@@ -4,7 +4,7 @@ import { databaseFailure } from '../failure.ts'
 import type { Client, DatabaseTarget } from '../pool/connection.ts'
 import { createStaging, type StagedUser, type Staging, stagingIn } from './importStaging.ts'
 
-/** A row of the export, times in microseconds as the database has them. */
+/** A row of the export. Times have microseconds, as in the database. */
 export interface ExportedUser extends Omit<StagedUser, 'place' | 'id' | 'created_at'> {
   readonly id: string
   readonly created_at: string
@@ -15,30 +15,30 @@ export type UserTransferStatements = ReturnType<typeof userTransferStatements>
 const pageSize = 1000
 
 /**
- * Users by the thousand, in and out, in memory that does not grow with them. On a server all of it is one transaction on a
- * connection of its own. The embedded database has one session for everybody, which is held only while users are let in.
+ * Bulk import and export in bounded memory. On a server, each is one transaction on a dedicated connection. The embedded
+ * database has a single session, which is held only while users are inserted.
  */
 export function userTransferStatements(
   kind: DatabaseTarget['kind'],
   withOneSession: <T>(work: (client: Client) => Promise<T>) => Promise<T>,
 ) {
   return {
-    /** Runs work that stages users and, if it so decides, lets them in. When it throws, nothing has gone in. */
+    /** Runs work that stages users and may insert them. If it throws, nothing has been imported. */
     withStaging: <T>(work: (staging: Staging) => Promise<T>): Promise<T> =>
       withOneSession(async (client) => {
         const table = `audittrail_import_${randomBytes(8).toString('hex')}`
         if (kind === 'server')
-          return unwrapped(
+          return separatingErrors(
             work,
             (inner) =>
               client.begin(async (transaction) => {
-                await liftLimits(transaction)
+                await disableTimeouts(transaction)
                 await createStaging(transaction, table, 'ON COMMIT DROP')
                 return inner(stagingIn(transaction, table, (insert) => insert(transaction)))
               }) as Promise<T>,
           )
         try {
-          return await unwrapped(work, async (inner) => {
+          return await separatingErrors(work, async (inner) => {
             await createStaging(client, table, '')
             return inner(stagingIn(client, table, (insert) => client.begin(insert) as Promise<number>))
           })
@@ -47,14 +47,14 @@ export function userTransferStatements(
         }
       }),
 
-    /** Every user in the order of the names, page by page, as all were at one moment. */
+    /** Passes every user, ordered by username, page by page from one snapshot. */
     eachPage: (take: (users: readonly ExportedUser[]) => Promise<void>): Promise<void> =>
       withOneSession((client) =>
-        unwrapped(take, async (inner) => {
+        separatingErrors(take, async (inner) => {
           const cursor = `audittrail_export_${randomBytes(8).toString('hex')}`
           if (kind === 'server') {
             await client.begin('isolation level repeatable read read only', async (transaction) => {
-              await liftLimits(transaction)
+              await disableTimeouts(transaction)
               await declareCursor(transaction, cursor, '')
               await fetchAll(transaction, cursor, inner)
             })
@@ -67,28 +67,28 @@ export function userTransferStatements(
   }
 }
 
-/** What the work itself throws comes out as it is; what the database says, as an AppError. */
-async function unwrapped<Input, Output, T>(
+/** Rethrows errors of the work unchanged, and errors of the database as an AppError. */
+async function separatingErrors<Input, Output, T>(
   work: (input: Input) => Promise<Output>,
   run: (work: (input: Input) => Promise<Output>) => Promise<T>,
 ): Promise<T> {
-  let own: { readonly error: unknown } | undefined
+  let thrownByWork: { readonly error: unknown } | undefined
   try {
     return await run(async (input) => {
       try {
         return await work(input)
       } catch (error) {
-        own ??= { error }
+        thrownByWork ??= { error }
         throw error
       }
     })
   } catch (error) {
-    throw own ? own.error : databaseFailure(error)
+    throw thrownByWork ? thrownByWork.error : databaseFailure(error)
   }
 }
 
-/** A server's time limits are meant for requests. */
-async function liftLimits(transaction: TransactionSql): Promise<void> {
+/** The server's timeouts are meant for requests. */
+async function disableTimeouts(transaction: TransactionSql): Promise<void> {
   await transaction`
     SELECT set_config(name, '0', true)
     FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) AS name`

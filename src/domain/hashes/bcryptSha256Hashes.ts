@@ -1,21 +1,21 @@
 import { createHash, createHmac } from 'node:crypto'
 import { bcryptShare, type KnownHash, withoutSpareBits } from './encoding.ts'
 
-/** The exponents of bcrypt's rounds that are computed. */
-const rounds = { fewest: 4, most: 15 }
+/** Accepted bcrypt costs (log2 of the rounds). */
+const costLimits = { minimum: 4, maximum: 15 }
 
-/** bcrypt over a SHA-256 of the password, which so may be longer than bcrypt's 72 bytes; undefined for all else. */
+/** Reads bcrypt over a SHA-256 of the password, which lifts bcrypt's limit of 72 bytes; undefined for any other hash. */
 export function readBcryptSha256(hash: string): KnownHash | undefined {
-  const read = readDjango(hash) ?? readPasslib(hash) ?? readPasslibOne(hash)
+  const read = readDjango(hash) ?? readPasslib(hash) ?? readPasslibVersion1(hash)
   const cost = Number(read?.bcrypt.slice(4, 6))
-  if (!read || cost < rounds.fewest || cost > rounds.most) return undefined
+  if (!read || cost < costLimits.minimum || cost > costLimits.maximum) return undefined
   const bcrypt = withoutSpareBits(read.bcrypt)
   return { verify: (password) => Bun.password.verify(read.prepared(password), bcrypt), share: bcryptShare(cost) }
 }
 
 interface BcryptSha256 {
   readonly bcrypt: string
-  /** What bcrypt is given in place of the password. */
+  /** Returns bcrypt's input for a password. */
   readonly prepared: (password: string) => string
 }
 
@@ -27,7 +27,7 @@ function readDjango(hash: string): BcryptSha256 | undefined {
     : { bcrypt, prepared: (password) => createHash('sha256').update(password).digest('hex') }
 }
 
-/** passlib's second version, `$bcrypt-sha256$v=2,t=2b,r=12$SALT$DIGEST`: over the base64 of an HMAC whose key is the salt's text. */
+/** passlib's version 2, `$bcrypt-sha256$v=2,t=2b,r=12$SALT$DIGEST`: over the base64 of an HMAC keyed with the encoded salt. */
 function readPasslib(hash: string): BcryptSha256 | undefined {
   const [, type, rounds = '', salt = '', digest] =
     /^\$bcrypt-sha256\$v=2,t=(2[by]),r=(\d{1,2})\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})$/.exec(hash) ?? []
@@ -38,8 +38,8 @@ function readPasslib(hash: string): BcryptSha256 | undefined {
   }
 }
 
-/** passlib's first version (before 1.7.3), `$bcrypt-sha256$2b,12$SALT$DIGEST`: over the base64 of the digest. */
-function readPasslibOne(hash: string): BcryptSha256 | undefined {
+/** passlib's version 1 (before 1.7.3), `$bcrypt-sha256$2b,12$SALT$DIGEST`: over the base64 of the digest. */
+function readPasslibVersion1(hash: string): BcryptSha256 | undefined {
   const [, type, rounds = '', salt, digest] =
     /^\$bcrypt-sha256\$(2[aby]),(\d{1,2})\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})$/.exec(hash) ?? []
   if (digest === undefined) return undefined

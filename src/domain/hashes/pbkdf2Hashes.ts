@@ -13,15 +13,15 @@ interface Pbkdf2 {
 
 const digestBytes: Readonly<Record<Digest, number>> = { sha1: 20, sha256: 32, sha512: 64 }
 
-/** Rounds of HMAC over all blocks of the key: about a second. Django's default of 2026 is 1,200,000. */
+/** HMAC rounds over all blocks of the key, about one second. Django's default in 2026 is 1,200,000. */
 const maximumCost = 10_000_000
 
-/** The share (see `KnownHash`) of a million of them, as measured. */
+/** Measured `share` (see `KnownHash`) of a million rounds. */
 const shareOfMillion: Readonly<Record<Digest, number>> = { sha1: 1, sha256: 1.1, sha512: 3.5 }
 
 const derive = promisify(pbkdf2)
 
-/** A PBKDF2 hash (RFC 8018 §5.2) in one of the spellings below; undefined for all else. */
+/** Reads a PBKDF2 hash (RFC 8018 §5.2) in one of the formats below; undefined for any other hash. */
 export function readPbkdf2(hash: string): KnownHash | undefined {
   const read = readDjango(hash) ?? readWerkzeug(hash) ?? readPasslib(hash) ?? readPhc(hash)
   if (!read || !isWithinLimits(read)) return undefined
@@ -32,7 +32,7 @@ export function readPbkdf2(hash: string): KnownHash | undefined {
   }
 }
 
-/** The spelling that hashes are stored in whose own program keeps their parts apart (Keycloak): passlib's. */
+/** Returns passlib's format, in which hashes are stored whose parts come separately (Keycloak). */
 export function formatPbkdf2(digest: Digest, iterations: number, salt: Buffer, key: Buffer): string {
   const field = (bytes: Buffer) => phcField(bytes).replaceAll('+', '.')
   return `$pbkdf2${digest === 'sha1' ? '' : `-${digest}`}$${iterations}$${field(salt)}$${field(key)}`
@@ -52,7 +52,7 @@ function readWerkzeug(hash: string): Pbkdf2 | undefined {
   return assemble(digest, iterations, salt && Buffer.from(salt), key && bytesOfHex(key))
 }
 
-/** `$pbkdf2-sha256$ITERATIONS$SALT$KEY`, `$pbkdf2$…` for SHA-1, and the same as LDAP writes it: `{PBKDF2-SHA256}…`. */
+/** `$pbkdf2-sha256$ITERATIONS$SALT$KEY`, `$pbkdf2$…` for SHA-1, and the LDAP form `{PBKDF2-SHA256}…`. */
 function readPasslib(hash: string): Pbkdf2 | undefined {
   const [, digest = 'sha1', iterations, salt, key] =
     /^\$pbkdf2(?:-(sha1|sha256|sha512))?\$(\d{1,8})\$([A-Za-z0-9./+]*)\$([A-Za-z0-9./+]+)$/.exec(
@@ -61,7 +61,7 @@ function readPasslib(hash: string): Pbkdf2 | undefined {
   return assemble(digest, iterations, salt && bytesOfBase64(salt), key && bytesOfBase64(key))
 }
 
-/** `$pbkdf2-sha512$i=ITERATIONS,l=LENGTH$SALT$KEY`: the PHC string format, as Auth0 takes it. */
+/** `$pbkdf2-sha512$i=ITERATIONS,l=LENGTH$SALT$KEY`: the PHC string format, used by Auth0. */
 function readPhc(hash: string): Pbkdf2 | undefined {
   const [, digest, iterations, length, salt, key] =
     /^\$pbkdf2-(sha1|sha256|sha512)\$i=(\d{1,8}),l=(\d{1,3})\$([A-Za-z0-9+/]+=*)\$([A-Za-z0-9+/]+=*)$/.exec(hash) ?? []
@@ -80,7 +80,7 @@ function assemble(
 }
 
 function isWithinLimits(read: Pbkdf2): boolean {
-  // A key of a few bytes would fit too many passwords.
+  // A key of a few bytes would match too many passwords.
   return read.iterations > 0 && read.key.length >= 16 && read.key.length <= 64 && rounds(read) <= maximumCost
 }
 

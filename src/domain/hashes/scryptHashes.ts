@@ -1,17 +1,17 @@
 import { createCipheriv, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
 import { bytesOfBase64, bytesOfHex, type KnownHash, phcField } from './encoding.ts'
 
-/** The cost of one scrypt key (RFC 7914 §2): N, r, p. */
+/** The cost parameters N, r and p (RFC 7914 §2). */
 export interface ScryptCost {
   readonly work: number
   readonly blockSize: number
   readonly parallelism: number
 }
 
-/** Bytes that one computation may take, and bytes that it may go over in all its lanes. Werkzeug's default takes 32 MiB. */
+/** Bytes that one computation may allocate, and bytes that all its p passes may process. Werkzeug's default takes 32 MiB. */
 const maximumCost = { memory: 256 * 2 ** 20, total: 2 ** 30 }
 
-/** An scrypt hash in one of the spellings below; undefined for all else. */
+/** Reads an scrypt hash in one of the formats below; undefined for any other hash. */
 export function readScrypt(hash: string): KnownHash | undefined {
   const read = readDjango(hash) ?? readWerkzeug(hash) ?? readPasslib(hash)
   if (!read) return undefined
@@ -25,9 +25,9 @@ export function readScrypt(hash: string): KnownHash | undefined {
 }
 
 /**
- * Firebase's own scrypt, `$firebase-scrypt$ln=14,r=8,p=1$SALT$STREAM`. Firebase computes a key from the password (the salt is
- * the user's and the project's separator behind it) and encrypts the project's signer key under it by AES-256-CTR. What is
- * stored here is its hash without the signer key (XOR), which is the bare key stream: it tells the right password as well.
+ * Reads `$firebase-scrypt$ln=14,r=8,p=1$SALT$STREAM`. Firebase's hash is the project's signer key, encrypted by AES-256-CTR
+ * under a key derived from the password; the salt is the user's salt followed by the project's separator. We store the key
+ * stream (the hash XOR the signer key): it verifies a password without keeping the signer key.
  */
 export function readFirebaseScrypt(hash: string): KnownHash | undefined {
   const [, exponent, blockSize, saltText = '', streamText = ''] =
@@ -44,7 +44,7 @@ export function readFirebaseScrypt(hash: string): KnownHash | undefined {
   }
 }
 
-/** The spelling that hashes are stored in whose own program keeps their parts apart (Auth0): passlib's. */
+/** Returns passlib's format, in which hashes are stored whose parts come separately (Auth0). */
 export function formatScrypt({ work, blockSize, parallelism }: ScryptCost, salt: Buffer, key: Buffer): string {
   return `$scrypt$ln=${Math.log2(work)},r=${blockSize},p=${parallelism}$${phcField(salt)}$${phcField(key)}`
 }
@@ -56,7 +56,7 @@ export interface FirebaseParameters {
   readonly memoryCost: number
 }
 
-/** What is stored of a hash of Firebase's: see `readFirebaseScrypt`. */
+/** Returns the format of `readFirebaseScrypt`; undefined if hash and signer key differ in length. */
 export function formatFirebaseScrypt(
   parameters: FirebaseParameters,
   userSalt: Buffer,
@@ -110,7 +110,7 @@ function costOf(work: unknown, blockSize: unknown, parallelism: unknown): Scrypt
   return { work: Number(work), blockSize: Number(blockSize), parallelism: Number(parallelism) }
 }
 
-/** Also whether the numbers are such as scrypt takes: N is a power of two above one. */
+/** Also whether scrypt accepts the parameters: N must be a power of two above one. */
 function isWithinLimits({ work, blockSize, parallelism }: ScryptCost): boolean {
   const memory = memoryOf({ work, blockSize, parallelism })
   const isPower = work > 1 && Number.isInteger(Math.log2(work))
@@ -127,7 +127,7 @@ function memoryOf({ work, blockSize }: ScryptCost): number {
   return 128 * work * blockSize
 }
 
-/** See `KnownHash`; as measured. */
+/** Measured `share` (see `KnownHash`). */
 function shareOf({ work, blockSize, parallelism }: ScryptCost): number {
   return (2.4 * work * blockSize * parallelism) / 2 ** 20
 }
@@ -135,7 +135,7 @@ function shareOf({ work, blockSize, parallelism }: ScryptCost): number {
 function derive(password: string, salt: Buffer, length: number, cost: ScryptCost): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const { work, blockSize, parallelism } = cost
-  // Beside the blocks of N there are those of the lanes; the bound above is ours, this one only OpenSSL's.
+  // OpenSSL also counts the blocks of the p passes; the actual limit is `maximumCost`.
   const options: ScryptOptions = { N: work, r: blockSize, p: parallelism, maxmem: 2 * maximumCost.memory }
   scrypt(password, salt, length, options, (error, key) => (error ? reject(error) : resolve(key)))
   return promise

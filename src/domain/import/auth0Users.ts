@@ -3,10 +3,7 @@ import { formatScrypt } from '../hashes/scryptHashes.ts'
 import { list, member, object, present, text } from './fields.ts'
 import type { Fields } from './importedUser.ts'
 
-/**
- * A user of the export of password hashes that Auth0's support makes (`passwordHash`), or of a file in the shape of its bulk
- * import (`password_hash`, `custom_password_hash`).
- */
+/** Reads a user of Auth0's password hash export (`passwordHash`), or of its bulk import format (`password_hash`, `custom_password_hash`). */
 export function auth0User(user: Fields): Fields {
   return present({
     username:
@@ -23,7 +20,7 @@ function identifier(user: Fields, type: string): string | undefined {
   return text(object(found) ?? {}, 'value')
 }
 
-/** argon2, bcrypt and PBKDF2 are in spellings that we read; scrypt is in parts. */
+/** argon2, bcrypt and PBKDF2 come as one string in a supported format; scrypt comes in parts. */
 function customHash(user: Fields): string | undefined {
   const custom = object(member(user, 'custom_password_hash'))
   const hash = object(custom && member(custom, 'hash'))
@@ -36,7 +33,7 @@ function customHash(user: Fields): string | undefined {
   const salt = object(member(custom, 'salt')) ?? {}
   const [saltBytes, key] = [bytesOf(salt, 'utf8'), bytesOf(hash, 'base64')]
   const number = (name: string, fallback: number) => Number(member(custom, name) ?? fallback)
-  // What is not given is as Node's crypto.scrypt has it.
+  // The defaults are those of Node's crypto.scrypt.
   const cost = {
     work: number('cost', 16384),
     blockSize: number('blockSize', 8),
@@ -45,9 +42,9 @@ function customHash(user: Fields): string | undefined {
   return saltBytes && key ? formatScrypt(cost, saltBytes, key) : 'scrypt$'
 }
 
-function bytesOf(part: Fields, usual: string): Buffer | undefined {
+function bytesOf(part: Fields, defaultEncoding: string): Buffer | undefined {
   const value = text(part, 'value') ?? ''
-  const encoding = text(part, 'encoding') ?? usual
+  const encoding = text(part, 'encoding') ?? defaultEncoding
   if (encoding === 'hex') return bytesOfHex(value)
   return encoding === 'base64' ? bytesOfBase64(value) : Buffer.from(value)
 }

@@ -1,15 +1,16 @@
+import { parse } from 'csv-parse/sync'
 import { AppError } from '../../error.ts'
 import { type Fields, nativeFields } from './importedUser.ts'
 
-/** The columns that a CSV file's first line names. Throws `refused` for a name that means nothing, or one that is there twice. */
+/** Returns the columns named by the first line. Throws `refused` for an unknown or a repeated column. */
 export function csvHeader(text: string): readonly string[] {
-  const columns = csvFields(text)?.map((column) => column.trim())
+  const columns = csvRows([text])[0]?.map((column) => column.trim())
   const unknown = columns?.find((column) => !nativeFields.includes(column))
   if (!columns || unknown !== undefined) {
-    const shown = unknown === undefined ? '' : ` ${JSON.stringify(unknown.slice(0, 50))} is none of them.`
+    const found = unknown === undefined ? '' : ` Unknown column ${JSON.stringify(unknown.slice(0, 50))}.`
     throw new AppError(
       'refused',
-      `The first line of a CSV file names its columns, with commas between: ${nativeFields.join(', ')}.${shown}`,
+      `The first line of a CSV file must name its columns, separated by commas: ${nativeFields.join(', ')}.${found}`,
     )
   }
   if (new Set(columns).size < columns.length)
@@ -17,54 +18,41 @@ export function csvHeader(text: string): readonly string[] {
   return columns
 }
 
-/** What is empty here must be told from a column that is not there: a user without a password, and one neither active nor not. */
-const tellingColumns = ['hashed_password', 'password_hash', 'is_active']
+/** Columns in which empty differs from absent: no password, and neither active nor inactive. */
+const columnsKeptWhenEmpty = ['hashed_password', 'password_hash', 'is_active']
 
-/** A line under its header. An empty field counts as not there, but in those columns. */
-export function csvRecord(text: string, columns: readonly string[]): { fields: Fields } | { fault: string } {
-  const fields = csvFields(text)
-  if (!fields) return { fault: 'has a quotation mark where CSV has none' }
-  if (fields.length !== columns.length)
-    return { fault: `has ${fields.length} fields, and the header names ${columns.length}` }
-  const named = columns.map((column, at) => [column, fields[at]] as const)
+/** Maps a row to its columns. An empty field counts as absent, except in the columns above. */
+export function csvRecord(
+  row: readonly string[] | undefined,
+  columns: readonly string[],
+): { fields: Fields } | { error: string } {
+  if (!row) return { error: 'has a misplaced or unclosed quotation mark' }
+  if (row.length !== columns.length)
+    return { error: `has ${row.length} fields, but the header names ${columns.length} columns` }
+  const entries = columns.map((column, index) => [column, row[index]] as const)
   return {
-    fields: Object.fromEntries(named.filter(([column, value]) => value !== '' || tellingColumns.includes(column))),
+    fields: Object.fromEntries(
+      entries.filter(([column, value]) => value !== '' || columnsKeptWhenEmpty.includes(column)),
+    ),
   }
 }
 
-/** One record of RFC 4180 §2, its line break already gone; undefined where its quotation marks are not in order. */
-function csvFields(text: string): string[] | undefined {
-  const record = text.endsWith('\r') ? text.slice(0, -1) : text
-  const fields: string[] = []
-  let at = 0
-  for (;;) {
-    if (record[at] === '"') {
-      const [quoted, behind] = quotedField(record, at + 1)
-      if (quoted === undefined) return undefined
-      fields.push(quoted)
-      at = behind
-    } else {
-      const end = record.indexOf(',', at)
-      const plain = record.slice(at, end < 0 ? undefined : end)
-      if (plain.includes('"')) return undefined
-      fields.push(plain)
-      at = end < 0 ? record.length : end
-    }
-    if (at === record.length) return fields
-    if (record[at] !== ',') return undefined
-    at++
-  }
+/**
+ * Parses records (RFC 4180 §2), each given without its line break; undefined for one with misplaced quotation marks.
+ * csv-parse takes much longer for many small calls than for one, so records are parsed one by one only after an error.
+ */
+export function csvRows(records: readonly string[]): readonly (readonly string[] | undefined)[] {
+  const rows = parsed(records)
+  return rows?.length === records.length ? rows : records.map((record) => parsed([record])?.[0])
 }
 
-/** From behind the opening mark to behind the closing one; two marks within are one that is meant. */
-function quotedField(record: string, from: number): [string | undefined, number] {
-  let field = ''
-  for (let at = from; ; ) {
-    const end = record.indexOf('"', at)
-    if (end < 0) return [undefined, at]
-    field += record.slice(at, end)
-    if (record[end + 1] !== '"') return [field, end + 1]
-    field += '"'
-    at = end + 2
+function parsed(records: readonly string[]): string[][] | undefined {
+  try {
+    return parse(records.map((record) => `${record}\n`).join(''), {
+      record_delimiter: ['\r\n', '\n'],
+      relax_column_count: true,
+    })
+  } catch {
+    return undefined
   }
 }

@@ -2,15 +2,15 @@ import { joined, member, object, present, text } from './fields.ts'
 import type { Fields } from './importedUser.ts'
 
 /**
- * A row of `manage.py dumpdata auth.user`, or of a model of the project's own (`{"model", "pk", "fields"}`). Of groups and of
- * `is_superuser` no role is made: whoever administers Django need not administer here.
+ * Reads a row of `manage.py dumpdata` (`{"model", "pk", "fields"}`); undefined for a row without a password. Groups and
+ * `is_superuser` do not become roles: a Django administrator need not be one here.
  */
 export function djangoUser(row: Fields): Fields | undefined {
   const fields = object(member(row, 'fields'))
   if (!fields || !text(fields, 'password')) return undefined
   const id = text(row, 'pk')
   return present({
-    // A number is no key of ours; a UUID stays, so that what refers to it goes on doing so.
+    // A UUID is kept, so that references to it stay valid; an integer key is dropped.
     id,
     username: text(fields, 'username') ?? text(fields, 'email'),
     full_name:
@@ -18,7 +18,7 @@ export function djangoUser(row: Fields): Fields | undefined {
       text(fields, 'full_name') ??
       text(fields, 'name'),
     hashed_password: text(fields, 'password'),
-    // Null is not the same as not there: see `readUser`.
+    // Null differs from absent: see `activeValueOf`.
     is_active: fields.is_active,
     created_at: text(fields, 'date_joined'),
   })

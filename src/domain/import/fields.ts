@@ -1,8 +1,8 @@
 import type { Fields } from './importedUser.ts'
 
-// Reading what another program wrote: nothing is certain of it, not even that an object is one.
+// Reads values of unchecked JSON, in which any member may be missing or have any type.
 
-/** A member, if it is there and its own; null counts as not there. */
+/** Returns an own member; undefined if it is absent or null. */
 export function member(fields: Fields, name: string): unknown {
   return Object.hasOwn(fields, name) ? (fields[name] ?? undefined) : undefined
 }
@@ -21,18 +21,18 @@ export function list(fields: Fields, name: string): readonly unknown[] {
   return Array.isArray(value) ? value : []
 }
 
-/** Milliseconds since the epoch, as a number or in digits, as ISO 8601. */
+/** Converts milliseconds since the epoch, a number or digits, to ISO 8601. */
 export function timeOfMilliseconds(value: unknown): string | undefined {
   const date = new Date(Number(value ?? Number.NaN))
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString()
 }
 
-/** What there is of a name's parts, with a space between. */
+/** Joins the parts of a name that are present with spaces. */
 export function joined(...parts: readonly (string | undefined)[]): string | undefined {
   return parts.filter((part) => part !== undefined).join(' ') || undefined
 }
 
-/** Without the members that are undefined. */
+/** Returns the fields without undefined members. */
 export function present(fields: Fields): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }

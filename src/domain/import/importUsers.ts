@@ -9,37 +9,39 @@ import { type ImportSource, translationFrom } from './sources.ts'
 
 export interface ImportOptions {
   readonly format: ImportFormat
-  /** The program whose records these are; undefined: ours. */
+  /** The program that wrote the file; undefined for AuditTrail's own format. */
   readonly from: ImportSource | undefined
   readonly firebase: FirebaseParameters | undefined
   readonly isDryRun: boolean
-  /** Takes what is good where something is bad. */
+  /** Import the valid records even if others are bad. */
   readonly skipsBad: boolean
 }
 
-/** A record that cannot go in. `place` is its line, in a JSON document its number. Holds no value of the file. */
+/** A record that cannot be imported. `place` is its line, in a JSON document its number. Holds no value of the file. */
 export interface BadRecord {
   readonly place: number
-  readonly faults: readonly string[]
+  readonly errors: readonly string[]
 }
 
+/** The members are those of `import --json`. */
 export interface ImportReport {
-  /** Users who went in; of a dry run would have, and where bad ones were not to be skipped could have. */
+  /** Valid users. They were imported unless this was a dry run, or some were bad and were not to be skipped. */
   readonly good: number
   readonly bad: number
-  /** Records that are no people. */
+  /** Records that are not users, such as service accounts. */
   readonly passedOver: number
-  /** Of the good ones. */
+  /** Of the valid users. */
   readonly withoutPassword: number
+  /** Of the valid users. */
   readonly administrators: number
 }
 
-/** Records that are looked at before the database is asked. */
+/** Records that are checked against the database in one query. */
 const batchSize = 500
 
 /**
- * Lets the users of a file in: all of them or, where one is bad, none, unless bad ones are to be skipped. `report` hears of
- * each bad one, in the order of the file. Memory does not grow with the file.
+ * Imports the users of a file: all, or none if one is bad and `skipsBad` is false. Calls `report` for each bad record,
+ * in file order. Memory does not grow with the file. Throws `refused` if the file cannot be read to its end.
  */
 export async function importUsers(
   deps: Deps,
@@ -48,14 +50,15 @@ export async function importUsers(
   options: ImportOptions,
   report: (bad: BadRecord) => Promise<void> | void,
 ): Promise<ImportReport> {
-  const goesIn = ({ bad }: ImportReport) => !options.isDryRun && (bad === 0 || options.skipsBad)
+  const isImported = ({ bad }: ImportReport) => !options.isDryRun && (bad === 0 || options.skipsBad)
   const totals = await deps.database.userTransfer.withStaging(async (staging) => {
     const staged = await stageAll(staging, source, options, report)
-    if (goesIn(staged)) await staging.insertUsers()
+    if (isImported(staged)) await staging.insertUsers()
     return staged
   })
   const { good: imported, bad: skipped, administrators } = totals
-  if (goesIn(totals) && imported > 0) record(deps, { event: 'users.imported', by, imported, skipped, administrators })
+  if (isImported(totals) && imported > 0)
+    record(deps, { event: 'users.imported', by, imported, skipped, administrators })
   return totals
 }
 
@@ -67,69 +70,67 @@ async function stageAll(
 ): Promise<ImportReport> {
   const totals = { good: 0, bad: 0, passedOver: 0, withoutPassword: 0, administrators: 0 }
   let batch = emptyBatch()
-  const read = batchReader(options)
+  const addRecord = batchReader(options)
 
-  const settle = async () => {
-    const clashes = await staging.add(batch.users)
-    const refused = new Set(clashes.map(({ place }) => place))
-    const good = batch.users.filter(({ place }) => !refused.has(place))
+  const stageBatch = async () => {
+    const duplicates = await staging.add(batch.users)
+    const duplicatePlaces = new Set(duplicates.map(({ place }) => place))
+    const good = batch.users.filter(({ place }) => !duplicatePlaces.has(place))
     totals.good += good.length
     totals.withoutPassword += good.filter((user) => user.hashed_password === noPassword).length
     totals.administrators += good.filter(({ roles }) => roles.includes('admin')).length
-    totals.passedOver += batch.passedOver
-    totals.bad += batch.bad.length + clashes.length
-    for (const bad of [...batch.bad, ...clashes.map(described(options))].sort((one, two) => one.place - two.place))
-      await report(bad)
+    totals.passedOver += batch.skipped
+    const bad = [...batch.bad, ...duplicates.map((duplicate) => badDuplicate(duplicate, options))]
+    totals.bad += bad.length
+    for (const one of bad.sort((first, second) => first.place - second.place)) await report(one)
     batch = emptyBatch()
   }
 
   for await (const records of readRecords(source, options.format)) {
     for (const found of records) {
-      read(found, batch)
-      if (batch.users.length + batch.bad.length >= batchSize) await settle()
+      addRecord(found, batch)
+      if (batch.users.length + batch.bad.length >= batchSize) await stageBatch()
     }
   }
-  await settle()
+  await stageBatch()
   return totals
 }
 
 interface Batch {
   readonly users: StagedUser[]
   readonly bad: BadRecord[]
-  passedOver: number
+  /** Records that are not users. */
+  skipped: number
 }
 
 function emptyBatch(): Batch {
-  return { users: [], bad: [], passedOver: 0 }
+  return { users: [], bad: [], skipped: 0 }
 }
 
 function batchReader({ from, firebase }: ImportOptions): (found: ImportRecord, batch: Batch) => void {
   const translate = translationFrom(from, firebase)
   return (found, batch) => {
     const { place } = found
-    if ('fault' in found) {
-      batch.bad.push({ place, faults: [found.fault] })
+    if ('error' in found) {
+      batch.bad.push({ place, errors: [found.error] })
       return
     }
     const fields = translate(found.fields)
     if (!fields) {
-      batch.passedOver++
+      batch.skipped++
       return
     }
     const result = readUser(fields)
     if ('user' in result) batch.users.push({ place, ...result.user })
-    else batch.bad.push({ place, faults: result.faults })
+    else batch.bad.push({ place, errors: result.errors })
   }
 }
 
-function described({ format }: ImportOptions): (clash: Duplicate) => BadRecord {
-  const word = format === 'json' ? 'user' : 'line'
-  return ({ place, field, earlier }) => ({
-    place,
-    faults: [
-      earlier === undefined
-        ? `${field} is that of a user whom the database has already`
-        : `${field} is that of ${word} ${earlier} already`,
-    ],
-  })
+function badDuplicate({ place, field, earlier }: Duplicate, { format }: ImportOptions): BadRecord {
+  const noun = format === 'json' ? 'user' : 'line'
+  const error =
+    earlier === undefined
+      ? `${field} already belongs to a user in the database`
+      : `${field} is the same as that of ${noun} ${earlier}`
+  return { place, errors: [error] }
 }

@@ -4,8 +4,8 @@ import { joined, list, member, object, present, text, timeOfMilliseconds } from 
 import type { Fields } from './importedUser.ts'
 
 /**
- * A user of a realm export (`kc.sh export`). Ids stay. Roles are the realm's, without those that Keycloak gives to everybody.
- * Service accounts are no people.
+ * Reads a user of a realm export (`kc.sh export`); undefined for a service account. Keeps the ID and the realm roles,
+ * except those that Keycloak gives to every user.
  */
 export function keycloakUser(user: Fields): Fields | undefined {
   if (text(user, 'serviceAccountClientId') !== undefined) return undefined
@@ -15,21 +15,21 @@ export function keycloakUser(user: Fields): Fields | undefined {
     full_name: joined(text(user, 'firstName'), text(user, 'lastName')),
     hashed_password: passwordOf(user),
     is_active: member(user, 'enabled') === true,
-    roles: list(user, 'realmRoles').filter((role) => !isEverybodys(role)),
+    roles: list(user, 'realmRoles').filter((role) => !isDefaultRole(role)),
     must_change_password: list(user, 'requiredActions').includes('UPDATE_PASSWORD'),
     created_at: timeOfMilliseconds(member(user, 'createdTimestamp')),
   })
 }
 
-function isEverybodys(role: unknown): boolean {
+function isDefaultRole(role: unknown): boolean {
   return typeof role === 'string' && /^(default-roles-.*|offline_access|uma_authorization)$/.test(role)
 }
 
-/** Of a user who signs in elsewhere (LDAP, another provider) there is none. */
+/** Returns null for a user without a password, such as one from LDAP or another identity provider. */
 function passwordOf(user: Fields): string | null {
   const credentials = list(user, 'credentials').map((entry) => object(entry) ?? {})
   const credential = credentials.find((entry) => text(entry, 'type') === 'password')
-  return credential ? spellCredential(parsed(credential, 'credentialData'), parsed(credential, 'secretData')) : null
+  return credential ? formatCredential(parsed(credential, 'credentialData'), parsed(credential, 'secretData')) : null
 }
 
 const digests = new Map<string, 'sha1' | 'sha256' | 'sha512'>([
@@ -38,27 +38,28 @@ const digests = new Map<string, 'sha1' | 'sha256' | 'sha512'>([
   ['pbkdf2-sha512', 'sha512'],
 ])
 
-/** `credentialData` and `secretData` are texts of JSON. What cannot be spelled is named by its algorithm, and refused by that. */
-function spellCredential(how: Fields, secret: Fields): string {
-  const algorithm = text(how, 'algorithm') ?? ''
-  const iterations = Number(member(how, 'hashIterations'))
+/** A hash without a supported format is returned as its algorithm's name, by which the import reports it. */
+function formatCredential(parameters: Fields, secret: Fields): string {
+  const algorithm = text(parameters, 'algorithm') ?? ''
+  const iterations = Number(member(parameters, 'hashIterations'))
   const [salt, value] = [bytesOfBase64(text(secret, 'salt') ?? ''), bytesOfBase64(text(secret, 'value') ?? '')]
-  if (salt && value && algorithm === 'argon2') return spellArgon2(how, iterations, salt, value)
+  if (salt && value && algorithm === 'argon2') return formatArgon2(parameters, iterations, salt, value)
   const digest = digests.get(algorithm)
   if (salt && value && digest) return formatPbkdf2(digest, iterations, salt, value)
-  // An extension that many add keeps the hash as bcrypt writes it.
+  // A widely used bcrypt extension stores the hash in bcrypt's own format.
   return algorithm === 'bcrypt' ? (text(secret, 'value') ?? '$2a$') : `$${algorithm}$`
 }
 
-/** Keycloak's default since version 24: `additionalParameters` are lists of one text each. */
-function spellArgon2(how: Fields, iterations: number, salt: Buffer, value: Buffer): string {
-  const more = object(member(how, 'additionalParameters')) ?? {}
+/** Keycloak's default since version 25; each of `additionalParameters` is a list of one string. */
+function formatArgon2(parameters: Fields, iterations: number, salt: Buffer, value: Buffer): string {
+  const more = object(member(parameters, 'additionalParameters')) ?? {}
   const parameter = (name: string, fallback: string) => String(list(more, name)[0] ?? fallback)
   const version = parameter('version', '1.3') === '1.3' ? 19 : 16
   const cost = `m=${parameter('memory', '7168')},t=${iterations},p=${parameter('parallelism', '1')}`
   return `$argon2${parameter('type', 'id')}$v=${version}$${cost}$${phcField(salt)}$${phcField(value)}`
 }
 
+/** `credentialData` and `secretData` are JSON in a string. */
 function parsed(credential: Fields, name: string): Fields {
   const value = member(credential, name)
   if (typeof value !== 'string') return object(value) ?? {}

@@ -1,62 +1,75 @@
 import { isUtf8 } from 'node:buffer'
 import { AppError } from '../../error.ts'
 import { shapeOfJson } from '../../jsonShape.ts'
-import { csvHeader, csvRecord } from './csv.ts'
+import { csvHeader, csvRecord, csvRows } from './csv.ts'
 import type { Fields } from './importedUser.ts'
-import { type ImportFormat, splitRecords } from './recordSplitter.ts'
+import { type ImportFormat, type Slice, splitRecords } from './recordSplitter.ts'
 
-/** A record of the file, as it is written there; `place` is its line, or in a JSON document its number. */
+/** A record, or why it cannot be read. `place` is its line, in a JSON document its number. */
 export type ImportRecord =
   | { readonly place: number; readonly fields: Fields }
-  | { readonly place: number; readonly fault: string }
+  | { readonly place: number; readonly error: string }
 
 /**
- * Reads the records of a file: objects of JSON, one a line (`ndjson`) or in an array (`json`: the document is one, or an object
- * whose member `users` is one), or lines under a header (`csv`, RFC 4180). A bad record is one with a fault. Memory is bounded
- * by the longest record, not by the file. Throws `refused` where the file cannot be read on.
+ * Reads the records of a file: one JSON object per line (`ndjson`), an array of objects (`json`: the document, or
+ * its member `users`), or lines under a header (`csv`, RFC 4180). Blank lines are skipped. Memory is bounded by the
+ * longest record, not by the file. Throws `refused` if the file cannot be read to its end.
  */
 export async function* readRecords(
   source: AsyncIterable<Uint8Array>,
   format: ImportFormat,
 ): AsyncGenerator<ImportRecord[]> {
-  let columns: readonly string[] | undefined
-  for await (const slices of splitRecords(readable(source), format)) {
-    const records: ImportRecord[] = []
-    for (const { place, bytes } of slices) {
-      const text = textOf(bytes)
-      if (typeof text !== 'string') records.push({ place, fault: text.fault })
-      else if (text.trim() === '') continue
-      else if (format !== 'csv') records.push({ place, ...jsonRecord(text) })
-      else if (columns === undefined) columns = csvHeader(text)
-      else records.push({ place, ...csvRecord(text, columns) })
-    }
-    yield records
-  }
+  const read = format === 'csv' ? csvReader() : jsonReader
+  for await (const slices of splitRecords(refusingReadErrors(source), format))
+    yield read(slices.map(textOf).filter((record) => !('text' in record && record.text.trim() === '')))
 }
 
-/** What stops the reading has its own words: it is no fault of the database that the rows were meant for. */
-async function* readable(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Without this, a read error of the file would be reported as a failure of the database. */
+async function* refusingReadErrors(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* source
   } catch (error) {
     if (error instanceof AppError) throw error
-    throw new AppError('refused', 'The file could not be read to its end: nothing went in.', { cause: error })
+    throw new AppError('refused', 'The file could not be read to its end. Nothing was imported.', { cause: error })
   }
 }
 
-function textOf(bytes: Buffer | undefined): string | { fault: string } {
-  if (!bytes) return { fault: 'is longer than a mebibyte' }
-  if (!isUtf8(bytes)) return { fault: 'is not text in UTF-8' }
+type TextRecord = { readonly place: number; readonly text: string } | { readonly place: number; readonly error: string }
+
+function textOf({ place, bytes }: Slice): TextRecord {
+  if (!bytes) return { place, error: 'is longer than 1 MiB' }
+  if (!isUtf8(bytes)) return { place, error: 'is not valid UTF-8' }
   const text = bytes.toString()
-  return text.includes('\0') ? { fault: 'has a NUL character in it' } : text
+  return text.includes('\0') ? { place, error: 'contains a NUL character' } : { place, text }
 }
 
-function jsonRecord(text: string): { fields: Fields } | { fault: string } {
+function csvReader(): (records: readonly TextRecord[]) => ImportRecord[] {
+  let columns: readonly string[] | undefined
+  return (records) => {
+    const lines = records.filter((record) => 'text' in record)
+    const header = columns === undefined ? lines.shift() : undefined
+    if (header) columns = csvHeader(header.text)
+    const rows = csvRows(lines.map(({ text }) => text))
+    const rowOf = new Map(lines.map(({ place }, index) => [place, rows[index]]))
+    return records
+      .filter((record) => record !== header)
+      .map((record) => {
+        if ('error' in record) return record
+        return { place: record.place, ...csvRecord(rowOf.get(record.place), columns ?? []) }
+      })
+  }
+}
+
+function jsonReader(records: readonly TextRecord[]): ImportRecord[] {
+  return records.map((record) => ('error' in record ? record : { place: record.place, ...jsonRecord(record.text) }))
+}
+
+function jsonRecord(text: string): { fields: Fields } | { error: string } {
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return { fault: 'is no JSON object' }
-    return shapeOfJson(text).repeatsMember ? { fault: 'has a member more than once' } : { fields: value as Fields }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return { error: 'is not a JSON object' }
+    return shapeOfJson(text).repeatsMember ? { error: 'has a repeated member' } : { fields: value as Fields }
   } catch {
-    return { fault: 'is not JSON' }
+    return { error: 'is not valid JSON' }
   }
 }

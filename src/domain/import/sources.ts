@@ -8,10 +8,10 @@ import { keycloakUser } from './keycloakUsers.ts'
 export const importSources = ['django', 'keycloak', 'firebase', 'auth0'] as const
 export type ImportSource = (typeof importSources)[number]
 
-/** Another program's record in our words; undefined for one that is no person (a service account, a row of another table). */
+/** Converts another program's record to our fields; undefined for one that is not a user (a service account, a row of another table). */
 export type Translate = (fields: Fields) => Fields | undefined
 
-/** How records of that program are read; without one they are in our words already. */
+/** Returns the conversion for that program; without one the records have our fields already. */
 export function translationFrom(source: ImportSource | undefined, firebase: FirebaseParameters | undefined): Translate {
   switch (source) {
     case undefined:

@@ -1,4 +1,6 @@
-/** Hashes that other software made of "correct horse battery staple". */
+import { readUser } from '../../../src/domain/import/importedUser.ts'
+
+/** The password of the hashes below. */
 export const password = 'correct horse battery staple'
 
 /** pwdlib 0.3, PasswordHash.recommended(): what current FastAPI templates use. */
@@ -8,8 +10,8 @@ export const hashByPwdlib =
 /** argon2-cffi 21.1, PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4). */
 export const hashByArgon2Cffi = '$argon2id$v=19$m=65536,t=3,p=4$eiGzzdTfxXLq9zKqkOMCbw$VI3RvOqCgwqzM6g67NmU2Q'
 
-/** One of each spelling that is not argon2's or bcrypt's own, made by the program and version that stand before it. */
-export const foreignHashes: readonly (readonly [string, string])[] = [
+/** One hash of each third-party format, with the program and version that made it. */
+export const thirdPartyHashes: readonly (readonly [string, string])[] = [
   [
     'Django 5.2.19, PBKDF2PasswordHasher',
     'pbkdf2_sha256$10000$LWpQgMKP6By3tCmi5hRCmy$SnSvv6ie8AmeoK4AB+25GucDLB2yrl5BBjE+nWJlo90=',
@@ -82,7 +84,7 @@ export const foreignHashes: readonly (readonly [string, string])[] = [
   ],
 ]
 
-/** The example of the README of github.com/firebase/scrypt: its user's password is `user1password`. */
+/** The example in the README of github.com/firebase/scrypt. The password is `user1password`. */
 export const firebaseExample = {
   config: `hash_config {
     algorithm: SCRYPT,
@@ -106,3 +108,10 @@ export const keycloakExample = {
   credentialData: '{"hashIterations": 27500,"algorithm": "pbkdf2-sha256"}',
   secretData: '{"salt": "x/bm4Y3DcuV9eU97ervkPA==","value": "1u7BLvfSPxQFpwc5jpGSA+88EGl9pZYKhaZ8YPIu9N4="}',
 } as const
+
+/** The hash that an import would store for a record. */
+export function storedHash(fields: Record<string, unknown> | undefined): string {
+  const read = readUser(fields ?? {})
+  if (!('user' in read)) throw new Error(read.errors.join('; '))
+  return read.user.hashed_password
+}

@@ -5,7 +5,7 @@ import { exportUsers } from '../../../src/domain/users/exportUsers.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
 
 const hash = `$2b$04$${'a'.repeat(53)}`
-const usual: ImportOptions = {
+const defaults: ImportOptions = {
   format: 'ndjson',
   from: undefined,
   firebase: undefined,
@@ -13,7 +13,7 @@ const usual: ImportOptions = {
   skipsBad: false,
 }
 
-describe.each(databaseKinds)('an import on %s', (kind) => {
+describe.each(databaseKinds)('importUsers on %s', (kind) => {
   let application: TestApplication
   beforeAll(async () => {
     application = await openTestApplication(kind)
@@ -25,10 +25,10 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
 
   const importText = async (text: string | Uint8Array, options: Partial<ImportOptions> = {}) => {
     const bad: BadRecord[] = []
-    const report = await importUsers(application.deps, 'test', chunksOf(text), { ...usual, ...options }, (one) => {
+    const report = await importUsers(application.deps, 'test', chunksOf(text), { ...defaults, ...options }, (one) => {
       bad.push(one)
     })
-    return { ...report, faults: bad.map(({ place, faults }) => `${place}: ${faults.join('; ')}`) }
+    return { ...report, errors: bad.map(({ place, errors }) => `${place}: ${errors.join('; ')}`) }
   }
   const importLines = (lines: readonly Fields[], options: Partial<ImportOptions> = {}) =>
     importText(lines.map((line) => JSON.stringify(line)).join('\n'), options)
@@ -37,7 +37,7 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
       (row) => row.username,
     )
 
-  test('takes every field, and makes up what is not given', async () => {
+  test('imports every field, with deerrors for missing ones', async () => {
     const id = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'
     const report = await importLines([
       {
@@ -53,7 +53,7 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
       { username: 'bob', password_hash: hash },
       { username: 'carl', hashed_password: null },
     ])
-    expect(report).toEqual({ good: 3, bad: 0, passedOver: 0, withoutPassword: 1, administrators: 1, faults: [] })
+    expect(report).toEqual({ good: 3, bad: 0, passedOver: 0, withoutPassword: 1, administrators: 1, errors: [] })
     const [ada, bob, carl] = await application.sql(
       `SELECT id, username, full_name, hashed_password, is_active, to_json(roles)::text AS roles, must_change_password,
        created_at = '2020-02-29 21:59:59.123456Z' AS is_old FROM users WHERE username <> 'admin' ORDER BY lower(username)`,
@@ -84,7 +84,7 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
     })
   })
 
-  test('takes nobody where one is bad, and names all that are', async () => {
+  test('imports nothing if one record is bad, and reports all bad ones', async () => {
     const report = await importLines([
       { username: 'ada', hashed_password: hash },
       { username: 'bad name', hashed_password: hash },
@@ -98,22 +98,22 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
       { username: 'g', full_name: '\ud800', hashed_password: hash },
     ])
     expect(report).toMatchObject({ good: 1, bad: 9 })
-    expect(report.faults).toEqual([
+    expect(report.errors).toEqual([
       '2: username must be 1 to 50 of the characters A-Z a-z 0-9 . _ @ + -',
-      '3: username is that of a user whom the database has already',
-      '4: username is that of line 1 already',
-      '5: id is no UUID; is_active is neither true nor false; created_at is no date and time of ISO 8601; roles must have at most 32 entries, each 1 to 32 of the characters a-z 0-9 _ -',
+      '3: username already belongs to a user in the database',
+      '4: username is the same as that of line 1',
+      '5: id must be a UUID; is_active must be true or false; created_at must be a date and time in ISO 8601; roles must have at most 32 entries, each 1 to 32 of the characters a-z 0-9 _ -',
       '6: has no username',
       '7: has no hashed_password',
-      expect.stringContaining('8: has a password in plain text, which is not taken'),
+      expect.stringContaining('8: has a plain-text password, which is not accepted'),
       '9: full_name must be 1 to 100 characters on one line',
       '10: full_name is not valid Unicode',
     ])
-    expect(report.faults.join()).not.toContain('secret')
+    expect(report.errors.join()).not.toContain('secret')
     expect(await names()).toEqual([])
   })
 
-  test('takes any time that the database and an export of it can tell, and names a line of another', async () => {
+  test('accepts every time that PostgreSQL can store and export, and reports others', async () => {
     const times = ['2020-01-01T24:00', '0001-01-01', '9999-12-31T23:59:59.999999Z', '2020-01-01 00:00:00+1559']
     const none = ['2020-01-01T00:00+16', '2020-01-01T00:00-23:59', '0001-01-01T00:00+01', '9999-12-31T23:59:59-01']
     const report = await importLines(
@@ -121,30 +121,30 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
       { skipsBad: true },
     )
     expect(report).toMatchObject({ good: 4, bad: 4 })
-    expect(report.faults).toEqual([5, 6, 7, 8].map((line) => `${line}: created_at is no date and time of ISO 8601`))
+    expect(report.errors).toEqual([5, 6, 7, 8].map((line) => `${line}: created_at must be a date and time in ISO 8601`))
   })
 
-  test('lets nobody in as active where that is left open: NULL meant "not active" to many, and to an adopted table', async () => {
-    const fault = 'is_active is neither true nor false'
+  test('rejects a null or empty is_active, which other tables read as inactive', async () => {
+    const error = 'is_active must be true or false'
     const lines = [{ username: 'ada', hashed_password: hash, is_active: null }]
-    expect(await importLines(lines)).toMatchObject({ good: 0, faults: [`1: ${fault}`] })
+    expect(await importLines(lines)).toMatchObject({ good: 0, errors: [`1: ${error}`] })
     const row = { model: 'auth.user', fields: { username: 'ada', password: hash, is_active: null } }
-    expect(await importLines([row], { from: 'django' })).toMatchObject({ good: 0, faults: [`1: ${fault}`] })
+    expect(await importLines([row], { from: 'django' })).toMatchObject({ good: 0, errors: [`1: ${error}`] })
     const csv = `username,hashed_password,is_active\nada,${hash},\nbob,${hash},t\n`
-    expect(await importText(csv, { format: 'csv' })).toMatchObject({ good: 1, faults: [`2: ${fault}`] })
+    expect(await importText(csv, { format: 'csv' })).toMatchObject({ good: 1, errors: [`2: ${error}`] })
   })
 
-  test('names some of many fields that mean nothing, and counts the rest', async () => {
+  test('names three unknown fields and counts the rest', async () => {
     const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`f${at}`, at]))
-    const { faults } = await importLines([{ username: 'ada', hashed_password: hash, ...many }])
-    expect(faults).toEqual([
-      '1: has a field "f0", which means nothing here; has a field "f1", which means nothing here; has a field "f2", which means nothing here; has 49,997 more such fields',
+    const { errors } = await importLines([{ username: 'ada', hashed_password: hash, ...many }])
+    expect(errors).toEqual([
+      '1: has an unknown field "f0"; has an unknown field "f1"; has an unknown field "f2"; has 49,997 more unknown fields',
     ])
     const last = await importLines([{ username: 'ada', hashed_password: hash, a: 1, b: 1, c: 1, password: 'secret' }])
-    expect(last.faults.join()).toContain('a password in plain text')
+    expect(last.errors.join()).toContain('a plain-text password')
   })
 
-  test('takes the rest where bad ones are skipped, of two of one name the first', async () => {
+  test('with skipsBad, imports the rest and the first of two users of one name', async () => {
     const lines = [
       { username: 'ada', full_name: 'First', hashed_password: hash },
       { username: 'Ada', full_name: 'Second', hashed_password: hash },
@@ -154,7 +154,7 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
     expect(await application.sql("SELECT full_name FROM users WHERE username = 'ada'")).toHaveLength(1)
   })
 
-  test('tells an id that another has from a name', async () => {
+  test('tells a duplicate ID from a duplicate username', async () => {
     const id = crypto.randomUUID()
     await importLines([{ id, username: 'ada', hashed_password: hash }])
     const report = await importLines([
@@ -162,40 +162,40 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
       { id: '11111111-1111-4111-8111-111111111111', username: 'carl', hashed_password: hash },
       { id: '11111111-1111-4111-8111-111111111111', username: 'dora', hashed_password: hash },
     ])
-    expect(report.faults).toEqual([
-      '1: id is that of a user whom the database has already',
-      '3: id is that of line 2 already',
+    expect(report.errors).toEqual([
+      '1: id already belongs to a user in the database',
+      '3: id is the same as that of line 2',
     ])
   })
 
-  test('of a dry run changes nothing', async () => {
+  test('changes nothing in a dry run', async () => {
     expect(await importLines([{ username: 'ada', hashed_password: hash }], { isDryRun: true })).toMatchObject({
       good: 1,
     })
     expect(await names()).toEqual([])
   })
 
-  test('whose file breaks off takes nobody', async () => {
+  test('imports nothing if reading the file fails', async () => {
     async function* breaking() {
       yield Buffer.from(`${JSON.stringify({ username: 'ada', hashed_password: hash })}\n`)
       throw new Error('the disk is gone')
     }
-    const importing = importUsers(application.deps, 'test', breaking(), { ...usual, skipsBad: true }, () => {})
+    const importing = importUsers(application.deps, 'test', breaking(), { ...defaults, skipsBad: true }, () => {})
     expect(importing).rejects.toThrow('could not be read to its end')
     await importing.catch(() => {})
     expect(await names()).toEqual([])
     expect(await importLines([{ username: 'ada', hashed_password: hash }])).toMatchObject({ good: 1 })
   })
 
-  test('takes batches by the thousand, and knows the twins among them', async () => {
+  test('finds duplicates across batches', async () => {
     const lines = Array.from({ length: 2500 }, (_, at) => ({ username: `user${at % 2400}`, hashed_password: hash }))
     const report = await importLines(lines, { skipsBad: true })
     expect(report).toMatchObject({ good: 2400, bad: 100 })
-    expect(report.faults[0]).toBe('2401: username is that of line 1 already')
+    expect(report.errors[0]).toBe('2401: username is the same as that of line 1')
     expect(await names()).toHaveLength(2400)
   })
 
-  test('and an export of it give the same, twice over', async () => {
+  test('restores an export unchanged', async () => {
     const lines = Array.from({ length: 1500 }, (_, at) => ({
       username: `User${at}`,
       full_name: `"${at}", née\u00e9`,
@@ -221,25 +221,25 @@ describe.each(databaseKinds)('an import on %s', (kind) => {
   }
 })
 
-describe.each(databaseKinds)('on a fresh database (%s) an import', (kind) => {
-  test('lets an administrator take the place of the seeded one, whom nobody has taken possession of', async () => {
+describe.each(databaseKinds)('importUsers on a new database (%s)', (kind) => {
+  test('replaces the seeded administrator, who has not chosen a password, by an active administrator of the same name', async () => {
     const application = await openTestApplication(kind)
     const line = (fields: Fields) => JSON.stringify({ username: 'Admin', hashed_password: hash, ...fields })
-    const bring = (fields: Fields) =>
-      importUsers(application.deps, 'test', chunksOf(line(fields)), usual, () => {}).then(({ bad }) => bad)
-    // No administrator, or one who cannot sign in, would leave the database without any.
-    expect(await bring({})).toBe(1)
-    expect(await bring({ roles: ['admin'], is_active: false })).toBe(1)
-    expect(await bring({ roles: ['admin'] })).toBe(0)
+    const importAdmin = (fields: Fields) =>
+      importUsers(application.deps, 'test', chunksOf(line(fields)), defaults, () => {}).then(({ bad }) => bad)
+    // Any other user would leave the database without an administrator who can sign in.
+    expect(await importAdmin({})).toBe(1)
+    expect(await importAdmin({ roles: ['admin'], is_active: false })).toBe(1)
+    expect(await importAdmin({ roles: ['admin'] })).toBe(0)
     expect(await application.sql('SELECT username, hashed_password FROM users')).toEqual([
       { username: 'Admin', hashed_password: hash },
     ])
-    expect(await bring({ roles: ['admin'] })).toBe(1)
+    expect(await importAdmin({ roles: ['admin'] })).toBe(1)
     await application.close()
   })
 })
 
-/** In chunks that end anywhere, as a pipe gives them. */
+/** Cuts the text into chunks at arbitrary bytes, like a pipe. */
 async function* chunksOf(text: string | Uint8Array): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text)
   for (let at = 0; at < bytes.length; at += 997) yield bytes.subarray(at, at + 997)

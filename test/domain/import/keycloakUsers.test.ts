@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'bun:test'
+import { pbkdf2Sync } from 'node:crypto'
+import { readUser } from '../../../src/domain/import/importedUser.ts'
+import { keycloakUser } from '../../../src/domain/import/keycloakUsers.ts'
+import { verifyPassword } from '../../../src/domain/passwords/verifyPassword.ts'
+import { keycloakExample, password, storedHash } from '../hashes/formats.ts'
+
+describe('Keycloak users', () => {
+  const user = { username: 'ada', enabled: true }
+
+  test('keep the password of a published credential', async () => {
+    const hash = storedHash(keycloakUser({ ...user, credentials: [keycloakExample] }))
+    expect(await verifyPassword('admin', hash)).toBe('right')
+    expect(await verifyPassword('admix', hash)).toBe('wrong')
+  })
+
+  test.each([
+    ['pbkdf2', 'sha1', 64],
+    ['pbkdf2-sha256', 'sha256', 64],
+    ['pbkdf2-sha512', 'sha512', 64],
+  ] as const)('keep a %s password with a 512-bit key', async (algorithm, digest, length) => {
+    // Keycloak pads short passwords with NUL (Pbkdf2PasswordHashProvider), which HMAC does not see.
+    const salt = Buffer.from('0123456789abcdef')
+    const value = pbkdf2Sync('short\0\0\0\0\0\0\0\0\0', salt, 1000, length, digest).toString('base64')
+    const credential = {
+      type: 'password',
+      credentialData: JSON.stringify({ hashIterations: 1000, algorithm, additionalParameters: {} }),
+      secretData: JSON.stringify({ value, salt: salt.toString('base64'), additionalParameters: {} }),
+    }
+    const hash = storedHash(keycloakUser({ ...user, credentials: [credential] }))
+    expect(hash.length).toBeLessThanOrEqual(255)
+    expect(await verifyPassword('short', hash)).toBe('right')
+    expect(await verifyPassword('shore', hash)).toBe('wrong')
+  })
+
+  test.each(['pbkdf2-sha384', 'pbkdf2-SHA256', 'pbkdf2-sha1-legacy', 'pbkdf2_sha256'])(
+    'with a hash of the extension %s are rejected instead of read as SHA-1',
+    (algorithm) => {
+      const credential = {
+        type: 'password',
+        credentialData: JSON.stringify({ hashIterations: 1000, algorithm }),
+        secretData: JSON.stringify({ value: Buffer.alloc(64).toString('base64'), salt: 'c2FsdA==' }),
+      }
+      expect(readUser(keycloakUser({ ...user, credentials: [credential] }) ?? {})).toEqual({
+        errors: [expect.stringContaining('PBKDF2 that is malformed, too costly, or uses another digest')],
+      })
+    },
+  )
+
+  test('with argon2 (the default since 25) are stored in the standard format', async () => {
+    const made = await Bun.password.hash(password, { algorithm: 'argon2id', memoryCost: 7168, timeCost: 5 })
+    const [, , , , salt, value] = made.split('$')
+    const credential = {
+      type: 'password',
+      credentialData: JSON.stringify({
+        hashIterations: 5,
+        algorithm: 'argon2',
+        additionalParameters: {
+          hashLength: ['32'],
+          memory: ['7168'],
+          type: ['id'],
+          version: ['1.3'],
+          parallelism: ['1'],
+        },
+      }),
+      secretData: JSON.stringify({ value: `${value}=`, salt: `${salt}=`, additionalParameters: {} }),
+    }
+    expect(storedHash(keycloakUser({ ...user, credentials: [credential] }))).toBe(made)
+  })
+
+  test.each([
+    ['without credentials', [], '!'],
+    ['with a second factor alone', [{ type: 'otp', secretData: '{}', credentialData: '{}' }], '!'],
+  ] as const)('%s are imported without a password', (_kind, credentials, stored) => {
+    expect(storedHash(keycloakUser({ ...user, credentials }))).toBe(stored)
+  })
+
+  test.each(['not json', '{"algorithm":"sha1","hashIterations":1}', '{}', '[]', '7'])(
+    'with the credential data %s are rejected',
+    (credentialData) => {
+      const fields = keycloakUser({
+        ...user,
+        credentials: [{ type: 'password', credentialData, secretData: '{"value":"eA==","salt":"eA=="}' }],
+      })
+      expect(readUser(fields ?? {})).toHaveProperty('errors')
+    },
+  )
+})
