@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
+import ts from '@typescript/typescript6'
 
 const source = join(import.meta.dir, '../src')
 const files = [...new Bun.Glob('**/*.{ts,tsx}').scanSync(source)].sort()
@@ -51,6 +52,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 const layerNames = Object.keys(layers)
 const largestRoom = 14
 const longestFile = 250
+const longestFunction = 80
 
 /** `db/pool/lanes.ts` is in layer `db`, room `pool`; `db/schema.ts` in room `schema`. */
 function placeOf(file: string): { readonly layer: string; readonly room: string } {
@@ -125,10 +127,33 @@ describe('architecture', () => {
   })
 
   test(`no file has more than ${longestFile} lines`, () => {
-    const long = files.filter((file) => (texts.get(file) ?? '').trimEnd().split('\n').length > longestFile)
-    expect(long).toEqual([])
+    const root = join(source, '..')
+    const all = [...new Bun.Glob('{src,test,bench,deploy}/**/*.{ts,tsx}').scanSync(root)]
+    expect(all.filter((file) => lineCount(readFileSync(join(root, file), 'utf8')) > longestFile)).toEqual([])
+  })
+
+  test(`no function has more than ${longestFunction} lines, except lists of routes and statements`, () => {
+    expect(files.flatMap(longFunctions)).toEqual([])
   })
 })
+
+function lineCount(text: string): number {
+  return text.trimEnd().split('\n').length
+}
+
+function longFunctions(file: string): string[] {
+  const tree = ts.createSourceFile(file, texts.get(file) ?? '', ts.ScriptTarget.Latest, true)
+  const found: string[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) && lineCount(node.getText()) > longestFunction) {
+      const name = node.name?.getText() ?? '(anonymous)'
+      if (!/(Routes|Statements)$/.test(name)) found.push(`${file} ${name}`)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(tree)
+  return found
+}
 
 describe('one home', () => {
   const importing = (pattern: RegExp) =>
