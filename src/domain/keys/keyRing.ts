@@ -1,35 +1,9 @@
-import type { KeyObject } from 'node:crypto'
-import { algorithms, type PairAlgorithm } from '../../algorithms.ts'
-import type { SigningKeyRow, StoredSigningKeys } from '../../db/statements/signingKeys.ts'
+import type { StoredSigningKeys } from '../../db/statements/signingKeys.ts'
 import { AppError } from '../../error.ts'
-import { findSecretKey, type SecretKeys } from '../../secretKeys.ts'
 import type { Deps } from '../deps.ts'
-import { decryptPrivateKey } from './keyCipher.ts'
-import { type PublicJwk, readPublicKey } from './keyPair.ts'
+import type { PublicJwk } from './keyPair.ts'
+import { type LoadedKey, loadKeys, type Signer, type Verifier } from './loadedKeys.ts'
 import { requireSecretKey } from './secretKeyChange.ts'
-
-/** Verifies HMACs with SECRET_KEY, and with the previous ones while it is being changed. */
-export interface SecretVerifier {
-  readonly algorithm: 'HS256'
-  readonly kid: undefined
-  readonly secrets: readonly Buffer[]
-  /** Epoch milliseconds. Infinity while no end is known. */
-  readonly verifiesUntil: number
-}
-
-export interface PairVerifier {
-  readonly algorithm: PairAlgorithm
-  readonly kid: string
-  readonly publicKey: KeyObject
-  readonly publicJwk: PublicJwk
-  readonly verifiesUntil: number
-}
-
-export type Verifier = SecretVerifier | PairVerifier
-
-export type Signer =
-  | { readonly algorithm: 'HS256'; readonly kid: undefined; readonly key: string }
-  | { readonly algorithm: PairAlgorithm; readonly kid: string; readonly key: KeyObject }
 
 /**
  * The keys in the memory of this process, read from the database every few seconds. Verifying a token does not query
@@ -55,25 +29,19 @@ export interface KeyRing {
 const pollInterval = 5_000
 const unknownKidInterval = 2_000
 /** Milliseconds after which keys are too old to sign with: a replica that was suspended may have missed a rotation. */
-const stale = 15_000
+const maximumAge = 15_000
 
-interface Key {
-  readonly verifier: Verifier
-  /** Undefined if its private key is encrypted under an unknown SECRET_KEY. */
-  readonly signer: Signer | undefined
-  readonly signsFrom: number
-}
-
-interface Reading {
-  readonly at: number
-  readonly keys: readonly Key[]
+interface Snapshot {
+  /** Milliseconds since the epoch. */
+  readonly readAt: number
+  readonly keys: readonly LoadedKey[]
   /** The stored row, to detect changes. */
   readonly text: string
 }
 
 export function createKeyRing(deps: Deps): KeyRing {
   const { database, clock, log } = deps
-  let reading: Reading | undefined
+  let snapshot: Snapshot | undefined
   let version = 0
   let failure: unknown
   let refreshing: Promise<void> | undefined
@@ -82,10 +50,10 @@ export function createKeyRing(deps: Deps): KeyRing {
   async function read(): Promise<void> {
     const stored = await database.signingKeys.listKeys()
     // An unknown SECRET_KEY is fatal only before the first read: later, tokens of this process stay valid.
-    if (!reading) requirePrepared(deps, stored)
+    if (!snapshot) requirePrepared(deps, stored)
     const text = JSON.stringify(stored.rows.map(({ private_key: _, ...row }) => row))
-    if (text !== reading?.text) version++
-    reading = { at: clock(), keys: readKeys(deps, stored, reading?.keys ?? []), text }
+    if (text !== snapshot?.text) version++
+    snapshot = { readAt: clock(), keys: loadKeys(deps, stored, snapshot?.keys ?? []), text }
   }
 
   async function readAndReport(): Promise<void> {
@@ -94,7 +62,7 @@ export function createKeyRing(deps: Deps): KeyRing {
       if (failure !== undefined) log.info('keys.available')
       failure = undefined
     } catch (error) {
-      if (failure === undefined && reading)
+      if (failure === undefined && snapshot)
         log.warn('keys.unavailable', {
           detail: 'the signing keys cannot be read from the database; the last known keys stay in use',
         })
@@ -110,8 +78,8 @@ export function createKeyRing(deps: Deps): KeyRing {
     return refreshing
   }
 
-  const isFresh = () => reading !== undefined && Math.abs(clock() - reading.at) <= stale
-  const activeKeys = (now: number) => (reading?.keys ?? []).filter(({ verifier }) => verifier.verifiesUntil > now)
+  const isFresh = () => snapshot !== undefined && Math.abs(clock() - snapshot.readAt) <= maximumAge
+  const activeKeys = (now: number) => (snapshot?.keys ?? []).filter(({ verifier }) => verifier.verifiesUntil > now)
 
   return {
     refresh,
@@ -119,13 +87,13 @@ export function createKeyRing(deps: Deps): KeyRing {
     findVerifier: (kid) => activeKeys(clock()).find(({ verifier }) => verifier.kid === kid)?.verifier,
     requireSigner: async () => {
       if (!isFresh()) await refresh()
-      const signer = signingKey(reading?.keys ?? [], clock())?.signer
+      const signer = signingKey(snapshot?.keys ?? [], clock())?.signer
       if (!signer) throw new AppError('unavailable', 'The signing key is unavailable.')
       return signer
     },
     listPublicKeys: async () => {
       // Old keys are better than none.
-      if (!isFresh()) await refresh().catch((error) => rethrowUnless(reading, error))
+      if (!isFresh()) await refresh().catch((error) => rethrowUnless(snapshot, error))
       return activeKeys(clock()).flatMap(({ verifier }) => (verifier.kid === undefined ? [] : [verifier.publicJwk]))
     },
     refreshIfStale: async () => {
@@ -144,7 +112,7 @@ export function createKeyRing(deps: Deps): KeyRing {
 }
 
 /** Returns the newest key whose time has come. With a slow clock, that of the first key may not have come. */
-function signingKey(keys: readonly Key[], now: number): Key | undefined {
+function signingKey(keys: readonly LoadedKey[], now: number): LoadedKey | undefined {
   return keys.findLast(({ signsFrom }) => signsFrom <= now) ?? keys[0]
 }
 
@@ -154,54 +122,6 @@ function requirePrepared(deps: Deps, { fingerprint, rows }: StoredSigningKeys): 
   requireSecretKey(deps, fingerprint)
 }
 
-function rethrowUnless(reading: Reading | undefined, error: unknown): void {
-  if (!reading) throw error
-}
-
-function readKeys({ settings, log }: Deps, { fingerprint, rows }: StoredSigningKeys, known: readonly Key[]): Key[] {
-  const secretKeys = settings.keys.secretKeys()
-  const encryptedUnder = fingerprint === null ? undefined : findSecretKey(secretKeys, fingerprint)
-  return rows.flatMap((row) => {
-    const signsFrom = row.signs_from.getTime()
-    const verifiesUntil = row.verifies_until?.getTime() ?? Number.POSITIVE_INFINITY
-    if (row.algorithm === 'HS256') return { ...secretKey(secretKeys, verifiesUntil), signsFrom }
-    // Known keys are kept: nothing is decrypted twice, or lost when SECRET_KEY changes elsewhere.
-    const before = known.find(({ verifier }) => verifier.kid === row.kid)
-    const signer = before ? before.signer : pairSigner(row, encryptedUnder)
-    if (!before && !signer) log.error('key.unusable', { kid: row.kid, detail: 'the private key cannot be decrypted' })
-    const verifier = pairVerifier(row, before?.verifier, verifiesUntil)
-    return verifier ? { verifier, signer, signsFrom } : []
-  })
-}
-
-function secretKey({ current, previous }: SecretKeys, verifiesUntil: number): Pick<Key, 'verifier' | 'signer'> {
-  const secrets = [current, ...previous].map((text) => Buffer.from(text))
-  return {
-    verifier: { algorithm: 'HS256', kid: undefined, secrets, verifiesUntil },
-    signer: { algorithm: 'HS256', kid: undefined, key: current },
-  }
-}
-
-/** Returns undefined for an algorithm of a newer version. */
-function pairVerifier(
-  row: SigningKeyRow,
-  before: Verifier | undefined,
-  verifiesUntil: number,
-): PairVerifier | undefined {
-  const algorithm = pairAlgorithm(row)
-  if (algorithm === undefined || row.kid === null || row.public_key === null) return undefined
-  if (before?.kid !== undefined) return { ...before, verifiesUntil }
-  const publicJwk = JSON.parse(row.public_key) as PublicJwk
-  return { algorithm, kid: row.kid, publicKey: readPublicKey(publicJwk), publicJwk, verifiesUntil }
-}
-
-function pairSigner({ kid, private_key, ...row }: SigningKeyRow, secretKey: string | undefined): Signer | undefined {
-  const algorithm = pairAlgorithm(row)
-  if (algorithm === undefined || kid === null || private_key === null || secretKey === undefined) return undefined
-  const key = decryptPrivateKey(private_key, { kid, algorithm }, secretKey)
-  return key && { algorithm, kid, key }
-}
-
-function pairAlgorithm({ algorithm }: Pick<SigningKeyRow, 'algorithm'>): PairAlgorithm | undefined {
-  return algorithms.find((known): known is PairAlgorithm => known === algorithm && known !== 'HS256')
+function rethrowUnless(snapshot: Snapshot | undefined, error: unknown): void {
+  if (!snapshot) throw error
 }

@@ -1,5 +1,5 @@
 import { type KeyObject, verify } from 'node:crypto'
-import type { Verifier } from '../../domain/keys/keyRing.ts'
+import type { Verifier } from '../../domain/keys/loadedKeys.ts'
 import { type CompactJws, isSignedWithHs256 } from './compactJws.ts'
 
 /**

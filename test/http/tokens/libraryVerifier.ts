@@ -1,6 +1,6 @@
 import { jwt } from '@elysiajs/jwt'
 import type { Clock } from '../../../src/clock.ts'
-import type { Verifier } from '../../../src/domain/keys/keyRing.ts'
+import type { Verifier } from '../../../src/domain/keys/loadedKeys.ts'
 import type { FixedKeyRing } from './fixedKeyRing.ts'
 
 type Claims = Record<string, unknown>
