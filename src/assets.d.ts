@@ -1,4 +1,5 @@
-// Files that the build embeds in the binary: their path (type: 'file') or their text (type: 'text').
+// Files that the build embeds in the binary: their path (type: 'file') or their text (type:
+// 'text').
 declare module '*.zst' {
   const path: string
   export default path

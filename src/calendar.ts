@@ -1,6 +1,6 @@
 /**
- * Returns whether an ISO 8601 time exists and PostgreSQL can store it. JavaScript reads February 30 as a day in March,
- * and the database has no year 0. In UTC the year must be 0001 to 9999.
+ * Returns whether an ISO 8601 time exists and PostgreSQL can store it. JavaScript reads February 30
+ * as a day in March, and the database has no year 0. In UTC the year must be 0001 to 9999.
  */
 export function isInCalendar(moment: string): boolean {
   const day = moment.slice(0, 'YYYY-MM-DD'.length)

@@ -1,2 +1,5 @@
-/** Returns milliseconds since the epoch. A parameter everywhere, so that no test waits for time to pass. */
+/**
+ * Returns milliseconds since the epoch. A parameter everywhere, so that no test waits for time to
+ * pass.
+ */
 export type Clock = () => number

@@ -28,7 +28,10 @@ export interface FieldError {
   readonly message: string
 }
 
-/** The only error class. `message` is for people and never contains a request value, SQL, a path or a secret. */
+/**
+ * The only error class. `message` is for people and never contains a request value, SQL, a path or
+ * a secret.
+ */
 export class AppError extends Error {
   readonly code: ErrorCode
   readonly fields: readonly FieldError[]

@@ -2,7 +2,9 @@
 export interface JsonShape {
   /** The nesting depth of objects and arrays; 1 for a flat one. */
   readonly depth: number
-  /** An object repeats a member name, of which JSON.parse silently keeps the last (RFC 7493 §2.3). */
+  /**
+   * An object repeats a member name, of which JSON.parse silently keeps the last (RFC 7493 §2.3).
+   */
   readonly repeatsMember: boolean
 }
 

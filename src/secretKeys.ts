@@ -1,20 +1,23 @@
 import { createHmac, hkdfSync } from 'node:crypto'
 
 /**
- * SECRET_KEY and the keys in SECRET_KEY_PREVIOUS, which still verify and decrypt but create nothing new. The next key is
- * listed there too, until every replica knows it.
+ * SECRET_KEY and the keys in SECRET_KEY_PREVIOUS, which still verify and decrypt but create nothing
+ * new. The next key is listed there too, until every replica knows it.
  */
 export interface SecretKeys {
   readonly current: string
   readonly previous: readonly string[]
 }
 
-/** One entry per secret key, the current one first. The first creates; all of them are tried when verifying. */
+/**
+ * One entry per secret key, the current one first. The first creates; all of them are tried when
+ * verifying.
+ */
 export type KeysOfEach = readonly [Buffer, ...Buffer[]]
 
 /**
- * Derives 32 bytes from each secret key with HKDF-SHA-256 (RFC 5869). Every use of SECRET_KEY except HS256 has its own
- * label, `audittrail …`, so that no two uses share a key.
+ * Derives 32 bytes from each secret key with HKDF-SHA-256 (RFC 5869). Every use of SECRET_KEY
+ * except HS256 has its own label, `audittrail …`, so that no two uses share a key.
  */
 export function deriveKeys({ current, previous }: SecretKeys, label: string): KeysOfEach {
   return [deriveKey(current, label), ...previous.map((secretKey) => deriveKey(secretKey, label))]
@@ -24,7 +27,10 @@ export function deriveKey(secretKey: string, label: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secretKey, '', label, 32))
 }
 
-/** Returns the fingerprint by which a database recognizes its SECRET_KEY: a MAC in 64 hex digits that reveals nothing. */
+/**
+ * Returns the fingerprint by which a database recognizes its SECRET_KEY: a MAC in 64 hex digits
+ * that reveals nothing.
+ */
 export function fingerprintOf(secretKey: string): string {
   return createHmac('sha256', deriveKey(secretKey, 'audittrail fingerprint')).update('SECRET_KEY').digest('hex')
 }

@@ -1,6 +1,9 @@
 import type { Deps } from './deps.ts'
 
-/** Events of accounts, sessions and keys. Each becomes one log line. Their names and fields are stable. */
+/**
+ * Events of accounts, sessions and keys. Each becomes one log line. Their names and fields are
+ * stable.
+ */
 export type AuthenticationEvent =
   | {
       readonly event: 'login.succeeded'
@@ -10,7 +13,9 @@ export type AuthenticationEvent =
     }
   | {
       readonly event: 'login.failed'
-      /** Only for an existing user. Any other input may be a password typed into the wrong field. */
+      /**
+       * Only for an existing user. Any other input may be a password typed into the wrong field.
+       */
       readonly username?: string
       readonly reason: LoginFailure
       readonly address: Address

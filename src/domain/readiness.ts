@@ -11,7 +11,10 @@ export interface Unreadiness {
   readonly detail: string
 }
 
-/** Checks that the database responds and has every migration of this binary and its first administrator. */
+/**
+ * Checks that the database responds and has every migration of this binary and its first
+ * administrator.
+ */
 export async function findUnreadiness({ database }: Pick<Deps, 'database'>): Promise<Unreadiness | undefined> {
   try {
     const { pending } = await database.migrationStatus()

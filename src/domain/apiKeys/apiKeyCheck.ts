@@ -10,16 +10,22 @@ import { createLastUseRecorder } from './lastUse.ts'
 /** What a request requires of a key: a scope, or any role (/auth/verify). */
 export type RequiredAccess = Scope | 'roles'
 
-/** Checks the API keys that requests present. One per process, because it remembers which keys were used recently. */
+/**
+ * Checks the API keys that requests present. One per process, because it remembers which keys were
+ * used recently.
+ */
 export interface ApiKeyCheck {
   /** Returns the key with this text; undefined if it is unknown, expired or revoked. */
   find(text: string): Promise<ApiKey | undefined>
   /**
-   * Returns the key with this text. Throws `invalid_token` if `find` returns none, and `forbidden` if the key does not grant
-   * the required access. Records both.
+   * Returns the key with this text. Throws `invalid_token` if `find` returns none, and `forbidden`
+   * if the key does not grant the required access. Records both.
    */
   require(text: string, required: RequiredAccess, address: string | undefined): Promise<ApiKey>
-  /** For endpoints that accept no key: throws `invalid_token`, whether or not the key is valid, and records it. */
+  /**
+   * For endpoints that accept no key: throws `invalid_token`, whether or not the key is valid, and
+   * records it.
+   */
   reject(text: string, address: string | undefined): Promise<never>
 }
 
@@ -79,7 +85,10 @@ export function subjectOf({ name }: ApiKey): string {
   return `service:${name}`
 }
 
-/** Returns the actor of a service. It cannot manage administrators, or its key could create another one. */
+/**
+ * Returns the actor of a service. It cannot manage administrators, or its key could create another
+ * one.
+ */
 export function actorOf(apiKey: ApiKey): Actor {
   return { name: `${subjectOf(apiKey)}/${apiKey.id}`, canManageAdministrators: false }
 }

@@ -11,20 +11,26 @@ const secretLength = 43
 const checksumLength = 6
 const format = new RegExp(`^${prefix}[0-9A-Za-z]{${secretLength + checksumLength}}$`)
 
-/** Returns a new key: `atk_`, 43 random letters and digits, and a checksum of six more (CRC-32 of all before it). */
+/**
+ * Returns a new key: `atk_`, 43 random letters and digits, and a checksum of six more (CRC-32 of
+ * all before it).
+ */
 export function generateApiKey(): string {
   const secret = Array.from({ length: secretLength }, () => alphabet[randomInt(alphabet.length)]).join('')
   return prefix + secret + checksumOf(prefix + secret)
 }
 
-/** Returns whether a credential is presented as an API key. It may still be malformed or unknown. */
+/**
+ * Returns whether a credential is presented as an API key. It may still be malformed or unknown.
+ */
 export function looksLikeApiKey(text: string | undefined): text is string {
   return text?.startsWith(prefix) === true
 }
 
 /**
- * Returns the SHA-256 of a key in hexadecimal, as stored in the database; undefined if the format or checksum is wrong.
- * A slow hash would add nothing, because 256 random bits cannot be found by brute force.
+ * Returns the SHA-256 of a key in hexadecimal, as stored in the database; undefined if the format
+ * or checksum is wrong. A slow hash would add nothing, because 256 random bits cannot be found by
+ * brute force.
  */
 export function digestOfApiKey(text: string): string | undefined {
   if (!format.test(text)) return undefined

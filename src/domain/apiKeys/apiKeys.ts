@@ -9,12 +9,16 @@ import { digestOfApiKey, generateApiKey } from './apiKeyFormat.ts'
 
 export type ApiKey = StoredApiKey
 
-/** What a key gives access to in AuditTrail. Services that use /auth/verify check its roles instead. */
+/**
+ * What a key gives access to in AuditTrail. Services that use /auth/verify check its roles instead.
+ */
 export const scopes = ['introspect', 'users:read', 'users:write'] as const
 export type Scope = (typeof scopes)[number]
 
 export interface ApiKeyDraft {
-  /** Name of the service. A service may have several keys, so that a new one can replace an old one. */
+  /**
+   * Name of the service. A service may have several keys, so that a new one can replace an old one.
+   */
   readonly name: string
   readonly scopes?: readonly string[]
   readonly roles?: readonly string[]
@@ -34,8 +38,8 @@ const dayMilliseconds = 86_400_000
 const defaultDays = 365
 
 /**
- * Creates a key and returns it with its text, which is not stored. A key cannot be changed or renewed.
- * Throws `invalid_fields` with every invalid field.
+ * Creates a key and returns it with its text, which is not stored. A key cannot be changed or
+ * renewed. Throws `invalid_fields` with every invalid field.
  */
 export async function createApiKey(
   deps: Deps,
@@ -78,7 +82,10 @@ export async function revokeApiKey(deps: Deps, by: string, id: string): Promise<
   recordRevoked(deps, by, revoked)
 }
 
-/** Revokes every key of a service; returns how many. Throws `not_found` if no key was ever created for that name. */
+/**
+ * Revokes every key of a service; returns how many. Throws `not_found` if no key was ever created
+ * for that name.
+ */
 export async function revokeApiKeysOf(deps: Deps, by: string, name: string): Promise<number> {
   const revoked = await deps.database.apiKeys.revokeApiKeysOf(name, revocationBy(deps, by))
   if (!revoked) throw new AppError('not_found', 'No API key has this ID, and no service has this name.')
@@ -86,7 +93,10 @@ export async function revokeApiKeysOf(deps: Deps, by: string, name: string): Pro
   return revoked.length
 }
 
-/** Revokes the presented key (RFC 7009): anyone who finds a leaked key can do it. Ignores an invalid one. */
+/**
+ * Revokes the presented key (RFC 7009): anyone who finds a leaked key can do it. Ignores an invalid
+ * one.
+ */
 export async function revokePresentedApiKey(deps: Deps, text: string): Promise<void> {
   const digest = digestOfApiKey(text)
   const revoked = digest && (await deps.database.apiKeys.revokeApiKey({ digest }, revocationBy(deps, holder)))
@@ -104,7 +114,9 @@ function recordRevoked(deps: Deps, by: string, { id, name }: ApiKey): void {
   record(deps, { event: 'api_key.revoked', api_key: id, service: name, by })
 }
 
-/** Returns when the new key expires; null: never. Throws `invalid_fields` with every invalid field. */
+/**
+ * Returns when the new key expires; null: never. Throws `invalid_fields` with every invalid field.
+ */
 function requireExpiry(draft: ApiKeyDraft, now: number): Date | null {
   const fields = [...validationErrorsOfDraft(draft, now)]
   const [first] = fields
@@ -119,7 +131,8 @@ const timestamp = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?
 
 function* validationErrorsOfDraft({ name, scopes: requested = [], roles = [], expires_at }: ApiKeyDraft, now: number) {
   const error = (field: string, message: string): FieldError => ({ field, message })
-  // On the command line a name can stand in place of a flag or of a key's ID, so it must look like neither.
+  // On the command line a name can stand in place of a flag or of a key's ID, so it must look like
+  // neither.
   if (!serviceName.test(name) || isUuid(name))
     yield error(
       'name',

@@ -4,14 +4,21 @@ import type { ApiKey } from './apiKeys.ts'
 
 /** Milliseconds between two updates of one key's `last_used_at`. */
 const updateInterval = 60_000
-/** Milliseconds by which no replica's clock is ahead of another. A later `last_used_at` was written by a wrong clock. */
+/**
+ * Milliseconds by which no replica's clock is ahead of another. A later `last_used_at` was written
+ * by a wrong clock.
+ */
 const maximumClockSkew = 3_600_000
-/** Keys whose latest update is remembered, and keys in one statement. When full, the memory is cleared. */
+/**
+ * Keys whose latest update is remembered, and keys in one statement. When full, the memory is
+ * cleared.
+ */
 const maximumKeys = 1000
 
 /**
- * Returns a function that updates `last_used_at` of an accepted key in the background. A failed update is only logged. At
- * most one statement runs at a time, which leaves the connections to requests.
+ * Returns a function that updates `last_used_at` of an accepted key in the background. A failed
+ * update is only logged. At most one statement runs at a time, which leaves the connections to
+ * requests.
  */
 export function createLastUseRecorder({ database, clock, log }: Deps): (apiKey: ApiKey) => void {
   const updatedAt = new Map<string, number>()

@@ -6,13 +6,19 @@ const label = 'audittrail private key'
 const nonceBytes = 12
 const tagBytes = 16
 
-/** Identifies the key pair of a private key. Authenticated with it, so that it cannot be swapped for another. */
+/**
+ * Identifies the key pair of a private key. Authenticated with it, so that it cannot be swapped for
+ * another.
+ */
 export interface KeyName {
   readonly kid: string
   readonly algorithm: string
 }
 
-/** Returns PKCS #8 under AES-256-GCM (NIST SP 800-38D), with a key derived from SECRET_KEY: nonce, tag, ciphertext. */
+/**
+ * Returns PKCS #8 under AES-256-GCM (NIST SP 800-38D), with a key derived from SECRET_KEY: nonce,
+ * tag, ciphertext.
+ */
 export function encryptPrivateKey(privateKey: KeyObject, name: KeyName, secretKey: string): string {
   const nonce = randomBytes(nonceBytes)
   const encryption = createCipheriv(cipher, deriveKey(secretKey, label), nonce, { authTagLength: tagBytes })
@@ -22,7 +28,10 @@ export function encryptPrivateKey(privateKey: KeyObject, name: KeyName, secretKe
   return Buffer.concat([nonce, encryption.getAuthTag(), ciphertext]).toString('base64url')
 }
 
-/** Returns undefined if the key was encrypted under another SECRET_KEY, belongs to another pair, or was changed. */
+/**
+ * Returns undefined if the key was encrypted under another SECRET_KEY, belongs to another pair, or
+ * was changed.
+ */
 export function decryptPrivateKey(encrypted: string, name: KeyName, secretKey: string): KeyObject | undefined {
   const bytes = Buffer.from(encrypted, 'base64url')
   const nonce = bytes.subarray(0, nonceBytes)

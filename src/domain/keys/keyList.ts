@@ -1,7 +1,10 @@
 import type { SigningKeyRow } from '../../db/statements/signingKeys.ts'
 import type { Deps } from '../deps.ts'
 
-/** published: signs next. verifying: has signed, and its tokens may still be valid. retired: none of them is. */
+/**
+ * published: signs next. verifying: has signed, and its tokens may still be valid. retired: none of
+ * them is.
+ */
 export type KeyState = 'published' | 'signing' | 'verifying' | 'retired'
 
 /** The public facts of a key. Times are ISO 8601. */

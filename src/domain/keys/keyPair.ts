@@ -2,7 +2,10 @@ import { createHash, createPublicKey, generateKeyPair, type KeyObject } from 'no
 import { promisify } from 'node:util'
 import type { PairAlgorithm } from '../../algorithms.ts'
 
-/** A published public key (RFC 7517 §4; RFC 7518 §6.2, §6.3; RFC 8037 §2). Never has a private member. */
+/**
+ * A published public key (RFC 7517 §4; RFC 7518 §6.2, §6.3; RFC 8037 §2). Never has a private
+ * member.
+ */
 export interface PublicJwk {
   readonly kty: 'OKP' | 'EC' | 'RSA'
   readonly use: 'sig'
@@ -23,7 +26,10 @@ export interface KeyPair {
   readonly privateKey: KeyObject
 }
 
-/** As strong as the other two, 128 bits (NIST SP 800-57 Part 1, table 2). RFC 7518 §3.3 requires at least 2,048. */
+/**
+ * As strong as the other two, 128 bits (NIST SP 800-57 Part 1, table 2). RFC 7518 §3.3 requires at
+ * least 2,048.
+ */
 const rsaBits = 3072
 
 const generate = promisify(generateKeyPair)
@@ -57,7 +63,10 @@ function publicMembers(publicKey: KeyObject): PublicMembers {
     : { kty, crv: crv as string, x: x as string }
 }
 
-/** Returns the RFC 7638 §3 thumbprint: SHA-256 over the members in the order of their names, in base64url. */
+/**
+ * Returns the RFC 7638 §3 thumbprint: SHA-256 over the members in the order of their names, in
+ * base64url.
+ */
 export function thumbprintOf({ kty, crv, x, y, n, e }: PublicMembers): string {
   return createHash('sha256').update(JSON.stringify({ crv, e, kty, n, x, y })).digest('base64url')
 }

@@ -6,19 +6,24 @@ import { type LoadedKey, loadKeys, type Signer, type Verifier } from './loadedKe
 import { requireSecretKey } from './secretKeyChange.ts'
 
 /**
- * The keys in the memory of this process, read from the database every few seconds. Verifying a token does not query
- * the database.
+ * The keys in the memory of this process, read from the database every few seconds. Verifying a
+ * token does not query the database.
  */
 export interface KeyRing {
   /** Changes with every change of the keys. 0 until they are first read. */
   version(): number
-  /** Returns the verifier for a `kid`, or for none (HS256). Undefined if there is none or it has expired. */
+  /**
+   * Returns the verifier for a `kid`, or for none (HS256). Undefined if there is none or it has
+   * expired.
+   */
   findVerifier(kid: string | undefined): Verifier | undefined
   /** Returns the current signer. Throws `unavailable` while it is unknown. */
   requireSigner(): Promise<Signer>
   /** Lists the public keys that verify, including the next one. */
   listPublicKeys(): Promise<readonly PublicJwk[]>
-  /** Reads the keys for an unknown `kid`, or joins a read in progress, unless they were just read. */
+  /**
+   * Reads the keys for an unknown `kid`, or joins a read in progress, unless they were just read.
+   */
   refreshIfStale(): Promise<void>
   refresh(): Promise<void>
   /** Reads the keys every few seconds in the background. Returns a function that stops it. */
@@ -28,7 +33,10 @@ export interface KeyRing {
 /** Milliseconds between background reads, and between reads for unknown `kid`s. */
 const pollInterval = 5_000
 const unknownKidInterval = 2_000
-/** Milliseconds after which keys are too old to sign with: a replica that was suspended may have missed a rotation. */
+/**
+ * Milliseconds after which keys are too old to sign with: a replica that was suspended may have
+ * missed a rotation.
+ */
 const maximumAge = 15_000
 
 interface Snapshot {
@@ -49,7 +57,8 @@ export function createKeyRing(deps: Deps): KeyRing {
 
   async function read(): Promise<void> {
     const stored = await database.signingKeys.listKeys()
-    // An unknown SECRET_KEY is fatal only before the first read: later, tokens of this process stay valid.
+    // An unknown SECRET_KEY is fatal only before the first read: later, tokens of this process stay
+    // valid.
     if (!snapshot) requirePrepared(deps, stored)
     const text = JSON.stringify(stored.rows.map(({ private_key: _, ...row }) => row))
     if (text !== snapshot?.text) version++
@@ -111,7 +120,10 @@ export function createKeyRing(deps: Deps): KeyRing {
   }
 }
 
-/** Returns the newest key whose time has come. With a slow clock, that of the first key may not have come. */
+/**
+ * Returns the newest key whose time has come. With a slow clock, that of the first key may not have
+ * come.
+ */
 function signingKey(keys: readonly LoadedKey[], now: number): LoadedKey | undefined {
   return keys.findLast(({ signsFrom }) => signsFrom <= now) ?? keys[0]
 }

@@ -5,9 +5,9 @@ import { record } from '../events.ts'
 import { decryptPrivateKey, encryptPrivateKey } from './keyCipher.ts'
 
 /**
- * Compares SECRET_KEY with the fingerprint in the database, or records it there. If the database was used with one of
- * SECRET_KEY_PREVIOUS, changes it to SECRET_KEY and encrypts the private keys again; one of several concurrent replicas
- * does so. Throws `refused` if it was used with any other key.
+ * Compares SECRET_KEY with the fingerprint in the database, or records it. A database used with one
+ * of SECRET_KEY_PREVIOUS is re-encrypted under SECRET_KEY, by one of several concurrent replicas.
+ * Throws `refused` if it was used with any other key.
  */
 export async function reconcileSecretKey(deps: Deps): Promise<void> {
   const { signingKeys: keys } = deps.database
@@ -32,7 +32,10 @@ export async function reconcileSecretKey(deps: Deps): Promise<void> {
   }
 }
 
-/** Returns the secret key with this fingerprint from SECRET_KEY and SECRET_KEY_PREVIOUS. Throws `refused` if none fits. */
+/**
+ * Returns the secret key with this fingerprint from SECRET_KEY and SECRET_KEY_PREVIOUS. Throws
+ * `refused` if none fits.
+ */
 export function requireSecretKey({ settings }: Pick<Deps, 'settings'>, fingerprint: string): string {
   const secretKey = findSecretKey(settings.keys.secretKeys(), fingerprint)
   if (secretKey !== undefined) return secretKey

@@ -10,7 +10,10 @@ import { reconcileSecretKey, requireSecretKey } from './secretKeyChange.ts'
 
 export type { SigningKeyRow as KeyRow }
 
-/** Seconds that clients may cache the published keys. Shorter than `lead`, with time for replicas to learn of a key. */
+/**
+ * Seconds that clients may cache the published keys. Shorter than `lead`, with time for replicas to
+ * learn of a key.
+ */
 export const publishedKeysMaxAge = 30
 /** Milliseconds that a key is published before it signs. */
 const lead = 60_000
@@ -18,7 +21,9 @@ const lead = 60_000
 const leeway = 60_000
 const dayMilliseconds = 86_400_000
 
-/** Prepares a server: SECRET_KEY matches the database, and a key of ALGORITHM signs or will sign. */
+/**
+ * Prepares a server: SECRET_KEY matches the database, and a key of ALGORITHM signs or will sign.
+ */
 export async function ensureSigningKey(deps: Deps): Promise<void> {
   await reconcileSecretKey(deps)
   const { algorithm } = deps.settings.keys
@@ -32,8 +37,8 @@ export async function ensureSigningKey(deps: Deps): Promise<void> {
 }
 
 /**
- * Rotates now: publishes the next key of the current algorithm, which signs a minute later. Throws `refused` for HS256,
- * which signs with SECRET_KEY, and `conflict` during a rotation.
+ * Rotates now: publishes the next key of the current algorithm, which signs a minute later. Throws
+ * `refused` for HS256, which signs with SECRET_KEY, and `conflict` during a rotation.
  */
 export async function rotateKey(deps: Deps, by: string): Promise<AddedKey> {
   const stored = await deps.database.signingKeys.listKeys()
@@ -76,8 +81,9 @@ export async function maintainKeys(deps: Deps): Promise<void> {
 }
 
 /**
- * Recovers from a lost or leaked SECRET_KEY: ends every session, deletes every key, records SECRET_KEY, and adds a key
- * of the same algorithm that signs at once. Returns the number of sessions ended.
+ * Recovers from a lost or leaked SECRET_KEY: ends every session, deletes every key, records
+ * SECRET_KEY, and adds a key of the same algorithm that signs at once. Returns the number of
+ * sessions ended.
  */
 export async function resetKeys(deps: Deps, by: string): Promise<number> {
   const { signingKeys: keys } = deps.database
@@ -90,7 +96,9 @@ export async function resetKeys(deps: Deps, by: string): Promise<number> {
   return ended
 }
 
-/** Sessions without keys mean that an earlier version signed with SECRET_KEY. Its tokens stay valid. */
+/**
+ * Sessions without keys mean that an earlier version signed with SECRET_KEY. Its tokens stay valid.
+ */
 async function firstAlgorithm({ database, settings }: Deps): Promise<Algorithm> {
   return (await database.signingKeys.hasSessions()) ? 'HS256' : settings.keys.algorithm
 }
@@ -110,8 +118,8 @@ interface Addition {
 }
 
 /**
- * Adds the next key. Returns undefined if another one was added first. The first key of a database signs at once, since
- * no client can have cached the published keys without it.
+ * Adds the next key. Returns undefined if another one was added first. The first key of a database
+ * signs at once, since no client can have cached the published keys without it.
  */
 async function addKey(
   deps: Deps,

@@ -8,8 +8,9 @@ import type { Verdict } from './verifyPassword.ts'
 const smallestDecoyKib = 64
 
 /**
- * Makes every rejected sign-in take as long as one hash of today's cost, so that response time reveals neither unknown nor
- * disabled users (OWASP ASVS 6.3.8). Verifies a decoy that takes the time the verification did not.
+ * Makes every rejected sign-in take as long as one hash of today's cost, so that response time
+ * reveals neither unknown nor disabled users (OWASP ASVS 6.3.8). Verifies a decoy that takes the
+ * time the verification did not.
  */
 export async function equalizeCost(
   password: string,

@@ -4,10 +4,14 @@ export interface Argon2Parameters extends HashCost {
   readonly parallelism: number
 }
 
-/** Costlier hashes are not verified: one of them, written to the database, could stop the service. */
+/**
+ * Costlier hashes are not verified: one of them, written to the database, could stop the service.
+ */
 const maximum = { memoryKib: 524_288, memoryKibTimesPasses: 524_288 * 8, parallelism: 16, bcryptCost: 15 }
 
-/** The algorithms reject less (RFC 9106 §3.1), and too many passwords match a digest of a few bytes. */
+/**
+ * The algorithms reject less (RFC 9106 §3.1), and too many passwords match a digest of a few bytes.
+ */
 const minimum = { memoryKibPerLane: 8, saltBytes: 8, digestBytes: 16, bcryptCost: 4 }
 
 const argon2Format =
@@ -33,7 +37,10 @@ export function argon2ParametersOf(hash: string): Argon2Parameters | undefined {
   return { memoryKib, timeCost, parallelism }
 }
 
-/** Returns the cost of a bcrypt hash, the base-2 logarithm of its rounds; undefined for any other text. */
+/**
+ * Returns the cost of a bcrypt hash, the base-2 logarithm of its rounds; undefined for any other
+ * text.
+ */
 export function bcryptCostOf(hash: string): number | undefined {
   const cost = bcryptFormat.exec(hash)?.[1]
   return cost === undefined ? undefined : Number(cost)
@@ -48,7 +55,9 @@ function isArgon2WithinLimits({ memoryKib, timeCost, parallelism }: Argon2Parame
   )
 }
 
-/** Base64 without padding: four characters hold three bytes, and a single one left over holds none. */
+/**
+ * Base64 without padding: four characters hold three bytes, and a single one left over holds none.
+ */
 function isBase64Length(text: string): boolean {
   return text.length % 4 !== 1
 }

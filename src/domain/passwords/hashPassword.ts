@@ -9,8 +9,9 @@ export function hashPassword(password: string, { memoryKib, timeCost }: HashCost
 }
 
 /**
- * Returns whether a stored hash differs from what `hashPassword` makes today, in format or in cost. False for a bcrypt hash
- * and a password that bcrypt cuts: the part that was never verified could be a typing error.
+ * Returns whether a stored hash differs from what `hashPassword` makes today, in format or in cost.
+ * False for a bcrypt hash and a password that bcrypt cuts: the part that was never verified could
+ * be a typing error.
  */
 export function isOutdated(hash: string, password: string, { memoryKib, timeCost }: HashCost): boolean {
   const isBcrypt = withoutDjangoPrefix(hash).startsWith('$2')

@@ -6,8 +6,9 @@ import type { HashCost } from './hashCost.ts'
 /** The slots in which password hashes are computed: a fixed number, first come, first served. */
 export interface HashQueue {
   /**
-   * Runs `work` in a slot; `hasWaited` is true if the slot was not free at once. Throws `overloaded` if the queue is full,
-   * if the wait was too long, or once `signal` aborts during it. Work that has started always runs to its end.
+   * Runs `work` in a slot; `hasWaited` is true if the slot was not free at once. Throws
+   * `overloaded` if the queue is full, if the wait was too long, or once `signal` aborts during it.
+   * Work that has started always runs to its end.
    */
   run<T>(work: (hasWaited: boolean) => Promise<T>, signal?: AbortSignal): Promise<T>
   readonly limits: HashQueueLimits
@@ -34,13 +35,16 @@ export interface HashQueueObserver {
 const queuedPerSlot = 100
 /** Milliseconds; by then the client has given up. */
 const maximumWait = 12_000
-/** Milliseconds per hash before the first measurement, and the weight of the latest one in the moving average. */
+/**
+ * Milliseconds per hash before the first measurement, and the weight of the latest one in the
+ * moving average.
+ */
 const initialDuration = 100
 const latestWeight = 0.1
 
 /**
- * `auto` means one slot per core, because a hash keeps a core busy, and fewer if that many hashes need more than half of
- * the process's memory limit (`memoryLimit`, in bytes).
+ * `auto` means one slot per core, because a hash keeps a core busy, and fewer if that many hashes
+ * need more than half of the process's memory limit (`memoryLimit`, in bytes).
  */
 export function hashQueueLimits(
   configured: number | 'auto',
@@ -50,11 +54,15 @@ export function hashQueueLimits(
   const hashBytes = memoryKib * 1024
   const fitting = Math.floor(memoryLimit / 2 / hashBytes)
   const slots = configured === 'auto' ? Math.max(1, Math.min(availableParallelism(), fitting)) : configured
-  // A third-party hash may need more memory than ours, and any client that knows its username can have it computed.
+  // A third-party hash may need more memory than ours, and any client that knows its username can
+  // have it computed.
   return { slots, queue: slots * queuedPerSlot, memory: Math.max(hashBytes, memoryLimit / 2 / slots) }
 }
 
-/** Throws `overloaded` if the client is gone: a request that failed for the client must have no later effect. */
+/**
+ * Throws `overloaded` if the client is gone: a request that failed for the client must have no
+ * later effect.
+ */
 export function requireNotAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw canceled()
 }
@@ -103,7 +111,10 @@ export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer 
     return promise
   }
 
-  /** Hands the slot to the longest waiter. It is never free in between, so that a newcomer cannot take it. */
+  /**
+   * Hands the slot to the longest waiter. It is never free in between, so that a newcomer cannot
+   * take it.
+   */
   const releaseSlot = () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       if (clock() - next.queuedAt <= maximumWait) return next.start()

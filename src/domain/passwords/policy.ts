@@ -10,8 +10,9 @@ export interface PasswordChoice {
 const maximumLength = 1024
 
 /**
- * Throws `invalid_fields` with the broken rule unless a new password is long enough, is not the username and is not common.
- * There are no composition rules (NIST SP 800-63B §3.1.1.2). `field` is the password's name in the request.
+ * Throws `invalid_fields` with the broken rule unless a new password is long enough, is not the
+ * username and is not common. There are no composition rules (NIST SP 800-63B §3.1.1.2). `field` is
+ * the password's name in the request.
  */
 export async function requireAcceptablePassword(
   { password, username }: PasswordChoice,
@@ -37,7 +38,10 @@ async function findViolation(password: string, username: string, minLength: numb
 
 const maximumSuffix = 4
 
-/** Returns the password, and it without its last one to four digits or symbols: the usual way to satisfy a length rule. */
+/**
+ * Returns the password, and it without its last one to four digits or symbols: the usual way to
+ * satisfy a length rule.
+ */
 function stemsOf(password: string): string[] {
   const stems = [password]
   let stem = password

@@ -6,7 +6,10 @@ import { argon2ParametersOf, bcryptCostOf, isWithinLimits } from './hashLimits.t
 /** bcrypt reads only 72 bytes. Bun hashes a longer password first; other programs cut it. */
 export const bcryptBytes = 72
 
-/** Returns a stored hash ready to verify; undefined if its format is unknown or it exceeds the limits. */
+/**
+ * Returns a stored hash ready to verify; undefined if its format is unknown or it exceeds the
+ * limits.
+ */
 export function readHash(hash: string): KnownHash | undefined {
   const plain = withoutDjangoPrefix(hash)
   if (!isWithinLimits(plain)) return readThirdPartyHash(hash)

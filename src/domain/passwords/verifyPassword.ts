@@ -1,12 +1,14 @@
 import { normalizePassword } from './normalize.ts'
 import { readHash } from './readHash.ts'
 
-/** `unusable`: there is no hash, its format is unknown, or it is too costly. Nothing was computed. */
+/**
+ * `unusable`: there is no hash, its format is unknown, or it is too costly. Nothing was computed.
+ */
 export type Verdict = 'right' | 'wrong' | 'unusable'
 
 /**
- * Verifies a password against a stored hash, if that takes at most `memory` bytes. Before rejecting a sign-in, call
- * `equalizeCost` with the verdict.
+ * Verifies a password against a stored hash, if that takes at most `memory` bytes. Before rejecting
+ * a sign-in, call `equalizeCost` with the verdict.
  */
 export async function verifyPassword(
   password: string,

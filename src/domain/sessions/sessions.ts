@@ -14,7 +14,10 @@ export interface Client {
   readonly userAgent: string | undefined
 }
 
-/** The contents of tokens. Times are whole seconds since the epoch, as in a JWT (RFC 7519 §2, NumericDate). */
+/**
+ * The contents of tokens. Times are whole seconds since the epoch, as in a JWT (RFC 7519 §2,
+ * NumericDate).
+ */
 export interface Session {
   readonly id: string
   readonly user: SessionUser
@@ -38,8 +41,9 @@ const dayMilliseconds = 86_400_000
 const retryWindow = 10_000
 
 /**
- * Starts a session for a user whose password was just verified. Returns undefined if the user was disabled, deleted or
- * given another password since. Without a refresh token, the session lasts as long as its access token.
+ * Starts a session for a user whose password was just verified. Returns undefined if the user was
+ * disabled, deleted or given another password since. Without a refresh token, the session lasts as
+ * long as its access token.
  */
 export async function startSession(
   { database, clock, settings }: Deps,
@@ -70,7 +74,10 @@ export async function startSession(
   return hasBegun ? session : undefined
 }
 
-/** Returns the principal of a token's session. Undefined if the session has ended or the user is gone, renamed or disabled. */
+/**
+ * Returns the principal of a token's session. Undefined if the session has ended or the user is
+ * gone, renamed or disabled.
+ */
 export async function findPrincipal(
   { database, clock }: Pick<Deps, 'database' | 'clock'>,
   token: { readonly sid: string; readonly uid: string; readonly sub: string },
@@ -85,8 +92,9 @@ export async function findPrincipal(
 }
 
 /**
- * Rotates a session's refresh token. Its direct parent may be presented again within ten seconds and gets the same
- * successor. An older one is theft: the session ends, even though `invalid_grant` is thrown (RFC 9700 §4.14.2).
+ * Rotates a session's refresh token. Its direct parent may be presented again within ten seconds
+ * and gets the same successor. An older one is theft: the session ends, even though `invalid_grant`
+ * is thrown (RFC 9700 §4.14.2).
  */
 export async function refreshSession(deps: Deps, token: RefreshToken, address: string | undefined): Promise<Session> {
   try {

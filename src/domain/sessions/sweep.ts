@@ -1,13 +1,13 @@
 import type { Deps } from '../deps.ts'
 
-/** Rows deleted by one statement: few enough to hold no one up. */
+/** Rows deleted by one statement: few enough not to block other statements. */
 const batch = 1000
 /** Milliseconds between two batches. */
 const pause = 50
 
 /**
- * Deletes ended sessions in batches until none is left or `isEnding`. Returns how many. Replicas may do so at the same
- * time: each skips rows that another has locked.
+ * Deletes ended sessions in batches until none is left or `isEnding`. Returns how many. Replicas
+ * may do so at the same time: each skips rows that another has locked.
  */
 export function sweepExpiredSessions(
   { database, clock, metrics }: Pick<Deps, 'database' | 'clock' | 'metrics'>,

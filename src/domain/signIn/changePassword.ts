@@ -25,8 +25,9 @@ export interface PasswordChange {
 }
 
 /**
- * Changes the password of a signed-in user: ends their other sessions and lifts a quarantine. Throws `invalid_fields`
- * with the field and the rule, and `too_many_attempts` after too many wrong current passwords.
+ * Changes the password of a signed-in user: ends their other sessions and lifts a quarantine.
+ * Throws `invalid_fields` with the field and the rule, and `too_many_attempts` after too many wrong
+ * current passwords.
  */
 export async function changePassword(deps: Deps, principal: Principal, change: PasswordChange): Promise<void> {
   const { database, clock, settings } = deps

@@ -18,7 +18,10 @@ export interface LockoutList {
   readonly next: { readonly lastFailedAt: Date; readonly id: string } | undefined
 }
 
-/** Lists one page of active lockouts, latest failure first. A page may have fewer than `limit` entries and a next one. */
+/**
+ * Lists one page of active lockouts, latest failure first. A page may have fewer than `limit`
+ * entries and a next one.
+ */
 export async function listLockouts(
   { database, clock }: Deps,
   { limit, after }: { readonly limit: number; readonly after: LockoutList['next'] },
@@ -55,7 +58,9 @@ export async function liftLockoutsOfUser(deps: Deps, by: string, id: string): Pr
   return lifted
 }
 
-/** Lifts the lockouts of a network and of all users on it. Throws `not_found` if it has no failures. */
+/**
+ * Lifts the lockouts of a network and of all users on it. Throws `not_found` if it has no failures.
+ */
 export async function liftLockoutsOfNetwork(deps: Deps, by: string, address: string): Promise<number> {
   const network = networkOf(address)
   const lifted = await deps.database.throttle.deleteFailuresOfNetwork(network)

@@ -28,9 +28,9 @@ export interface LoginInput extends Client {
 }
 
 /**
- * Signs a user in and starts a session. Throws `invalid_credentials` for an unknown user, a wrong password and an inactive
- * user alike, each at the cost of one hash (OWASP ASVS 6.3.8); `too_many_attempts` and `overloaded` cost no hash and do not
- * depend on who exists. A user who must change the password first gets no refresh token.
+ * Signs in and starts a session. Throws `invalid_credentials` for an unknown, wrong-password or
+ * inactive user, at the cost of one hash each (OWASP ASVS 6.3.8); `too_many_attempts` and
+ * `overloaded` at none, for every username alike. No refresh token while the password must change.
  */
 export async function login(deps: Deps, input: LoginInput): Promise<Session> {
   try {
@@ -93,7 +93,10 @@ async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<Fa
   return history
 }
 
-/** Verifies the password at equal cost. A failure is counted before the slot is free for anyone else. */
+/**
+ * Verifies the password at equal cost. A failure is counted before the slot is free for anyone
+ * else.
+ */
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
   const verdict = await verifyPassword(input.password, user?.hashed_password, deps.hashQueue.limits.memory)
   if (user?.is_active && verdict === 'right') return user
@@ -111,8 +114,8 @@ function reasonOf(user: User | undefined, verdict: Verdict): LoginFailure {
 }
 
 /**
- * Rehashes a password whose hash has another format or cost than today's, at its first successful login. Deferred to a
- * later one if the hash queue is full.
+ * Rehashes a password whose hash has another format or cost than today's, at its first successful
+ * login. Deferred to a later one while other hashes are waiting.
  */
 async function rehashIfOutdated(deps: Deps, user: User, password: string): Promise<void> {
   const { hashCost } = deps.settings

@@ -4,11 +4,16 @@ import type { Deps } from '../deps.ts'
 
 /** The source of a sign-in, as far as it can be told from others. */
 export interface ThrottleSubject {
-  /** Stands for the entered username, whether it exists or not. The same for every case and on every replica. */
+  /**
+   * Stands for the entered username, whether it exists or not. The same for every case and on every
+   * replica.
+   */
   readonly account: string
   /** IPv4 address or IPv6 /64. Undefined if all clients share one address. */
   readonly network: string | undefined
-  /** A device that has signed in to this account before (OWASP device cookie). Otherwise undefined. */
+  /**
+   * A device that has signed in to this account before (OWASP device cookie). Otherwise undefined.
+   */
   readonly device: string | undefined
 }
 
@@ -19,12 +24,18 @@ export const freeNetworkFailures = 20
 const failureLifetime = 15 * 60_000
 const firstDelay = 1000
 
-/** Returns the delay in milliseconds after so many failures: none, then 1 s, 2 s, 4 s, up to 15 minutes. */
+/**
+ * Returns the delay in milliseconds after so many failures: none, then 1 s, 2 s, 4 s, up to 15
+ * minutes.
+ */
 export function delayAfter(failures: number, allowed: number): number {
   return failures <= allowed ? 0 : Math.min(firstDelay * 2 ** Math.min(failures - allowed - 1, 30), failureLifetime)
 }
 
-/** Returns the end of a lockout. `spread` is for a `client`: the number of networks with failures at its account. */
+/**
+ * Returns the end of a lockout. `spread` is for a `client`: the number of networks with failures at
+ * its account.
+ */
 export function lockedUntil({ kind, failures, last_failed_at, forgotten_at }: FailureCount, spread = 1): Date {
   const counted = kind === 'client' ? failures + Math.max(spread, 1) - 1 : failures
   const wait = delayAfter(counted, kind === 'network' ? freeNetworkFailures : freeFailures)
@@ -39,14 +50,18 @@ export interface FailureHistory {
 }
 
 /**
- * Returns the failures recorded for a source. A known device counts only its own failures, so that an attack on an
- * account does not lock out its owner (OWASP Authentication Cheat Sheet, device cookies).
+ * Returns the failures recorded for a source. A known device counts only its own failures, so that
+ * an attack on an account does not lock out its owner (OWASP Authentication Cheat Sheet, device
+ * cookies).
  */
 export function findFailureHistory(deps: Deps, attempt: ThrottleSubject): Promise<FailureHistory> {
   return failureHistoryOf(deps, keysOf(attempt))
 }
 
-/** Returns the failed password checks of a signed-in user. Counted apart: a stolen token must not lock out its owner. */
+/**
+ * Returns the failed password checks of a signed-in user. Counted apart: a stolen token must not
+ * lock out its owner.
+ */
 export function findSessionFailureHistory(deps: Deps, userId: string): Promise<FailureHistory> {
   return failureHistoryOf(deps, [sessionKey(userId)])
 }
@@ -78,7 +93,10 @@ export async function countFailure(
   )
 }
 
-/** Deletes the failures of a source that has signed in. Those of the network stay, or anyone with an account could reset them. */
+/**
+ * Deletes the failures of a source that has signed in. Those of the network stay, or anyone with an
+ * account could reset them.
+ */
 export async function forgetFailures(
   { database }: Deps,
   attempt: ThrottleSubject,

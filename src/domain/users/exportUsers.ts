@@ -4,7 +4,10 @@ import { record } from '../events.ts'
 
 export type { ExportedUser }
 
-/** Exports every user with the password hash, all from one snapshot. Calls `take` with a page at a time. Returns how many. */
+/**
+ * Exports every user with the password hash, all from one snapshot. Calls `take` with a page at a
+ * time. Returns how many.
+ */
 export async function exportUsers(
   deps: Deps,
   by: string,

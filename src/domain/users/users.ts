@@ -9,11 +9,13 @@ import { generateOneTimePassword } from '../passwords/oneTimePassword.ts'
 import { requireAcceptablePassword } from '../passwords/policy.ts'
 import { listSessions } from '../sessions/sessions.ts'
 
-/** The one who administers users. */
+/** The user, service or command line that administers users. */
 export interface Actor {
   /** For the log: a username, the command line, or a service and its key. */
   readonly name: string
-  /** Without it, an actor cannot create or change administrators, and so cannot gain their rights. */
+  /**
+   * Without it, an actor cannot create or change administrators, and so cannot gain their rights.
+   */
   readonly canManageAdministrators: boolean
 }
 
@@ -23,7 +25,7 @@ export interface UserDraft {
   /** Undefined: generate a one-time password. */
   readonly password?: string
   readonly roles?: readonly string[]
-  /** Undefined: true, since someone else has set the password. */
+  /** Undefined: true, because another person set the password. */
   readonly must_change_password?: boolean
 }
 
@@ -40,8 +42,8 @@ export interface UserList {
 }
 
 /**
- * Creates a user. Throws `invalid_fields` with every invalid field, `conflict` if the username is taken, and `forbidden`.
- * Creates none once `signal` aborts, when the client is gone.
+ * Creates a user. Throws `invalid_fields` with every invalid field, `conflict` if the username is
+ * taken, and `forbidden`. Creates none once `signal` aborts, when the client is gone.
  */
 export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal?: AbortSignal): Promise<WithPassword> {
   requireValidFields(draft)
@@ -76,7 +78,10 @@ export async function requireUser({ database }: Deps, id: string): Promise<User>
   return user
 }
 
-/** Changes the given fields. Throws `invalid_fields`, `not_found`, `forbidden`, and `conflict` for the last active administrator. */
+/**
+ * Changes the given fields. Throws `invalid_fields`, `not_found`, `forbidden`, and `conflict` for
+ * the last active administrator.
+ */
 export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
   requireValidFields(change)
   if (Object.keys(change).length === 0) throw new AppError('invalid_fields', 'Provide at least one field to change.')
@@ -95,7 +100,10 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
   return user
 }
 
-/** Deletes a user and their sessions. Throws `not_found`, `forbidden`, and `conflict` for the last active administrator. */
+/**
+ * Deletes a user and their sessions. Throws `not_found`, `forbidden`, and `conflict` for the last
+ * active administrator.
+ */
 export async function deleteUser(deps: Deps, by: Actor, id: string): Promise<void> {
   const user = requireChanged(deps, by, await deps.database.users.deleteUser(id, !by.canManageAdministrators))
   record(deps, { event: 'user.deleted', username: user.username, by: by.name })
@@ -107,7 +115,10 @@ export interface PasswordReset {
   readonly must_change_password?: boolean
 }
 
-/** Sets a user's password and ends their sessions. Throws `not_found`, `invalid_fields`, `forbidden`. Changes nothing once `signal` aborts. */
+/**
+ * Sets a user's password and ends their sessions. Throws `not_found`, `invalid_fields`,
+ * `forbidden`. Changes nothing once `signal` aborts.
+ */
 export async function resetPassword(
   deps: Deps,
   by: Actor,
@@ -144,7 +155,10 @@ export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<
   return ended
 }
 
-/** Returns the user. Throws `forbidden` for an administrator if the actor cannot manage administrators. */
+/**
+ * Returns the user. Throws `forbidden` for an administrator if the actor cannot manage
+ * administrators.
+ */
 async function requireUserFor(deps: Deps, by: Actor, id: string): Promise<User> {
   const user = await requireUser(deps, id)
   requireMayManageAdministrators(deps, by, user.roles)
