@@ -136,13 +136,15 @@ function bodyOf(source: AsyncIterable<Uint8Array>, onFailure: (error: unknown) =
   const iterator = source[Symbol.asyncIterator]()
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      try {
-        const { value, done } = await iterator.next()
-        if (done) controller.close()
-        else controller.enqueue(value)
-      } catch (error) {
+      const next = await iterator.next().catch((error: unknown) => {
         onFailure(error)
         controller.error(error)
+      })
+      try {
+        if (next?.done) controller.close()
+        else if (next) controller.enqueue(next.value)
+      } catch {
+        // The server has responded before the end of the file, and fetch has closed the stream.
       }
     },
   })
