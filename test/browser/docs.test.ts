@@ -103,7 +103,7 @@ describe.skipIf(!hasChromium)('the docs page in Chromium', () => {
     ] as const) {
       await page.emulateMedia({ colorScheme })
       await page.goto(`${server.url}/docs`)
-      await page.getByText('Who is signed in?').waitFor()
+      await page.getByText('Get the current user').first().waitFor()
       expect(await page.evaluate('document.documentElement.classList.contains("dark-mode")')).toBe(isDark)
       expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)
     }
