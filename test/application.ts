@@ -25,7 +25,9 @@ import { createDatabase } from './postgresql.ts'
 export const databaseKinds = ['PostgreSQL', 'the embedded database'] as const
 export type DatabaseKind = (typeof databaseKinds)[number]
 
-/** The application without a socket: migrated and seeded on its own database, with a manual clock. */
+/**
+ * The application without a socket: migrated and seeded on its own database, with a manual clock.
+ */
 export interface TestApplication {
   readonly deps: Deps
   readonly http: Http
@@ -70,7 +72,8 @@ export async function openTestApplication(
 ): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
   const pool = openPool(target)
-  // jose sets `iat` by the system clock, and tokens from the future are rejected, so this clock is ahead.
+  // jose sets `iat` by the system clock, and tokens from the future are rejected, so this clock is
+  // ahead.
   const manualClock = { now: Date.now() + 600_000 }
   const clock: Clock = () => manualClock.now
   const lines: Record<string, unknown>[] = []

@@ -9,8 +9,9 @@ const texts = new Map(files.map((file) => [file, readFileSync(join(source, file)
 const importsOf = new Map([...texts].map(([file, text]) => [file, readImports(file, text)]))
 
 /**
- * Layers from the ground up, and in each its rooms from the ground up. A file imports only from its own room, from rooms
- * before it and from layers before its own. A file beside the rooms of a layer is a room by itself.
+ * Layers from the ground up, and in each its rooms from the ground up. A file imports only from its
+ * own room, from rooms before it and from layers before its own. A file beside the rooms of a layer
+ * is a room by itself.
  */
 const layers: Readonly<Record<string, readonly string[]>> = {
   '': [

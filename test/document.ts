@@ -56,15 +56,17 @@ function validatorOf(document: OpenApiDocument, schema: object): Validate {
   return validate
 }
 
-/** Returns what a value violates in a schema of the document, references included; empty if it fits. */
+/**
+ * Returns what a value violates in a schema of the document, references included; empty if it fits.
+ */
 export function schemaErrorsOf(document: OpenApiDocument, schema: object, value: unknown): readonly unknown[] {
   const validate = validatorOf(document, schema)
   return validate(value) ? [] : (validate.errors ?? [])
 }
 
 /**
- * Throws unless the OpenAPI document has the status, content type and schema of a response. Every HTTP
- * test calls it, so the document cannot differ from the server.
+ * Throws unless the OpenAPI document has the status, content type and schema of a response. Every
+ * HTTP test calls it, so the document cannot differ from the server.
  */
 export async function expectDocumented(
   http: Http,

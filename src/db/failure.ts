@@ -15,14 +15,16 @@ const refusals: Readonly<Record<string, string>> = {
 }
 
 /**
- * Errors that may pass: connection (08), resources (53), shutdown or cancellation (57), I/O (58), read-only
- * after a failover (25006), idle transaction (25P03, 25P04), lost or timed-out lock (40001, 40P01, 55P03),
- * unknown prepared statement behind a pooler (26000, 42P05), and a schema that another replica is still
- * migrating (42P01, 42703).
+ * Errors that may pass: connection, resources, shutdown and I/O (08, 53, 57, 58), read-only after a
+ * failover, idle transactions, locks, unknown statements behind a pooler (26000, 42P05), and a
+ * schema that another replica is still migrating (42P01, 42703).
  */
 const transient = /^(08|53|57|58|25006|25P03|25P04|26000|40001|40P01|42P01|42703|42P05|55P03)/
 
-/** Error codes of the driver, the socket and name resolution: CONNECTION_CLOSED, ECONNRESET, EAI_AGAIN. */
+/**
+ * Error codes of the driver, the socket and name resolution: CONNECTION_CLOSED, ECONNRESET,
+ * EAI_AGAIN.
+ */
 const unreachable = /^(CONNECTION_|CONNECT_TIMEOUT$|E[A-Z]+(_[A-Z]+)?$)/
 
 /** Runs one database operation. Throws only an AppError without SQL and parameters. */
@@ -34,7 +36,9 @@ export async function guarded<T>(operation: () => PromiseLike<T>): Promise<T> {
   }
 }
 
-/** Returns `refused` if only an operator can fix it, `unavailable` if it may pass, else `internal`. */
+/**
+ * Returns `refused` if only an operator can fix it, `unavailable` if it may pass, else `internal`.
+ */
 export function databaseFailure(error: unknown): AppError {
   if (error instanceof AppError) return error
   const code = driverError(error)?.code ?? ''
@@ -53,7 +57,10 @@ export function databaseFailure(error: unknown): AppError {
   return new AppError('internal', message, { cause: error })
 }
 
-/** Returns whether the connection is unusable: ended by the server, broken, or to a read-only server. */
+/**
+ * Returns whether the connection is unusable: ended by the server, broken, or to a read-only
+ * server.
+ */
 export function endsConnection(error: AppError): boolean {
   const { code, severity } = driverError(error) ?? {}
   if (code === undefined) return false

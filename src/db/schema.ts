@@ -1,7 +1,10 @@
 import { sql } from 'drizzle-orm'
 import { boolean, index, integer, pgTable, text, timestamp, uniqueIndex, uuid, varchar } from 'drizzle-orm/pg-core'
 
-/** Every other column has a default: INSERT INTO users(username, hashed_password, full_name) always works. */
+/**
+ * Every other column has a default: INSERT INTO users(username, hashed_password, full_name) always
+ * works.
+ */
 export const users = pgTable(
   'users',
   {
@@ -20,7 +23,8 @@ export const users = pgTable(
   // `Bob` and `bob` are one account, so that neither can pass for the other.
   (table) => [
     uniqueIndex('users_username_lower_unique').on(sql`lower(${table.username} COLLATE "C")`),
-    // Every change of an administrator looks for the last one. Administrators are few among many users.
+    // Every change of an administrator looks for the last one. Administrators are few among many
+    // users.
     index('users_administrators').on(table.id).where(sql`'admin' = ANY (${table.roles})`),
   ],
 )
@@ -35,12 +39,20 @@ export const sessions = pgTable(
       .references(() => users.id, { onDelete: 'cascade' }),
     created_at: timestamp({ withTimezone: true }).notNull(),
     last_used_at: timestamp({ withTimezone: true }).notNull(),
-    /** The end of the session. A session that ended early has the epoch, which no replica's clock precedes. */
+    /**
+     * The end of the session. A session that ended early has the epoch, which no replica's clock
+     * precedes.
+     */
     expires_at: timestamp({ withTimezone: true }).notNull(),
-    /** The number of rotations; NULL without a refresh token. The token itself is not in the database. */
+    /**
+     * The number of rotations; NULL without a refresh token. The token itself is not in the
+     * database.
+     */
     refresh_generation: integer(),
     rotated_at: timestamp({ withTimezone: true }),
-    /** The client's address at login. Text, since what a proxy reports may not be a valid `inet`. */
+    /**
+     * The client's address at login. Text, since what a proxy reports may not be a valid `inet`.
+     */
     address: text(),
     user_agent: text(),
   },
@@ -53,20 +65,27 @@ export const sessions = pgTable(
 /** The value of `expires_at` for a session that ended early. */
 export const ended = sql`to_timestamp(0)`
 
-/** One row once the first start has seeded or skipped the administrator, so that a deleted one never returns. */
+/**
+ * One row once the first start has seeded or skipped the administrator, so that a deleted one never
+ * returns.
+ */
 export const instance = pgTable('audittrail_instance', {
   id: integer().primaryKey(),
   seeded_at: timestamp({ withTimezone: true }).notNull().defaultNow(),
-  /** The fingerprint of SECRET_KEY, which encrypts the private keys. NULL until a server records it. */
+  /**
+   * The fingerprint of SECRET_KEY, which encrypts the private keys. NULL until a server records it.
+   */
   secret_key_fingerprint: text(),
 })
 
 /**
- * The keys that sign tokens. The newest one whose time has come signs; older ones verify until the last
- * token they signed has expired.
+ * The keys that sign tokens. The newest one whose time has come signs; older ones verify until the
+ * last token they signed has expired.
  */
 export const signingKeys = pgTable('audittrail_keys', {
-  /** Starts at 1. An insert names the next number, so that of several concurrent ones one succeeds. */
+  /**
+   * Starts at 1. An insert names the next number, so that of several concurrent ones one succeeds.
+   */
   generation: integer().primaryKey(),
   algorithm: text().notNull(),
   /** RFC 7638 thumbprint. NULL for HS256, whose key is SECRET_KEY. */
@@ -78,13 +97,15 @@ export const signingKeys = pgTable('audittrail_keys', {
   created_at: timestamp({ withTimezone: true }).notNull(),
   /** Each replica signs with it from then on, by its own clock. Until then it is only published. */
   signs_from: timestamp({ withTimezone: true }).notNull(),
-  /** NULL until the next key exists. Stored, so that a later change of settings cuts nothing short. */
+  /**
+   * NULL until the next key exists. Stored, so that a later change of settings cuts nothing short.
+   */
   verifies_until: timestamp({ withTimezone: true }),
 })
 
 /**
- * Failed sign-ins, counted per account, network, client and device, for unknown usernames too. Rows past
- * `forgotten_at` no longer count.
+ * Failed sign-ins, counted per account, network, client and device, for unknown usernames too. Rows
+ * past `forgotten_at` no longer count.
  */
 export const throttleFailures = pgTable(
   'audittrail_attempts',
@@ -125,8 +146,8 @@ export const services = pgTable(
 )
 
 /**
- * The credentials of a service. Access and expiry of a key never change. A revoked key stays, so that the
- * audit log can say who used it.
+ * The credentials of a service. Access and expiry of a key never change. A revoked key stays, so
+ * that the audit log can say who used it.
  */
 export const apiKeys = pgTable(
   'audittrail_api_keys',

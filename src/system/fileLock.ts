@@ -6,8 +6,9 @@ const exclusive = 2
 const nonBlocking = 4
 
 /**
- * Takes an exclusive lock on an open file without waiting. Returns false if another process has it. The lock ends
- * with the descriptor, so at the latest with the process. Neither Node nor Bun offers one.
+ * Takes an exclusive lock on an open file without waiting. Returns false if another process has it.
+ * The lock ends with the descriptor, so at the latest with the process. Neither Node nor Bun offers
+ * one.
  */
 export function lockFile(descriptor: number, path: string): boolean {
   return process.platform === 'win32' ? lockOnWindows(path) : lockOnUnix(descriptor)

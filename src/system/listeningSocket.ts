@@ -4,13 +4,21 @@ import { openCLibrary } from './cLibrary.ts'
 
 /** The kernel's socket behind a server of this process, which Bun does not expose. */
 export interface ListeningSocket {
-  /** Hands over connections once established. Before, the kernel holds each back until its client sends. */
+  /**
+   * Hands over connections once established. Before, the kernel holds each back until its client
+   * sends.
+   */
   handOverAtOnce(): void
-  /** Accepts no new connections; established ones are still handed over. New ones get no response. */
+  /**
+   * Accepts no new connections; established ones are still handed over. New ones get no response.
+   */
   bar(): void
 }
 
-/** Linux constants, the same on every supported architecture: <asm-generic/socket.h>, <linux/tcp.h>, <linux/socket.h>. */
+/**
+ * Linux constants, the same on every supported architecture: <asm-generic/socket.h>, <linux/tcp.h>,
+ * <linux/socket.h>.
+ */
 const socketLevel = 1
 const attachFilter = 26
 const acceptsConnections = 30
@@ -19,8 +27,8 @@ const deferAccept = 9
 const internetFamilies = [2, 10]
 
 /**
- * Classic BPF, `[code, jump if true, jump if false, operand]` each: drops segments that open a connection (SYN
- * without ACK in byte 13 of the TCP header) and passes all others.
+ * Classic BPF, `[code, jump if true, jump if false, operand]` each: drops segments that open a
+ * connection (SYN without ACK in byte 13 of the TCP header) and passes all others.
  */
 const dropNewConnections = [
   [0x30, 0, 0, 13],

@@ -5,17 +5,22 @@ export interface OutputStream {
   write(text: string): void
   /** Returns how much text is not written yet, in bytes at least. */
   buffered(): number
-  /** Resolves once everything is written, the reader is gone, or `limit` milliseconds have passed. */
+  /**
+   * Resolves once everything is written, the reader is gone, or `limit` milliseconds have passed.
+   */
   end(limit?: number): Promise<void>
 }
 
-/** Milliseconds before a failed write is retried: the pipe is full (EAGAIN), or the disk is (ENOSPC). */
+/**
+ * Milliseconds before a failed write is retried: the pipe is full (EAGAIN), or the disk is
+ * (ENOSPC).
+ */
 const retryDelay = 20
 
 /**
- * The text of one turn of the event loop goes out in one system call, on a thread of Bun's, so that a reader
- * that is stuck blocks nothing. Text for a reader that is gone is dropped. Calls `onDrained` whenever
- * everything is written.
+ * The text of one turn of the event loop goes out in one system call, on a thread of Bun's, so that
+ * a reader that is stuck blocks nothing. Text for a reader that is gone is dropped. Calls
+ * `onDrained` whenever everything is written.
  */
 export function openOutputStream(descriptor: number, onDrained: () => void = () => {}): OutputStream {
   let waiting = ''

@@ -5,8 +5,8 @@ import { availableParallelism, setPriority } from 'node:os'
 const niceness = 19
 
 /**
- * Lowers the priority of the threads that hash passwords, so that requests that only read do not wait for a CPU
- * behind sign-ins. Does nothing outside Linux.
+ * Lowers the priority of the threads that hash passwords, so that requests that only read do not
+ * wait for a CPU behind sign-ins. Does nothing outside Linux.
  */
 export async function lowerThreadPriority(): Promise<void> {
   if (process.platform !== 'linux') return

@@ -8,8 +8,8 @@ export type LogFormat = (typeof logFormats)[number]
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>
 
 /**
- * One line per event. `event` is a stable dotted name (`login.failed`), `fields` are its facts. They never contain
- * a secret, token or password.
+ * One line per event. `event` is a stable dotted name (`login.failed`), `fields` are its facts.
+ * They never contain a secret, token or password.
  */
 export interface Log {
   debug(event: string, fields?: LogFields): void
@@ -54,14 +54,17 @@ function prettyValue(value: NonNullable<LogFields[string]> | null): string {
   return /^[\w.:/@+%,-]+$/.test(text) ? text : JSON.stringify(text)
 }
 
-/** JSON escapes only C0. Terminals also obey DEL and C1, some readers break lines at U+2028, and U+202E reverses text. */
+/**
+ * JSON escapes only C0. Terminals also obey DEL and C1, some readers break lines at U+2028, and
+ * U+202E reverses text.
+ */
 export function printable(line: string): string {
   return line.replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, escapeUnits)
 }
 
 /**
- * Describes where an error happened. Includes only messages of our own: the engine's quote values (`"changeme" is
- * not a function`), the driver's SQL and parameters.
+ * Describes where an error happened. Includes only messages of our own: the engine's quote values
+ * (`"changeme" is not a function`), the driver's SQL and parameters.
  */
 export function describeError(error: unknown): LogFields {
   const {

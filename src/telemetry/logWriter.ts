@@ -20,8 +20,8 @@ const maxBuffered = 1_048_576
 const endLimit = 1000
 
 /**
- * Writes the lines of a server's log to a file descriptor without blocking the server. While the reader is
- * slow, lines wait; those that do not fit are dropped whole.
+ * Writes the lines of a server's log to a file descriptor without blocking the server. While the
+ * reader is slow, lines wait; those that do not fit are dropped whole.
  */
 export function createLogWriter(descriptor: number, { reportDropped, countDropped }: LogWriterEvents): LogWriter {
   const stream = openOutputStream(descriptor, reportAll)

@@ -7,8 +7,8 @@ const tick = 100
 const delayBounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 /**
- * Registers the process metrics, with the names of Prometheus' own clients, and the delay of the event loop, which
- * every request waits for. Returns a function that stops them.
+ * Registers the process metrics, with the names of Prometheus' own clients, and the delay of the
+ * event loop, which every request waits for. Returns a function that stops them.
  */
 export function observeProcess({ observable, histogram }: MetricsRegistry): () => void {
   observable('gauge', 'audittrail_build_info', 'The running version. Always 1.', () => 1, { version, bun: Bun.version })

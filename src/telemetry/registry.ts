@@ -8,7 +8,10 @@ export interface Histogram {
   observe(value: number): void
 }
 
-/** Returns the series for label values, in the order of the label names. Callers on a hot path keep it. */
+/**
+ * Returns the series for label values, in the order of the label names. Callers on a hot path keep
+ * it.
+ */
 export type ByLabels<Series> = (...values: readonly string[]) => Series
 
 /** The metrics of this process. Label values come from a closed set, since each makes a series. */
@@ -18,7 +21,9 @@ export interface MetricsRegistry {
   histogram(name: string, help: string, bounds: readonly number[], labels?: readonly string[]): ByLabels<Histogram>
   /** A value read at scrape time. Left out if `read` returns undefined, throws or rejects. */
   observable(type: 'gauge' | 'counter', name: string, help: string, read: Read, labels?: Labels): void
-  /** Renders all metrics in text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). */
+  /**
+   * Renders all metrics in text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
+   */
   render(): Promise<string>
 }
 

@@ -7,8 +7,9 @@ export type TraceContext = {
 const fields = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/
 
 /**
- * Reads a `traceparent` header (W3C Trace Context, §3.2). Returns undefined if it is malformed: upper case, ids of
- * zeros, or version ff. Later versions may have more fields (§3.2.4), which are ignored.
+ * Reads a `traceparent` header (W3C Trace Context, §3.2). Returns undefined if it is malformed:
+ * upper case, ids of zeros, or version ff. Later versions may have more fields (§3.2.4), which are
+ * ignored.
  */
 export function readTraceparent(header: string | null): TraceContext | undefined {
   if (header === null) return undefined

@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { TraceContext } from './traceContext.ts'
 
 /**
- * The current trace, so that log lines can name it. Costs nothing for a request without one: only `run` starts
- * one.
+ * The current trace, so that log lines can name it. Costs nothing for a request without one: only
+ * `run` starts one.
  */
 export interface Traces {
   run<T>(trace: TraceContext, work: () => T): T

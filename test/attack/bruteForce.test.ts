@@ -230,7 +230,8 @@ describe('a flood of logins', () => {
     await Promise.all(leaving)
     expect((await login(server.url, 'admin', good)).status).toBe(200)
     const served = server.output.stdout.split('\n').filter((line) => line.includes('"login.succeeded"')).length
-    // Of the 100 that left, only those already started ran, so the last login did not wait for them.
+    // Of the 100 that left, only those already started ran, so the last login did not wait for
+    // them.
     expect(served).toBeLessThan(20)
     await server.stop()
   })

@@ -11,7 +11,10 @@ const signature =
     return `${header}.${claims}.${change(mac, workshop)}`
   }
 
-/** Returns another encoding of the header or claims, signed again, so that only the encoding is wrong. */
+/**
+ * Returns another encoding of the header or claims, signed again, so that only the encoding is
+ * wrong.
+ */
 const respelt =
   (which: 0 | 1, change: (part: string) => string): Vector[1] =>
   (workshop) => {
@@ -22,7 +25,10 @@ const respelt =
 
 const bytes = (length: number, value = 0) => Buffer.alloc(length, value).toString('base64url')
 
-/** Returns another last character for the same bytes: base64's unused bits are not zero (RFC 4648 §3.5). */
+/**
+ * Returns another last character for the same bytes: base64's unused bits are not zero (RFC 4648
+ * §3.5).
+ */
 function withSpareBits(text: string): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   return text.slice(0, -1) + alphabet[alphabet.indexOf(text.slice(-1)) + 1]

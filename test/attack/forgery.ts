@@ -33,7 +33,10 @@ export function signed(signingInput: string, sign: Signer): string {
   return `${signingInput}.${sign(signingInput).toString('base64url')}`
 }
 
-/** The material for a forgery: a decoded valid token, a second valid token, and the key, as if it had leaked. */
+/**
+ * The material for a forgery: a decoded valid token, a second valid token, and the key, as if it
+ * had leaked.
+ */
 export interface Workshop extends TokenParts {
   readonly token: string
   readonly other: string

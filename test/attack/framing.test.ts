@@ -19,7 +19,9 @@ afterAll(async () => {
 /** What an attacker hides in the body of another request. It must never get a response. */
 const smuggled = rawRequest({ target: '/api/openapi.json' })
 
-/** Expects one 400 (possibly Bun's own) and a closed connection, so that nothing after it is read. */
+/**
+ * Expects one 400 (possibly Bun's own) and a closed connection, so that nothing after it is read.
+ */
 async function expectNothingSmuggled(bytes: string): Promise<void> {
   const { text, statuses, isClosed } = await sendRaw(port, bytes)
   expect(statuses).toEqual([400])

@@ -101,7 +101,10 @@ const odd = fc.constantFrom(
   '9'.repeat(60_000),
 )
 
-/** A body for an operation: mostly well-formed, sometimes in another format, broken, or random bytes. */
+/**
+ * A body for an operation: mostly well-formed, sometimes in another format, broken, or random
+ * bytes.
+ */
 export function bodyFor(operation: OpenApiOperation, mediaType: string): fc.Arbitrary<Uint8Array> {
   const written = [asJson, asForm, asParts].map((write) => fieldsFor(operation).map(write))
   const [json, form, parts] = written

@@ -4,7 +4,8 @@ import { createDatabase } from '../postgresql.ts'
 import { hmac, readToken, tokenOf } from './forgery.ts'
 import { requestText, sendRaw } from './rawHttp.ts'
 
-// The log records what happened and nothing that could be used to sign in. Clients cannot forge lines.
+// The log records what happened and nothing that could be used to sign in. Clients cannot forge
+// lines.
 
 const secretKey = 'the-signing-key-of-these-attacks-0123456789'
 const adminPassword = 'the-password-of-the-administrator'
@@ -108,7 +109,10 @@ describe('startup errors', () => {
   })
 })
 
-/** Performs every operation that involves secrets, correctly and not. Returns every secret sent or received. */
+/**
+ * Performs every operation that involves secrets, correctly and not. Returns every secret sent or
+ * received.
+ */
 async function useEverySecret({ url, origin }: Server): Promise<string[]> {
   const secrets: string[] = []
   const secret = (text: string) => {

@@ -9,8 +9,8 @@ export interface RawAnswer {
 }
 
 /**
- * Sends a raw request that an HTTP client would fix or refuse, and reads until the server closes the
- * connection. Text is sent as Latin-1, one byte per character.
+ * Sends a raw request that an HTTP client would fix or refuse, and reads until the server closes
+ * the connection. Text is sent as Latin-1, one byte per character.
  */
 export function sendRaw(origin: string, text: string): Promise<RawAnswer> {
   const { hostname, port } = new URL(origin)

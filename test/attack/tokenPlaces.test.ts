@@ -3,8 +3,9 @@ import { accessToken, type Server, serve } from '../binary/binary.ts'
 import { createDatabase } from '../postgresql.ts'
 import { type RawAnswer, requestText, sendRaw } from './rawHttp.ts'
 
-// An access token is accepted in one header, once (RFC 6750 §2.1). Forms, queries and cookies end up in
-// logs and histories or are sent by browsers, and two tokens may be read differently by two programs.
+// An access token is accepted in one header, once (RFC 6750 §2.1). Forms, queries and cookies end
+// up in logs and histories or are sent by browsers, and two tokens may be read differently by two
+// programs.
 
 const password = 'a long enough pass phrase'
 

@@ -184,7 +184,10 @@ describe('every guarded route', () => {
     expect(locked.length).toBeGreaterThan(10)
   })
 
-  /** Sends a body that no route accepts, so that a route that reads it before authenticating is detected. */
+  /**
+   * Sends a body that no route accepts, so that a route that reads it before authenticating is
+   * detected.
+   */
   const call = ([method, path]: [string, string], headers: Record<string, string>, origin = server.origin) =>
     fetch(origin + path, { method, headers, ...(method === 'GET' ? {} : { body: '{"a":' }) })
 

@@ -8,8 +8,9 @@ import { headerVectors } from './forgedHeaders.ts'
 import { again, longToken, readToken, type Workshop } from './forgery.ts'
 import { requestText, sendRaw } from './rawHttp.ts'
 
-// RFC 8725 and bugs found in JWT libraries since 2015. Each forged token belongs to an active session
-// and is signed correctly unless the attack says otherwise, so that it has exactly one flaw.
+// RFC 8725 and bugs found in JWT libraries since 2015. Each forged token belongs to an active
+// session and is signed correctly unless the attack says otherwise, so that it has exactly one
+// flaw.
 
 const secretKey = 'the signing key of these attacks, 32 bytes and more'
 const environment = {

@@ -31,7 +31,9 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
 
     const command = (...args: string[]) => run(['apikey', ...args], { directory, environment })
     const listed = async () => JSON.parse((await command('list', '--json')).stdout) as Listed[]
-    /** Returns the status for the key, from the running server or from one started for this request. */
+    /**
+     * Returns the status for the key, from the running server or from one started for this request.
+     */
     const statusWith = async (key: string, path: string) => {
       const target = state === 'with the server up' ? server : await serve({ directory, environment })
       const { status } = await fetch(`${target.url}${path}`, { headers: { authorization: `Bearer ${key}` } })

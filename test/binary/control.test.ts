@@ -14,7 +14,8 @@ describe('a command whose server goes away before it has answered', () => {
     await (await serve({ directory })).stop()
     mkdirSync(join(directory, 'data'), { recursive: true })
     const asked: string[] = []
-    // It has taken what it was asked, perhaps done it, and died: the lock of DATA_DIR is free again.
+    // It has taken what it was asked, perhaps done it, and died: the lock of DATA_DIR is free
+    // again.
     const dying = Bun.listen({
       unix: join(directory, 'data/control.sock'),
       socket: {

@@ -12,7 +12,10 @@ describe.skipIf(!hasProgram('script', 'bsdutils'))('password prompt', () => {
   const directory = emptyDirectory()
   beforeAll(async () => (await serve({ directory, environment })).stop())
 
-  /** Runs `user add` on a terminal and types each text once its prompt is shown. Returns the screen and the exit code. */
+  /**
+   * Runs `user add` on a terminal and types each text once its prompt is shown. Returns the screen
+   * and the exit code.
+   */
   async function typeAt(name: string, texts: readonly string[]): Promise<{ screen: string; code: number | null }> {
     // `script` gives the command a terminal.
     const command = `${binary} user add ${name}; code=$?; stty -a; exit $code`

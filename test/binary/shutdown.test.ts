@@ -5,7 +5,10 @@ import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
 import { accessToken, emptyDirectory, login, me, serve, start, untilReady } from './binary.ts'
 
-/** A prefix that makes a command PID 1. Undefined where this machine does not allow that, as in a container. */
+/**
+ * A prefix that makes a command PID 1. Undefined where this machine does not allow that, as in a
+ * container.
+ */
 const asPid1 = findPid1Command()
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }

@@ -20,7 +20,10 @@ afterAll(async () => {
   project.remove()
 })
 
-/** The two typed clients also sign in themselves. Eden sends JSON, so a hook of its own marks login as a form. */
+/**
+ * The two typed clients also sign in themselves. Eden sends JSON, so a hook of its own marks login
+ * as a form.
+ */
 const typedSignIn = `
 import { treaty } from '@elysiajs/eden'
 import createClient from 'openapi-fetch'
@@ -137,7 +140,8 @@ describe.skipIf(!hasChromium)('docs/frontend.md in Chromium', () => {
 
   test('the token is stored nowhere that another script could read', async () => {
     expect(await page.evaluate('localStorage.length + sessionStorage.length + document.cookie.length')).toBe(0)
-    // Scripts can read nothing and the cookie grants nothing: it only marks a known device at login.
+    // Scripts can read nothing and the cookie grants nothing: it only marks a known device at
+    // login.
     expect(await browser.cookies()).toMatchObject([
       { name: 'audittrail_device', httpOnly: true, sameSite: 'Strict', path: '/api/auth/login' },
     ])

@@ -109,7 +109,10 @@ function snippet(language: string): string {
   return code
 }
 
-/** Returns the output of a program for a user's token, keys with and without a role, a refresh token and nonsense. */
+/**
+ * Returns the output of a program for a user's token, keys with and without a role, a refresh token
+ * and nonsense.
+ */
 async function outputOf(command: readonly string[]): Promise<string> {
   const child = Bun.spawn([...command, token, roleKey, key, refreshToken, 'nonsense'], {
     env: { PATH: process.env.PATH ?? '', AUDITTRAIL_KEY: key, PYTHONDONTWRITEBYTECODE: '1' },

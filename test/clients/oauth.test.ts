@@ -45,7 +45,8 @@ describe('oauth4webapi', () => {
     expect(await answer.json()).toMatchObject(administrator)
   })
 
-  // These libraries treat any response with WWW-Authenticate as a challenge. The body comes with it.
+  // These libraries treat any response with WWW-Authenticate as a challenge. The body comes with
+  // it.
   test('reports a wrong password as a challenge with invalid_grant in its body', async () => {
     const response = await request('password', { username: 'admin', password: 'wrong' })
     const error = await oauth

@@ -13,8 +13,8 @@ beforeAll(async () => {
 afterAll(() => application.close())
 
 /**
- * A change here changes what clients depend on. It belongs in the commit that adds its CHANGELOG entry:
- * UPDATE_CONTRACT=1 bun test test/contract
+ * A change here changes what clients depend on. It belongs in the commit that adds its CHANGELOG
+ * entry: UPDATE_CONTRACT=1 bun test test/contract
  */
 describe('the contract', () => {
   test('matches contract.json', async () => {

@@ -84,7 +84,9 @@ interface Nested {
   readonly anyOf?: readonly object[]
 }
 
-/** Returns the names of all log events. Each is a literal at its call, so the source has them all. */
+/**
+ * Returns the names of all log events. Each is a literal at its call, so the source has them all.
+ */
 function readEvents(): string[] {
   const files = [...new Bun.Glob('**/*.ts').scanSync(source)]
   const text = files.map((file) => readFileSync(join(source, file), 'utf8')).join('\n')

@@ -82,7 +82,8 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile in a Do
     engine.docker('start', first.id)
     await untilReady(first.url)
     expect((await me(first.url, token)).status).toBe(200)
-    // The process of every container is PID 1. A lock by process id would block the start after a crash.
+    // The process of every container is PID 1. A lock by process id would block the start after a
+    // crash.
     engine.docker('kill', first.id)
     engine.docker('start', first.id)
     await untilReady(first.url)

@@ -25,8 +25,8 @@ export interface Engine {
 }
 
 /**
- * A Docker engine for these tests only, in a temporary directory, so that its images hide no others. It
- * leaves the machine's network alone: its containers use the host network.
+ * A Docker engine for these tests only, in a temporary directory, so that its images hide no
+ * others. It leaves the machine's network alone: its containers use the host network.
  */
 export async function startEngine(): Promise<Engine> {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-engine-'))
@@ -80,8 +80,8 @@ export async function startEngine(): Promise<Engine> {
 }
 
 /**
- * Builds the base images of deploy/Dockerfile from files of this machine, since nothing can be pulled:
- * glibc for the runtime image, plus Bun and a shell for the build image.
+ * Builds the base images of deploy/Dockerfile from files of this machine, since nothing can be
+ * pulled: glibc for the runtime image, plus Bun and a shell for the build image.
  */
 export function makeBaseImages({ docker }: Engine, binary: string): void {
   importImage(docker, 'debian:13-slim', librariesOf(binary))

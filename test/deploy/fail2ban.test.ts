@@ -210,7 +210,9 @@ describe.skipIf(!isThere)('the fail2ban filter', () => {
   }, 60_000)
 })
 
-/** Debian's configuration with our filter and jail, few attempts, and an action that only records. */
+/**
+ * Debian's configuration with our filter and jail, few attempts, and an action that only records.
+ */
 function writeConfiguration(directory: string, log: string, banned: string): void {
   cpSync('/etc/fail2ban', directory, { recursive: true })
   copyFileSync(filter, join(directory, 'filter.d/audittrail.conf'))

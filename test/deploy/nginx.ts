@@ -64,7 +64,9 @@ export function faultOf(configuration: string): string | undefined {
   return status === 0 && !/\[(warn|error|crit|alert|emerg)\]/.test(stderr) ? undefined : stderr
 }
 
-/** Starts real Nginx from a shipped file in front of the service at `upstream` (`127.0.0.1:PORT`). */
+/**
+ * Starts real Nginx from a shipped file in front of the service at `upstream` (`127.0.0.1:PORT`).
+ */
 export async function startNginx(file: string, upstream: string, changes: readonly Change[] = []): Promise<Nginx> {
   const directory = emptyDirectory()
   const port = await freePort()

@@ -136,7 +136,8 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     const before = echo.asked()
     for (const path of ['/orders/a.b', '/orders/a.b/x', '/orders/%61.b', '/orders/x/../a.b/', '/orders//a%2eb'])
       expect({ path, status: await statusOf(path) }).toEqual({ path, status: 403 })
-    // Many routers ignore case. Some drop an extension, or everything after a semicolon, even of `..`.
+    // Many routers ignore case. Some drop an extension, or everything after a semicolon, even of
+    // `..`.
     for (const path of [
       'A.b',
       'A.B/x',

@@ -12,7 +12,10 @@ export interface Prometheus {
   stop(): Promise<void>
 }
 
-/** Starts Prometheus from the shipped files, with `target` instead of the example's, scraping every second. */
+/**
+ * Starts Prometheus from the shipped files, with `target` instead of the example's, scraping every
+ * second.
+ */
 export async function startPrometheus(target: string): Promise<Prometheus> {
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-prometheus-'))
   const shipped = readFileSync(join(deploy, 'prometheus/prometheus.yml'), 'utf8')

@@ -38,7 +38,8 @@ describe('the bill of materials', () => {
 
   test('has no duplicates and no development-only packages', () => {
     expect(new Set(purls).size).toBe(purls.length)
-    // @elysiajs/jwt brings `jose` into the product. It is also a development dependency of the tests.
+    // @elysiajs/jwt brings `jose` into the product. It is also a development dependency of the
+    // tests.
     const inBoth = [...files, 'jose']
     for (const name of Object.keys(manifest.devDependencies).filter((name) => !inBoth.includes(name)))
       expect(purls.filter((purl) => purl.startsWith(`pkg:npm/${name.replace('@', '%40')}@`))).toEqual([])

@@ -8,8 +8,8 @@ export interface SchemaChange {
 
 /**
  * The statements of a migration that could break the previous version while both run on one schema.
- * New tables may look like anything. Existing tables may only gain optional columns and indexes that
- * forbid nothing. Everything else is rejected, harmful or not.
+ * New tables may look like anything. Existing tables may only gain optional columns and indexes
+ * that forbid nothing. Everything else is rejected, harmful or not.
  */
 export function whatBreaksOlderVersions({ statements }: SchemaChange): string[] {
   const ownTables = new Set(statements.flatMap((statement) => /^CREATE TABLE "(\w+)"/.exec(statement)?.[1] ?? []))

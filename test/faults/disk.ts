@@ -6,7 +6,10 @@ import { join } from 'node:path'
 import { emptyDirectory } from '../binary/binary.ts'
 import { hasProgram } from '../requirements.ts'
 
-/** A small ext4 file system in a mount namespace that no other process sees and that ends with the test. */
+/**
+ * A small ext4 file system in a mount namespace that no other process sees and that ends with the
+ * test.
+ */
 export interface Disk {
   /** The DATA_DIR on it. */
   readonly path: string

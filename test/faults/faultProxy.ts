@@ -1,9 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net'
 
 /**
- * pass: forwards. hang: accepts and never responds. close: closes each new connection after its first bytes and
- * cuts the others. cut: breaks a connection mid-response. half: forwards half a response, then nothing.
- * A number: delays each response by so many milliseconds.
+ * pass: forwards. hang: accepts and never responds. close: closes each new connection after its
+ * first bytes and cuts the others. cut: breaks a connection mid-response. half: forwards half a
+ * response, then nothing. A number: delays each response by so many milliseconds.
  */
 export type Fault = 'pass' | 'hang' | 'close' | 'cut' | 'half' | number
 

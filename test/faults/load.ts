@@ -31,7 +31,10 @@ const patience = 20_000
 /** Milliseconds in which a refresh may be retried. */
 const retryWindow = 10_000
 
-/** Clients that sign in, sign out, refresh and call `/auth/me` one after the other until they are stopped. */
+/**
+ * Clients that sign in, sign out, refresh and call `/auth/me` one after the other until they are
+ * stopped.
+ */
 export async function startLoad(server: Pick<Server, 'url'>): Promise<Load> {
   const { url } = server
   const answers: Answer[] = []
@@ -88,7 +91,8 @@ export async function startLoad(server: Pick<Server, 'url'>): Promise<Load> {
       if (token === '') return
       shownSince ||= performance.now()
       const { status, body } = await post('refresh', '/auth/refresh', { refresh_token: token })
-      // Without a response, the client cannot know whether its token was rotated. After the retry window,
+      // Without a response, the client cannot know whether its token was rotated. After the retry
+      // window,
       if (status === 400 && performance.now() - shownSince > retryWindow) {
         answers.pop()
         token = ''

@@ -9,7 +9,10 @@ import { hasProgram } from '../requirements.ts'
 
 const name = 'database.audittrail.test'
 
-/** The prefix that gives a command its own /etc/hosts. Undefined where this machine does not allow it. */
+/**
+ * The prefix that gives a command its own /etc/hosts. Undefined where this machine does not allow
+ * it.
+ */
 const withHosts = findCommand()
 
 describe.skipIf(withHosts === undefined)('the host name of the database', () => {

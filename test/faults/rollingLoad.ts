@@ -13,7 +13,10 @@ export interface RollingLoad {
   stop(): Promise<void>
 }
 
-/** Clients behind a proxy that call `/auth/me`, sign in, refresh and administer, each one request at a time. */
+/**
+ * Clients behind a proxy that call `/auth/me`, sign in, refresh and administer, each one request at
+ * a time.
+ */
 export async function startRollingLoad(url: string, password: string): Promise<RollingLoad> {
   const agent = new Agent({ keepAlive: true })
   const failures: string[] = []

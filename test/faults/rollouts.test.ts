@@ -30,8 +30,8 @@ const migrations: readonly SchemaChange[] = journal.entries.map(({ tag, when }) 
 })
 
 /**
- * Every statement that the version with migration 0002 (commit 1a677e5) sends to PostgreSQL, taken from
- * the server's log while each of its routes was called.
+ * Every statement that the version with migration 0002 (commit 1a677e5) sends to PostgreSQL, taken
+ * from the server's log while each of its routes was called.
  */
 const olderStatements = readFileSync(join(import.meta.dir, 'statements-0002.sql'), 'utf8')
   .trim()

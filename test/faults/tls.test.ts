@@ -9,7 +9,7 @@ import { type Authority, makeAuthority } from './certificates.ts'
 
 const environment = { SECRET_KEY: 'k'.repeat(32), PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' }
 
-describe.skipIf(!hasProgram('TLS to the database', 'openssl'))('TLS to the database', () => {
+describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => {
   let database: PostgresqlServer
   let own: postgres.Sql
   let trusted: Authority

@@ -43,7 +43,10 @@ export function newWorkload(refreshers: number): Workload {
     }
   }
 
-  /** Each change is recorded once acknowledged. A user whose change was in flight is no longer checked. */
+  /**
+   * Each change is recorded once acknowledged. A user whose change was in flight is no longer
+   * checked.
+   */
   async function administrate(url: string): Promise<void> {
     let touched = ''
     await untilAway(
@@ -133,11 +136,14 @@ export function newWorkload(refreshers: number): Workload {
     for (const ended of endedTokens) expect((await me(url, ended)).status).toBe(401)
   }
 
-  /** Continues with the latest token: the current one, or the parent of one whose response was lost. */
+  /**
+   * Continues with the latest token: the current one, or the parent of one whose response was lost.
+   */
   async function goOn(url: string): Promise<void> {
     for (const [index, token] of refreshTokens.entries()) {
       if (token === undefined) continue
-      // A lost response may be retried for ten seconds, which a slow machine may have needed to start.
+      // A lost response may be retried for ten seconds, which a slow machine may have needed to
+      // start.
       const mayBeLate = Date.now() - (askedAt[index] ?? 0) > 9000
       const next = obtain(url, { grant_type: 'refresh_token', refresh_token: token })
       refreshTokens[index] = await (mayBeLate ? next.catch(() => undefined) : next)

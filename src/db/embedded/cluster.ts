@@ -15,9 +15,9 @@ export interface Prepared {
 }
 
 /**
- * Makes sure that `directory` holds a cluster: creates an empty one if there is nothing, rejects anything unknown, and
- * syncs what a crash left unsynced. Never removes user data, and a crash leaves no directory or a whole one. The caller
- * holds the lock that keeps other processes out, so a partial neighbor is always a leftover.
+ * Creates a cluster in an empty directory, rejects anything unknown, and syncs what a crash left
+ * unsynced. Never removes user data: a crash leaves no directory or a whole one. The caller's lock
+ * keeps other processes out, so a partial neighbor is a leftover.
  */
 export async function prepareDirectory(directory: string): Promise<Prepared> {
   const target = existsSync(directory) ? realpathSync(directory) : resolve(directory)
@@ -30,7 +30,8 @@ export async function prepareDirectory(directory: string): Promise<Prepared> {
     }
     const refusal = refusalOf(target, entries)
     if (refusal !== undefined) return { refusal, isSynced: false }
-    // The engine replaces a complete postmaster.pid, but takes an empty one, left by a full disk or a crash, for damage.
+    // The engine replaces a complete postmaster.pid, but takes an empty one, left by a full disk or
+    // a crash, for damage.
     rmSync(join(target, 'postmaster.pid'), { force: true })
     const isSynced = !wasShutDown(target)
     if (isSynced) await syncTree(target)

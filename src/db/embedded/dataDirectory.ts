@@ -39,9 +39,9 @@ export function refuseOthersFiles(directory: string): void {
 }
 
 /**
- * Locks DATA_DIR for this process with a lock of the operating system, which ends with the process. (A PID file
- * cannot work: in a container every process is PID 1.) Returns a function that unlocks it. Throws `refused` with
- * the name of the holder if another process has it.
+ * Locks DATA_DIR for this process with a lock of the operating system, which ends with the process.
+ * (A PID file cannot work: in a container every process is PID 1.) Returns a function that unlocks
+ * it. Throws `refused` with the name of the holder if another process has it.
  */
 export function holdDataDirectory(path: string): () => void {
   const file = join(path, 'lock')
@@ -72,7 +72,10 @@ function nameHolder(descriptor: number): void {
   } catch {}
 }
 
-/** Removes drafts of secret.key that a killed process left. Only the holder of the lock creates the key. */
+/**
+ * Removes drafts of secret.key that a killed process left. Only the holder of the lock creates the
+ * key.
+ */
 function removeDrafts(path: string): void {
   for (const name of readdirSync(path)) {
     if (name.startsWith('secret.key.')) rmSync(join(path, name), { force: true })
@@ -80,8 +83,8 @@ function removeDrafts(path: string): void {
 }
 
 /**
- * Returns the key in DATA_DIR/secret.key, created on first use. Of several concurrent starts one creates it and
- * all read it: the file appears complete or not at all.
+ * Returns the key in DATA_DIR/secret.key, created on first use. Of several concurrent starts one
+ * creates it and all read it: the file appears complete or not at all.
  */
 export function readOrMakeSecretKey(path: string): string {
   const file = join(path, 'secret.key')

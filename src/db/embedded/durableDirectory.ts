@@ -2,8 +2,8 @@ import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 
-// A file survives a power cut once it is synced, and its name once the directory is: a new file, a rename and a
-// link change the directory.
+// A file survives a power cut once it is synced, and its name once the directory is: a new file, a
+// rename and a link change the directory.
 
 /** Creates a directory and its parents, private and durable. Leaves an existing one alone. */
 export function makeDirectory(path: string): void {

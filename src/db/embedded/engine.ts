@@ -6,14 +6,20 @@ import { type DiskState, diskField, newDiskState } from './syncedFiles.ts'
 import type { FromWorker, ToWorker } from './worker.ts'
 
 export interface EmbeddedDatabase {
-  /** Returns a stream for postgres.js's `socket` option. One at a time has the engine, others wait: use `max: 1`. */
+  /**
+   * Returns a stream for postgres.js's `socket` option. One at a time has the engine, others wait:
+   * use `max: 1`.
+   */
   socket: () => Duplex
   /** Closes connections, writes a checkpoint and frees everything. Never rejects. */
   close(): Promise<void>
 }
 
 export interface EmbeddedEvents {
-  /** The engine stopped unexpectedly. Acknowledged changes are kept; only a new process can go on. Called at most once. */
+  /**
+   * The engine stopped unexpectedly. Acknowledged changes are kept; only a new process can go on.
+   * Called at most once.
+   */
   onFailure(reason: string): void
   /** The disk does not respond. Until it does, every connection is refused. */
   onStall?(): void
@@ -40,8 +46,9 @@ interface Engine {
 }
 
 /**
- * Opens the embedded PostgreSQL on `directory`, which is created if absent. The caller keeps other processes
- * out. Waits for a disk that does not respond. Rejects with `refused` and one line for the operator.
+ * Opens the embedded PostgreSQL on `directory`, which is created if absent. The caller keeps other
+ * processes out. Waits for a disk that does not respond. Rejects with `refused` and one line for
+ * the operator.
  */
 export async function openEmbedded(directory: string, events: EmbeddedEvents): Promise<EmbeddedDatabase> {
   const disk = newDiskState()
@@ -104,19 +111,26 @@ function post(engine: Engine, message: ToWorker): void {
 }
 
 const tickMilliseconds = 1000
-/** Seconds that a response may take in each phase without disk activity. Opening after a crash replays the WAL. */
+/**
+ * Seconds that a response may take in each phase without disk activity. Opening after a crash
+ * replays the WAL.
+ */
 const responseLimit = { opening: 120, open: 15, closing: 10 }
 /** Seconds that one system call may take before the disk counts as stalled. */
 const diskLimit = 3
 /** Seconds that a response may take with disk activity: a checkpoint, a VACUUM. */
 const longestResponse = 120
 
-/** Runs every second. Counts ticks, not time: a process that was suspended must not blame the engine. */
+/**
+ * Runs every second. Counts ticks, not time: a process that was suspended must not blame the
+ * engine.
+ */
 function checkProgress(engine: Engine): void {
   const { phase } = engine
   if (phase === 'stopped' || (engine.pending === 0 && !engine.isStalled)) return
   const { isWaiting, ticks, idleTicks } = engine.progress.tick()
-  // A thread inside a system call cannot be ended, nor can its process. Wait for the disk to come back.
+  // A thread inside a system call cannot be ended, nor can its process. Wait for the disk to come
+  // back.
   if (isWaiting && phase !== 'closing') {
     if (ticks >= diskLimit) stall(engine)
     return
@@ -130,7 +144,8 @@ function stall(engine: Engine): void {
   if (engine.isStalled) return
   engine.isStalled = true
   engine.sessions.stop('the disk does not respond')
-  // Clients were told that their operations failed, so none of them may happen once the disk is back.
+  // Clients were told that their operations failed, so none of them may happen once the disk is
+  // back.
   Atomics.store(engine.disk, diskField.abandoned, engine.ends)
   engine.events.onStall?.()
 }
@@ -168,7 +183,10 @@ function stop(engine: Engine, reason: string): void {
   engine.worker.terminate()
 }
 
-/** The bundler names the worker's file in the executable, where `import.meta.url` may be the path of the source. */
+/**
+ * The bundler names the worker's file in the executable, where `import.meta.url` may be the path of
+ * the source.
+ */
 function workerUrl(): URL {
   return Bun.isStandaloneExecutable
     ? new URL('./db/embedded/worker.js', Bun.pathToFileURL(Bun.main))

@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream'
 
 /**
- * Connections for postgres.js's `socket` option, on an engine with a single session. Each connection waits until
- * the previous one is closed and cleaned up.
+ * Connections for postgres.js's `socket` option, on an engine with a single session. Each
+ * connection waits until the previous one is closed and cleaned up.
  */
 export interface SessionQueue {
   socket(): Duplex
@@ -33,14 +33,16 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
   }
 
   function socket(): Duplex {
-    // Reported at the first write: postgres.js hangs if a stream closes between planning a write and doing it.
+    // Reported at the first write: postgres.js hangs if a stream closes between planning a write
+    // and doing it.
     const refusal = stopped === undefined ? undefined : Object.assign(new Error(stopped), { code: 'CONNECTION_CLOSED' })
     const connection: Connection = {
       held: [],
       duplex: new Duplex({
         read() {},
         write(chunk: Buffer, _encoding, done) {
-          // A copy: the original may be part of a shared pool, and this one is transferred to the thread.
+          // A copy: the original may be part of a shared pool, and this one is transferred to the
+          // thread.
           const bytes = new Uint8Array(chunk)
           if (refusal !== undefined) connection.duplex.destroy(refusal)
           else if (isCancelRequest(chunk))

@@ -4,8 +4,9 @@ import type { PGlite } from '@electric-sql/pglite'
 import { NodeFS } from '@electric-sql/pglite/nodefs'
 
 /**
- * Shared by the engine's thread and its watchdog. `progress` increases before and after each system call, so it is
- * odd during one. `abandoned` is the number of sessions that the thread must have ended before it works again.
+ * Shared by the engine's thread and its watchdog. `progress` increases before and after each system
+ * call, so it is odd during one. `abandoned` is the number of sessions that the thread must have
+ * ended before it works again.
  */
 export const diskField = { progress: 0, abandoned: 1 } as const
 export type DiskState = Int32Array<SharedArrayBuffer>
@@ -71,13 +72,16 @@ export interface HostOptions {
   readonly disk: DiskState
   /** While it returns true, everything that the engine has not changed itself is on the disk. */
   readonly isUntouched: () => boolean
-  /** Called once, with the reason, if the disk fails or the directory is not the one that was opened. */
+  /**
+   * Called once, with the reason, if the disk fails or the directory is not the one that was
+   * opened.
+   */
   readonly onRefusal: (reason: string) => void
 }
 
 /**
- * PGlite's NodeFS on `directory`, plus what it lacks: syncs of the engine reach the disk, and disk errors are
- * reported.
+ * PGlite's NodeFS on `directory`, plus what it lacks: syncs of the engine reach the disk, and disk
+ * errors are reported.
  */
 export function hostFiles(directory: string, options: HostOptions): NodeFS {
   const files = new NodeFS(directory)
@@ -128,8 +132,9 @@ function watchCalls(host: HostFiles, directory: string, { disk, onRefusal }: Hos
 }
 
 /**
- * After a crash the engine syncs each file, one after the other, before it reads any. These were just synced in
- * parallel, so only its own changes need it. Returns whether a file or directory needs a sync.
+ * After a crash the engine syncs each file, one after the other, before it reads any. These were
+ * just synced in parallel, so only its own changes need it. Returns whether a file or directory
+ * needs a sync.
  */
 function noteChanges(
   { node_ops, stream_ops, realPath }: HostFiles,
@@ -185,7 +190,8 @@ function syncFiles(host: HostFiles, needsSync: (node: Node) => boolean, refuse: 
     if (isDirectory && process.platform === 'win32') return 0 // Windows syncs only files.
     if (!needsSync(node)) return 0
     return host.tryFSOperation(() => {
-      // As in PostgreSQL: the contents and length of the WAL must be on the disk, the timestamps need not.
+      // As in PostgreSQL: the contents and length of the WAL must be on the disk, the timestamps
+      // need not.
       if (isDirectory || node.parent.name !== 'pg_wal') {
         fsyncSync(nfd)
         return 0

@@ -9,7 +9,9 @@ export interface OpenTarget {
   readonly close: () => Promise<void>
 }
 
-/** Starts to open the embedded database. The first operation waits for it. A stalled disk is logged. */
+/**
+ * Starts to open the embedded database. The first operation waits for it. A stalled disk is logged.
+ */
 export function openEmbeddedTarget(directory: string, log: Log): OpenTarget {
   const lost = Promise.withResolvers<string>()
   const opening = openEmbedded(directory, {

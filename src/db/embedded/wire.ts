@@ -5,15 +5,18 @@ const terminateMessage = 0x58
 const nothing: Buffer = Buffer.alloc(0)
 
 export interface FrontendStream {
-  /** Adds received bytes. Returns the complete messages, and statements that apply the client's settings. */
+  /**
+   * Adds received bytes. Returns the complete messages, and statements that apply the client's
+   * settings.
+   */
   take(bytes: Uint8Array): { whole: Uint8Array; options: Uint8Array[] }
   /** Returns whether no message is partially received. */
   empty(): boolean
 }
 
 /**
- * The messages of one client session. The engine would wait forever for the rest of a partial message and would
- * exit on Terminate, so neither reaches it.
+ * The messages of one client session. The engine would wait forever for the rest of a partial
+ * message and would exit on Terminate, so neither reaches it.
  */
 export function frontendStream(): FrontendStream {
   let state: 'starting' | 'running' | 'over' = 'starting'

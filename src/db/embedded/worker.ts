@@ -1,5 +1,5 @@
-// The thread of the embedded PostgreSQL: unpacking, compiling and every query run here, so that none of them blocks
-// the server, and so that an engine that hangs can be ended from outside.
+// The thread of the embedded PostgreSQL: unpacking, compiling and every query run here, so that
+// none of them blocks the server, and so that an engine that hangs can be ended from outside.
 import { PGlite } from '@electric-sql/pglite'
 import dataFile from '../../../dist/embedded/pglite.data.zst' with { type: 'file' }
 import wasmFile from '../../../dist/embedded/pglite.wasm.zst' with { type: 'file' }
@@ -10,8 +10,8 @@ import { type FrontendStream, frontendStream, simpleQuery, sync } from './wire.t
 /** Bytes of the current session; `end` ends it. Every message gets one response, in order. */
 export type ToWorker = { open: string; disk: DiskState } | Uint8Array<ArrayBuffer> | 'end' | 'close'
 /**
- * `part`: more of the response to the oldest request follows. A bare array is its last part. `failed` may arrive
- * at any time, even while the engine does not respond, and is the last message.
+ * `part`: more of the response to the oldest request follows. A bare array is its last part.
+ * `failed` may arrive at any time, even while the engine does not respond, and is the last message.
  */
 export type FromWorker = 'opened' | 'ended' | 'closed' | { failed: string } | { part: Uint8Array } | Uint8Array
 
@@ -21,7 +21,8 @@ const partBytes = 64 * 1024
 const housekeepingMilliseconds = 20_000
 const housekeepingRequests = 50_000
 const vacuumEvery = 30
-// The engine's default of 160 MB is for analytics. max_connections sizes tables for backends that cannot exist.
+// The engine's default of 160 MB is for analytics. max_connections sizes tables for backends that
+// cannot exist.
 const engineSettings = [
   'shared_buffers=16MB',
   'max_connections=4',
@@ -38,7 +39,10 @@ const startParameters = PGlite.defaultStartParams.filter((parameter) => paramete
 let engine: PGlite
 let disk: DiskState
 let stream: FrontendStream = frontendStream()
-/** After ReadyForQuery outside a transaction, until the next request: only then may this thread run its own. */
+/**
+ * After ReadyForQuery outside a transaction, until the next request: only then may this thread run
+ * its own.
+ */
 let idle = true
 let usedSince = 0
 /** The number of sessions ended. */
@@ -138,7 +142,8 @@ function serve(bytes: Uint8Array): void {
 }
 
 function run(bytes: Uint8Array, respond: (bytes: Uint8Array) => void = () => {}): void {
-  // Synchronous until the response is complete. A rejection is a bug in the engine and ends the thread.
+  // Synchronous until the response is complete. A rejection is a bug in the engine and ends the
+  // thread.
   if (gaveUp !== undefined) return
   void engine.execProtocolRawStream(bytes, { syncToFs: false, onRawData: respond })
   if (gaveUp !== undefined) post({ failed: `the embedded database stopped: ${gaveUp}` })
@@ -153,7 +158,10 @@ function endSession(): void {
   idle = true
 }
 
-/** A single-process PostgreSQL has no checkpointer and no autovacuum: without this, WAL and tables grow forever. */
+/**
+ * A single-process PostgreSQL has no checkpointer and no autovacuum: without this, WAL and tables
+ * grow forever.
+ */
 function maintain(): void {
   if (!idle || usedSince === 0) return
   usedSince = 0

@@ -27,8 +27,9 @@ const ours: Readonly<Record<string, RegExp>> = {
 }
 
 /**
- * Adopts a `users` table of another program: gives it the shape of our first migration and keeps each row.
- * Returns false if there is no such table. Throws `refused` if its shape differs from the original's.
+ * Adopts a `users` table of another program: gives it the shape of our first migration and keeps
+ * each row. Returns false if there is no such table. Throws `refused` if its shape differs from the
+ * original's.
  */
 export async function adoptUsers(transaction: TransactionSql): Promise<boolean> {
   if (!(await hasTable(transaction, 'users'))) return false
@@ -45,8 +46,8 @@ export async function adoptUsers(transaction: TransactionSql): Promise<boolean> 
 }
 
 /**
- * Returns whether the search path finds a table. Reads the catalog: to_regclass() uses a cache that a wait
- * for another transaction does not refresh.
+ * Returns whether the search path finds a table. Reads the catalog: to_regclass() uses a cache that
+ * a wait for another transaction does not refresh.
  */
 export async function hasTable(client: Client | TransactionSql, name: string): Promise<boolean> {
   const rows =
@@ -135,7 +136,9 @@ async function addColumns(transaction: TransactionSql, columns: Column[]): Promi
   }
 }
 
-/** SQLAlchemy sets defaults in Python, so the table has none. NULL in `is_active` means inactive. */
+/**
+ * SQLAlchemy sets defaults in Python, so the table has none. NULL in `is_active` means inactive.
+ */
 async function addDefaults(transaction: TransactionSql, columns: Column[]): Promise<void> {
   await transaction`ALTER TABLE users ALTER COLUMN id SET DEFAULT gen_random_uuid(), ALTER COLUMN is_active SET DEFAULT true`
   if (columns.some((column) => column.name === 'is_active' && column.nullable)) {

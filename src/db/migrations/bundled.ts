@@ -11,7 +11,8 @@ export interface Migration {
 /** Imported as a macro: runs at build time and embeds the SQL of `drizzle/` in the binary. */
 export function bundledMigrations(): Migration[] {
   return readMigrationFiles({ migrationsFolder: `${import.meta.dir}/../../../drizzle` }).map((file) => ({
-    // drizzle-kit writes "public" only into foreign keys. Without it they follow the search_path like tables.
+    // drizzle-kit writes "public" only into foreign keys. Without it they follow the search_path
+    // like tables.
     statements: file.sql.map((statement) => statement.replaceAll('"public".', '').trim()),
     createdAt: file.folderMillis,
     hash: file.hash,

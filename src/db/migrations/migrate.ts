@@ -29,15 +29,16 @@ export async function migrationStatus(client: Client): Promise<MigrationStatus> 
 }
 
 /**
- * Applies pending migrations in one transaction under an advisory lock, so that concurrent starts are safe
- * and a crash leaves nothing half done. Needs only read access if none are pending.
+ * Applies pending migrations in one transaction under an advisory lock, so that concurrent starts
+ * are safe and a crash leaves nothing half done. Needs only read access if none are pending.
  */
 export async function migrate(client: Client): Promise<MigrationReport> {
   await refuseOtherEncodings(client)
   if (compare(await listApplied(client)).pending === 0) return { applied: 0, adopted: false }
   // Read committed, to see what was committed during the wait for the lock.
   return client.begin('isolation level read committed', async (transaction) => {
-    // The connection's time limits are for requests, not for the wait for another replica's migration.
+    // The connection's time limits are for requests, not for the wait for another replica's
+    // migration.
     await transaction`SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)`
     await transaction`SELECT pg_advisory_xact_lock(${lockKey}::bigint)`
     const applied = await listApplied(transaction)

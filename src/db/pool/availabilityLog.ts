@@ -8,14 +8,14 @@ export interface AvailabilityObserver {
 }
 
 /**
- * Milliseconds: without a failure before a success means recovery; between two lines during an outage; before
- * a different reason gets a line.
+ * Milliseconds: without a failure before a success means recovery; between two lines during an
+ * outage; before a different reason gets a line.
  */
 const intervals = { recovery: 1000, repeat: 30_000, reason: 1000 }
 
 /**
- * Logs the start of an outage, a line every half minute or when the reason changes, and the recovery, no
- * matter how many requests are affected.
+ * Logs the start of an outage, a line every half minute or when the reason changes, and the
+ * recovery, no matter how many requests are affected.
  */
 export function createAvailabilityLog(log: Log, now: () => number): AvailabilityObserver {
   let outage: { since: number; lastFailure: number; lastLine: number; reason: string; failures: number } | undefined

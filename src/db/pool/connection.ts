@@ -38,8 +38,9 @@ const cancelLimit = 1000
 const closeLimit = 10_000
 
 /**
- * Time limits that the server enforces, in milliseconds: an abandoned statement must not keep its locks. Just
- * below the limit of an operation (`pool.ts`), so that the statement fails and the connection survives.
+ * Time limits that the server enforces, in milliseconds: an abandoned statement must not keep its
+ * locks. Just below the limit of an operation (`pool.ts`), so that the statement fails and the
+ * connection survives.
  */
 const timeLimits = {
   lock_timeout: '2000',
@@ -48,9 +49,9 @@ const timeLimits = {
 }
 
 /**
- * Opens one connection and never reopens it (decision 0009: the driver's own pool keeps using connections that
- * are gone). Calls `count` once the stream exists. Throws what `dial` throws, and `unavailable` if the server
- * does not respond in time or is read-only.
+ * Opens one connection and never reopens it (decision 0009: the driver's own pool keeps using
+ * connections that are gone). Calls `count` once the stream exists. Throws what `dial` throws, and
+ * `unavailable` if the server does not respond in time or is read-only.
  */
 export async function openConnection(
   target: DatabaseTarget,
@@ -130,8 +131,9 @@ function login({ database, username, password, options }: DatabaseAddress, isPoo
 }
 
 /**
- * postgres.js's `begin` keeps talking to a connection that is gone. An operation has its server connection to
- * itself, so three plain statements are a transaction, and on a lost connection the next one just fails.
+ * postgres.js's `begin` keeps talking to a connection that is gone. An operation has its server
+ * connection to itself, so three plain statements are a transaction, and on a lost connection the
+ * next one just fails.
  */
 function withPlainTransactions(client: Client): Client {
   type Callback = (transaction: Client) => Promise<unknown>
@@ -158,8 +160,8 @@ interface Backend {
 }
 
 /**
- * The first query: signs in, checks that the server accepts writes (the standby of a failover does not, and its
- * sessions are stale), and returns what a cancel request needs.
+ * The first query: signs in, checks that the server accepts writes (the standby of a failover does
+ * not, and its sessions are stale), and returns what a cancel request needs.
  */
 async function checkServer(client: Client, limit: AbortSignal): Promise<Backend> {
   const late = Promise.withResolvers<never>()
@@ -178,7 +180,10 @@ async function checkServer(client: Client, limit: AbortSignal): Promise<Backend>
   }
 }
 
-/** Sends PostgreSQL's CancelRequest on its own connection. Resolves once delivered. PgBouncer forwards it. */
+/**
+ * Sends PostgreSQL's CancelRequest on its own connection. Resolves once delivered. PgBouncer
+ * forwards it.
+ */
 async function cancel(address: DatabaseAddress, { pid, secret }: Backend): Promise<void> {
   const request = Buffer.alloc(16)
   request.writeInt32BE(16, 0)

@@ -3,7 +3,9 @@ import { type DatabaseTarget, type OpenConnection, openConnection } from './conn
 
 /** Opens connections: a bounded number, at a bounded rate, and one at a time during an outage. */
 export interface Connector {
-  /** Milliseconds until the next attempt is due. Undefined while the current one must finish first. */
+  /**
+   * Milliseconds until the next attempt is due. Undefined while the current one must finish first.
+   */
   due(now: number): number | undefined
   /** Rejects with an AppError. */
   open(): Promise<OpenConnection>
@@ -11,7 +13,9 @@ export interface Connector {
 
 /** The most connections, including those that the server has not closed yet. */
 const maxConnections = 10
-/** Milliseconds between attempts: during an outage, while rejected, and at the limit of connections. */
+/**
+ * Milliseconds between attempts: during an outage, while rejected, and at the limit of connections.
+ */
 const delays = { away: 250, refused: 1000, full: 250 }
 
 export function createConnector(target: DatabaseTarget): Connector {

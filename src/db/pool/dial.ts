@@ -10,9 +10,9 @@ import { AppError } from '../../error.ts'
 const tlsRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 
 /**
- * Opens a stream to the server, with TLS as `sslmode` requires, before the protocol starts. The driver's own
- * dialing hangs or loops on a server that closes early. Rejects with the system's error, with `refused` if an
- * operator must act, and once `signal` aborts.
+ * Opens a stream to the server, with TLS as `sslmode` requires, before the protocol starts. The
+ * driver's own dialing hangs or loops on a server that closes early. Rejects with the system's
+ * error, with `refused` if an operator must act, and once `signal` aborts.
  */
 export async function dial(address: DatabaseAddress, signal: AbortSignal): Promise<Duplex> {
   const tls = tlsOptions(address)
@@ -70,7 +70,10 @@ async function arrival<T>(stream: Duplex, event: 'connect' | 'data' | 'secureCon
   }
 }
 
-/** Follows libpq: `require` with a root certificate verifies the chain. Returns undefined for no TLS. */
+/**
+ * Follows libpq: `require` with a root certificate verifies the chain. Returns undefined for no
+ * TLS.
+ */
 function tlsOptions({ sslmode, sslrootcert }: DatabaseAddress): ConnectionOptions | undefined {
   if (sslmode === 'disable') return undefined
   const ca = sslrootcert === undefined ? {} : { ca: readRootCertificate(sslrootcert) }

@@ -48,10 +48,16 @@ export interface Operation {
 
 /** Operations that may wait for a connection. One more is rejected at once. */
 const maxWaiting = { reads: 4096, others: 1024 }
-/** Operations in progress on a shared connection: what the driver pipelines without waiting for results. */
+/**
+ * Operations in progress on a shared connection: what the driver pipelines without waiting for
+ * results.
+ */
 const sharedConcurrency = 100
 
-/** Creates one lane for reads and one for everything else. A pool of one connection has a single lane. */
+/**
+ * Creates one lane for reads and one for everything else. A pool of one connection has a single
+ * lane.
+ */
 export function createLanes(target: DatabaseTarget): { reads: Lane; others: Lane } {
   if (target.kind === 'server' && target.poolSize > 1) {
     return {

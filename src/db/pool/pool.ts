@@ -14,14 +14,19 @@ import {
   hasConnection,
 } from './slots.ts'
 
-/** Connections to the database, replaced when they are lost. Every operation settles within its time limit. */
+/**
+ * Connections to the database, replaced when they are lost. Every operation settles within its time
+ * limit.
+ */
 export interface Pool {
   /**
-   * Runs work that has a server connection to itself. Rejects with an AppError: the error of `work`, or
-   * `unavailable`, after which a change may or may not have been made.
+   * Runs work that has a server connection to itself. Rejects with an AppError: the error of
+   * `work`, or `unavailable`, after which a change may or may not have been made.
    */
   run<T>(work: Work<T>, limit?: 'unlimited'): Promise<T>
-  /** Runs one read-only statement on a connection that all reads share. Retries once if it is lost. */
+  /**
+   * Runs one read-only statement on a connection that all reads share. Retries once if it is lost.
+   */
   read<T>(work: Work<T>): Promise<T>
   state(): PoolState
   readonly kind: DatabaseTarget['kind']
@@ -167,9 +172,9 @@ function failUnreachable(context: Context, failure: AppError): void {
 }
 
 /**
- * PostgreSQL cannot cancel one statement of a pipeline, so the whole connection is discarded, along with
- * those idle since before the operation: after a silent failover they are gone too. The embedded engine has
- * a single session that is never gone.
+ * PostgreSQL cannot cancel one statement of a pipeline, so the whole connection is discarded, along
+ * with those idle since before the operation: after a silent failover they are gone too. The
+ * embedded engine has a single session that is never gone.
  */
 function expire(context: Context, operation: Operation): void {
   const { connections, kind } = context

@@ -8,7 +8,9 @@ export interface Connections {
   readonly connector: Connector
   readonly lanes: readonly Lane[]
   readonly slots: readonly Slot[]
-  /** Called when waiting operations may have become runnable, or another attempt to connect is due. */
+  /**
+   * Called when waiting operations may have become runnable, or another attempt to connect is due.
+   */
   readonly onAvailable: () => void
   /** Called when an attempt to connect failed. */
   readonly onConnectFailed: (failure: AppError) => void
@@ -20,7 +22,10 @@ export interface Connections {
 
 /** Milliseconds between two attempts to fill one slot. */
 const retryDelay = 200
-/** Milliseconds until a connection is replaced, and at most as long again, so that not all expire at once. */
+/**
+ * Milliseconds until a connection is replaced, and at most as long again, so that not all expire at
+ * once.
+ */
 const lifetime = 1_800_000
 
 /** Returns a connection of the lane that can take one more operation. Retires expired ones. */
@@ -34,7 +39,9 @@ export function findAvailable({ slots, maxCheckedOut }: Lane): PooledConnection 
   return undefined
 }
 
-/** Connects empty slots of the lane, one for each waiting operation that none is connecting for yet. */
+/**
+ * Connects empty slots of the lane, one for each waiting operation that none is connecting for yet.
+ */
 export function connectForWaiting(connections: Connections, { slots, waiting }: Lane): void {
   const connecting = slots.filter(({ isConnecting }) => isConnecting).length
   const empty = slots.filter(({ pooled, isConnecting }) => !pooled && !isConnecting)

@@ -68,7 +68,10 @@ export function apiKeyStatements(orm: Orm) {
     .prepare('find_api_key')
 
   return {
-    /** Finds a key by digest, expired and revoked ones too. One index lookup, run for every request with a key. */
+    /**
+     * Finds a key by digest, expired and revoked ones too. One index lookup, run for every request
+     * with a key.
+     */
     findApiKey: (digest: string): Promise<StoredApiKey | undefined> =>
       guarded(async () => (await byDigest.execute({ digest }))[0]),
 
@@ -132,7 +135,9 @@ export function apiKeyStatements(orm: Orm) {
         return row
       }),
 
-    /** Revokes all keys of a service. Returns them, or undefined if no such service ever existed. */
+    /**
+     * Revokes all keys of a service. Returns them, or undefined if no such service ever existed.
+     */
     revokeApiKeysOf: (name: string, { now, by }: Revocation): Promise<StoredApiKey[] | undefined> =>
       guarded(async () => {
         const isCalled = sql`lower(${services.name} COLLATE "C") = lower(${name} COLLATE "C")`
@@ -147,8 +152,8 @@ export function apiKeyStatements(orm: Orm) {
       }),
 
     /**
-     * Records the last use of keys whose recorded use is missing, up to `early`, or from `late` on, so that one of
-     * several replicas writes. Rows that another replica has locked are skipped.
+     * Records the last use of keys whose recorded use is missing, up to `early`, or from `late` on,
+     * so that one of several replicas writes. Rows that another replica has locked are skipped.
      */
     updateLastUse: (ids: readonly string[], now: Date, { early, late }: { early: Date; late: Date }): Promise<void> =>
       guarded(async () => {

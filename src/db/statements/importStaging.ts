@@ -17,7 +17,10 @@ export interface StagedUser {
   readonly created_at: string | null
 }
 
-/** A user that was not staged: the database, or an earlier record of the file, has a user of this name or ID. */
+/**
+ * A user that was not staged: the database, or an earlier record of the file, has a user of this
+ * name or ID.
+ */
 export interface Duplicate {
   readonly place: number
   readonly field: 'username' | 'id'
@@ -28,7 +31,10 @@ export interface Duplicate {
 export interface Staging {
   /** Stages users, invisibly to other sessions. Returns those that cannot be imported. */
   add(users: readonly StagedUser[]): Promise<Duplicate[]>
-  /** Inserts all staged users or none. Returns how many. Throws `conflict` if a name or ID has been taken since. */
+  /**
+   * Inserts all staged users or none. Returns how many. Throws `conflict` if a name or ID has been
+   * taken since.
+   */
   insertUsers(): Promise<number>
 }
 
@@ -50,8 +56,8 @@ export async function createStaging(
 }
 
 /**
- * SQL: whether an imported active administrator replaces the user of the same name. Only the seeded administrator is
- * replaceable: the only user, who still has to choose a password.
+ * SQL: whether an imported active administrator replaces the user of the same name. Only the seeded
+ * administrator is replaceable: the only user, who still has to choose a password.
  */
 const isReplaceable = (user: string, imported: string) => `(
   ${user}.must_change_password AND 'admin' = ANY (${user}.roles) AND ${imported}.is_active AND 'admin' = ANY (${imported}.roles)
@@ -60,7 +66,9 @@ const isReplaceable = (user: string, imported: string) => `(
 
 const columns = 'username, full_name, hashed_password, is_active, roles, must_change_password'
 
-/** Returns the operations on the staging table. `inTransaction` runs the insert in one transaction. */
+/**
+ * Returns the operations on the staging table. `inTransaction` runs the insert in one transaction.
+ */
 export function stagingIn(
   session: Client | TransactionSql,
   table: string,

@@ -33,8 +33,9 @@ export function instanceStatements(orm: Orm) {
       }),
 
     /**
-     * Creates the first administrator unless it was decided before. One statement decides, so that exactly one of
-     * several concurrent starts returns true: the others wait for the primary key of the instance row.
+     * Creates the first administrator unless it was decided before. One statement decides, so that
+     * exactly one of several concurrent starts returns true: the others wait for the primary key of
+     * the instance row.
      */
     insertFirstAdministrator: (administrator: FirstAdministrator): Promise<boolean> =>
       guarded(async () => {

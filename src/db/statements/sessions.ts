@@ -95,8 +95,8 @@ export function sessionStatements({ orm, client }: Connection) {
 
   return {
     /**
-     * Starts a session unless the user was disabled, deleted or given another password since the hash was read.
-     * Returns whether it did. Locking the user orders it against concurrent changes.
+     * Starts a session unless the user was disabled, deleted or given another password since the
+     * hash was read. Returns whether it did. Locking the user orders it against concurrent changes.
      */
     insertSession: (session: NewSession): Promise<boolean> =>
       guarded(async () => {
@@ -112,7 +112,7 @@ export function sessionStatements({ orm, client }: Connection) {
         return rows.length === 1
       }),
 
-    /** Finds the active user of a session active at `now`. Returns undefined unless all four match. */
+    /** Finds the active user of a session. Returns undefined unless all four members match. */
     findActiveSession: (key: {
       id: string
       userId: string
@@ -140,9 +140,9 @@ export function sessionStatements({ orm, client }: Connection) {
       ),
 
     /**
-     * Rotates a refresh token in one statement; the row lock orders concurrent ones. The current token rotates; its
-     * direct parent, presented soon enough, gets the same successor; anything older ends the session. Returns
-     * undefined if no session matches.
+     * Rotates a refresh token in one statement; the row lock orders concurrent ones. The current
+     * token rotates; its direct parent, presented soon enough, gets the same successor; anything
+     * older ends the session. Returns undefined if no session matches.
      */
     rotate: (rotation: Rotation): Promise<RotatedSession | undefined> =>
       guarded(async () => {
@@ -188,7 +188,7 @@ export function sessionStatements({ orm, client }: Connection) {
         return rows.length === 1
       }),
 
-    /** Ends all active sessions of a user, except of administrators if protected. Returns how many. */
+    /** Ends a user's active sessions, except of protected administrators. Returns how many. */
     endSessionsOf: (userId: string, now: Date, sparesAdministrators = false): Promise<number> =>
       guarded(async () => {
         // The lock waits for a concurrent promotion.
@@ -203,7 +203,7 @@ export function sessionStatements({ orm, client }: Connection) {
         return rows.length
       }),
 
-    /** Deletes at most `limit` ended sessions, skipping those locked by other replicas. Returns how many. */
+    /** Deletes at most `limit` ended sessions, skipping locked ones. Returns how many. */
     deleteDeadSessions: (now: Date, limit: number): Promise<number> =>
       guarded(async () => {
         const rows = await orm.execute(sql`

@@ -54,8 +54,9 @@ export function signingKeyStatements(orm: Orm) {
       }),
 
     /**
-     * Adds the next key and sets how long the previous one verifies. Returns false if the generation is taken or
-     * the database has changed its SECRET_KEY, which encrypts every key here.
+     * Adds the next key and sets how long the previous one verifies. Returns false if the
+     * generation is taken or the database has changed its SECRET_KEY, which encrypts every key
+     * here.
      */
     insertKey: (key: NewSigningKey): Promise<boolean> =>
       guarded(async () => {
@@ -82,8 +83,9 @@ export function signingKeyStatements(orm: Orm) {
       }),
 
     /**
-     * Changes SECRET_KEY: stores each private key encrypted again, and the new fingerprint, at once. Returns the
-     * number of keys, or undefined if the database is not at `from`. The lock keeps new keys out.
+     * Changes SECRET_KEY: stores each private key encrypted again, and the new fingerprint, at
+     * once. Returns the number of keys, or undefined if the database is not at `from`. The lock
+     * keeps new keys out.
      */
     reencryptKeys: (change: {
       readonly from: string
@@ -116,8 +118,8 @@ export function signingKeyStatements(orm: Orm) {
       guarded(() => orm.delete(signingKeys).where(lte(signingKeys.verifies_until, now)).returning()),
 
     /**
-     * Deletes every key and session and records the SECRET_KEY, at once. Returns the number of active sessions.
-     * The time it takes grows with the number of sessions.
+     * Deletes every key and session and records the SECRET_KEY, at once. Returns the number of
+     * active sessions. The time it takes grows with the number of sessions.
      */
     resetKeys: (fingerprint: string, now: Date): Promise<number> =>
       guarded(() =>

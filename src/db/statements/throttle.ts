@@ -56,7 +56,9 @@ const farAhead = '15 minutes'
 
 export function throttleStatements({ client: driver }: Pick<Connection, 'client'>) {
   return {
-    /** Returns the unexpired rows. Ignores failures in the future, which a wrong clock has counted. */
+    /**
+     * Returns the unexpired rows. Ignores failures in the future, which a wrong clock has counted.
+     */
     findFailureCounts: (keys: readonly string[], now: Date): Promise<FailureCount[]> =>
       guarded(async () => {
         const [first = '', second = '', third = ''] = keys
@@ -82,8 +84,9 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
       }),
 
     /**
-     * Counts one failure of a client, of its network, and of its account if it is the client's first. In one
-     * statement whose rows are locked in a fixed order, so that concurrent ones count exactly and never deadlock.
+     * Counts one failure of a client, of its network, and of its account if it is the client's
+     * first. In one statement whose rows are locked in a fixed order, so that concurrent ones count
+     * exactly and never deadlock.
      */
     insertClientFailure: ({ client, account, network }: ClientFailure, now: Date): Promise<void> =>
       guarded(async () => {
@@ -123,7 +126,10 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
               THEN least(counted.forgotten_at, excluded.forgotten_at) ELSE excluded.forgotten_at END`
       }),
 
-    /** Deletes the failures of a client or device that has signed in. Its account then has one network less. */
+    /**
+     * Deletes the failures of a client or device that has signed in. Its account then has one
+     * network less.
+     */
     deleteFailures: (key: string): Promise<void> =>
       guarded(async () => {
         await driver`
@@ -155,7 +161,9 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
         }))
       }),
 
-    /** Deletes one row. Returns whether it existed. The client's account then has one network less. */
+    /**
+     * Deletes one row. Returns whether it existed. The client's account then has one network less.
+     */
     deleteLockout: (id: string): Promise<boolean> =>
       guarded(async () => {
         const [row] = await driver`
@@ -176,7 +184,10 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
         return rows.length
       }),
 
-    /** Deletes all failures of a network. Returns the number of rows. Its accounts then have one network less. */
+    /**
+     * Deletes all failures of a network. Returns the number of rows. Its accounts then have one
+     * network less.
+     */
     deleteFailuresOfNetwork: (network: string): Promise<number> =>
       guarded(async () => {
         const [row] = await driver`
@@ -192,8 +203,9 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
       }),
 
     /**
-     * Deletes at most `limit` expired rows, skipping those locked by other replicas. Returns how many. A client's row
-     * stays as long as its account's row, or that network would be counted twice.
+     * Deletes at most `limit` expired rows, skipping those locked by other replicas. Returns how
+     * many. A client's row stays as long as its account's row, or that network would be counted
+     * twice.
      */
     deleteExpiredFailures: (now: Date, limit: number): Promise<number> =>
       guarded(async () => {

@@ -15,8 +15,9 @@ export type UserTransferStatements = ReturnType<typeof userTransferStatements>
 const pageSize = 1000
 
 /**
- * Bulk import and export in bounded memory. On a server, each is one transaction on a dedicated connection. The embedded
- * database has a single session, which is held only while users are inserted.
+ * Bulk import and export in bounded memory. On a server, each is one transaction on a dedicated
+ * connection. The embedded database has a single session, which is held only while users are
+ * inserted.
  */
 export function userTransferStatements(
   kind: DatabaseTarget['kind'],

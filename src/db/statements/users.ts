@@ -107,8 +107,9 @@ export function userStatements(orm: Orm) {
       }),
 
     /**
-     * Changes a user, and ends their sessions if they are no longer active. Fails for the last active administrator
-     * and for protected administrators. Returns undefined if there is no such user.
+     * Changes a user, and ends their sessions if they are no longer active. Fails for the last
+     * active administrator and for protected administrators. Returns undefined if there is no such
+     * user.
      */
     updateUser: (id: string, change: UserChange, sparesAdministrators = false): Promise<User | Unchanged | undefined> =>
       guarded(() =>
@@ -135,8 +136,9 @@ export function userStatements(orm: Orm) {
       ),
 
     /**
-     * Sets a password and ends the user's sessions. Returns how many, or undefined without such a user. With
-     * `ownSession` that session continues; throws `invalid_token` if it has ended or the user is disabled.
+     * Sets a password and ends the user's sessions. Returns how many, or undefined without such a
+     * user. With `ownSession` that session continues; throws `invalid_token` if it has ended or the
+     * user is disabled.
      */
     updatePassword: (
       id: string,
@@ -181,7 +183,10 @@ export function userStatements(orm: Orm) {
           .where(and(eq(users.id, id), eq(users.hashed_password, from)))
       }),
 
-    /** Deletes a user, unless the last active or a protected administrator. Returns undefined if there is none. */
+    /**
+     * Deletes a user, unless the last active or a protected administrator. Returns undefined if
+     * there is none.
+     */
     deleteUser: (id: string, sparesAdministrators = false): Promise<User | Unchanged | undefined> =>
       guarded(async () => {
         const [row] = await orm

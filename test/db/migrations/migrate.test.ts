@@ -159,7 +159,7 @@ describe('migrate', () => {
   })
 })
 
-/** The FastAPI original as SQLAlchemy 2 and Alembic create it: no server defaults, `ix_` names, a row by pwdlib. */
+/** The FastAPI original as SQLAlchemy 2 and Alembic create it, with a hash by pwdlib. */
 const original = `
   CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
   INSERT INTO alembic_version (version_num) VALUES ('3f2a9c1d7e55');

@@ -30,7 +30,8 @@ describe('a third-party hash', () => {
   })
 
   test('in bcrypt verifies its password whatever its unused bits are', async () => {
-    // The last letters of salt and digest have four and two unused bits; passlib clears them in hashes of older programs.
+    // The last letters of salt and digest have four and two unused bits; passlib clears them in
+    // hashes of older programs.
     const [salt, digest] = ['UgVINJnN6PbE3gfypKh7I', 'nCvZPfe0Wv92HSjHqCJrUkbQAR3373']
     for (const [last, end] of ['eG', 'fG', 'tG', 'eH', 'eJ', 'gI'])
       for (const prefix of ['$2b$04$', '$2a$04$', '$2y$04$', 'bcrypt$$2b$04$']) {

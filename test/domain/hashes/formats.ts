@@ -102,7 +102,10 @@ export const firebaseExample = {
   },
 } as const
 
-/** A credential of Keycloak 9 whose password is `admin` (dev.to/oskarspakers, "Import PBKDF2 hashed user passwords into Keycloak"). */
+/**
+ * A credential of Keycloak 9 whose password is `admin` (dev.to/oskarspakers, "Import PBKDF2 hashed
+ * user passwords into Keycloak").
+ */
 export const keycloakExample = {
   type: 'password',
   credentialData: '{"hashIterations": 27500,"algorithm": "pbkdf2-sha256"}',

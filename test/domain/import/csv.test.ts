@@ -3,7 +3,10 @@ import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { read } from './readRecords.ts'
 
-/** Returns the rows with two fields that are not empty; undefined if the text is not well-formed CSV. */
+/**
+ * Returns the rows with two fields that are not empty; undefined if the text is not well-formed
+ * CSV.
+ */
 function rowsOfTwo(text: string): string[][] | undefined {
   try {
     const rows: string[][] = parse(text, { record_delimiter: ['\r\n', '\n'], relax_column_count: true })

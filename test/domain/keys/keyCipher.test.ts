@@ -6,7 +6,8 @@ import { fingerprintOf } from '../../../src/secretKeys.ts'
 const secretKey = '0123456789abcdef0123456789abcdef'
 const name = { kid: 'the-kid', algorithm: 'EdDSA' }
 
-// Made with Python's `cryptography` (HKDF, AESGCM) and `hmac` from the private key of RFC 8410 §10.3 and nonce 00 01 … 0b.
+// Made with Python's `cryptography` (HKDF, AESGCM) and `hmac` from the private key of RFC 8410
+// §10.3 and nonce 00 01 … 0b.
 const encryptedElsewhere =
   'AAECAwQFBgcICQoLiwlqeEgBXFVHf7oEzHX2F-KEF11nuy57P4DPbaKlX9-aJPkGjghXOJrWtc2FDauKy-RANbSoH5mDnUSplD9NIw'
 const fingerprintElsewhere = 'b6362f07c699a317faa9cb9c2ef5cec9df2ea30a4d1f47affefbd304069a6364'

@@ -36,8 +36,8 @@ async function reject(hash: string | undefined): Promise<void> {
 }
 
 /**
- * Compares CPU time, not elapsed time, and takes the least of several alternating runs: the one without interference. On a
- * busy machine it takes more runs to find it.
+ * Compares CPU time, not elapsed time, and takes the least of several alternating runs: the one
+ * without interference. On a busy machine it takes more runs to find it.
  */
 async function costRatio(action: () => Promise<void>, expected: () => Promise<void>): Promise<number> {
   const least = { action: Number.POSITIVE_INFINITY, expected: Number.POSITIVE_INFINITY }

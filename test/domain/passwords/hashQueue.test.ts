@@ -91,7 +91,10 @@ describe('the memory limit of one hash', () => {
   })
 })
 
-/** Opens a queue whose work ends when the test says so. Work is identified by its index, in order of submission. */
+/**
+ * Opens a queue whose work ends when the test says so. Work is identified by its index, in order of
+ * submission.
+ */
 function openHashQueue({ slots = 2, queue = 3 } = {}) {
   const time = { now: 0 }
   const hashQueue = createHashQueue({ slots, queue }, () => time.now)

@@ -45,7 +45,10 @@ const callers = {
 } as const
 type Caller = keyof typeof callers
 
-/** Sends an empty body and unknown ids, so that what comes after the guard fails with neither 401 nor 403. */
+/**
+ * Sends an empty body and unknown ids, so that what comes after the guard fails with neither 401
+ * nor 403.
+ */
 async function statusFor(caller: Caller, method: string, path: string, operation: OpenApiOperation): Promise<number> {
   const credential = await callers[caller]()
   const contentType = Object.keys(operation.requestBody?.content ?? {})[0]

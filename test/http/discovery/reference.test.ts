@@ -27,7 +27,10 @@ const rows: ReadonlyMap<string, Row> = new Map(
   }),
 )
 
-/** Routes that the document leaves out: they serve documents, and one exists only if ISSUER is a URL. */
+/**
+ * Routes that the document leaves out: they serve documents, and one exists only if ISSUER is a
+ * URL.
+ */
 const undocumented = ['GET /docs', 'GET /openapi.json', 'GET /.well-known/oauth-authorization-server']
 
 const common = page.slice(page.indexOf('Besides the errors in the tables'), page.indexOf('The tables use these:'))
