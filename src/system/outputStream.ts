@@ -3,30 +3,29 @@ import { write as writeToDescriptor } from 'node:fs'
 /** Writes text to a file descriptor without blocking the event loop. */
 export interface OutputStream {
   write(text: string): void
-  /** Returns how much text is not written yet, in bytes at least. */
+  /** Returns about how many bytes are not written yet. Text not yet encoded counts its UTF-16 units. */
   buffered(): number
   /**
-   * Resolves once everything is written, the reader is gone, or `limit` milliseconds have passed.
+   * Resolves once everything is written, the reader is gone, the disk is full, or `limit` milliseconds have
+   * passed.
    */
   end(limit?: number): Promise<void>
 }
 
-/**
- * Milliseconds before a failed write is retried: the pipe is full (EAGAIN), or the disk is
- * (ENOSPC).
- */
+/** Milliseconds before a failed write is retried: the pipe is full (EAGAIN), or the disk is (ENOSPC, until `end`). */
 const retryDelay = 20
 
 /**
- * The text of one turn of the event loop goes out in one system call, on a thread of Bun's, so that
- * a reader that is stuck blocks nothing. Text for a reader that is gone is dropped. Calls
- * `onDrained` whenever everything is written.
+ * The text of one turn of the event loop goes out in one system call, on a thread of Bun's, so that a reader
+ * that is stuck blocks nothing. Text for a reader that is gone is dropped. Calls `onDrained` whenever
+ * everything is written.
  */
 export function openOutputStream(descriptor: number, onDrained: () => void = () => {}): OutputStream {
   let waiting = ''
   let sending: Buffer = Buffer.alloc(0)
   let isBusy = false
   let isGone = false
+  let isEnding = false
   let ended = () => {}
 
   function write(text: string): void {
@@ -48,12 +47,15 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
 
   function send(): void {
     writeToDescriptor(descriptor, sending, (error, written = 0) => {
-      if (error && error.code !== 'EAGAIN' && error.code !== 'ENOSPC') return drop()
-      if (error) return void setTimeout(send, retryDelay)
+      if (error) return isRetryable(error) ? void setTimeout(send, retryDelay) : drop()
       sending = sending.subarray(written)
       if (sending.length > 0) send()
       else sendWaiting()
     })
+  }
+
+  function isRetryable({ code }: NodeJS.ErrnoException): boolean {
+    return code === 'EAGAIN' || (code === 'ENOSPC' && !isEnding)
   }
 
   function drop(): void {
@@ -73,6 +75,7 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = limit === undefined ? undefined : setTimeout(resolve, limit)
     ended = resolve
+    isEnding = true
     if (!isBusy) resolve()
     await promise
     clearTimeout(timer)

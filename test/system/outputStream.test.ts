@@ -1,0 +1,12 @@
+import { describe, expect, test } from 'bun:test'
+import { existsSync, openSync } from 'node:fs'
+import { openOutputStream } from '../../src/system/outputStream.ts'
+
+describe('output stream', () => {
+  test.skipIf(!existsSync('/dev/full'))('end() drops text that a full disk does not take', async () => {
+    const { write, buffered, end } = openOutputStream(openSync('/dev/full', 'w'))
+    write('a list\n')
+    await end()
+    expect(buffered()).toBe(0)
+  })
+})
