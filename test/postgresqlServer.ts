@@ -61,7 +61,7 @@ export async function startServer(settings: readonly string[] = ['fsync=off']): 
   const kill = () => child.kill('SIGKILL')
   process.on('exit', kill)
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
-  await untilItAnswers(url)
+  await waitUntilReady(url)
   return {
     url,
     port,
@@ -69,7 +69,7 @@ export async function startServer(settings: readonly string[] = ['fsync=off']): 
     halt: (mode) => ended(child, mode === 'fast' ? 'SIGINT' : 'SIGQUIT'),
     restart: async () => {
       child = launch()
-      await untilItAnswers(url)
+      await waitUntilReady(url)
     },
     processId: () => child.pid ?? 0,
     backends: () => childrenOf(child.pid ?? 0).filter((id) => servesClient(id)),
@@ -116,7 +116,7 @@ export function freePort(): Promise<number> {
   return promise
 }
 
-async function untilItAnswers(url: string): Promise<void> {
+async function waitUntilReady(url: string): Promise<void> {
   for (let attempt = 0; attempt < 300; attempt++) {
     const client = postgres(url, { max: 1, connect_timeout: 1, onnotice: () => {} })
     try {

@@ -25,18 +25,18 @@ export interface ReplicaSettings {
   readonly clock?: Clock
 }
 
-export function openReplica(application: TestApplication, given: ReplicaSettings = {}): Replica {
+export function openReplica(application: TestApplication, replica: ReplicaSettings = {}): Replica {
   const { database, settings } = application.deps
-  const clock = given.clock ?? application.deps.clock
-  const secretKeys = given.secretKeys ?? settings.keys.secretKeys()
+  const clock = replica.clock ?? application.deps.clock
+  const secretKeys = replica.secretKeys ?? settings.keys.secretKeys()
   const lines: Record<string, unknown>[] = []
   const log = createLog({ level: 'debug', format: 'json', now: clock, write: (line) => lines.push(JSON.parse(line)) })
   const keys = {
-    algorithm: given.algorithm ?? settings.keys.algorithm,
-    rotationDays: given.rotationDays ?? settings.keys.rotationDays,
+    algorithm: replica.algorithm ?? settings.keys.algorithm,
+    rotationDays: replica.rotationDays ?? settings.keys.rotationDays,
     secretKeys: () => secretKeys,
   }
-  const accessTokenSeconds = given.accessTokenSeconds ?? settings.accessTokenSeconds
+  const accessTokenSeconds = replica.accessTokenSeconds ?? settings.accessTokenSeconds
   const deps: Deps = { ...application.deps, database, clock, log, settings: { ...settings, accessTokenSeconds, keys } }
   const http = createHttp(
     deps,
@@ -59,7 +59,7 @@ export function openReplica(application: TestApplication, given: ReplicaSettings
     accessToken: async () => {
       const body = new URLSearchParams({ username: 'admin', password: 'changeme' })
       const response = await call('/auth/login', { method: 'POST', body })
-      if (response.status !== 200) throw new Error(`login answered ${response.status}`)
+      if (response.status !== 200) throw new Error(`login returned ${response.status}`)
       return ((await response.json()) as { access_token: string }).access_token
     },
     me: async (token) => (await call('/auth/me', { headers: { authorization: `Bearer ${token}` } })).status,

@@ -50,8 +50,8 @@ export function findListeningSocket(port: number): ListeningSocket | undefined {
   const isOurs = (descriptor: number): boolean => {
     const flag = Buffer.alloc(4)
     const address = Buffer.alloc(128)
-    const asked = library.getsockopt(descriptor, socketLevel, acceptsConnections, ptr(flag), ptr(number32(4)))
-    if (asked !== 0 || flag.readUInt32LE() !== 1) return false
+    const result = library.getsockopt(descriptor, socketLevel, acceptsConnections, ptr(flag), ptr(number32(4)))
+    if (result !== 0 || flag.readUInt32LE() !== 1) return false
     if (library.getsockname(descriptor, ptr(address), ptr(number32(address.length))) !== 0) return false
     return internetFamilies.includes(address.readUInt16LE()) && address.readUInt16BE(2) === port
   }

@@ -3,22 +3,27 @@ import { write as writeToDescriptor } from 'node:fs'
 /** Writes text to a file descriptor without blocking the event loop. */
 export interface OutputStream {
   write(text: string): void
-  /** Returns about how many bytes are not written yet. Text not yet encoded counts its UTF-16 units. */
+  /**
+   * Returns about how many bytes are not written yet. Text not yet encoded counts its UTF-16 units.
+   */
   buffered(): number
   /**
-   * Resolves once everything is written, the reader is gone, the disk is full, or `limit` milliseconds have
-   * passed.
+   * Resolves once everything is written, the reader is gone, the disk is full, or `limit`
+   * milliseconds have passed.
    */
   end(limit?: number): Promise<void>
 }
 
-/** Milliseconds before a failed write is retried: the pipe is full (EAGAIN), or the disk is (ENOSPC, until `end`). */
+/**
+ * Milliseconds before a failed write is retried: the pipe is full (EAGAIN), or the disk is (ENOSPC,
+ * until `end`).
+ */
 const retryDelay = 20
 
 /**
- * The text of one turn of the event loop goes out in one system call, on a thread of Bun's, so that a reader
- * that is stuck blocks nothing. Text for a reader that is gone is dropped. Calls `onDrained` whenever
- * everything is written.
+ * The text of one turn of the event loop goes out in one system call, on a thread of Bun's, so that
+ * a reader that is stuck blocks nothing. Text for a reader that is gone is dropped. Calls
+ * `onDrained` whenever everything is written.
  */
 export function openOutputStream(descriptor: number, onDrained: () => void = () => {}): OutputStream {
   let waiting = ''

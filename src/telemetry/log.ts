@@ -28,12 +28,12 @@ export interface LogOptions {
   readonly context?: () => LogFields | undefined
 }
 
-export function createLog({ level, format, now, write, context: surroundings = () => undefined }: LogOptions): Log {
+export function createLog({ level, format, now, write, context = () => undefined }: LogOptions): Log {
   const line = format === 'json' ? jsonLine : prettyLine
   const at = (own: LogLevel) =>
     logLevels.indexOf(own) < logLevels.indexOf(level)
       ? () => {}
-      : (event: string, fields: LogFields = {}) => write(line(now(), own, event, { ...fields, ...surroundings() }))
+      : (event: string, fields: LogFields = {}) => write(line(now(), own, event, { ...fields, ...context() }))
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 

@@ -44,11 +44,11 @@ async function readMostFiles(): Promise<number | undefined> {
 }
 
 function watchEventLoop(observe: (seconds: number) => void): () => void {
-  let due = performance.now() + tick
+  let expectedAt = performance.now() + tick
   const timer = setInterval(() => {
     const now = performance.now()
-    observe(Math.max(0, now - due) / 1000)
-    due = now + tick
+    observe(Math.max(0, now - expectedAt) / 1000)
+    expectedAt = now + tick
   }, tick)
   timer.unref()
   return () => clearInterval(timer)

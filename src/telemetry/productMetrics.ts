@@ -72,7 +72,7 @@ export function createProductMetrics(): ProductMetrics {
 
   return {
     registry: metrics,
-    requestFinished: countAnswers(metrics),
+    requestFinished: countRequests(metrics),
     login: count('audittrail_logins_total', 'Attempts to sign in.', 'outcome', loginOutcomes),
     refresh: count('audittrail_refreshes_total', 'Presented refresh tokens.', 'outcome', refreshOutcomes),
     apiKey: count('audittrail_api_keys_shown_total', 'Presented API keys.', 'outcome', apiKeyOutcomes),
@@ -92,7 +92,7 @@ export function createProductMetrics(): ProductMetrics {
 }
 
 /** Runs for every request: finds its series with two lookups and without building strings. */
-function countAnswers({ counter, histogram }: MetricsRegistry): ProductMetrics['requestFinished'] {
+function countRequests({ counter, histogram }: MetricsRegistry): ProductMetrics['requestFinished'] {
   const requests = counter('audittrail_http_requests_total', 'HTTP requests served.', ['route', 'method', 'status'])
   const durations = histogram('audittrail_http_request_duration_seconds', 'Time until the response.', requestBounds, [
     'route',

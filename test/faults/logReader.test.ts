@@ -5,17 +5,17 @@ import { binary, emptyDirectory, login } from '../binary/binary.ts'
 import { hasProgram } from '../requirements.ts'
 import { password, settings } from './workload.ts'
 
-interface Stalled {
+interface PipedServer {
   readonly url: string
   readonly output: () => string
   stopReading(): void
-  readOn(): void
+  resumeReading(): void
   end(): Promise<{ code: number | null; milliseconds: number; stderr: string }>
 }
 
-/** A server whose log goes into a pipe that somebody else reads, or no longer reads. */
-async function serveInto(options: { stderrToo: boolean }): Promise<Stalled> {
-  // The reader has the pipe's other end; stopped, it reads nothing.
+/** Starts a server whose log goes into a pipe that `cat` reads until `stopReading`. */
+async function serveIntoPipe(options: { stderrToo: boolean }): Promise<PipedServer> {
+  // While `cat` is stopped, nothing reads the pipe.
   const script = options.stderrToo ? '"$0" serve 2>&1 | cat' : '"$0" serve | cat'
   const child = spawn('bash', ['-c', `set -o pipefail; echo $$; ${script}`, binary], {
     cwd: emptyDirectory(),
@@ -39,7 +39,7 @@ async function serveInto(options: { stderrToo: boolean }): Promise<Stalled> {
     url: /"url":"([^"]+)"/.exec(output)?.[1] ?? '',
     output: () => output,
     stopReading: () => process.kill(pidOf('cat'), 'SIGSTOP'),
-    readOn: () => process.kill(pidOf('cat'), 'SIGCONT'),
+    resumeReading: () => process.kill(pidOf('cat'), 'SIGCONT'),
     end: async () => {
       const started = performance.now()
       process.kill(pidOf('audittrail'), 'SIGTERM')
@@ -52,7 +52,7 @@ async function serveInto(options: { stderrToo: boolean }): Promise<Stalled> {
   }
 }
 
-/** A reader that reads has ended with what it read from. */
+/** Does nothing if the process has ended. */
 function wake(pid: number): void {
   try {
     process.kill(pid, 'SIGCONT')
@@ -68,20 +68,20 @@ async function isRunning(pid: number): Promise<boolean> {
   return !/^(gone|\d+ \(.*\) Z)/.test(state)
 }
 
-describe.skipIf(process.platform !== 'linux' || !hasProgram('bash', 'bash'))('a reader of the log that stops', () => {
-  test('stops no request, gets what there was room for, and is told how many lines it missed', async () => {
-    const server = await serveInto({ stderrToo: false })
+describe.skipIf(process.platform !== 'linux' || !hasProgram('bash', 'bash'))('a log reader that stops reading', () => {
+  test('delays no request, later gets the buffered lines, and the number of dropped ones', async () => {
+    const server = await serveIntoPipe({ stderrToo: false })
     server.stopReading()
-    // Far more than a pipe and the buffer behind it hold.
-    const ask = async () => {
+    // Far more than the pipe and the log buffer hold.
+    const sendRequests = async () => {
       for (let request = 0; request < 1500; request++) {
         const response = await fetch(`${server.url}/auth/me`, { signal: AbortSignal.timeout(5000) })
         expect(response.status).toBe(401)
       }
     }
-    await Promise.all(Array.from({ length: 8 }, ask))
+    await Promise.all(Array.from({ length: 8 }, sendRequests))
     expect((await login(server.url, 'admin', password)).status).toBe(200)
-    server.readOn()
+    server.resumeReading()
     while (!server.output().includes('log.dropped')) await Bun.sleep(20)
     expect((await login(server.url, 'admin', password)).status).toBe(200)
     expect((await server.end()).code).toBe(0)
@@ -93,12 +93,12 @@ describe.skipIf(process.platform !== 'linux' || !hasProgram('bash', 'bash'))('a 
     const requests = lines.filter(({ event }) => event === 'request').length
     const dropped = lines.reduce((sum, { event, lines: count = 0 }) => sum + (event === 'log.dropped' ? count : 0), 0)
     expect(dropped).toBeGreaterThan(0)
-    // Twice a line of the sign-in stands beside the line of its request.
+    // The two sign-ins are requests too, and add lines of their own.
     expect(requests + dropped).toBeWithin(12_000, 12_010)
   })
 
-  test('does not keep the server from ending', async () => {
-    const server = await serveInto({ stderrToo: true })
+  test('does not delay the shutdown', async () => {
+    const server = await serveIntoPipe({ stderrToo: true })
     server.stopReading()
     for (let request = 0; request < 1000; request++) await fetch(`${server.url}/auth/me`)
     const { code, milliseconds } = await server.end()

@@ -51,7 +51,7 @@ describe('an error in the log', () => {
   const throwers: readonly (readonly [string, () => unknown])[] = [
     ['is called', () => (secret as unknown as () => void)()],
     ['is constructed', () => new (secret as unknown as new () => object)()],
-    ['is asked for a member', () => 'a' in (secret as unknown as object)],
+    ['is tested for a member', () => 'a' in (secret as unknown as object)],
     ['is a size', () => Buffer.alloc(secret as unknown as number)],
     ['is a language', () => new Intl.DateTimeFormat(`${secret}_x`)],
     ['is JSON', () => JSON.parse(`"${secret}`)],

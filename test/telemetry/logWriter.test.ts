@@ -16,7 +16,7 @@ function temporaryDirectory(): string {
   return directory
 }
 
-/** A pipe whose reader reads only when told to. */
+/** A pipe whose reader reads only when `read` is called. */
 function openPipe() {
   const path = join(temporaryDirectory(), 'pipe')
   execFileSync('mkfifo', [path])
@@ -94,7 +94,7 @@ describe('log writer', () => {
     while (pipe.read()) {}
   })
 
-  test('a reader that is gone neither throws nor blocks', async () => {
+  test('neither throws nor blocks once the reader is gone', async () => {
     const pipe = openPipe()
     const { write, end } = createLogWriter(pipe.writer, rejectDropped)
     pipe.closeReader()

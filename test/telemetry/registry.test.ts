@@ -15,14 +15,14 @@ describe('metrics in text format', () => {
 
   test('have a line per combination of label values, and none before the first', async () => {
     const metrics = createMetricsRegistry()
-    const of = metrics.counter('answers_total', 'Answers.', ['route', 'status'])
+    const of = metrics.counter('responses_total', 'Responses.', ['route', 'status'])
     expect(await metrics.render()).toBe('')
     of('/me', '200').add()
     of('/me', '401').add()
     of('/me', '200').add()
     expect((await metrics.render()).split('\n').slice(2, -1)).toEqual([
-      'answers_total{route="/me",status="200"} 2',
-      'answers_total{route="/me",status="401"} 1',
+      'responses_total{route="/me",status="200"} 2',
+      'responses_total{route="/me",status="401"} 1',
     ])
   })
 

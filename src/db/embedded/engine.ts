@@ -40,7 +40,7 @@ interface Engine {
   watchdog: ReturnType<typeof setInterval> | undefined
   /** Messages without a response yet. */
   pending: number
-  /** Sessions that were asked to end. */
+  /** Requests to end a session. */
   ends: number
   isStalled: boolean
 }
@@ -144,9 +144,8 @@ function stall(engine: Engine): void {
   if (engine.isStalled) return
   engine.isStalled = true
   engine.sessions.stop('the disk does not respond')
-  // Clients were told that their operations failed, so none of them may happen once the disk is
-  // back.
-  Atomics.store(engine.disk, diskField.abandoned, engine.ends)
+  // Clients got an error for their operations, so none of them may take effect later.
+  Atomics.store(engine.disk, diskField.requiredEnds, engine.ends)
   engine.events.onStall?.()
 }
 

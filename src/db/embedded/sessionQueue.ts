@@ -15,7 +15,7 @@ export interface SessionQueue {
   resume(): void
 }
 
-type Connection = { duplex: Duplex; held: Uint8Array<ArrayBuffer>[] }
+type Connection = { duplex: Duplex; buffered: Uint8Array<ArrayBuffer>[] }
 
 const cancelRequest = 80877102
 
@@ -29,7 +29,7 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
   function admit(): void {
     if (current !== undefined) return
     current = waiting.shift()
-    for (const bytes of current?.held.splice(0) ?? []) send(bytes)
+    for (const bytes of current?.buffered.splice(0) ?? []) send(bytes)
   }
 
   function socket(): Duplex {
@@ -37,7 +37,7 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
     // and doing it.
     const refusal = stopped === undefined ? undefined : Object.assign(new Error(stopped), { code: 'CONNECTION_CLOSED' })
     const connection: Connection = {
-      held: [],
+      buffered: [],
       duplex: new Duplex({
         read() {},
         write(chunk: Buffer, _encoding, done) {
@@ -48,7 +48,7 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
           else if (isCancelRequest(chunk))
             connection.duplex.destroy() // The engine cannot be interrupted.
           else if (current === connection) send(bytes)
-          else connection.held.push(bytes)
+          else connection.buffered.push(bytes)
           done()
         },
         final(done) {
@@ -72,8 +72,8 @@ export function sessionQueue(send: (message: Uint8Array<ArrayBuffer> | 'end') =>
   }
 
   function leave(connection: Connection): void {
-    const place = waiting.indexOf(connection)
-    if (place >= 0) waiting.splice(place, 1)
+    const index = waiting.indexOf(connection)
+    if (index >= 0) waiting.splice(index, 1)
     if (connection !== current || ending) return
     ending = true
     send('end')

@@ -5,10 +5,10 @@ import { NodeFS } from '@electric-sql/pglite/nodefs'
 
 /**
  * Shared by the engine's thread and its watchdog. `progress` increases before and after each system
- * call, so it is odd during one. `abandoned` is the number of sessions that the thread must have
+ * call, so it is odd during one. `requiredEnds` is the number of sessions that the thread must have
  * ended before it works again.
  */
-export const diskField = { progress: 0, abandoned: 1 } as const
+export const diskField = { progress: 0, requiredEnds: 1 } as const
 export type DiskState = Int32Array<SharedArrayBuffer>
 
 export function newDiskState(): DiskState {
@@ -31,7 +31,7 @@ const refusals: Readonly<Record<string, string>> = {
       }),
 }
 
-const gone = 'its directory was removed or moved away. Put it back and start again'
+const directoryRemoved = 'its directory was removed or moved away. Put it back and start again'
 /** The engine's number for EIO. */
 const ioError = 29
 
@@ -86,13 +86,13 @@ export interface HostOptions {
 export function hostFiles(directory: string, options: HostOptions): NodeFS {
   const files = new NodeFS(directory)
   const init = files.init.bind(files)
-  files.init = (engine: PGlite, given) => {
-    const furnish = (module: object) => {
+  files.init = (engine: PGlite, settings) => {
+    const extend = (module: object) => {
       const host = (module as { NODEFS: HostFiles }).NODEFS
       const refuse = watchCalls(host, directory, options)
-      syncFiles(host, noteChanges(host, options.isUntouched), refuse)
+      syncFiles(host, trackChanges(host, options.isUntouched), refuse)
     }
-    return init(engine, { ...given, preRun: [...(given.preRun ?? []), furnish] })
+    return init(engine, { ...settings, preRun: [...(settings.preRun ?? []), extend] })
   }
   return files
 }
@@ -113,7 +113,8 @@ function watchCalls(host: HostFiles, directory: string, { disk, onRefusal }: Hos
         return operation()
       } catch (error) {
         const { code = '' } = error as NodeJS.ErrnoException
-        const reason = code === 'ENOENT' && !existsSync(join(directory, 'PG_VERSION')) ? gone : refusals[code]
+        const reason =
+          code === 'ENOENT' && !existsSync(join(directory, 'PG_VERSION')) ? directoryRemoved : refusals[code]
         if (reason !== undefined) refuse(reason)
         throw error
       } finally {
@@ -136,49 +137,49 @@ function watchCalls(host: HostFiles, directory: string, { disk, onRefusal }: Hos
  * just synced in parallel, so only its own changes need it. Returns whether a file or directory
  * needs a sync.
  */
-function noteChanges(
+function trackChanges(
   { node_ops, stream_ops, realPath }: HostFiles,
   isUntouched: () => boolean,
 ): (node: Node) => boolean {
   const changed = new Set<string>()
-  const note = (...nodes: readonly Node[]): void => {
+  const track = (...nodes: readonly Node[]): void => {
     if (isUntouched()) for (const node of nodes) changed.add(realPath(node))
   }
 
   const { setattr, mknod, rename, unlink, rmdir, symlink } = node_ops
   node_ops.setattr = (node, attributes) => {
-    note(node)
+    track(node)
     setattr(node, attributes)
   }
   node_ops.mknod = (parent, ...rest) => {
     const node = mknod(parent, ...rest)
-    note(parent, node)
+    track(parent, node)
     return node
   }
   node_ops.rename = (node, parent, name) => {
-    note(node.parent, parent)
+    track(node.parent, parent)
     rename(node, parent, name)
     if (isUntouched()) changed.add(join(realPath(parent), name))
   }
   node_ops.unlink = (parent, name) => {
-    note(parent)
+    track(parent)
     unlink(parent, name)
   }
   node_ops.rmdir = (parent, name) => {
-    note(parent)
+    track(parent)
     rmdir(parent, name)
   }
   node_ops.symlink = (parent, ...rest) => {
-    note(parent)
+    track(parent)
     symlink(parent, ...rest)
   }
   const { setattr: setStreamAttributes, write } = stream_ops
   stream_ops.setattr = (stream, attributes) => {
-    note(stream.node)
+    track(stream.node)
     setStreamAttributes(stream, attributes)
   }
   stream_ops.write = (stream, ...rest) => {
-    note(stream.node)
+    track(stream.node)
     return write(stream, ...rest)
   }
   return (node) => !isUntouched() || changed.has(realPath(node))
@@ -199,7 +200,7 @@ function syncFiles(host: HostFiles, needsSync: (node: Node) => boolean, refuse: 
       fdatasyncSync(nfd)
       // Synced to a file that can no longer be found: that commit must not be acknowledged.
       if (isAt(host.realPath(node), nfd)) return 0
-      refuse(gone)
+      refuse(directoryRemoved)
       return ioError
     })
   }

@@ -127,7 +127,7 @@ function serve(bytes: Uint8Array): void {
     parts = []
     size = 0
   }
-  if (ends < Atomics.load(disk, diskField.abandoned)) {
+  if (ends < Atomics.load(disk, diskField.requiredEnds)) {
     post(new Uint8Array())
     return
   }

@@ -25,7 +25,7 @@ export interface OpenConnection extends Connection {
   /** Waits up to five seconds for statements in progress. */
   end(): Promise<void>
   /** Fails statements in progress and closes. Asks the server to cancel them. */
-  abandon(): void
+  discard(): void
 }
 
 /** Milliseconds to connect, sign in and get the first result. */
@@ -38,8 +38,8 @@ const cancelLimit = 1000
 const closeLimit = 10_000
 
 /**
- * Time limits that the server enforces, in milliseconds: an abandoned statement must not keep its
- * locks. Just below the limit of an operation (`pool.ts`), so that the statement fails and the
+ * Time limits that the server enforces, in milliseconds: a statement must not keep its locks after
+ * its connection is discarded. Just below the limit of an operation (`pool.ts`), so that the
  * connection survives.
  */
 const timeLimits = {
@@ -66,10 +66,10 @@ export async function openConnection(
   const client = createClient(target, stream, isPooled)
   const connection = { client, orm: drizzle(client), closed: closed.promise }
   let backend: Backend | undefined
-  let isAbandoned = false
-  const abandon = () => {
-    if (isAbandoned) return
-    isAbandoned = true
+  let isDiscarded = false
+  const discard = () => {
+    if (isDiscarded) return
+    isDiscarded = true
     const closeTimer = setTimeout(() => stream.destroy(), closeLimit)
     void closed.promise.then(() => clearTimeout(closeTimer))
     void cancelStatement().then(() => client.end({ timeout: 0 }))
@@ -81,10 +81,10 @@ export async function openConnection(
   try {
     if (target.kind === 'server') backend = await checkServer(client, limit)
   } catch (error) {
-    abandon()
+    discard()
     throw error
   }
-  return { ...connection, abandon, end: () => client.end({ timeout: endTimeout }) }
+  return { ...connection, discard, end: () => client.end({ timeout: endTimeout }) }
 }
 
 function createClient(target: DatabaseTarget, stream: Duplex, isPooled: boolean): Client {
@@ -199,7 +199,7 @@ async function cancel(address: DatabaseAddress, { pid, secret }: Backend): Promi
     stream.write(request)
     await delivered.promise
   } catch {
-    // An unreachable server cannot be told.
+    // Best effort: the server may be unreachable.
   }
 }
 

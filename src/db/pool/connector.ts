@@ -6,7 +6,7 @@ export interface Connector {
   /**
    * Milliseconds until the next attempt is due. Undefined while the current one must finish first.
    */
-  due(now: number): number | undefined
+  nextAttemptIn(now: number): number | undefined
   /** Rejects with an AppError. */
   open(): Promise<OpenConnection>
 }
@@ -25,7 +25,7 @@ export function createConnector(target: DatabaseTarget): Connector {
   let inProgress = 0
   let connections = 0
   let isAway = false
-  let notBefore = 0
+  let retryAt = 0
 
   async function attempt(): Promise<OpenConnection> {
     let isDialing = true
@@ -56,10 +56,10 @@ export function createConnector(target: DatabaseTarget): Connector {
   }
 
   return {
-    due(now) {
+    nextAttemptIn(now) {
       if (isAway && inProgress > 0) return undefined
       if (connections + dialing >= maxConnections) return delays.full
-      return Math.max(0, notBefore - now)
+      return Math.max(0, retryAt - now)
     },
     async open() {
       inProgress++
@@ -70,7 +70,7 @@ export function createConnector(target: DatabaseTarget): Connector {
       } catch (error) {
         const failure = databaseFailure(error)
         isAway = true
-        notBefore = performance.now() + (failure.code === 'refused' ? delays.refused : delays.away)
+        retryAt = performance.now() + (failure.code === 'refused' ? delays.refused : delays.away)
         throw failure
       } finally {
         inProgress--

@@ -173,8 +173,8 @@ function failUnreachable(context: Context, failure: AppError): void {
 
 /**
  * PostgreSQL cannot cancel one statement of a pipeline, so the whole connection is discarded, along
- * with those idle since before the operation: after a silent failover they are gone too. The
- * embedded engine has a single session that is never gone.
+ * with those idle since before the operation: after a silent failover they are lost too. The
+ * embedded engine has a single session, which is never lost.
  */
 function expire(context: Context, operation: Operation): void {
   const { connections, kind } = context

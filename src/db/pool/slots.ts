@@ -50,9 +50,9 @@ export function connectForWaiting(connections: Connections, { slots, waiting }: 
 
 function connectWhenDue(connections: Connections, slot: Slot): void {
   const now = performance.now()
-  const due = connections.connector.due(now)
-  if (due === undefined || connections.isClosed) return
-  const delay = Math.max(due, slot.retryAt - now)
+  const wait = connections.connector.nextAttemptIn(now)
+  if (wait === undefined || connections.isClosed) return
+  const delay = Math.max(wait, slot.retryAt - now)
   if (delay > 0) retryIn(connections, delay)
   else connect(connections, slot, now)
 }
@@ -100,7 +100,7 @@ function retire(slot: Slot, pooled: PooledConnection): void {
 /** Fails everything in progress on the connection and empties its slot. */
 export function discard({ slots }: Connections, pooled: PooledConnection): void {
   for (const slot of slots) if (slot.pooled === pooled) slot.pooled = undefined
-  pooled.connection.abandon()
+  pooled.connection.discard()
 }
 
 /** Discards every connection that has been idle since `time`. */

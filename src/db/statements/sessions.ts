@@ -78,7 +78,7 @@ const userColumns = {
 }
 
 export function sessionStatements({ orm, client }: Connection) {
-  const live = orm
+  const activeSession = orm
     .select(userColumns)
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.user_id))
@@ -119,10 +119,10 @@ export function sessionStatements({ orm, client }: Connection) {
       username: string
       now: Date
     }): Promise<SessionUser | undefined> =>
-      guarded(async () => (await live.execute({ ...key, now: key.now.toISOString() }))[0]),
+      guarded(async () => (await activeSession.execute({ ...key, now: key.now.toISOString() }))[0]),
 
     /** Lists a user's active sessions, last used first, at most 1,000. */
-    listLiveSessions: (userId: string, now: Date): Promise<ListedSession[]> =>
+    listActiveSessions: (userId: string, now: Date): Promise<ListedSession[]> =>
       guarded(() =>
         orm
           .select({
@@ -189,22 +189,22 @@ export function sessionStatements({ orm, client }: Connection) {
       }),
 
     /** Ends a user's active sessions, except of protected administrators. Returns how many. */
-    endSessionsOf: (userId: string, now: Date, sparesAdministrators = false): Promise<number> =>
+    endSessionsOf: (userId: string, now: Date, protectsAdministrators = false): Promise<number> =>
       guarded(async () => {
         // The lock waits for a concurrent promotion.
         const isNoAdministrator = sql`${sessions.user_id} IN (
           SELECT id FROM ${users} WHERE id = ${userId}::uuid AND NOT 'admin' = ANY (roles) FOR SHARE)`
-        const spared = sparesAdministrators ? isNoAdministrator : undefined
+        const condition = protectsAdministrators ? isNoAdministrator : undefined
         const rows = await orm
           .update(sessions)
           .set({ expires_at: ended })
-          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), spared))
+          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), condition))
           .returning({ id: sessions.id })
         return rows.length
       }),
 
     /** Deletes at most `limit` ended sessions, skipping locked ones. Returns how many. */
-    deleteDeadSessions: (now: Date, limit: number): Promise<number> =>
+    deleteEndedSessions: (now: Date, limit: number): Promise<number> =>
       guarded(async () => {
         const rows = await orm.execute(sql`
           DELETE FROM ${sessions} WHERE id IN (

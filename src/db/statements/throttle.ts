@@ -51,8 +51,8 @@ export interface LockoutPage {
   readonly limit: number
 }
 
-/** More than the clocks of replicas ever differ. */
-const farAhead = '15 minutes'
+/** More than the clocks of two replicas ever differ. */
+const maxClockSkew = '15 minutes'
 
 export function throttleStatements({ client: driver }: Pick<Connection, 'client'>) {
   return {
@@ -65,7 +65,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
         const rows = await driver<FailureCountRow[]>`
           SELECT kind, failures, last_failed_at, forgotten_at FROM audittrail_attempts
           WHERE key IN (${first}, ${second}, ${third}) AND forgotten_at > ${now.toISOString()}::timestamptz
-            AND last_failed_at < ${now.toISOString()}::timestamptz + ${farAhead}::interval`
+            AND last_failed_at < ${now.toISOString()}::timestamptz + ${maxClockSkew}::interval`
         return rows.map(failureCountOf)
       }),
 
@@ -146,7 +146,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
                  greatest(coalesce(account.failures, 1), 1) AS spread
           FROM audittrail_attempts own
           LEFT JOIN audittrail_attempts account ON account.key = own.account AND account.forgotten_at > ${at}::timestamptz
-          WHERE own.forgotten_at > ${at}::timestamptz AND own.last_failed_at < ${at}::timestamptz + ${farAhead}::interval
+          WHERE own.forgotten_at > ${at}::timestamptz AND own.last_failed_at < ${at}::timestamptz + ${maxClockSkew}::interval
             AND own.failures + greatest(coalesce(account.failures, 1), 1) - 1
               > CASE own.kind WHEN 'network' THEN ${networkFree}::integer ELSE ${free}::integer END
             AND (own.last_failed_at, own.id) < (${after?.lastFailedAt.toISOString() ?? 'infinity'}::timestamptz,

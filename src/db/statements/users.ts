@@ -22,7 +22,7 @@ export interface UserChange {
 }
 
 /** Why a user was not changed. */
-export type Unchanged = 'last_administrator' | 'spared_administrator'
+export type Unchanged = 'last_administrator' | 'protected_administrator'
 
 /** The next page starts after `sort_key`. */
 export type ListedUser = User & { readonly sort_key: string }
@@ -33,7 +33,7 @@ export interface PasswordChange {
   /** Only if this is still the hash. */
   readonly replacing?: string
   /** Only if the user is not an administrator. */
-  readonly sparesAdministrators?: boolean
+  readonly protectsAdministrators?: boolean
 }
 
 export interface UserPage {
@@ -111,7 +111,11 @@ export function userStatements(orm: Orm) {
      * active administrator and for protected administrators. Returns undefined if there is no such
      * user.
      */
-    updateUser: (id: string, change: UserChange, sparesAdministrators = false): Promise<User | Unchanged | undefined> =>
+    updateUser: (
+      id: string,
+      change: UserChange,
+      protectsAdministrators = false,
+    ): Promise<User | Unchanged | undefined> =>
       guarded(() =>
         orm.transaction(async (transaction) => {
           const staysAdministrator = change.roles?.includes('admin') !== false && change.is_active !== false
@@ -124,11 +128,11 @@ export function userStatements(orm: Orm) {
               and(
                 eq(users.id, id),
                 staysAdministrator ? undefined : anotherAdministratorThan(id),
-                spared(sparesAdministrators),
+                unlessProtected(protectsAdministrators),
               ),
             )
             .returning()
-          if (!row) return whyUnchanged(transaction, id, sparesAdministrators)
+          if (!row) return whyUnchanged(transaction, id, protectsAdministrators)
           if (!row.is_active)
             await transaction.update(sessions).set({ expires_at: ended }).where(eq(sessions.user_id, id))
           return row
@@ -148,7 +152,7 @@ export function userStatements(orm: Orm) {
     ): Promise<number | undefined> =>
       guarded(() =>
         orm.transaction(async (transaction) => {
-          const { hash, mustChange, replacing, sparesAdministrators = false } = password
+          const { hash, mustChange, replacing, protectsAdministrators = false } = password
           const rows = await transaction
             .update(users)
             .set({ hashed_password: hash, must_change_password: mustChange })
@@ -156,12 +160,15 @@ export function userStatements(orm: Orm) {
               and(
                 eq(users.id, id),
                 replacing === undefined ? undefined : eq(users.hashed_password, replacing),
-                spared(sparesAdministrators),
+                unlessProtected(protectsAdministrators),
               ),
             )
             .returning({ id: users.id, is_active: users.is_active })
           if (rows.length === 0) return undefined
-          if (ownSession !== undefined && !(rows[0]?.is_active && (await isLive(transaction, ownSession, now)))) {
+          if (
+            ownSession !== undefined &&
+            !(rows[0]?.is_active && (await isSessionActive(transaction, ownSession, now)))
+          ) {
             throw new AppError('invalid_token', 'Could not validate credentials')
           }
           const others = ownSession === undefined ? undefined : sql`${sessions.id} <> ${ownSession}`
@@ -187,13 +194,13 @@ export function userStatements(orm: Orm) {
      * Deletes a user, unless the last active or a protected administrator. Returns undefined if
      * there is none.
      */
-    deleteUser: (id: string, sparesAdministrators = false): Promise<User | Unchanged | undefined> =>
+    deleteUser: (id: string, protectsAdministrators = false): Promise<User | Unchanged | undefined> =>
       guarded(async () => {
         const [row] = await orm
           .delete(users)
-          .where(and(eq(users.id, id), anotherAdministratorThan(id), spared(sparesAdministrators)))
+          .where(and(eq(users.id, id), anotherAdministratorThan(id), unlessProtected(protectsAdministrators)))
           .returning()
-        return row ?? whyUnchanged(orm, id, sparesAdministrators)
+        return row ?? whyUnchanged(orm, id, protectsAdministrators)
       }),
   }
 }
@@ -211,21 +218,21 @@ function matches(search: string | undefined): SQL | undefined {
 }
 
 /** Locks the session's row, so that its end comes before or after the change. */
-async function isLive(orm: Pick<Orm, 'select'>, id: string, now: Date): Promise<boolean> {
-  const live = and(eq(sessions.id, id), gt(sessions.expires_at, now))
-  return (await orm.select({ id: sessions.id }).from(sessions).where(live).for('update')).length === 1
+async function isSessionActive(orm: Pick<Orm, 'select'>, id: string, now: Date): Promise<boolean> {
+  const isActive = and(eq(sessions.id, id), gt(sessions.expires_at, now))
+  return (await orm.select({ id: sessions.id }).from(sessions).where(isActive).for('update')).length === 1
 }
 
-function spared(sparesAdministrators: boolean): SQL | undefined {
-  return sparesAdministrators ? sql`NOT (${isAdministrator})` : undefined
+function unlessProtected(protectsAdministrators: boolean): SQL | undefined {
+  return protectsAdministrators ? sql`NOT (${isAdministrator})` : undefined
 }
 
 async function whyUnchanged(
   orm: Pick<Orm, 'select'>,
   id: string,
-  sparesAdministrators: boolean,
+  protectsAdministrators: boolean,
 ): Promise<Unchanged | undefined> {
   const isThere = (await orm.select({ id: users.id }).from(users).where(eq(users.id, id))).length === 1
   if (!isThere) return undefined
-  return sparesAdministrators ? 'spared_administrator' : 'last_administrator'
+  return protectsAdministrators ? 'protected_administrator' : 'last_administrator'
 }

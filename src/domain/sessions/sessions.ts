@@ -169,7 +169,7 @@ export async function logout(deps: Deps, { sessionId, user }: Principal, everywh
 
 /** Lists a user's active sessions, last used first. */
 export function listSessions(deps: Deps, userId: string): Promise<ListedSession[]> {
-  return deps.database.sessions.listLiveSessions(userId, now(deps))
+  return deps.database.sessions.listActiveSessions(userId, now(deps))
 }
 
 /** Ends one of a user's sessions. Throws `not_found` if the user has no such active session. */

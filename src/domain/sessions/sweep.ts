@@ -14,7 +14,7 @@ export function sweepExpiredSessions(
   isEnding: () => boolean,
 ): Promise<number> {
   return sweep(
-    (limit) => database.sessions.deleteDeadSessions(new Date(clock()), limit),
+    (limit) => database.sessions.deleteEndedSessions(new Date(clock()), limit),
     metrics.sessionsSwept,
     isEnding,
   )

@@ -130,7 +130,7 @@ export async function resetPassword(
   const oneTimePassword = reset.password === undefined ? generateOneTimePassword() : undefined
   const hash = await hashNewPassword(deps, reset.password, user.username, oneTimePassword, signal)
   const mustChange = reset.must_change_password ?? true
-  const password = { hash, mustChange, sparesAdministrators: !by.canManageAdministrators }
+  const password = { hash, mustChange, protectsAdministrators: !by.canManageAdministrators }
   if ((await deps.database.users.updatePassword(id, password, new Date(deps.clock()))) === undefined) {
     await requireUser(deps, id)
     throw protectAdministrator(deps, by)
@@ -172,7 +172,7 @@ function requireMayManageAdministrators(deps: Deps, by: Actor, roles: readonly s
 function requireChanged(deps: Deps, by: Actor, user: User | Unchanged | undefined): User {
   if (user === 'last_administrator')
     throw new AppError('conflict', 'This is the last active administrator. Create or activate another one first.')
-  if (user === 'spared_administrator') throw protectAdministrator(deps, by)
+  if (user === 'protected_administrator') throw protectAdministrator(deps, by)
   if (!user) throw userNotFound()
   return user
 }

@@ -19,26 +19,26 @@ afterEach(async () => {
 
 interface Opened {
   readonly database: Database
-  readonly connection: Straight
+  readonly connection: DirectConnection
 }
 
 function openAt(url: string): Opened {
   const pool = openPool({ kind: 'server', address: parseDatabaseUrl(url), poolSize: 2 })
   const database = openDatabase(pool)
   closing.push(() => database.close())
-  return { database, connection: straight(pool) }
+  return { database, connection: connectDirectly(pool) }
 }
 
 type Rows = Promise<readonly Record<string, unknown>[]>
 
-interface Straight {
+interface DirectConnection {
   readonly client: ((text: TemplateStringsArray, ...values: string[]) => Rows) & { unsafe(text: string): Rows }
 }
 
 /** Runs SQL on the pool's own connections: the embedded database accepts no others. */
-function straight(pool: Pool): Straight {
-  const run = (ask: (client: Client) => Rows): Rows =>
-    pool.run(async ({ client }) => ask(client)).catch((error: AppError) => Promise.reject(error.cause ?? error))
+function connectDirectly(pool: Pool): DirectConnection {
+  const run = (query: (client: Client) => Rows): Rows =>
+    pool.run(async ({ client }) => query(client)).catch((error: AppError) => Promise.reject(error.cause ?? error))
   const client = (text: TemplateStringsArray, ...values: string[]): Rows => run((own) => own(text, ...values))
   return { client: Object.assign(client, { unsafe: (text: string): Rows => run((own) => own.unsafe(text)) }) }
 }
@@ -62,7 +62,7 @@ describe.each(databaseKinds)('migrate on %s', (kind) => {
   test('creates everything on an empty database, and nothing the second time', async () => {
     const { target, release } = await openTarget(kind)
     const pool = openPool(target)
-    const connection = straight(pool)
+    const connection = connectDirectly(pool)
     const database = openDatabase(pool)
     closing.push(release, () => database.close())
     expect(await database.migrationStatus()).toEqual({ applied: 0, pending: all, newer: 0 })

@@ -46,9 +46,12 @@ describe('pool', () => {
     await processOf(pool)
     const holding = pool.run(async ({ client }) => client`SELECT pg_sleep(0.7)`)
     const began = performance.now()
-    const ask = () => outcomeOf(pool.run(async ({ client }) => (await client`SELECT 1 AS one`)[0]?.one))
-    const waiting = Array.from({ length: 1024 }, ask)
-    expect(await ask()).toMatchObject({ code: 'unavailable', message: expect.stringContaining('Too many operations') })
+    const query = () => outcomeOf(pool.run(async ({ client }) => (await client`SELECT 1 AS one`)[0]?.one))
+    const waiting = Array.from({ length: 1024 }, query)
+    expect(await query()).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('Too many operations'),
+    })
     expect(performance.now() - began).toBeLessThan(500)
     await holding
     expect(new Set(await Promise.all(waiting))).toEqual(new Set([1]))
@@ -101,7 +104,7 @@ describe('transaction', () => {
     expect(await outcomeOf(outcome)).toMatchObject({ code: 'internal' })
   })
 
-  test('leaves no change behind if its connection is lost, and does not continue on another', async () => {
+  test('leaves no change if its connection is lost, and does not continue on another', async () => {
     const pool = open(2)
     const id = await processOf(pool)
     const lost = insert(pool, 'lost', async () => {

@@ -146,7 +146,7 @@ describe('SECRET_KEY', () => {
     await application.sql(`UPDATE audittrail_keys SET private_key =
       (SELECT private_key FROM audittrail_keys other WHERE other.generation = 3 - audittrail_keys.generation)`)
     const replica = openReplica(application)
-    expect(await replica.accessToken().catch((error: Error) => error.message)).toBe('login answered 503')
+    expect(await replica.accessToken().catch((error: Error) => error.message)).toBe('login returned 503')
     expect(replica.lines.filter(({ event }) => event === 'key.unusable')).toHaveLength(2)
     const secretKeys = { current: makeSecretKey(), previous: [application.secretKey] }
     expect(await refusal(ensureSigningKey(openReplica(application, { secretKeys }).deps))).toStartWith(
