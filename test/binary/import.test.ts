@@ -59,7 +59,7 @@ describe.each(databaseKinds)('import on %s', (kind) => {
     test('reports wrong arguments and unreadable files in one line', async () => {
       mkdirSync(join(installation().directory, 'folder'), { recursive: true })
       for (const [args, code, line] of [
-        ['import users.txt', 2, 'does not tell the format'],
+        ['import users.txt', 2, 'Cannot tell the format'],
         ['import none.ndjson', 1, 'The file "none.ndjson" does not exist.'],
         ['import folder --format csv', 1, '"folder" is a directory.'],
         ['import users.ndjson --from oracle', 2, '--from must be one of: django, keycloak, firebase, auth0.'],

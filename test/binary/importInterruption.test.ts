@@ -62,7 +62,7 @@ test('import: imports nothing if the server is killed in the middle', async () =
   const [code] = await exited
   expect({ code, stderr }).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('stopped before it was done. Either all users were imported or none'),
+    stderr: expect.stringContaining('stopped before it finished. Either all users were imported or none'),
   })
   expect(JSON.parse((await run(['user', 'list', '--json', '--search', 'k'], place)).stdout)).toEqual([])
 })

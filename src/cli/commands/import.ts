@@ -107,7 +107,7 @@ function formatOf(file: string, from: ImportSource | undefined): ImportFormat {
   if (named) return named
   if (from) return formatBySource[from]
   if (file === '-') return 'ndjson'
-  throw new AppError('usage', 'The file name does not tell the format. Add --format ndjson, csv or json.')
+  throw new AppError('usage', 'Cannot tell the format from the file name. Add --format ndjson, csv or json.')
 }
 
 function reportResult(

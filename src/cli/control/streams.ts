@@ -158,5 +158,5 @@ function withImportHint(error: unknown): unknown {
 }
 
 function serverStopped(): AppError {
-  return new AppError('unavailable', 'The server stopped before it was done.')
+  return new AppError('unavailable', 'The server stopped before it finished.')
 }
