@@ -18,7 +18,7 @@ const IntrospectionForm = t.Object({
 
 /** RFC 7662 §2.2. Times are seconds since the epoch. */
 const Introspection = t.Object({
-  active: t.Boolean({ description: 'False if the token is not valid. There are no other fields then.' }),
+  active: t.Boolean({ description: 'False if the token is not valid. Then no other field is present.' }),
   token_type: t.Optional(
     t.Union([t.Literal('Bearer'), t.Literal('refresh_token')], {
       description: '`Bearer` for an access token or an API key. Never grant access for a `refresh_token`.',

@@ -7,7 +7,7 @@ import { documented, securitySchemes, type Tag } from '../operation.ts'
 const Problem = t.Object({
   type: t.String({
     examples: ['urn:audittrail:problem:not_found'],
-    description: 'Identifies the problem. Stable: compare this one in programs.',
+    description: 'A stable identifier of the problem. Compare this value in programs.',
   }),
   title: t.String({ description: 'The name of the status.' }),
   status: Type.Integer(),
