@@ -41,7 +41,7 @@ export function requireSecretKey({ settings }: Pick<Deps, 'settings'>, fingerpri
   if (secretKey !== undefined) return secretKey
   throw new AppError(
     'refused',
-    'This database was used with a different SECRET_KEY. Set SECRET_KEY to that key, or keep the new key and add that one to SECRET_KEY_PREVIOUS. If that key is lost, run "audittrail key reset", which ends all sessions.',
+    'This database was used with a different SECRET_KEY. Set SECRET_KEY to the original key, or keep the new key and add the original to SECRET_KEY_PREVIOUS. If the original is lost, run "audittrail key reset", which ends all sessions.',
   )
 }
 
