@@ -36,7 +36,7 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
     .use(guards.anyUser)
     .get(
       '/auth/me',
-      ({ principal: { user } }) => toMe(user),
+      ({ principal: { user } }) => presentMe(user),
       operation({
         operationId: 'me',
         tag: 'Sign in',
@@ -147,6 +147,6 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
   return new Elysia({ name: 'account.all' }).use(forAnyUser).use(forSignedIn)
 }
 
-function toMe({ id, username, full_name, is_active }: typeof Me.static): typeof Me.static {
+function presentMe({ id, username, full_name, is_active }: typeof Me.static): typeof Me.static {
   return { id, username, full_name, is_active }
 }

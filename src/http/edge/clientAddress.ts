@@ -36,11 +36,11 @@ export function createClientOf(trustedProxies: readonly string[], log: Log) {
     if (socketPeer === undefined) return { address: undefined, isSecure: false, isShared: false }
     const peer = normalizeAddress(socketPeer) ?? socketPeer
     const forwarded = request.headers.get('x-forwarded-for')
-    const saysHttps = isForwardedHttps(request)
-    if (forwarded === null && !saysHttps) return { address: peer, isSecure: false, isShared: false }
+    const hasForwardedHttps = isForwardedHttps(request)
+    if (forwarded === null && !hasForwardedHttps) return { address: peer, isSecure: false, isShared: false }
     if (isTrusted(peer)) {
       const address = forwarded === null ? peer : rightmostUntrusted(forwarded, peer, isTrusted)
-      return { address, isSecure: saysHttps, isShared: false }
+      return { address, isSecure: hasForwardedHttps, isShared: false }
     }
     const isShared = forwarded !== null && isPrivate(peer)
     if (isShared) warnOnce(peer)
@@ -62,15 +62,15 @@ function isForwardedHttps(request: Request): boolean {
 }
 
 function rightmostUntrusted(forwarded: string, peer: string, isTrusted: (address: string) => boolean): string {
-  let nearest = peer
+  let client = peer
   for (const hop of forwarded.split(',').reverse()) {
     const address = hopAddress(hop.trim())
     // Hops left of an invalid one cannot be trusted.
-    if (address === undefined) return nearest
+    if (address === undefined) return client
     if (!isTrusted(address)) return address
-    nearest = address
+    client = address
   }
-  return nearest
+  return client
 }
 
 /** Returns the address of a hop without brackets and port; undefined if it is not an address. */

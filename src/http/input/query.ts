@@ -3,8 +3,9 @@ import { t } from 'elysia'
 import { AppError } from '../../error.ts'
 
 /**
- * Returns the options of a route with query parameters. It throws `invalid_request`, after the guard,
- * for a repeated one unless its schema is an array. Ignores unknown ones, such as those of analytics.
+ * Returns the options of a route with query parameters. It throws `invalid_request`, after the
+ * guard, for a repeated one unless its schema is an array. Ignores unknown ones, such as those of
+ * analytics.
  */
 export function queryParameters<Properties extends TProperties>(properties: Properties) {
   const single = Object.keys(properties).filter((name) => properties[name]?.type !== 'array')
