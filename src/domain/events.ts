@@ -115,7 +115,7 @@ export type LoginFailure = 'unknown_user' | 'wrong_password' | 'unusable_hash' |
 /** Only logged, except `scope`. Clients get the same response for the others. */
 export type ApiKeyRefusal = 'malformed' | 'unknown' | 'revoked' | 'expired' | 'scope'
 
-const alarming: readonly AuthenticationEvent['event'][] = [
+const warnings: readonly AuthenticationEvent['event'][] = [
   'login.failed',
   'login.throttled',
   'session.replayed',
@@ -127,6 +127,6 @@ const alarming: readonly AuthenticationEvent['event'][] = [
 
 /** Logs an event. */
 export function record({ log }: Pick<Deps, 'log'>, { event, ...facts }: AuthenticationEvent): void {
-  if (alarming.includes(event)) log.warn(event, facts)
+  if (warnings.includes(event)) log.warn(event, facts)
   else log.info(event, facts)
 }

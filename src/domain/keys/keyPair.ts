@@ -35,7 +35,7 @@ const rsaBits = 3072
 const generate = promisify(generateKeyPair)
 
 /** Generates a key pair in the background, since RSA takes a moment. */
-export async function makeKeyPair(algorithm: PairAlgorithm): Promise<KeyPair> {
+export async function createKeyPair(algorithm: PairAlgorithm): Promise<KeyPair> {
   const { publicKey, privateKey } = await generators[algorithm]()
   const members = publicMembers(publicKey)
   const kid = thumbprintOf(members)

@@ -5,7 +5,7 @@ import { fingerprintOf } from '../../secretKeys.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
 import { encryptPrivateKey } from './keyCipher.ts'
-import { makeKeyPair } from './keyPair.ts'
+import { createKeyPair } from './keyPair.ts'
 import { reconcileSecretKey, requireSecretKey } from './secretKeyChange.ts'
 
 export type { SigningKeyRow as KeyRow }
@@ -129,7 +129,7 @@ async function addKey(
   const { database, clock, settings } = deps
   const fingerprint = stored.fingerprint ?? ''
   const secretKey = requireSecretKey(deps, fingerprint)
-  const pair = algorithm === 'HS256' ? undefined : await makeKeyPair(algorithm)
+  const pair = algorithm === 'HS256' ? undefined : await createKeyPair(algorithm)
   const newest = stored.rows.at(-1)
   const now = clock()
   const signsFrom = newest ? Math.max(now + lead, newest.signs_from.getTime()) : now

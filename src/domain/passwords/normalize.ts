@@ -3,12 +3,12 @@
  * 30). Normalization sorts them in quadratic time: the 32,000 that fit into one body would block
  * the server for seconds.
  */
-const longRun = /\p{M}{31}/u
+const excessiveMarks = /\p{M}{31}/u
 
 /**
  * Returns a password in NFC (RFC 8265 §4.2.2), so that é matches from every keyboard; unchanged if
  * it has such a run.
  */
 export function normalizePassword(password: string): string {
-  return longRun.test(password) ? password : password.normalize('NFC')
+  return excessiveMarks.test(password) ? password : password.normalize('NFC')
 }

@@ -27,11 +27,11 @@ async function findViolation(password: string, username: string, minLength: numb
   const { length } = [...password]
   if (length < minLength) return `must have at least ${minLength} characters (got ${length})`
   if (length > maximumLength) return `must have at most ${maximumLength} characters`
-  const stems = stemsOf(password.toLowerCase())
-  if (stems.includes(username.toLowerCase()))
+  const variants = variantsOf(password.toLowerCase())
+  if (variants.includes(username.toLowerCase()))
     return 'must not be the username, or the username followed by a few characters'
   const common = await commonPasswords()
-  if (stems.some((stem) => common.has(stem)))
+  if (variants.some((variant) => common.has(variant)))
     return 'must not be a common password, or a common password followed by a few characters'
   return undefined
 }
@@ -49,7 +49,7 @@ function stemsOf(password: string): string[] {
     stem = [...stem].slice(0, -1).join('')
     stems.push(stem)
   }
-  return stems
+  return variants
 }
 
 let loading: Promise<ReadonlySet<string>> | undefined

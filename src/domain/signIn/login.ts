@@ -81,8 +81,8 @@ async function cleanUp(
     await forgetFailures(deps, attempt, history)
     await rehashIfOutdated(deps, user, password)
   } catch (error) {
-    const isPassing = error instanceof AppError && error.code !== 'internal'
-    if (!isPassing) throw error
+    const isExpected = error instanceof AppError && error.code !== 'internal'
+    if (!isExpected) throw error
   }
 }
 

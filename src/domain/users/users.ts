@@ -195,23 +195,23 @@ async function hashNewPassword(
   return hash
 }
 
-function requireValidFields(given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {
-  const fields = [...validationErrorsOf(given)]
+function requireValidFields(draft: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {
+  const fields = [...validationErrorsOf(draft)]
   const [first] = fields
   if (first) throw new AppError('invalid_fields', `The field ${first.field} ${first.message}.`, { fields })
 }
 
 /** Yields every invalid field. The rules are the same for HTTP, command line and import. */
 export function* validationErrorsOf(
-  given: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>,
+  draft: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>,
 ): Generator<FieldError> {
-  if (given.username !== undefined && !isUsername(given.username)) {
+  if (draft.username !== undefined && !isUsername(draft.username)) {
     yield { field: 'username', message: usernameRule }
   }
-  if (given.full_name !== undefined && !isFullName(given.full_name)) {
+  if (draft.full_name !== undefined && !isFullName(draft.full_name)) {
     yield { field: 'full_name', message: fullNameRule }
   }
-  if (given.roles && !areRoles(given.roles)) {
+  if (draft.roles && !areRoles(draft.roles)) {
     yield { field: 'roles', message: rolesRule }
   }
 }

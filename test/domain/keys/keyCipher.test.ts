@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { decryptPrivateKey, encryptPrivateKey } from '../../../src/domain/keys/keyCipher.ts'
-import { makeKeyPair } from '../../../src/domain/keys/keyPair.ts'
+import { createKeyPair } from '../../../src/domain/keys/keyPair.ts'
 import { fingerprintOf } from '../../../src/secretKeys.ts'
 
 const secretKey = '0123456789abcdef0123456789abcdef'
@@ -19,7 +19,7 @@ describe('private key', () => {
   })
 
   test('is encrypted differently each time and decrypts to the original', async () => {
-    const { privateKey } = await makeKeyPair('ES256')
+    const { privateKey } = await createKeyPair('ES256')
     const encrypted = Array.from({ length: 50 }, () => encryptPrivateKey(privateKey, name, secretKey))
     expect(new Set(encrypted.map((text) => text.slice(0, 16))).size).toBe(50)
     for (const text of encrypted) expect(decryptPrivateKey(text, name, secretKey)?.equals(privateKey)).toBe(true)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { makeKeyPair, thumbprintOf } from '../../../src/domain/keys/keyPair.ts'
+import { createKeyPair, thumbprintOf } from '../../../src/domain/keys/keyPair.ts'
 
 describe('key pair', () => {
   test('has the thumbprints of the RFC 7638 and RFC 8037 examples', () => {
@@ -13,7 +13,7 @@ describe('key pair', () => {
   })
 
   test('has 3,072 bits for RSA', async () => {
-    const { privateKey } = await makeKeyPair('RS256')
+    const { privateKey } = await createKeyPair('RS256')
     expect(privateKey.asymmetricKeyDetails).toMatchObject({ modulusLength: 3072, publicExponent: 65537n })
   })
 })

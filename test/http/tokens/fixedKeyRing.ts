@@ -35,7 +35,7 @@ export async function pairKeyRing(
   algorithm: PairAlgorithm,
   ...others: readonly Verifier[]
 ): Promise<{ pair: KeyPair; keyRing: FixedKeyRing }> {
-  const pair = await makeKeyPair(algorithm)
+  const pair = await createKeyPair(algorithm)
   const { kid, publicJwk, privateKey } = pair
   const publicKey = readPublicKey(publicJwk)
   const verifier = { algorithm, kid, publicKey, publicJwk, verifiesUntil: Number.POSITIVE_INFINITY }
