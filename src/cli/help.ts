@@ -69,11 +69,11 @@ function paragraphs(text: string): string {
     .join('\n')
 }
 
-const widestColumn = 28
+const maxColumnWidth = 28
 
 /** Lays out rows in two columns. A left cell that is too wide gets a line to itself. */
 function columns(rows: readonly (readonly [string, string])[]): string {
-  const widths = rows.map(([left]) => left.length).filter((width) => width <= widestColumn)
+  const widths = rows.map(([left]) => left.length).filter((width) => width <= maxColumnWidth)
   const width = Math.max(...widths, 0)
   const indentation = ' '.repeat(width + 4)
   return rows

@@ -80,9 +80,9 @@ function requestOf({ arguments: [file = ''], flags }: CommandInput): ImportReque
   }
 }
 
-function oneOf<Word extends string>(words: readonly Word[], flag: string, given: string | undefined): Word | undefined {
-  const found = words.find((word) => word === given)
-  if (given !== undefined && !found) throw new AppError('usage', `--${flag} must be one of: ${words.join(', ')}.`)
+function oneOf<Word extends string>(words: readonly Word[], flag: string, value: string | undefined): Word | undefined {
+  const found = words.find((word) => word === value)
+  if (value !== undefined && !found) throw new AppError('usage', `--${flag} must be one of: ${words.join(', ')}.`)
   return found
 }
 

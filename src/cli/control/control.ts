@@ -5,7 +5,10 @@ import { type OperationInput, type OperationName, type OperationOutput, operatio
 import { type Refusal, refusalOf, socketPath } from './socket.ts'
 import { streamedOperations } from './streams.ts'
 
-/** No limits: an import may be large and slow. Bun's types lack `idleTimeout` for unix sockets; Bun defaults to 10 s. */
+/**
+ * No limits: an import may be large and slow. Bun's types lack `idleTimeout` for unix sockets; Bun
+ * defaults to 10 s.
+ */
 const unlimited: object = { maxRequestBodySize: Number.MAX_SAFE_INTEGER, idleTimeout: 0 }
 
 interface ControlResponse {
@@ -14,8 +17,9 @@ interface ControlResponse {
 }
 
 /**
- * Lets commands reach the server that has the embedded database open: an HTTP listener on a socket in DATA_DIR, private
- * to its owner (0600). Accepts names of operations, never SQL. Returns a function that closes it.
+ * Lets commands reach the server that has the embedded database open: an HTTP listener on a socket
+ * in DATA_DIR, private to its owner (0600). Accepts names of operations, never SQL. Returns a
+ * function that closes it.
  */
 export function listenForCommands(dataDirectory: string, deps: Deps): () => Promise<void> {
   const path = socketPath(dataDirectory)
@@ -78,15 +82,18 @@ async function respond(deps: Deps, request: Request): Promise<Response> {
   }
 }
 
-/** Returns whether a server listens for commands. Older servers respond too, if only that they do not know `ping`. */
+/**
+ * Returns whether a server listens for commands. Older servers respond too, if only that they do
+ * not know `ping`.
+ */
 export async function isServerListening(dataDirectory: string): Promise<boolean> {
   const path = socketPath(dataDirectory)
   return path !== undefined && (await ask(path, 'ping', {})) !== undefined
 }
 
 /**
- * Runs an operation on the server that has DATA_DIR open. Returns undefined if no server listens there. Throws
- * `unavailable` if the server took it and disappeared: a retry might run it twice.
+ * Runs an operation on the server that has DATA_DIR open. Returns undefined if no server listens
+ * there. Throws `unavailable` if the server took it and disappeared: a retry might run it twice.
  */
 export async function askServer<Name extends OperationName>(
   dataDirectory: string,

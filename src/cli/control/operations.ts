@@ -53,8 +53,9 @@ const administrator: Actor = { name: actor, canManageAdministrators: true }
 const pageSize = 500
 
 /**
- * What the command line does to accounts and keys, with the same domain functions as HTTP. Runs in the process of the
- * command, or in the server that has the embedded database open (`control.ts`). Inputs and outputs are JSON.
+ * What the command line does to accounts and keys, with the same domain functions as HTTP. Runs in
+ * the process of the command, or in the server that has the embedded database open (`control.ts`).
+ * Inputs and outputs are JSON.
  */
 export const operations = {
   ping: async (_deps: Deps, _input: object): Promise<true> => true,
@@ -67,7 +68,7 @@ export const operations = {
   seed: async (_deps: Deps, _input: object): Promise<boolean> => false,
 
   addUser: async (deps: Deps, draft: UserDraft): Promise<PresentedUser> =>
-    presentMade(await createUser(deps, administrator, draft)),
+    presentWithPassword(await createUser(deps, administrator, draft)),
 
   listUsers: async (deps: Deps, { search }: { search?: string }): Promise<readonly PresentedUser[]> => {
     const all: PresentedUser[] = []
@@ -93,7 +94,7 @@ export const operations = {
   ): Promise<PresentedUser> => {
     const { id } = await requireByName(deps, username)
     const reset = password === undefined ? {} : { password, must_change_password: false }
-    return presentMade(await resetPassword(deps, administrator, id, reset))
+    return presentWithPassword(await resetPassword(deps, administrator, id, reset))
   },
 
   removeUser: async (deps: Deps, { username }: { username: string }): Promise<null> => {
@@ -176,6 +177,6 @@ async function requireByName({ database }: Deps, username: string): Promise<With
   return user
 }
 
-function presentMade({ user, oneTimePassword }: WithPassword): PresentedUser {
+function presentWithPassword({ user, oneTimePassword }: WithPassword): PresentedUser {
   return presentUser(user, oneTimePassword)
 }

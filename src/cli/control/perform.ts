@@ -7,7 +7,10 @@ import type { CommandEnvironment } from '../command.ts'
 import { askServer, isServerListening } from './control.ts'
 import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 
-/** Runs a command's work on an opened app, then closes it. The log goes to stderr, so that stdout has only the result. */
+/**
+ * Runs a command's work on an opened app, then closes it. The log goes to stderr, so that stdout
+ * has only the result.
+ */
 export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (app: App) => Promise<T>): Promise<T> {
   // A command reports what it did. Only warnings and errors are logged.
   const log = createLog({
@@ -38,7 +41,10 @@ export async function hasRunningServer({ config }: Pick<CommandEnvironment, 'con
   return !config.databaseUrl && (await isServerListening(config.dataDir))
 }
 
-/** Runs an operation on the server that has the embedded database open. Returns undefined if there is none. */
+/**
+ * Runs an operation on the server that has the embedded database open. Returns undefined if there
+ * is none.
+ */
 export async function askRunningServer<Name extends OperationName>(
   { config }: Pick<CommandEnvironment, 'config'>,
   name: Name,
@@ -66,7 +72,10 @@ export async function perform<Name extends OperationName>(
   })
 }
 
-/** Throws `refused` if there is no database, so that a command started in the wrong directory creates none. */
+/**
+ * Throws `refused` if there is no database, so that a command started in the wrong directory
+ * creates none.
+ */
 export function requireDatabase(config: CommandEnvironment['config']): void {
   if (hasDatabase(config)) return
   throw new AppError(

@@ -10,12 +10,12 @@ export interface Refusal {
 }
 
 /** The longest path of a unix socket that every system accepts (sockaddr_un). */
-const longestPath = 103
+const maxPathLength = 103
 
 /** Returns the socket on which a server listens for commands. Undefined if its path is too long. */
 export function socketPath(dataDirectory: string): string | undefined {
   const path = join(resolve(dataDirectory), 'control.sock')
-  return [path, relative(process.cwd(), path)].find((candidate) => Buffer.byteLength(candidate) <= longestPath)
+  return [path, relative(process.cwd(), path)].find((candidate) => Buffer.byteLength(candidate) <= maxPathLength)
 }
 
 /** Converts an error of an operation to what the command may see. */

@@ -6,7 +6,9 @@ import { type ImportRequest, importBy } from './importRequest.ts'
 import { actor } from './operations.ts'
 import { type Refusal, refusalOf, socketPath } from './socket.ts'
 
-/** The response: one JSON object per line, the last of which ends it. Without that, it was cut off. */
+/**
+ * The response: one JSON object per line, the last of which ends it. Without that, it was cut off.
+ */
 type Event =
   | { readonly bad: { readonly place: number; readonly faults: readonly string[] } }
   | { readonly users: readonly ExportedUser[] }
@@ -20,8 +22,8 @@ type Send = (event: Event) => Promise<void>
 const requestHeader = 'audittrail-request'
 
 /**
- * Operations with more data than fits in memory. They end with the command: an import that has not received the end of
- * its file imports no one.
+ * Operations with more data than fits in memory. They end with the command: an import that has not
+ * received the end of its file imports no one.
  */
 export const streamedOperations: Readonly<Record<string, (deps: Deps, request: Request) => Response>> = {
   importUsers: (deps, request) =>

@@ -2,7 +2,7 @@ import { version } from '../../version.ts'
 import type { Site } from './site.ts'
 
 /** The longest server name that fits Nginx's default hash bucket. */
-const longestPlainName = 40
+const maxPlainNameLength = 40
 
 /** Returns the directives beside the server block: pools, maps, limits and the cache. */
 export function httpContext(site: Site, prefix: string, base: string): string {
@@ -11,7 +11,7 @@ export function httpContext(site: Site, prefix: string, base: string): string {
 
 function head(site: Site, prefix: string, base: string): string {
   const { serverName, services, upstreams, tls } = site
-  const hash = serverName.length > longestPlainName ? 'server_names_hash_bucket_size 512;\n' : ''
+  const hash = serverName.length > maxPlainNameLength ? 'server_names_hash_bucket_size 512;\n' : ''
   const protectedPools = upstreams.map(({ server }, at) => pool(`${prefix}_${at + 1}`, [server])).join('')
   const secure = tls
     ? `# Sets HSTS where AuditTrail has not.

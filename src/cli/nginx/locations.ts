@@ -83,8 +83,8 @@ function lookalikeLocations({ upstreams }: Site): string {
 }
 
 function isWithin(inner: Upstream, outer: Upstream): boolean {
-  const isBeneath = inner !== outer && inner.path.startsWith(outer.path === '/' ? '/' : `${outer.path}/`)
-  return isBeneath && inner.server === outer.server && verifyQueryOf(inner) !== verifyQueryOf(outer)
+  const isNested = inner !== outer && inner.path.startsWith(outer.path === '/' ? '/' : `${outer.path}/`)
+  return isNested && inner.server === outer.server && verifyQueryOf(inner) !== verifyQueryOf(outer)
 }
 
 function locationsOf({ path }: Upstream, pool: string, verify: string): string {

@@ -36,16 +36,16 @@ const listenPattern = /^(?:(?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]{2,45}\]):)?[0-9]{1,5}
 const filePattern = /^(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/
 const cachePattern = /^[0-9]{1,2}$/
 /** Seconds. Nginx counts whole seconds, the first of which may be almost over. */
-const [shortestCache, longestCache] = [2, 60]
-const longestServerName = 253
+const [minCache, maxCache] = [2, 60]
+const maxServerNameLength = 253
 /** Bytes. Nginx stores the length of a location in one byte. */
-const longestPath = 200
+const maxPathLength = 200
 
 /** Reads the flags of `audittrail nginx`. Throws `usage` with the flag and its rule. */
 export function readSite(flags: SiteFlags, { basePath, port }: { basePath: string; port: number }): Site {
   const one = (name: string) => flags.get(name)?.[0]
   const serverName = one('server-name') ?? ''
-  if (!serverNamePattern.test(serverName) || serverName.length > longestServerName)
+  if (!serverNamePattern.test(serverName) || serverName.length > maxServerNameLength)
     throw usage('server-name', 'must be a host name such as app.example.com')
   const upstreams = (flags.get('upstream') ?? []).map((text) => readUpstream(text, basePath || defaultBase))
   const root = readFile('root', one('root'))
@@ -74,7 +74,7 @@ function readUpstream(text: string, base: string): Upstream {
   const segments = path.split('/').slice(1)
   const isPath =
     path === '/' ||
-    (path !== '' && path.length <= longestPath && segments.every((segment) => !['', '.', '..'].includes(segment)))
+    (path !== '' && path.length <= maxPathLength && segments.every((segment) => !['', '.', '..'].includes(segment)))
   if (!isPath || !hasPort(address))
     throw usage('upstream', 'must have the form /PATH=http://HOST:PORT or /PATH=http://HOST:PORT:ROLE,ROLE')
   if ([base, '/.well-known', '/_audittrail'].some((taken) => path === taken || path.startsWith(`${taken}/`)))
@@ -112,8 +112,8 @@ function readFile<Text extends string | undefined>(flag: string, text: Text): Te
 function readCache(text: string | undefined): number | undefined {
   if (text === undefined || text === '0') return undefined
   const seconds = cachePattern.test(text) ? Number(text) : 0
-  if (seconds < shortestCache || seconds > longestCache)
-    throw usage('cache', `must be 0 or a number of seconds from ${shortestCache} to ${longestCache}`)
+  if (seconds < minCache || seconds > maxCache)
+    throw usage('cache', `must be 0 or a number of seconds from ${minCache} to ${maxCache}`)
   return seconds
 }
 

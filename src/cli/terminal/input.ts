@@ -11,7 +11,10 @@ export interface Input {
 const chunkBytes = 256 * 1024
 const largestSmallFile = 64 * 1024
 
-/** Opens a file, or stdin for `-`. Throws `refused` if it cannot be read, `usage` if stdin is a terminal. */
+/**
+ * Opens a file, or stdin for `-`. Throws `refused` if it cannot be read, `usage` if stdin is a
+ * terminal.
+ */
 export function openInput(path: string): Input {
   if (path === '-') {
     if (process.stdin.isTTY)
@@ -43,7 +46,10 @@ function openFile(path: string): number {
   }
 }
 
-/** Yields the chunks until a signal. Then reading fails, so that the import is rolled back. A second signal ends the process. */
+/**
+ * Yields the chunks until a signal. Then reading fails, so that the import is rolled back. A second
+ * signal ends the process.
+ */
 export async function* failOnSignal(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const interruption = new AppError('refused', 'Interrupted. Nothing was imported.')
   let isInterrupted = false

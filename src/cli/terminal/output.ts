@@ -10,7 +10,10 @@ export interface Output {
   abandon(): void
 }
 
-/** Creates a private file (0600), or uses stdout for `-`. Replaces a file only if `replaces`. Throws `refused`. */
+/**
+ * Creates a private file (0600), or uses stdout for `-`. Replaces a file only if `replaces`. Throws
+ * `refused`.
+ */
 export function openOutput(path: string, replaces: boolean): Output {
   if (path === '-') return { write: writeToStandardOutput, finish: () => {}, abandon: () => {} }
   const attempt = <T>(work: () => T): T => {
@@ -21,7 +24,7 @@ export function openOutput(path: string, replaces: boolean): Output {
       throw new AppError('refused', `Cannot write the file ${JSON.stringify(path)} (${code}).`)
     }
   }
-  const refuseOther = () => {
+  const rejectOtherError = () => {
     const there = attempt(() => statSync(path, { throwIfNoEntry: false }))
     // Never replace a device such as /dev/null.
     if (there && !there.isFile())
@@ -32,8 +35,9 @@ export function openOutput(path: string, replaces: boolean): Output {
     if (there && !replaces)
       throw new AppError('refused', `The file ${JSON.stringify(path)} already exists. Add --force to replace it.`)
   }
-  refuseOther()
-  // A random name: in a container a process id repeats, and a killed process may have left its file.
+  rejectOtherError()
+  // A random name: in a container a process id repeats, and a killed process may have left its
+  // file.
   const partial = `${path}.${randomBytes(4).toString('hex')}.partial`
   const leave = () => rmSync(partial, { force: true })
   // A signal that ends the process runs no `finally`.
@@ -57,7 +61,7 @@ export function openOutput(path: string, replaces: boolean): Output {
     finish: () => {
       attempt(() => fsyncSync(descriptor))
       close()
-      refuseOther()
+      rejectOtherError()
       attempt(() => renameSync(partial, path))
     },
     abandon: () => {

@@ -4,8 +4,9 @@ import { Writable } from 'node:stream'
 import { AppError } from '../../error.ts'
 
 /**
- * Reads a password: from a prompt without echo, twice, or from the first line of stdin if it is not a terminal. Never
- * from argv, which other processes can see. Returns undefined if it is empty, which asks for a one-time password.
+ * Reads a password: from a prompt without echo, twice, or from the first line of stdin if it is not
+ * a terminal. Never from argv, which other processes can see. Returns undefined if it is empty,
+ * which asks for a one-time password.
  */
 export async function readPassword(username: string, stderr: (text: string) => void): Promise<string | undefined> {
   if (!process.stdin.isTTY) return (await firstLine()) || undefined
@@ -45,8 +46,8 @@ async function firstLine(): Promise<string> {
 
 /** Reads lines from the terminal without echo. Lines typed ahead are kept. */
 function openKeyboard() {
-  const muted = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const keyboard = createInterface({ input: process.stdin, output: muted, terminal: true, historySize: 0 })
+  const discarded = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const keyboard = createInterface({ input: process.stdin, output: discarded, terminal: true, historySize: 0 })
   const lines: string[] = []
   let isInterrupted = false
   let isClosed = false
