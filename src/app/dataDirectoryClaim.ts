@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
-import { holdDataDirectory, makeDataDirectory, refuseOthersFiles } from '../db/embedded/dataDirectory.ts'
+import { createDataDirectory, holdDataDirectory, requireOwnFiles } from '../db/embedded/dataDirectory.ts'
 
 /** The exclusive use of DATA_DIR by this process. */
 export interface DataDirectoryClaim {
@@ -25,8 +25,8 @@ export async function claimDataDirectory(config: Config): Promise<DataDirectoryC
   if (config.databaseUrl) return { databaseDirectory: undefined, release: () => {} }
   const directory = resolve(config.dataDir)
   const databaseDirectory = join(directory, databaseFolder)
-  makeDataDirectory(directory)
-  refuseOthersFiles(databaseDirectory)
+  createDataDirectory(directory)
+  requireOwnFiles(databaseDirectory)
   for (let attempt = 1; ; attempt++) {
     try {
       return { databaseDirectory, release: holdDataDirectory(directory) }

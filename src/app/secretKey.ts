@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
-import { makeDataDirectory, readOrMakeSecretKey } from '../db/embedded/dataDirectory.ts'
+import { createDataDirectory, readOrCreateSecretKey } from '../db/embedded/dataDirectory.ts'
 import type { SecretKeys } from '../secretKeys.ts'
 import type { Log } from '../telemetry/log.ts'
 
@@ -24,11 +24,11 @@ export function hasSecretKey(config: Config): boolean {
 
 function readLocalSecretKey(config: Config, log: Log): string {
   const directory = resolve(config.dataDir)
-  makeDataDirectory(directory)
+  createDataDirectory(directory)
   if (config.databaseUrl) {
     log.warn('secret_key.local', {
       detail: 'SECRET_KEY is not set: tokens are signed with DATA_DIR/secret.key, which other replicas do not have',
     })
   }
-  return readOrMakeSecretKey(directory)
+  return readOrCreateSecretKey(directory)
 }

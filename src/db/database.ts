@@ -42,12 +42,12 @@ function statementsOn({ orm, client }: Connection): Statements {
 }
 
 export function openDatabase(pool: Pool): Database {
-  const made = new WeakMap<Connection, Statements>()
+  const cache = new WeakMap<Connection, Statements>()
   const statementsOf = (connection: Connection): Statements => {
-    const known = made.get(connection)
+    const known = cache.get(connection)
     if (known) return known
     const statements = statementsOn(connection)
-    made.set(connection, statements)
+    cache.set(connection, statements)
     return statements
   }
   const statements = statementsThrough(pool, statementsOf)

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statfsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import clusterFile from '../../../dist/embedded/cluster.tar.zst' with { type: 'file' }
-import { makeDirectory, syncDirectory, syncTree } from './durableDirectory.ts'
+import { createDirectory, syncDirectory, syncTree } from './durableDirectory.ts'
 
 const majorVersion = '18'
 /** DB_SHUTDOWNED: the cluster was closed with a checkpoint. */
@@ -25,7 +25,7 @@ export async function prepareDirectory(directory: string): Promise<Prepared> {
     removeLeftovers(target)
     const entries = list(target)
     if (entries === undefined || entries.length === 0) {
-      await makeCluster(target)
+      await createCluster(target)
       return { isSynced: true }
     }
     const refusal = refusalOf(target, entries)
@@ -76,8 +76,8 @@ function removeLeftovers(target: string): void {
   }
 }
 
-async function makeCluster(target: string): Promise<void> {
-  makeDirectory(dirname(target))
+async function createCluster(target: string): Promise<void> {
+  createDirectory(dirname(target))
   const half = join(dirname(target), newPrefix(target) + crypto.randomUUID())
   mkdirSync(half, { mode: 0o700 })
   try {

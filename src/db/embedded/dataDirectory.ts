@@ -16,19 +16,19 @@ import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { AppError } from '../../error.ts'
 import { lockFile } from '../../system/fileLock.ts'
-import { makeDirectory, syncDirectory } from './durableDirectory.ts'
+import { createDirectory, syncDirectory } from './durableDirectory.ts'
 
 /** Creates DATA_DIR, readable only by its owner. Throws `refused` if that fails. */
-export function makeDataDirectory(path: string): void {
+export function createDataDirectory(path: string): void {
   try {
-    makeDirectory(path)
+    createDirectory(path)
   } catch (error) {
     throw refusedBySystem(`Cannot create DATA_DIR ${JSON.stringify(path)}`, error)
   }
 }
 
 /** Throws `refused` if the directory exists and belongs to another user of this system. */
-export function refuseOthersFiles(directory: string): void {
+export function requireOwnFiles(directory: string): void {
   const owner = existsSync(directory) ? statSync(directory).uid : undefined
   const own = process.geteuid?.()
   if (owner === undefined || own === undefined || owner === own) return
@@ -86,11 +86,11 @@ function removeDrafts(path: string): void {
  * Returns the key in DATA_DIR/secret.key, created on first use. Of several concurrent starts one
  * creates it and all read it: the file appears complete or not at all.
  */
-export function readOrMakeSecretKey(path: string): string {
+export function readOrCreateSecretKey(path: string): string {
   const file = join(path, 'secret.key')
   if (!existsSync(file)) {
     try {
-      makeSecretKey(file)
+      createSecretKey(file)
     } catch (error) {
       throw refusedBySystem(`SECRET_KEY is not set, and a key cannot be stored in ${JSON.stringify(file)}`, error)
     }
@@ -111,7 +111,7 @@ function readSecretKey(file: string): string {
   )
 }
 
-function makeSecretKey(file: string): void {
+function createSecretKey(file: string): void {
   const draft = `${file}.${randomBytes(6).toString('hex')}`
   const descriptor = openSync(draft, 'wx', 0o600)
   try {

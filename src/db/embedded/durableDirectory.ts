@@ -6,11 +6,11 @@ import { dirname, join, resolve } from 'node:path'
 // rename and a link change the directory.
 
 /** Creates a directory and its parents, private and durable. Leaves an existing one alone. */
-export function makeDirectory(path: string): void {
+export function createDirectory(path: string): void {
   const first = mkdirSync(path, { recursive: true, mode: 0o700 })
   if (first === undefined) return
-  for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made))
-    syncDirectory(dirname(made))
+  for (let created = resolve(path); created.length >= resolve(first).length; created = dirname(created))
+    syncDirectory(dirname(created))
 }
 
 /** Makes the names in a directory durable, as far as the system allows. */

@@ -119,7 +119,7 @@ const responseLimit = { opening: 120, open: 15, closing: 10 }
 /** Seconds that one system call may take before the disk counts as stalled. */
 const diskLimit = 3
 /** Seconds that a response may take with disk activity: a checkpoint, a VACUUM. */
-const longestResponse = 120
+const maxResponse = 120
 
 /**
  * Runs every second. Counts ticks, not time: a process that was suspended must not blame the
@@ -136,7 +136,7 @@ function checkProgress(engine: Engine): void {
     return
   }
   resume(engine)
-  const limit = idleTicks >= responseLimit[phase] ? responseLimit[phase] : longestResponse
+  const limit = idleTicks >= responseLimit[phase] ? responseLimit[phase] : maxResponse
   if (ticks >= limit) fail(engine, `the embedded database did not respond for ${limit} seconds`)
 }
 

@@ -49,7 +49,7 @@ let usedSince = 0
 let ends = 0
 let rounds = 0
 /** Why the engine gave up. It still accepts requests then, but must not get any. */
-let gaveUp: string | undefined
+let fatalReason: string | undefined
 
 self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
   if (data instanceof Uint8Array) return serve(data)
@@ -103,7 +103,7 @@ async function open(directory: string): Promise<FromWorker> {
 /** The engine's log. Only its end matters, and nothing is printed. */
 function listen(line: string): boolean {
   const fatal = /(?:PANIC|FATAL): +(.*)/.exec(line)?.[1] ?? (line.startsWith('Aborted(') ? 'aborted' : undefined)
-  if (fatal !== undefined) gaveUp ??= fatal
+  if (fatal !== undefined) fatalReason ??= fatal
   return false
 }
 
@@ -135,7 +135,7 @@ function serve(bytes: Uint8Array): void {
   if (whole.length > 0) run(whole, respond)
   for (const query of options) run(query)
   idle = stream.empty() && ready
-  if (gaveUp !== undefined) return
+  if (fatalReason !== undefined) return
   const rest = join(parts)
   post(rest, [rest.buffer])
   if (usedSince >= housekeepingRequests) maintain()
@@ -146,7 +146,7 @@ function run(bytes: Uint8Array, respond: (bytes: Uint8Array) => void = () => {})
   // thread.
   if (gaveUp !== undefined) return
   void engine.execProtocolRawStream(bytes, { syncToFs: false, onRawData: respond })
-  if (gaveUp !== undefined) post({ failed: `the embedded database stopped: ${gaveUp}` })
+  if (fatalReason !== undefined) post({ failed: `the embedded database stopped: ${fatalReason}` })
 }
 
 /** Leaves no transaction, prepared statement, setting or lock to the next session. */

@@ -35,12 +35,12 @@ export async function adoptUsers(transaction: TransactionSql): Promise<boolean> 
   if (!(await hasTable(transaction, 'users'))) return false
   await transaction`LOCK TABLE users IN ACCESS EXCLUSIVE MODE`
   const columns = await listColumns(transaction)
-  refuseOtherShapes(columns)
+  requireSupportedShape(columns)
   await refuseDuplicates(transaction)
-  await refuseNulls(transaction, columns)
+  await rejectNulls(transaction, columns)
   await addColumns(transaction, columns)
   await addDefaults(transaction, columns)
-  await widen(transaction, columns)
+  await widenColumns(transaction, columns)
   await addKeys(transaction)
   return true
 }
@@ -63,7 +63,7 @@ async function listColumns(transaction: TransactionSql): Promise<Column[]> {
   return rows.map((row) => ({ name: row.name, type: row.type, nullable: row.nullable, hasDefault: row.has_default }))
 }
 
-function refuseOtherShapes(columns: Column[]): void {
+function requireSupportedShape(columns: Column[]): void {
   for (const [name, type] of Object.entries(expected)) {
     const column = columns.find((candidate) => candidate.name === name)
     if (!column) throw refusal(`it has no column ${name}`)
@@ -99,7 +99,7 @@ async function refuseDuplicates(transaction: TransactionSql): Promise<void> {
   }
 }
 
-async function refuseNulls(transaction: TransactionSql, columns: Column[]): Promise<void> {
+async function rejectNulls(transaction: TransactionSql, columns: Column[]): Promise<void> {
   for (const { name, nullable } of columns) {
     if (!nullable || !(name in expected) || name === 'is_active') continue
     const [row] = await transaction`SELECT EXISTS (SELECT FROM users WHERE ${transaction(name)} IS NULL) AS found`
@@ -148,7 +148,7 @@ async function addDefaults(transaction: TransactionSql, columns: Column[]): Prom
 }
 
 /** Our hashes have about 100 characters. A narrower column would break the next password change. */
-async function widen(transaction: TransactionSql, columns: Column[]): Promise<void> {
+async function widenColumns(transaction: TransactionSql, columns: Column[]): Promise<void> {
   const widths = { username: 50, hashed_password: 255, full_name: 100 }
   for (const [name, width] of Object.entries(widths)) {
     const type = columns.find((column) => column.name === name)?.type ?? ''

@@ -33,7 +33,7 @@ export async function migrationStatus(client: Client): Promise<MigrationStatus> 
  * are safe and a crash leaves nothing half done. Needs only read access if none are pending.
  */
 export async function migrate(client: Client): Promise<MigrationReport> {
-  await refuseOtherEncodings(client)
+  await requireUtf8(client)
   if (compare(await listApplied(client)).pending === 0) return { applied: 0, adopted: false }
   // Read committed, to see what was committed during the wait for the lock.
   return client.begin('isolation level read committed', async (transaction) => {
@@ -57,7 +57,7 @@ export async function migrate(client: Client): Promise<MigrationReport> {
 }
 
 /** Other encodings cannot hold every name and user agent. */
-async function refuseOtherEncodings(client: Client): Promise<void> {
+async function requireUtf8(client: Client): Promise<void> {
   const [row] = await client`SELECT current_setting('server_encoding') AS encoding`
   if (row?.encoding !== 'UTF8') {
     throw new AppError(

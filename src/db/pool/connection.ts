@@ -88,10 +88,10 @@ export async function openConnection(
 }
 
 function createClient(target: DatabaseTarget, stream: Duplex, isPooled: boolean): Client {
-  let isGiven = false
+  let isUsed = false
   const socket = () => {
-    if (isGiven) return closedStream()
-    isGiven = true
+    if (isUsed) return closedStream()
+    isUsed = true
     return stream
   }
   const client = postgres({
@@ -165,8 +165,8 @@ interface Backend {
  */
 async function checkServer(client: Client, limit: AbortSignal): Promise<Backend> {
   const late = Promise.withResolvers<never>()
-  const giveUp = () => late.reject(noResponse())
-  limit.addEventListener('abort', giveUp, { once: true })
+  const timeOut = () => late.reject(noResponse())
+  limit.addEventListener('abort', timeOut, { once: true })
   try {
     if (limit.aborted) throw noResponse()
     const firstQuery = client`SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only`
@@ -176,7 +176,7 @@ async function checkServer(client: Client, limit: AbortSignal): Promise<Backend>
     }
     return rows.state as unknown as Backend
   } finally {
-    limit.removeEventListener('abort', giveUp)
+    limit.removeEventListener('abort', timeOut)
   }
 }
 

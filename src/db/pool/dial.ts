@@ -19,8 +19,8 @@ export async function dial(address: DatabaseAddress, signal: AbortSignal): Promi
   const socket = address.socketDirectory
     ? createConnection(`${address.socketDirectory}/.s.PGSQL.${address.port}`)
     : createConnection({ host: address.host, port: address.port })
-  const giveUp = () => socket.destroy(noResponse())
-  signal.addEventListener('abort', giveUp, { once: true })
+  const timeOut = () => socket.destroy(noResponse())
+  signal.addEventListener('abort', timeOut, { once: true })
   try {
     await arrival(socket, 'connect')
     return tls ? await encrypt(socket, address, tls) : socket
@@ -28,7 +28,7 @@ export async function dial(address: DatabaseAddress, signal: AbortSignal): Promi
     socket.destroy()
     throw error
   } finally {
-    signal.removeEventListener('abort', giveUp)
+    signal.removeEventListener('abort', timeOut)
   }
 }
 

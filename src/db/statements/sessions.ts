@@ -192,7 +192,7 @@ export function sessionStatements({ orm, client }: Connection) {
     endSessionsOf: (userId: string, now: Date, protectsAdministrators = false): Promise<number> =>
       guarded(async () => {
         // The lock waits for a concurrent promotion.
-        const isNoAdministrator = sql`${sessions.user_id} IN (
+        const isNotAdministrator = sql`${sessions.user_id} IN (
           SELECT id FROM ${users} WHERE id = ${userId}::uuid AND NOT 'admin' = ANY (roles) FOR SHARE)`
         const condition = protectsAdministrators ? isNoAdministrator : undefined
         const rows = await orm

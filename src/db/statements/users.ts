@@ -227,7 +227,7 @@ function unlessProtected(protectsAdministrators: boolean): SQL | undefined {
   return protectsAdministrators ? sql`NOT (${isAdministrator})` : undefined
 }
 
-async function whyUnchanged(
+async function reasonForNoChange(
   orm: Pick<Orm, 'select'>,
   id: string,
   protectsAdministrators: boolean,
