@@ -9,8 +9,8 @@ const plainOrigin = /^https?:\/\/([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d+)?$/
 
 /** Origins are compared byte by byte, so each must be written exactly as a browser sends it. */
 function parseOrigin(origin: string): string {
-  const isExact = plainOrigin.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
-  if (!isExact)
+  const isCanonical = plainOrigin.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
+  if (!isCanonical)
     throw new Error(
       'must list exact origins, separated by commas, such as https://app.example.com, ' +
         'without path, trailing slash, default port, uppercase letters or wildcards',

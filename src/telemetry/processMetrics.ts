@@ -19,7 +19,7 @@ export function observeProcess({ observable, histogram }: MetricsRegistry): () =
   })
   observable('gauge', 'process_resident_memory_bytes', 'Resident memory in bytes.', () => process.memoryUsage.rss())
   observable('gauge', 'process_open_fds', 'Number of open file descriptors.', countOpenFiles)
-  observable('gauge', 'process_max_fds', 'Maximum number of open file descriptors.', readMostFiles)
+  observable('gauge', 'process_max_fds', 'Maximum number of open file descriptors.', readMaxFiles)
   return watchEventLoop(
     histogram('audittrail_event_loop_delay_seconds', 'Delay of timers in the event loop.', delayBounds)().observe,
   )
@@ -37,7 +37,7 @@ async function countOpenFiles(): Promise<number | undefined> {
   return process.platform === 'linux' ? (await readdir('/proc/self/fd')).length - 1 : undefined
 }
 
-async function readMostFiles(): Promise<number | undefined> {
+async function readMaxFiles(): Promise<number | undefined> {
   if (process.platform !== 'linux') return undefined
   const most = /^Max open files +(\d+)/m.exec(await readFile('/proc/self/limits', 'utf8'))?.[1]
   return most === undefined ? undefined : Number(most)

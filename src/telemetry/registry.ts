@@ -82,18 +82,18 @@ async function valuesOf(read: Read): Promise<number[]> {
 
 /** Creates each series when its label values first appear. */
 function createSeries<One>(names: readonly string[], make: (labels: string) => One) {
-  const made = new Map<string, One>()
+  const byLabels = new Map<string, One>()
   const of = (...values: readonly string[]): One => {
     const labels = pairs(names, values)
-    const known = made.get(labels)
+    const known = byLabels.get(labels)
     if (known) return known
     const one = make(labels)
-    made.set(labels, one)
+    byLabels.set(labels, one)
     return one
   }
   // A series without labels exists from the start: a rate needs the 0 before the 1.
   if (names.length === 0) of()
-  return { of, all: () => [...made.values()] }
+  return { of, all: () => [...byLabels.values()] }
 }
 
 function createCounter(labels: string) {
