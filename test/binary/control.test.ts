@@ -6,11 +6,11 @@ import { emptyDirectory, run, serve } from './binary.ts'
 const directory = emptyDirectory()
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-describe('a command whose server goes away before it has answered', () => {
+describe('a command whose server disconnects without a full response', () => {
   test.each([
-    ['without a word', ''],
-    ['in the middle of its answer', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"output":'],
-  ])('%s is not carried out a second time by the command itself', async (_, words) => {
+    ['before the response', ''],
+    ['during the response', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"output":'],
+  ])('%s does not run the operation a second time', async (_, response) => {
     await (await serve({ directory })).stop()
     mkdirSync(join(directory, 'data'), { recursive: true })
     const asked: string[] = []
@@ -20,16 +20,16 @@ describe('a command whose server goes away before it has answered', () => {
       unix: join(directory, 'data/control.sock'),
       socket: {
         data: (socket, bytes) => {
-          asked.push(bytes.toString())
-          if (words === '') return socket.terminate()
-          socket.write(words)
+          requests.push(bytes.toString())
+          if (response === '') return socket.terminate()
+          socket.write(response)
           socket.end()
         },
       },
     })
     const added = await run(['user', 'add', 'eve'], { directory, input: '\n' })
     dying.stop(true)
-    expect(asked.join('')).toContain('/addUser')
+    expect(requests.join('')).toContain('/addUser')
     expect(added).toMatchObject({ code: 1, stdout: '' })
     expect(added.stderr).toMatch(/^audittrail: The server stopped before it responded/)
     const listed = await run(['user', 'list', '--json'], { directory })

@@ -144,7 +144,7 @@ describe('method', () => {
 })
 
 describe('locked by default', () => {
-  test('every route asks for a token unless it is on the list of the open ones', async () => {
+  test('every route requires a token unless it is declared open', async () => {
     const whole = await openTestApplication('PostgreSQL', { issuer: 'https://auth.example.com' })
     const answers = await Promise.all(
       whole.http.routes.routes.map(async ({ method, path }) => {

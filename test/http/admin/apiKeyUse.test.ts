@@ -102,7 +102,7 @@ describe.each(databaseKinds)('the use of an API key on %s', (kind) => {
     }
   })
 
-  test('with a rejected key hashes nothing; only log and metrics give the reason', async () => {
+  test('computes no password hash for a rejected key, and only log and metrics report the reason', async () => {
     const before = Number(/^audittrail_hash_duration_seconds_count (\d+)/m.exec(await application.metrics())?.[1])
     const past = new Date(application.clock.now + 1000).toISOString()
     const expired = await application.apiKey({ scopes: ['users:read'], expires_at: past })

@@ -41,7 +41,7 @@ describe.each(databaseKinds)('creating an API key on %s', (kind) => {
     expect((await make({ name: 'a', roles: ['x'], expires_at: null })).expires_at).toBeNull()
   })
 
-  test('keeps the id of a service, whose name is not case-sensitive', async () => {
+  test('reuses the id of a service, whose name is not case-sensitive', async () => {
     const first = await make({ name: 'Billing', roles: ['x'] })
     const second = await make({ name: 'bILLING', roles: ['y'] })
     expect(second).toMatchObject({ name: 'Billing', service_id: first.service_id })

@@ -16,7 +16,7 @@ afterAll(() => application.close())
 const asAdministrator = (path: string, method = 'GET') =>
   application.call(path, { method, headers: { authorization: `Bearer ${token}` } })
 
-describe('a query that is no text', () => {
+describe('an undecodable query string', () => {
   const queries = [
     '%zz',
     'a=%',
@@ -29,7 +29,7 @@ describe('a query that is no text', () => {
     'q=%EF%BF%BD',
     'a=1&b=%E0%80',
   ]
-  test.each(queries)('%s is 400 on a route with parameters, without, open, locked and unknown', async (query) => {
+  test.each(queries)('%s returns 400 on every kind of route', async (query) => {
     for (const path of ['/users', '/health', '/auth/me', '/nowhere', '/openapi.json']) {
       const response = await application.call(`${path}?${query}`)
       expect(response.status).toBe(400)
@@ -37,7 +37,7 @@ describe('a query that is no text', () => {
     }
   })
 
-  test('is refused where OAuth clients call as they read it', async () => {
+  test('returns invalid_request in the OAuth format on OAuth endpoints', async () => {
     const response = await application.call('/auth/login?%zz', {
       method: 'POST',
       body: new URLSearchParams({ username: 'admin', password: 'changeme' }),
@@ -46,7 +46,7 @@ describe('a query that is no text', () => {
     expect(await response.json()).toMatchObject({ status: 400, error: 'invalid_request' })
   })
 
-  test('is told from one that is, whatever the text', () => {
+  test('is distinguished from any encoded text', () => {
     const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed() && !/[\0\ufffd]/.test(value))
     fc.assert(
       fc.property(text, (value) => {
@@ -58,20 +58,20 @@ describe('a query that is no text', () => {
   })
 })
 
-describe('a parameter that a route takes once', () => {
+describe('a repeated query parameter', () => {
   test.each([
     ['/users?limit=1&limit=2', 'limit'],
     ['/users?q=a&limit=1&q=b', 'q'],
     ['/users?q=a&%71=b', 'q'],
     ['/users?after&after=', 'after'],
-  ])('and is given more often (%s) is 400 and named', async (path, field) => {
+  ])('%s returns 400 and names the parameter', async (path, field) => {
     const response = await asAdministrator(path)
     expect(response.status).toBe(400)
     expect(await response.json()).toMatchObject({ errors: [{ field, message: 'must not be repeated' }] })
     expect((await application.call(path)).status).toBe(401)
   })
 
-  test('and is given more often is 400 on every operation of the document', async () => {
+  test('returns 400 on every operation of the OpenAPI document', async () => {
     const document = await documentOf(application.http, '/api')
     let asked = 0
     for (const [path, methods] of Object.entries(document?.paths ?? {}))
@@ -86,13 +86,13 @@ describe('a parameter that a route takes once', () => {
     expect(asked).toBeGreaterThan(3)
   })
 
-  test('and is repeated at logout ends no session', async () => {
+  test('at logout ends no session', async () => {
     expect((await asAdministrator('/auth/logout?all=false&all=true', 'POST')).status).toBe(400)
     expect((await application.me(token)).status).toBe(200)
   })
 })
 
-describe('a parameter that a route does not know', () => {
+describe('an unknown query parameter', () => {
   test.each([
     '/users?utm_source=x&utm_source=y',
     '/users?__proto__=1&constructor=2',
