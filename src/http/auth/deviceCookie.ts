@@ -26,14 +26,14 @@ const maxAccounts = 8
 
 /**
  * The device cookie (OWASP Authentication Cheat Sheet) has a device id and a MAC of it for each
- * account. It authorizes nothing: it only spares a known device the lockouts caused by others. The
+ * account. It grants no access: it only exempts a known device from lockouts caused by others. The
  * database stores usernames as MACs, because users sometimes type a password there.
  */
 export function createDeviceCookies(
   { secretKeys, basePath }: DeviceCookieSettings,
   requestContexts: RequestContexts,
 ): DeviceCookies {
-  // The first key is of SECRET_KEY; the others, of former ones, still verify.
+  // The first key is derived from SECRET_KEY; the others, from previous ones, only verify.
   const accountKeys = deriveKeys(secretKeys, 'audittrail account of an attempt')
   const deviceKeys = deriveKeys(secretKeys, 'audittrail device cookie')
   const accountOf = (username: string, key: Buffer = accountKeys[0]) =>

@@ -25,7 +25,7 @@ export interface TokenIssuers {
   readonly refreshTokens: RefreshTokens
 }
 
-/** Returns a signed access token for a session, and a refresh token if the session has any. */
+/** Returns a signed access token for a session, and a refresh token if the session has one. */
 export async function issueTokens(
   { tokens, refreshTokens }: TokenIssuers,
   session: Session,

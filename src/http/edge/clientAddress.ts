@@ -2,7 +2,7 @@ import { createNetworkCheck, normalizeAddress } from '../../ipAddress.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Client } from './requestContext.ts'
 
-/** Where an undeclared proxy usually is: in the same container, host or private network. */
+/** Networks of undeclared proxies: the same container, host or private network. */
 const privateNetworks = [
   '127.0.0.0/8',
   '10.0.0.0/8',
@@ -14,8 +14,8 @@ const privateNetworks = [
 ]
 
 /**
- * Returns the client of a request. Only a peer in `trustedProxies` is believed: then the client is
- * the right-most untrusted hop of X-Forwarded-For. Hops further left are whatever the client wrote.
+ * Returns the client of a request: the peer, or the right-most untrusted hop of X-Forwarded-For if
+ * the peer is in `trustedProxies`. The client may have forged hops further left.
  */
 export function createClientOf(trustedProxies: readonly string[], log: Log) {
   const isTrusted = createNetworkCheck(trustedProxies)
