@@ -7,7 +7,7 @@ import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import type { HashCost } from './passwords/hashCost.ts'
 import type { HashQueue } from './passwords/hashQueue.ts'
 
-/** What use cases depend on. Each takes it as its first parameter. */
+/** The dependencies of the use cases, each of which takes them as its first parameter. */
 export interface Deps {
   readonly database: Database
   readonly clock: Clock

@@ -3,8 +3,7 @@ import type { ListedSession } from './sessions/sessions.ts'
 import type { Lockout } from './signIn/lockouts.ts'
 import type { WithPassword } from './users/users.ts'
 
-// What the API and the command line return of users, sessions and keys. Never a hash. Times are ISO
-// 8601.
+// Users, sessions and keys as the API and the command line return them. Times are ISO 8601.
 
 export interface PresentedUser {
   readonly id: string

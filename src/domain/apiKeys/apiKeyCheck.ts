@@ -7,7 +7,7 @@ import { digestOfApiKey } from './apiKeyFormat.ts'
 import type { ApiKey, Scope } from './apiKeys.ts'
 import { createLastUseRecorder } from './lastUse.ts'
 
-/** What a request requires of a key: a scope, or any role (/auth/verify). */
+/** The access that a request requires of a key: a scope, or any role (/auth/verify). */
 export type RequiredAccess = Scope | 'roles'
 
 /**
@@ -86,8 +86,7 @@ export function subjectOf({ name }: ApiKey): string {
 }
 
 /**
- * Returns the actor of a service. It cannot manage administrators, or its key could create another
- * one.
+ * Returns the actor of a service. It cannot manage administrators, so its key cannot create one.
  */
 export function actorOf(apiKey: ApiKey): Actor {
   return { name: `${subjectOf(apiKey)}/${apiKey.id}`, canManageAdministrators: false }

@@ -10,7 +10,8 @@ import { digestOfApiKey, generateApiKey } from './apiKeyFormat.ts'
 export type ApiKey = StoredApiKey
 
 /**
- * What a key gives access to in AuditTrail. Services that use /auth/verify check its roles instead.
+ * The access of a key to AuditTrail's own API. Services that use /auth/verify check its roles
+ * instead.
  */
 export const scopes = ['introspect', 'users:read', 'users:write'] as const
 export type Scope = (typeof scopes)[number]
@@ -131,8 +132,7 @@ const timestamp = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?
 
 function* validationErrorsOfDraft({ name, scopes: requested = [], roles = [], expires_at }: ApiKeyDraft, now: number) {
   const error = (field: string, message: string): FieldError => ({ field, message })
-  // On the command line a name can stand in place of a flag or of a key's ID, so it must look like
-  // neither.
+  // On the command line a name can replace a key's ID, so it must not look like an ID or a flag.
   if (!serviceName.test(name) || isUuid(name))
     yield error(
       'name',

@@ -8,7 +8,7 @@ import { record } from '../events.ts'
 
 export type { ListedSession, RefreshableSession }
 
-/** Where a client signed in from, for the list of sessions. */
+/** The client that signed in, for the list of sessions. */
 export interface Client {
   readonly address: string | undefined
   readonly userAgent: string | undefined

@@ -20,7 +20,7 @@ export interface PasswordChange {
   readonly current: string
   readonly next: string
   readonly address: string | undefined
-  /** Aborts when the client is gone. */
+  /** Aborts when the client disconnects. */
   readonly signal?: AbortSignal
 }
 

@@ -23,7 +23,7 @@ export interface LoginInput extends Client {
   /** Whether to issue a refresh token (`scope=offline_access`). */
   readonly isRefreshable: boolean
   readonly throttleSubject: ThrottleSubject
-  /** Aborts when the client is gone. */
+  /** Aborts when the client disconnects. */
   readonly signal?: AbortSignal
 }
 
@@ -94,8 +94,7 @@ async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<Fa
 }
 
 /**
- * Verifies the password at equal cost. A failure is counted before the slot is free for anyone
- * else.
+ * Verifies the password at equal cost. A failure is counted before the slot is released.
  */
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
   const verdict = await verifyPassword(input.password, user?.hashed_password, deps.hashQueue.limits.memory)

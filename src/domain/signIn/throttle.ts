@@ -2,7 +2,7 @@ import type { FailureCount, FailureKind, NewFailure } from '../../db/statements/
 import { AppError } from '../../error.ts'
 import type { Deps } from '../deps.ts'
 
-/** The source of a sign-in, as far as it can be told from others. */
+/** Identifies the source of a sign-in. */
 export interface ThrottleSubject {
   /**
    * Stands for the entered username, whether it exists or not. The same for every case and on every
@@ -59,8 +59,8 @@ export function findFailureHistory(deps: Deps, attempt: ThrottleSubject): Promis
 }
 
 /**
- * Returns the failed password checks of a signed-in user. Counted apart: a stolen token must not
- * lock out its owner.
+ * Returns the failed password checks of a signed-in user. Counted separately: a stolen token must
+ * not lock out its owner.
  */
 export function findSessionFailureHistory(deps: Deps, userId: string): Promise<FailureHistory> {
   return failureHistoryOf(deps, [sessionKey(userId)])

@@ -43,7 +43,7 @@ export interface UserList {
 
 /**
  * Creates a user. Throws `invalid_fields` with every invalid field, `conflict` if the username is
- * taken, and `forbidden`. Creates none once `signal` aborts, when the client is gone.
+ * taken, and `forbidden`. Creates none once `signal` aborts because the client disconnected.
  */
 export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal?: AbortSignal): Promise<WithPassword> {
   requireValidFields(draft)
