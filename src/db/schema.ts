@@ -20,11 +20,11 @@ export const users = pgTable(
     must_change_password: boolean().notNull().default(false),
     created_at: timestamp({ withTimezone: true }).notNull().defaultNow(),
   },
-  // `Bob` and `bob` are one account, so that neither can pass for the other.
+  // `Bob` and `bob` are one account, so that neither can impersonate the other.
   (table) => [
     uniqueIndex('users_username_lower_unique').on(sql`lower(${table.username} COLLATE "C")`),
-    // Every change of an administrator looks for the last one. Administrators are few among many
-    // users.
+    // Every change of an administrator checks that another remains. Administrators are few among
+    // many users.
     index('users_administrators').on(table.id).where(sql`'admin' = ANY (${table.roles})`),
   ],
 )
@@ -110,7 +110,7 @@ export const signingKeys = pgTable('audittrail_keys', {
 export const throttleFailures = pgTable(
   'audittrail_attempts',
   {
-    /** What is counted. A username appears as a MAC, since what was typed may be a password. */
+    /** The counted subject. A username is a MAC, since users may type a password there. */
     key: text().primaryKey(),
     /** The id that administrators use. */
     id: uuid().notNull().unique().defaultRandom(),
@@ -147,7 +147,7 @@ export const services = pgTable(
 
 /**
  * The credentials of a service. Access and expiry of a key never change. A revoked key stays, so
- * that the audit log can say who used it.
+ * that the audit log can name its service.
  */
 export const apiKeys = pgTable(
   'audittrail_api_keys',

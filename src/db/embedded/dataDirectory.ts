@@ -39,9 +39,9 @@ export function requireOwnFiles(directory: string): void {
 }
 
 /**
- * Locks DATA_DIR for this process with a lock of the operating system, which ends with the process.
- * (A PID file cannot work: in a container every process is PID 1.) Returns a function that unlocks
- * it. Throws `refused` with the name of the holder if another process has it.
+ * Takes an OS lock on DATA_DIR, which ends with the process. (A PID file cannot work: in a
+ * container every process is PID 1.) Returns a function that releases it. Throws `refused` with
+ * the name of the holder if another process has it.
  */
 export function holdDataDirectory(path: string): () => void {
   const file = join(path, 'lock')

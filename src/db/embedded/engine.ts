@@ -122,8 +122,7 @@ const diskLimit = 3
 const maxResponse = 120
 
 /**
- * Runs every second. Counts ticks, not time: a process that was suspended must not blame the
- * engine.
+ * Runs every second. Counts ticks, not time: time also passes while the process is suspended.
  */
 function checkProgress(engine: Engine): void {
   const { phase } = engine

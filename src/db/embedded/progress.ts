@@ -1,6 +1,6 @@
 import { type DiskState, diskField } from './syncedFiles.ts'
 
-/** What the engine's thread did since the last response. A tick is a second. */
+/** The activity of the engine's thread since the last response. A tick is a second. */
 export interface Progress {
   /** It is still inside the system call of the previous tick. */
   readonly isWaiting: boolean

@@ -68,7 +68,7 @@ interface HostFiles {
 }
 
 export interface HostOptions {
-  /** Tells the watchdog when the thread waits for the disk. */
+  /** Reports to the watchdog when the thread waits for the disk. */
   readonly disk: DiskState
   /** While it returns true, everything that the engine has not changed itself is on the disk. */
   readonly isUntouched: () => boolean
@@ -97,7 +97,7 @@ export function hostFiles(directory: string, options: HostOptions): NodeFS {
   return files
 }
 
-/** Wraps every system call. Returns a function that gives up for another reason. */
+/** Wraps every system call. Returns a function that reports another fatal error. */
 function watchCalls(host: HostFiles, directory: string, { disk, onRefusal }: HostOptions): (reason: string) => void {
   let isRefused = false
   const refuse = (reason: string): void => {

@@ -48,7 +48,7 @@ let usedSince = 0
 /** The number of sessions ended. */
 let ends = 0
 let rounds = 0
-/** Why the engine gave up. It still accepts requests then, but must not get any. */
+/** The engine's fatal error. It still accepts requests after one, but must not get any. */
 let fatalReason: string | undefined
 
 self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
