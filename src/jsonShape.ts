@@ -1,4 +1,4 @@
-/** What JSON.parse does not reveal. */
+/** Properties of a JSON text that JSON.parse does not report. */
 export interface JsonShape {
   /** The nesting depth of objects and arrays; 1 for a flat one. */
   readonly depth: number

@@ -5,7 +5,7 @@ import { openCLibrary } from './cLibrary.ts'
 /** The kernel's socket behind a server of this process, which Bun does not expose. */
 export interface ListeningSocket {
   /**
-   * Hands over connections once established. Before, the kernel holds each back until its client
+   * Hands over connections once established. By default, the kernel holds each until its client
    * sends.
    */
   handOverAtOnce(): void

@@ -53,9 +53,9 @@ const administrator: Actor = { name: actor, canManageAdministrators: true }
 const pageSize = 500
 
 /**
- * What the command line does to accounts and keys, with the same domain functions as HTTP. Runs in
- * the process of the command, or in the server that has the embedded database open (`control.ts`).
- * Inputs and outputs are JSON.
+ * The command line's operations on accounts and keys, with the same domain functions as HTTP. Runs
+ * in the process of the command, or in the server that has the embedded database open
+ * (`control.ts`). Inputs and outputs are JSON.
  */
 export const operations = {
   ping: async (_deps: Deps, _input: object): Promise<true> => true,

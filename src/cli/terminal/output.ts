@@ -24,25 +24,25 @@ export function openOutput(path: string, replaces: boolean): Output {
       throw new AppError('refused', `Cannot write the file ${JSON.stringify(path)} (${code}).`)
     }
   }
-  const rejectOtherError = () => {
-    const there = attempt(() => statSync(path, { throwIfNoEntry: false }))
+  const requireReplaceable = () => {
+    const existing = attempt(() => statSync(path, { throwIfNoEntry: false }))
     // Never replace a device such as /dev/null.
-    if (there && !there.isFile())
+    if (existing && !existing.isFile())
       throw new AppError(
         'refused',
         `${JSON.stringify(path)} is not a regular file and is not replaced. Choose another file, or - for stdout.`,
       )
-    if (there && !replaces)
+    if (existing && !replaces)
       throw new AppError('refused', `The file ${JSON.stringify(path)} already exists. Add --force to replace it.`)
   }
-  rejectOtherError()
+  requireReplaceable()
   // A random name: in a container a process id repeats, and a killed process may have left its
   // file.
   const partial = `${path}.${randomBytes(4).toString('hex')}.partial`
-  const leave = () => rmSync(partial, { force: true })
+  const removePartial = () => rmSync(partial, { force: true })
   // A signal that ends the process runs no `finally`.
   const end = () => {
-    leave()
+    removePartial()
     process.exit(1)
   }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -61,12 +61,12 @@ export function openOutput(path: string, replaces: boolean): Output {
     finish: () => {
       attempt(() => fsyncSync(descriptor))
       close()
-      rejectOtherError()
+      requireReplaceable()
       attempt(() => renameSync(partial, path))
     },
     abandon: () => {
       close()
-      leave()
+      removePartial()
       for (const signal of signals) process.off(signal, end)
     },
   }
