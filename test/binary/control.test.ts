@@ -13,9 +13,8 @@ describe('a command whose server disconnects without a full response', () => {
   ])('%s does not run the operation a second time', async (_, response) => {
     await (await serve({ directory })).stop()
     mkdirSync(join(directory, 'data'), { recursive: true })
-    const asked: string[] = []
-    // It has taken what it was asked, perhaps done it, and died: the lock of DATA_DIR is free
-    // again.
+    const requests: string[] = []
+    // A server that received the request, may have run it, and died. The lock of DATA_DIR is free.
     const dying = Bun.listen({
       unix: join(directory, 'data/control.sock'),
       socket: {

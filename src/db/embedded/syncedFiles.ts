@@ -21,8 +21,8 @@ const refusals: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up. Free disk space and start again',
   EROFS: 'the file system is read-only. Make it writable and start again',
   EIO: 'the disk reports an I/O error. Check the system log before starting again',
-  ESTALE: 'the file system is directoryRemoved. Mount it and start again',
-  ENXIO: 'the disk is directoryRemoved. Check the system log before starting again',
+  ESTALE: 'the file system is gone. Mount it and start again',
+  ENXIO: 'the disk is gone. Check the system log before starting again',
   // On Windows a virus scanner may lock a file briefly, and the engine retries.
   ...(process.platform === 'win32'
     ? {}
@@ -199,7 +199,7 @@ function syncFiles(host: HostFiles, needsSync: (node: Node) => boolean, refuse: 
       }
       fdatasyncSync(nfd)
       // Synced to a file that can no longer be found: that commit must not be acknowledged.
-      if (isAt(host.realPath(node), nfd)) return 0
+      if (isOpenedAs(host.realPath(node), nfd)) return 0
       refuse(directoryRemoved)
       return ioError
     })

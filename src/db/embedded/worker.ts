@@ -144,7 +144,7 @@ function serve(bytes: Uint8Array): void {
 function run(bytes: Uint8Array, respond: (bytes: Uint8Array) => void = () => {}): void {
   // Synchronous until the response is complete. A rejection is a bug in the engine and ends the
   // thread.
-  if (gaveUp !== undefined) return
+  if (fatalReason !== undefined) return
   void engine.execProtocolRawStream(bytes, { syncToFs: false, onRawData: respond })
   if (fatalReason !== undefined) post({ failed: `the embedded database stopped: ${fatalReason}` })
 }

@@ -65,7 +65,7 @@ export function createConnector(target: DatabaseTarget): Connector {
       inProgress++
       try {
         const connection = await attemptWithPoolerFallback()
-        isUnavailable = false
+        isAway = false
         return connection
       } catch (error) {
         const failure = databaseFailure(error)

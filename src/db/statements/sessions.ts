@@ -194,7 +194,7 @@ export function sessionStatements({ orm, client }: Connection) {
         // The lock waits for a concurrent promotion.
         const isNotAdministrator = sql`${sessions.user_id} IN (
           SELECT id FROM ${users} WHERE id = ${userId}::uuid AND NOT 'admin' = ANY (roles) FOR SHARE)`
-        const condition = protectsAdministrators ? isNoAdministrator : undefined
+        const condition = protectsAdministrators ? isNotAdministrator : undefined
         const rows = await orm
           .update(sessions)
           .set({ expires_at: ended })

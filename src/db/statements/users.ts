@@ -132,7 +132,7 @@ export function userStatements(orm: Orm) {
               ),
             )
             .returning()
-          if (!row) return whyUnchanged(transaction, id, protectsAdministrators)
+          if (!row) return reasonForNoChange(transaction, id, protectsAdministrators)
           if (!row.is_active)
             await transaction.update(sessions).set({ expires_at: ended }).where(eq(sessions.user_id, id))
           return row
@@ -200,7 +200,7 @@ export function userStatements(orm: Orm) {
           .delete(users)
           .where(and(eq(users.id, id), anotherAdministratorThan(id), unlessProtected(protectsAdministrators)))
           .returning()
-        return row ?? whyUnchanged(orm, id, protectsAdministrators)
+        return row ?? reasonForNoChange(orm, id, protectsAdministrators)
       }),
   }
 }

@@ -42,12 +42,12 @@ const maximumSuffix = 4
  * Returns the password, and it without its last one to four digits or symbols: the usual way to
  * satisfy a length rule.
  */
-function stemsOf(password: string): string[] {
-  const stems = [password]
-  let stem = password
-  while (stems.length <= maximumSuffix && /[^\p{L}]$/u.test(stem)) {
-    stem = [...stem].slice(0, -1).join('')
-    stems.push(stem)
+function variantsOf(password: string): string[] {
+  const variants = [password]
+  let variant = password
+  while (variants.length <= maximumSuffix && /[^\p{L}]$/u.test(variant)) {
+    variant = [...variant].slice(0, -1).join('')
+    variants.push(variant)
   }
   return variants
 }

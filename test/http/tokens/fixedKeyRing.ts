@@ -1,5 +1,5 @@
 import type { PairAlgorithm } from '../../../src/algorithms.ts'
-import { type KeyPair, makeKeyPair, readPublicKey } from '../../../src/domain/keys/keyPair.ts'
+import { createKeyPair, type KeyPair, readPublicKey } from '../../../src/domain/keys/keyPair.ts'
 import type { Signer, Verifier } from '../../../src/domain/keys/loadedKeys.ts'
 import type { AccessTokenSettings } from '../../../src/http/tokens/accessTokens.ts'
 

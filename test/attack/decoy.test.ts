@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { equalizeCost } from '../../../src/domain/passwords/decoy.ts'
-import { hashPassword } from '../../../src/domain/passwords/hashPassword.ts'
-import { verifyPassword } from '../../../src/domain/passwords/verifyPassword.ts'
+import { equalizeCost } from '../../src/domain/passwords/decoy.ts'
+import { hashPassword } from '../../src/domain/passwords/hashPassword.ts'
+import { verifyPassword } from '../../src/domain/passwords/verifyPassword.ts'
 
 const [lower, upper] = [0.8, 1.25]
 const today = { memoryKib: 65_536, timeCost: 2 }
