@@ -2,13 +2,17 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 // ipaddr.js also accepts octal and short IPv4 such as 010.0.0.1, so net.isIP decides first.
+// It rejects zones such as %br-lan and reads ::192.0.2.1 as IPv4-mapped, so `parseAddress` avoids
+// both.
 
 type Range = [ipaddr.IPv4, number] | [ipaddr.IPv6, number]
 
 /** Returns whether the text is an IP address, or a network in CIDR notation. */
 export function isNetwork(text: string): boolean {
-  const [address = '', bits] = text.split('/')
-  return isIP(address) !== 0 && (bits === undefined || ipaddr.isValidCIDR(text))
+  const [address = '', bits, ...rest] = text.split('/')
+  const family = isIP(address)
+  const isLength = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32))
+  return family !== 0 && rest.length === 0 && isLength
 }
 
 /**
@@ -30,7 +34,7 @@ export function createNetworkCheck(networks: readonly string[]): (address: strin
   if (ranges.length === 0) return () => false
   return (address) => {
     if (!isIP(address)) return false
-    const parsed = ipaddr.parse(address)
+    const parsed = parseAddress(address)
     return ranges.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match([network, bits]))
   }
 }
@@ -50,7 +54,12 @@ function rangesOf(network: string): Range[] {
 }
 
 function parseNetwork(network: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
-  if (network.includes('/')) return ipaddr.parseCIDR(network)
-  const address = ipaddr.parse(network)
-  return [address, address.kind() === 'ipv6' ? 128 : 32]
+  const [text = '', bits] = network.split('/')
+  const address = parseAddress(text)
+  return [address, bits === undefined ? (address.kind() === 'ipv6' ? 128 : 32) : Number(bits)]
+}
+
+/** Parses an address that `net.isIP` accepts. Its zone has no meaning here. */
+export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 {
+  return ipaddr.parse(text.replace(/%.*$/, '').replace(/^::(?=\d+\.)/, '0::'))
 }

@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net'
-import ipaddr from 'ipaddr.js'
+import type ipaddr from 'ipaddr.js'
+import { parseAddress } from '../../ipAddress.ts'
 
 /**
  * Returns the network that the throttle counts: an IPv4 address, or the /64 of IPv6 that one
@@ -7,6 +8,6 @@ import ipaddr from 'ipaddr.js'
  */
 export function networkOf(address: string): string {
   if (!isIPv6(address)) return address
-  const groups = ipaddr.IPv6.parse(address).parts.slice(0, 4)
+  const groups = (parseAddress(address) as ipaddr.IPv6).parts.slice(0, 4)
   return `${groups.map((group) => group.toString(16)).join(':')}::/64`
 }

@@ -12,6 +12,7 @@ test.each([
   ['2001:0db8:0001:0002::', '2001:db8:1:2::/64'],
   ['64:ff9b::192.0.2.7', '64:ff9b:0:0::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ['fe80::1%br-lan', 'fe80:0:0:0::/64'],
   ['2001:db8:1:2::/64', '2001:db8:1:2::/64'],
 ])('networkOf: %s counts as %s', (address, network) => {
   expect(networkOf(address)).toBe(network)

@@ -91,6 +91,12 @@ describe('trusted networks', () => {
     ['0.0.0.0/0', '2001:db8::1', false],
     ['0.0.0.0/0', '::ffff:a01:203', true],
     ['fe80::1%eth0', 'fe80::1%eth1', true],
+    ['fe80::1%br-lan', 'fe80::1%eth0.100', true],
+    ['fe80::%br-lan/64', 'fe80::1', true],
+    ['::10.0.0.1', '10.0.0.1', false],
+    ['::10.0.0.1', '::a00:1', true],
+    ['::10.0.0.0/104', '10.1.2.3', false],
+    ['::/96', '::10.0.0.1', true],
     ['10.0.0.0/8', 'unknown', false],
   ])('%s with the peer %s: trusted is %p', (network, peer, isTrusted) => {
     const { address } = createClientOf([network], log)(request('198.51.100.1'), peer)
