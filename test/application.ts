@@ -22,8 +22,12 @@ import { createTraces } from '../src/telemetry/traces.ts'
 import { expectDocumented } from './document.ts'
 import { createDatabase } from './postgresql.ts'
 
-export const databaseKinds = ['PostgreSQL', 'the embedded database'] as const
-export type DatabaseKind = (typeof databaseKinds)[number]
+export type DatabaseKind = 'PostgreSQL' | 'the embedded database'
+
+/** Tests run on both databases, except in the fast run, which leaves the slower one to `bun run test`. */
+export const databaseKinds: readonly DatabaseKind[] = process.env.TEST_FAST
+  ? ['PostgreSQL']
+  : ['PostgreSQL', 'the embedded database']
 
 /**
  * The application without a socket: migrated and seeded on its own database, with a manual clock.
