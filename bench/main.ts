@@ -1,4 +1,5 @@
 import { mkdirSync, statSync } from 'node:fs'
+import { measureEqualization } from './equalization.ts'
 import { binary, describeMachine, reference, root } from './machine.ts'
 import { rounds } from './options.ts'
 import { measureRefusals } from './refusals.ts'
@@ -19,6 +20,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   throughput: measureThroughput,
   storm: measureStorm,
   refusals: measureRefusals,
+  equalization: measureEqualization,
   sweep: measureSweep,
 }
 

@@ -18,12 +18,21 @@ export async function equalizeCost(
   verdict: Verdict,
   cost: HashCost,
 ): Promise<void> {
+  const decoy = decoyCost(hash, verdict, cost)
+  if (decoy === undefined) return
+  await Bun.password.verify(normalizePassword(password), decoyHash(decoy))
+}
+
+/**
+ * Returns the cost of the decoy: what verifying `hash` did not spend of `cost`. Undefined if nothing
+ * is left, or too little to measure.
+ */
+export function decoyCost(hash: string | undefined, verdict: Verdict, cost: HashCost): HashCost | undefined {
   const spent = hash === undefined || verdict === 'unusable' ? 0 : (readHash(hash)?.share ?? 0)
   const remaining = 1 - spent / relativeCostOf(cost)
-  if (remaining <= 0) return
-  const decoyCost = scaleCost(cost, remaining)
-  if (decoyCost.memoryKib < smallestDecoyKib) return
-  await Bun.password.verify(normalizePassword(password), decoyHash(decoyCost))
+  if (remaining <= 0) return undefined
+  const decoy = scaleCost(cost, remaining)
+  return decoy.memoryKib < smallestDecoyKib ? undefined : decoy
 }
 
 /** Returns a hash that no password matches: its salt and its digest are random. */
