@@ -42,7 +42,7 @@ export function startUpstream(
   let output = ''
   const look = (chunk: Buffer) => {
     output += chunk
-    const host = /listening on http:\/\/([^/\s]+)/.exec(output)?.[1]
+    const host = /(?:listening|running) on http:\/\/([^/\s]+)/.exec(output)?.[1]
     if (host) resolve(host.replace('localhost', '127.0.0.1'))
   }
   child.stdout.on('data', look)
