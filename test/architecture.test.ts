@@ -22,6 +22,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'error',
     'ipAddress',
     'jsonShape',
+    'nearMiss',
     'secretKeys',
     'userFields',
     'uuid',
