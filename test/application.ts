@@ -14,6 +14,7 @@ import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys/apiKeys.ts
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { ensureSigningKey } from '../src/domain/keys/signingKeys.ts'
 import { createHashQueue } from '../src/domain/passwords/hashQueue.ts'
+import { createUncountedFailures } from '../src/domain/uncountedFailures.ts'
 import { seedAdministrator } from '../src/domain/users/seed.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
 import { createLog } from '../src/telemetry/log.ts'
@@ -95,7 +96,15 @@ export async function openTestApplication(
   const secretKey = randomBytes(32).toString('hex')
   const secretKeys = { current: secretKey, previous: [] }
   const keys = { algorithm, rotationDays: 90, secretKeys: () => secretKeys }
-  const deps: Deps = { database, clock, log, hashQueue, settings: { ...settings, keys }, metrics }
+  const deps: Deps = {
+    database,
+    clock,
+    log,
+    hashQueue,
+    uncountedFailures: createUncountedFailures(),
+    settings: { ...settings, keys },
+    metrics,
+  }
   await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
   await ensureSigningKey(deps)

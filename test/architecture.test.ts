@@ -35,6 +35,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   domain: [
     'hashes',
     'passwords',
+    'uncountedFailures',
     'deps',
     'events',
     'readiness',

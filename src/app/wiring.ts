@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts'
 import type { Database } from '../db/database.ts'
 import type { Deps } from '../domain/deps.ts'
 import { createHashQueue, hashQueueLimits } from '../domain/passwords/hashQueue.ts'
+import { createUncountedFailures } from '../domain/uncountedFailures.ts'
 import type { HttpSettings } from '../http/server.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import { version } from '../version.ts'
@@ -19,6 +20,7 @@ export function wireDeps(
     clock,
     log,
     hashQueue: createHashQueue(hashQueueLimits(config.passwordConcurrency, hashCost), clock, metrics),
+    uncountedFailures: createUncountedFailures(),
     metrics,
     settings: {
       hashCost,

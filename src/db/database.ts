@@ -4,6 +4,7 @@ import type { Client, Connection } from './pool/connection.ts'
 import type { Pool, PoolState } from './pool/pool.ts'
 import { type ApiKeyStatements, apiKeyStatements } from './statements/apiKeys.ts'
 import { type InstanceStatements, instanceStatements } from './statements/instance.ts'
+import { type LockoutStatements, lockoutStatements } from './statements/lockouts.ts'
 import { type SessionStatements, sessionStatements } from './statements/sessions.ts'
 import { type SigningKeyStatements, signingKeyStatements } from './statements/signingKeys.ts'
 import { type ThrottleStatements, throttleStatements } from './statements/throttle.ts'
@@ -15,6 +16,7 @@ interface Statements {
   readonly users: UserStatements
   readonly sessions: SessionStatements
   readonly throttle: ThrottleStatements
+  readonly lockouts: LockoutStatements
   readonly instance: InstanceStatements
   readonly signingKeys: SigningKeyStatements
   readonly apiKeys: ApiKeyStatements
@@ -35,6 +37,7 @@ function statementsOn({ orm, client }: Connection): Statements {
     users: userStatements(orm),
     sessions: sessionStatements({ orm, client }),
     throttle: throttleStatements({ client }),
+    lockouts: lockoutStatements({ client }),
     instance: instanceStatements(orm),
     signingKeys: signingKeyStatements(orm),
     apiKeys: apiKeyStatements(orm),

@@ -117,8 +117,10 @@ export const throttleFailures = pgTable(
     kind: text({ enum: ['network', 'account', 'client', 'device', 'session'] }).notNull(),
     /** For a `client` (an account from one network): the key of its account. */
     account: text(),
-    /** The username, if the account exists. */
+    /** `account_username` as versions before it know it: NULL if it is longer. */
     username: varchar({ length: 50 }),
+    /** The username, if the account exists. As wide as in an adopted table. */
+    account_username: text(),
     /** IPv4 address or IPv6 /64. */
     network: text(),
     /** For an `account`: the number of networks with failures. */
@@ -130,6 +132,9 @@ export const throttleFailures = pgTable(
     index('audittrail_attempts_forgotten_at').on(table.forgotten_at),
     // Looked up when a user's lockouts are lifted and when a user is deleted.
     index('audittrail_attempts_username').on(sql`lower(${table.username} COLLATE "C")`),
+    index('audittrail_attempts_account_username').on(
+      sql`lower(coalesce(${table.account_username}, ${table.username}) COLLATE "C")`,
+    ),
   ],
 )
 

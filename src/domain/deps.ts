@@ -6,6 +6,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import type { HashCost } from './passwords/hashCost.ts'
 import type { HashQueue } from './passwords/hashQueue.ts'
+import type { UncountedFailures } from './uncountedFailures.ts'
 
 /** The dependencies of the use cases, each of which takes them as its first parameter. */
 export interface Deps {
@@ -14,6 +15,7 @@ export interface Deps {
   readonly log: Log
   /** Limits concurrent password hashes. */
   readonly hashQueue: HashQueue
+  readonly uncountedFailures: UncountedFailures
   readonly settings: DomainSettings
   /** Counts the outcomes of use cases. */
   readonly metrics: Pick<ProductMetrics, 'login' | 'refresh' | 'apiKey' | 'sessionsSwept' | 'failuresSwept'>

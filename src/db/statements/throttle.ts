@@ -32,27 +32,8 @@ export interface ClientFailure {
   readonly network: NewFailure | undefined
 }
 
-/** A row over its limit. */
-export interface ListedLockout extends FailureCount {
-  readonly id: string
-  readonly username: string | null
-  readonly network: string | null
-  /** For a `client`: the number of networks with failures at its account. Otherwise 1. */
-  readonly spread: number
-}
-
-export interface LockoutPage {
-  readonly now: Date
-  /** Failures without a delay, for a network and for everything else. */
-  readonly networkFree: number
-  readonly free: number
-  /** Where the previous page ended. */
-  readonly after: { readonly lastFailedAt: Date; readonly id: string } | undefined
-  readonly limit: number
-}
-
 /** More than the clocks of two replicas ever differ. */
-const maxClockSkew = '15 minutes'
+export const maxClockSkew = '15 minutes'
 
 export function throttleStatements({ client: driver }: Pick<Connection, 'client'>) {
   return {
@@ -74,12 +55,14 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
       guarded(async () => {
         const at = now.toISOString()
         await driver`
-          INSERT INTO audittrail_attempts AS counted (key, kind, username, network, failures, last_failed_at, forgotten_at)
-          VALUES (${failure.key}, ${failure.kind}, ${failure.username ?? null}, ${failure.network ?? null}, 1,
+          INSERT INTO audittrail_attempts AS counted
+            (key, kind, username, account_username, network, failures, last_failed_at, forgotten_at)
+          VALUES (${failure.key}, ${failure.kind}, ${narrowed(failure.username)}, ${failure.username ?? null}, ${failure.network ?? null}, 1,
                   ${at}::timestamptz, ${failure.forgottenAt.toISOString()}::timestamptz)
           ON CONFLICT (key) DO UPDATE SET
             failures = CASE WHEN counted.forgotten_at > ${at}::timestamptz THEN counted.failures + 1 ELSE 1 END,
             username = coalesce(excluded.username, counted.username),
+            account_username = coalesce(excluded.account_username, counted.account_username),
             last_failed_at = excluded.last_failed_at, forgotten_at = excluded.forgotten_at`
       }),
 
@@ -93,17 +76,20 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
         const at = now.toISOString()
         await driver`
           WITH client AS (
-            INSERT INTO audittrail_attempts AS counted (key, kind, account, username, network, failures, last_failed_at, forgotten_at)
-            VALUES (${client.key}, 'client', ${account.key}, ${client.username ?? null}, ${client.network ?? null}, 1,
-                    ${at}::timestamptz, ${client.forgottenAt.toISOString()}::timestamptz)
+            INSERT INTO audittrail_attempts AS counted
+              (key, kind, account, username, account_username, network, failures, last_failed_at, forgotten_at)
+            VALUES (${client.key}, 'client', ${account.key}, ${narrowed(client.username)}, ${client.username ?? null},
+                    ${client.network ?? null}, 1, ${at}::timestamptz, ${client.forgottenAt.toISOString()}::timestamptz)
             ON CONFLICT (key) DO UPDATE SET
               failures = CASE WHEN counted.forgotten_at > ${at}::timestamptz THEN counted.failures + 1 ELSE 1 END,
-              username = excluded.username, last_failed_at = excluded.last_failed_at, forgotten_at = excluded.forgotten_at
+              username = excluded.username, account_username = excluded.account_username,
+              last_failed_at = excluded.last_failed_at, forgotten_at = excluded.forgotten_at
             -- An existing row, expired or not, was counted: it is kept for as long as its account's row.
             RETURNING (xmax = 0)::integer AS is_first
           ), account AS (
-            INSERT INTO audittrail_attempts AS counted (key, kind, username, failures, last_failed_at, forgotten_at)
-            SELECT ${account.key}, 'account', ${account.username ?? null}, 1, ${at}::timestamptz,
+            INSERT INTO audittrail_attempts AS counted
+              (key, kind, username, account_username, failures, last_failed_at, forgotten_at)
+            SELECT ${account.key}, 'account', ${narrowed(account.username)}, ${account.username ?? null}, 1, ${at}::timestamptz,
                    ${account.forgottenAt.toISOString()}::timestamptz
             FROM client
             ON CONFLICT (key) DO UPDATE SET
@@ -111,7 +97,8 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
                 THEN counted.failures + (SELECT is_first FROM client) ELSE 1 END,
               last_failed_at = CASE WHEN counted.forgotten_at > ${at}::timestamptz AND (SELECT is_first FROM client) = 0
                 THEN counted.last_failed_at ELSE excluded.last_failed_at END,
-              username = excluded.username, forgotten_at = excluded.forgotten_at
+              username = excluded.username, account_username = excluded.account_username,
+              forgotten_at = excluded.forgotten_at
             RETURNING failures
           )
           INSERT INTO audittrail_attempts AS counted (key, kind, network, failures, last_failed_at, forgotten_at)
@@ -137,71 +124,6 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
           UPDATE audittrail_attempts SET failures = greatest(failures - 1, 0) WHERE key IN (SELECT account FROM gone)`
       }),
 
-    /** Lists rows with more failures than are free, latest failure first. */
-    listLockouts: ({ now, networkFree, free, after, limit }: LockoutPage): Promise<ListedLockout[]> =>
-      guarded(async () => {
-        const at = now.toISOString()
-        const rows = await driver<LockoutRow[]>`
-          SELECT own.id, own.kind, own.username, own.network, own.failures, own.last_failed_at, own.forgotten_at,
-                 greatest(coalesce(account.failures, 1), 1) AS spread
-          FROM audittrail_attempts own
-          LEFT JOIN audittrail_attempts account ON account.key = own.account AND account.forgotten_at > ${at}::timestamptz
-          WHERE own.forgotten_at > ${at}::timestamptz AND own.last_failed_at < ${at}::timestamptz + ${maxClockSkew}::interval
-            AND own.failures + greatest(coalesce(account.failures, 1), 1) - 1
-              > CASE own.kind WHEN 'network' THEN ${networkFree}::integer ELSE ${free}::integer END
-            AND (own.last_failed_at, own.id) < (${after?.lastFailedAt.toISOString() ?? 'infinity'}::timestamptz,
-                                               ${after?.id ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff'}::uuid)
-          ORDER BY own.last_failed_at DESC, own.id DESC LIMIT ${limit}`
-        return rows.map((row) => ({
-          ...failureCountOf(row),
-          id: row.id,
-          username: row.username,
-          network: row.network,
-          spread: row.spread,
-        }))
-      }),
-
-    /**
-     * Deletes one row. Returns whether it existed. The client's account then has one network less.
-     */
-    deleteLockout: (id: string): Promise<boolean> =>
-      guarded(async () => {
-        const [row] = await driver`
-          WITH gone AS (DELETE FROM audittrail_attempts WHERE id = ${id} RETURNING account), less AS (
-            UPDATE audittrail_attempts SET failures = greatest(failures - 1, 0) WHERE key IN (SELECT account FROM gone))
-          SELECT count(*)::integer AS deleted FROM gone`
-        return row?.deleted === 1
-      }),
-
-    /** Deletes all failures of a user. Returns the number of rows. */
-    deleteFailuresOfUser: (username: string): Promise<number> =>
-      guarded(async () => {
-        const rows = await driver`
-          DELETE FROM audittrail_attempts WHERE key IN (
-            SELECT key FROM audittrail_attempts WHERE lower(username COLLATE "C") = lower(${username} COLLATE "C")
-            ORDER BY kind DESC, key FOR UPDATE)
-          RETURNING id`
-        return rows.length
-      }),
-
-    /**
-     * Deletes all failures of a network. Returns the number of rows. Its accounts then have one
-     * network less.
-     */
-    deleteFailuresOfNetwork: (network: string): Promise<number> =>
-      guarded(async () => {
-        const [row] = await driver`
-          WITH gone AS (
-            DELETE FROM audittrail_attempts WHERE key IN (
-              SELECT key FROM audittrail_attempts WHERE network = ${network} ORDER BY kind, key FOR UPDATE)
-            RETURNING account
-          ), less AS (
-            UPDATE audittrail_attempts SET failures = greatest(failures - 1, 0) WHERE key IN (
-              SELECT key FROM audittrail_attempts WHERE key IN (SELECT account FROM gone) ORDER BY key FOR UPDATE))
-          SELECT count(*)::integer AS deleted FROM gone`
-        return row?.deleted ?? 0
-      }),
-
     /**
      * Deletes at most `limit` expired rows, skipping those locked by other replicas. Returns how
      * many. A client's row stays as long as its account's row, or that network would be counted
@@ -222,21 +144,19 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
   }
 }
 
-interface FailureCountRow {
+/** Returns what fits into the column `username` of earlier versions. */
+function narrowed(username: string | undefined): string | null {
+  return username !== undefined && [...username].length <= 50 ? username : null
+}
+
+export interface FailureCountRow {
   readonly kind: FailureKind
   readonly failures: number
   readonly last_failed_at: Date | string
   readonly forgotten_at: Date | string
 }
 
-interface LockoutRow extends FailureCountRow {
-  readonly id: string
-  readonly username: string | null
-  readonly network: string | null
-  readonly spread: number
-}
-
 /** Drizzle makes a shared driver return times as text. */
-function failureCountOf({ kind, failures, last_failed_at, forgotten_at }: FailureCountRow): FailureCount {
+export function failureCountOf({ kind, failures, last_failed_at, forgotten_at }: FailureCountRow): FailureCount {
   return { kind, failures, last_failed_at: new Date(last_failed_at), forgotten_at: new Date(forgotten_at) }
 }

@@ -1,4 +1,4 @@
-import type { ListedLockout } from '../../db/statements/throttle.ts'
+import type { ListedLockout } from '../../db/statements/lockouts.ts'
 import { AppError } from '../../error.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
@@ -27,7 +27,7 @@ export async function listLockouts(
   { limit, after }: { readonly limit: number; readonly after: LockoutList['next'] },
 ): Promise<LockoutList> {
   const now = new Date(clock())
-  const found = await database.throttle.listLockouts({
+  const found = await database.lockouts.listLockouts({
     now,
     networkFree: freeNetworkFailures,
     free: freeFailures,
@@ -46,14 +46,14 @@ export async function listLockouts(
 
 /** Lifts one lockout and deletes its failures. Throws `not_found`. */
 export async function liftLockout(deps: Deps, by: string, id: string): Promise<void> {
-  if (!(await deps.database.throttle.deleteLockout(id))) throw new AppError('not_found', 'Block not found.')
+  if (!(await deps.database.lockouts.deleteLockout(id))) throw new AppError('not_found', 'Block not found.')
   record(deps, { event: 'block.lifted', by, block: id, lifted: 1 })
 }
 
 /** Lifts every lockout of a user on all networks. Throws `not_found` if there is no such user. */
 export async function liftLockoutsOfUser(deps: Deps, by: string, id: string): Promise<number> {
   const { username } = await requireUser(deps, id)
-  const lifted = await deps.database.throttle.deleteFailuresOfUser(username)
+  const lifted = await deps.database.lockouts.deleteFailuresOfUser(username)
   record(deps, { event: 'block.lifted', by, username, lifted })
   return lifted
 }
@@ -63,7 +63,7 @@ export async function liftLockoutsOfUser(deps: Deps, by: string, id: string): Pr
  */
 export async function liftLockoutsOfNetwork(deps: Deps, by: string, address: string): Promise<number> {
   const network = networkOf(address)
-  const lifted = await deps.database.throttle.deleteFailuresOfNetwork(network)
+  const lifted = await deps.database.lockouts.deleteFailuresOfNetwork(network)
   if (lifted === 0)
     throw new AppError(
       'not_found',

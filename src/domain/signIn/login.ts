@@ -101,9 +101,14 @@ async function authenticate(deps: Deps, input: LoginInput, user: User | undefine
   if (user?.is_active && verdict === 'right') return user
   await equalizeCost(input.password, user?.hashed_password, verdict, deps.settings.hashCost)
   // Concurrent failures may have used up the free ones.
-  await findUnthrottledHistory(deps, input)
+  await findUnthrottledHistory(deps, input).catch(unlessThrottled)
   await countFailure(deps, input.throttleSubject, user?.username)
   throw refuse(deps, input, reasonOf(user, verdict), user?.username)
+}
+
+/** Whatever else fails, a failed sign-in is counted and logged. */
+function unlessThrottled(error: unknown): void {
+  if (error instanceof AppError && error.code === 'too_many_attempts') throw error
 }
 
 function reasonOf(user: User | undefined, verdict: Verdict): LoginFailure {

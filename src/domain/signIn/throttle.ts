@@ -1,6 +1,8 @@
 import type { FailureCount, FailureKind, NewFailure } from '../../db/statements/throttle.ts'
 import { AppError } from '../../error.ts'
+import { describeError } from '../../telemetry/log.ts'
 import type { Deps } from '../deps.ts'
+import { sumOf } from '../uncountedFailures.ts'
 
 /** Identifies the source of a sign-in. */
 export interface ThrottleSubject {
@@ -66,13 +68,13 @@ export function findSessionFailureHistory(deps: Deps, userId: string): Promise<F
   return failureHistoryOf(deps, [sessionKey(userId)])
 }
 
-/** Counts a failure. `username` is that of the account, undefined if there is none. */
-export async function countFailure(
-  { database, clock }: Deps,
-  attempt: ThrottleSubject,
-  username: string | undefined,
-): Promise<void> {
-  const now = new Date(clock())
+/**
+ * Counts a failure, in memory if the database cannot. `username` is that of the account, undefined
+ * if there is none.
+ */
+export async function countFailure(deps: Deps, attempt: ThrottleSubject, username: string | undefined): Promise<void> {
+  const { database } = deps
+  const now = new Date(deps.clock())
   const counted = (kind: FailureKind, key: string, network?: string): NewFailure => ({
     kind,
     key,
@@ -81,53 +83,60 @@ export async function countFailure(
     forgottenAt: new Date(now.getTime() + failureLifetime),
   })
   const { network } = attempt
-  if (attempt.device !== undefined)
-    return database.throttle.insertFailure(counted('device', deviceKey(attempt, attempt.device)), now)
-  return database.throttle.insertClientFailure(
-    {
-      client: counted('client', clientKey(attempt), network),
-      account: counted('account', accountKey(attempt)),
-      network: network === undefined ? undefined : counted('network', networkKey(network), network),
-    },
-    now,
-  )
+  if (attempt.device !== undefined) return countOne(deps, counted('device', deviceKey(attempt, attempt.device)), now)
+  const failure = {
+    client: counted('client', clientKey(attempt), network),
+    account: counted('account', accountKey(attempt)),
+    network: network === undefined ? undefined : counted('network', networkKey(network), network),
+  }
+  try {
+    await database.throttle.insertClientFailure(failure, now)
+  } catch (error) {
+    deps.uncountedFailures.addOfClient(failure, now)
+    reportUncounted(deps, error)
+  }
+}
+
+async function countOne(deps: Deps, failure: NewFailure, now: Date): Promise<void> {
+  try {
+    await deps.database.throttle.insertFailure(failure, now)
+  } catch (error) {
+    deps.uncountedFailures.add(failure, now)
+    reportUncounted(deps, error)
+  }
+}
+
+function reportUncounted({ log }: Deps, error: unknown): void {
+  log.error('throttle.failed', describeError(error))
 }
 
 /**
  * Deletes the failures of a source that has signed in. Those of the network stay, or anyone with an
  * account could reset them.
  */
-export async function forgetFailures(
-  { database }: Deps,
-  attempt: ThrottleSubject,
-  { counts }: FailureHistory,
-): Promise<void> {
+export async function forgetFailures(deps: Deps, attempt: ThrottleSubject, { counts }: FailureHistory): Promise<void> {
   const own = attempt.device === undefined ? 'client' : 'device'
   if (!counts.some(({ kind }) => kind === own)) return
-  await database.throttle.deleteFailures(
-    attempt.device === undefined ? clientKey(attempt) : deviceKey(attempt, attempt.device),
-  )
+  await forget(deps, attempt.device === undefined ? clientKey(attempt) : deviceKey(attempt, attempt.device))
 }
 
+/** Counts a failed password check of a signed-in user, in memory if the database cannot. */
 export function countSessionFailure(
-  { database, clock }: Deps,
-  user: { readonly id: string; readonly username: string },
+  deps: Deps,
+  { id, username }: { readonly id: string; readonly username: string },
 ): Promise<void> {
-  const now = new Date(clock())
+  const now = new Date(deps.clock())
   const forgottenAt = new Date(now.getTime() + failureLifetime)
-  const { id, username } = user
-  return database.throttle.insertFailure(
-    { kind: 'session', key: sessionKey(id), username, network: undefined, forgottenAt },
-    now,
-  )
+  return countOne(deps, { kind: 'session', key: sessionKey(id), username, network: undefined, forgottenAt }, now)
 }
 
-export async function forgetSessionFailures(
-  { database }: Deps,
-  userId: string,
-  { counts }: FailureHistory,
-): Promise<void> {
-  if (counts.length > 0) await database.throttle.deleteFailures(sessionKey(userId))
+export async function forgetSessionFailures(deps: Deps, userId: string, { counts }: FailureHistory): Promise<void> {
+  if (counts.length > 0) await forget(deps, sessionKey(userId))
+}
+
+function forget({ database, uncountedFailures }: Deps, key: string): Promise<void> {
+  uncountedFailures.forget(key)
+  return database.throttle.deleteFailures(key)
 }
 
 /** Throws `too_many_attempts` during a lockout, for existing and unknown users alike. */
@@ -143,9 +152,13 @@ export function requireNotThrottled({ clock }: Pick<Deps, 'clock'>, { lockedUnti
   )
 }
 
-async function failureHistoryOf({ database, clock }: Deps, keys: readonly string[]): Promise<FailureHistory> {
+async function failureHistoryOf(
+  { database, uncountedFailures, clock }: Deps,
+  keys: readonly string[],
+): Promise<FailureHistory> {
   const now = new Date(clock())
-  const counts = await database.throttle.findFailureCounts(keys, now)
+  const counted = await database.throttle.findFailureCounts(keys, now)
+  const counts = sumOf(counted, uncountedFailures.find(keys, now))
   const spread = counts.find(({ kind }) => kind === 'account')?.failures
   const latest = new Date(Math.max(0, ...counts.map((count) => lockedUntil(count, spread).getTime())))
   return { counts, lockedUntil: latest > now ? latest : undefined }

@@ -1,0 +1,2 @@
+ALTER TABLE "audittrail_attempts" ADD COLUMN "account_username" text;--> statement-breakpoint
+CREATE INDEX "audittrail_attempts_account_username" ON "audittrail_attempts" USING btree (lower(coalesce("account_username", "username") COLLATE "C"));

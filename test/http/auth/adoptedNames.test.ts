@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { good } from '../accounts.ts'
+import { createSignIns } from '../signIns.ts'
+
+const names = [
+  ['of 78 characters', 'anna-katharina.mustermann-von-der-beispielstadt@mail.example-gesellschaft.test'],
+  ['of 51 characters', 'a'.repeat(51)],
+  ['of 255 letters outside ASCII', 'Jörg'.padEnd(255, 'ü')],
+  ['of 60 characters beyond U+FFFF', '🙂'.repeat(60)],
+] as const
+
+describe.each(databaseKinds)('an adopted username on %s', (kind) => {
+  let application: TestApplication
+  beforeAll(async () => {
+    application = await openTestApplication(kind, { trustedProxies: ['127.0.0.1'] })
+    await application.sql('ALTER TABLE users ALTER COLUMN username TYPE varchar(255)')
+    await application.sql(`UPDATE users SET must_change_password = false`)
+  })
+  afterAll(() => application.close())
+
+  const { guess, login, waitOf } = createSignIns(() => application)
+  const addUser = async (username: string) => {
+    const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+    const [row] = await application.sql(
+      `INSERT INTO users (username, hashed_password, full_name) VALUES ('${username}', '${hash}', 'U') RETURNING id`,
+    )
+    return String(row?.id)
+  }
+
+  test.each(names)('%s is counted, logged, throttled, listed and unblocked like any other', async (_what, username) => {
+    const id = await addUser(username)
+    expect(await guess(username, 6)).toEqual([401, 401, 401, 401, 401, 401])
+    expect(application.lines.findLast(({ event }) => event === 'login.failed')).toMatchObject({ username })
+    expect(await waitOf(username)).toBeGreaterThan(0)
+    const headers = { authorization: `Bearer ${await application.accessToken()}` }
+    const { items } = (await (await application.call('/blocks', { headers })).json()) as {
+      items: { username: string }[]
+    }
+    expect(items.map((block) => block.username)).toEqual([username])
+    expect((await application.call(`/users/${id}/blocks`, { method: 'DELETE', headers })).status).toBe(204)
+    expect(
+      (
+        await login(
+          username.toUpperCase().replaceAll(/[ÜÖ]/g, (letter) => letter.toLowerCase()),
+          good,
+        )
+      ).status,
+    ).toBe(200)
+    await application.sql(`DELETE FROM audittrail_attempts`)
+  })
+
+  test('from a failure of the version before is listed and unblocked', async () => {
+    const id = await addUser('older')
+    await application.sql(`INSERT INTO audittrail_attempts (key, kind, username, network, failures, last_failed_at, forgotten_at)
+      VALUES ('client x 192.0.2.9', 'client', 'Older', '192.0.2.9', 9, now() + interval '10 minutes', now() + interval '25 minutes')`)
+    const headers = { authorization: `Bearer ${await application.accessToken()}` }
+    const blocks = async () => (await (await application.call('/blocks', { headers })).json()) as { items: unknown[] }
+    expect(await blocks()).toMatchObject({ items: [{ username: 'Older' }] })
+    expect((await application.call(`/users/${id}/blocks`, { method: 'DELETE', headers })).status).toBe(204)
+    expect(await blocks()).toMatchObject({ items: [] })
+  })
+
+  test('of up to 50 characters stays readable for the version before', async () => {
+    const username = 'ü'.repeat(50)
+    await addUser(username)
+    await guess(username, 1)
+    expect(
+      await application.sql(
+        `SELECT DISTINCT username, account_username FROM audittrail_attempts WHERE kind <> 'network'`,
+      ),
+    ).toEqual([{ username, account_username: username }])
+  })
+})
