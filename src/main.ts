@@ -14,5 +14,11 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: stderr.write,
   logDescriptor: 1,
 })
-await Promise.all([stdout.end(), stderr.end(stderrLimit)])
+// A reader that is gone, such as `head`, has read what it wanted.
+const errorCode = await stdout.end()
+if (errorCode !== undefined && errorCode !== 'EPIPE') {
+  stderr.write(`audittrail: Cannot write to standard output (${errorCode}). The output is incomplete.\n`)
+  process.exitCode ||= 1
+}
+await stderr.end(stderrLimit)
 process.exit()

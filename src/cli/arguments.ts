@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { AppError } from '../error.ts'
+import { nearMiss } from '../nearMiss.ts'
 import type { Command, CommandInput, Flag } from './command.ts'
 
 export interface ParsedArguments {
@@ -24,7 +25,7 @@ export const globalFlags: Flags = {
     value: 'FILE',
     doc: 'Read settings from a file of NAME=value lines. Environment variables take precedence',
   },
-  version: { short: 'V', doc: 'Print the version', isRepeatable: true },
+  version: { short: 'v', doc: 'Print the version', isRepeatable: true },
   help: { short: 'h', doc: 'Print help', isRepeatable: true },
 }
 
@@ -64,7 +65,11 @@ function tokensOf(argv: readonly string[], flags: Flags) {
     }),
   )
   // Not strict, since Node's messages do not name the command.
-  return parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true }).tokens
+  const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true })
+  // Node allows one letter for a flag.
+  return tokens.map((token) =>
+    token.kind === 'option' && token.rawName === '-V' ? { ...token, name: 'version' } : token,
+  )
 }
 
 /** Stops at the first flag of a command: whether it takes a value is not known yet. */
@@ -90,7 +95,8 @@ function parseFlags(argv: readonly string[], command: Command) {
     if (token.kind === 'positional') positionals.push(token.value)
     if (token.kind !== 'option') continue
     const flag = Object.hasOwn(known, token.name) ? known[token.name] : undefined
-    const problem = flag ? problemOf(flag, token, flags) : `Unknown flag ${quoteUnlessPlain(token.rawName)}`
+    if (!flag) throw unknownFlag(token.rawName, Object.keys(known), command)
+    const problem = problemOf(flag, token, flags)
     if (problem) throw usage(`${problem} for "${command.name}".`, command.name)
     const values = flags.get(token.name) ?? []
     flags.set(token.name, token.value === undefined ? values : [...values, token.value])
@@ -129,12 +135,25 @@ function requireArguments(command: Command | undefined, values: readonly string[
     throw usage(`Unexpected argument ${JSON.stringify(extra)} for "${command.name}".`, command.name)
 }
 
+function unknownFlag(rawName: string, known: readonly string[], { name }: Command): AppError {
+  const problem = `Unknown flag ${quoteUnlessPlain(rawName)} for "${name}".`
+  return usage(`${problem}${suggestion(rawName.replace(/^-+/, ''), known, '--')}`, name)
+}
+
 function unknownCommand([first = '', second]: readonly string[], commands: readonly Command[]): AppError {
-  const group = groupOf(first, commands).map(({ name }) => `"${name}"`)
-  if (group.length === 0) return usage(`Unknown command ${JSON.stringify(first)}.`)
+  const group = groupOf(first, commands).map(({ name }) => name)
+  const names = commands.flatMap(({ name }) => [name, name.split(' ')[0] ?? name])
+  if (group.length === 0) return usage(`Unknown command ${JSON.stringify(first)}.${suggestion(first, names)}`)
   const problem = second === undefined ? 'Incomplete' : 'Unknown'
   const words = second === undefined ? first : `${first} ${second}`
-  return usage(`${problem} command ${JSON.stringify(words)}: use ${group.join(', ')}.`, first)
+  const list = group.map((name) => `"${name}"`).join(', ')
+  const near = second === undefined ? '' : suggestion(words, group)
+  return usage(`${problem} command ${JSON.stringify(words)}: use ${list}.${near}`, first)
+}
+
+function suggestion(name: string, candidates: readonly string[], prefix = ''): string {
+  const near = nearMiss(name, candidates)
+  return near === undefined ? '' : ` Did you mean "${prefix}${near}"?`
 }
 
 function findCommand([first, second]: readonly string[], commands: readonly Command[]): Command | undefined {

@@ -28,6 +28,12 @@ export interface CommandInput {
   readonly flags: ReadonlyMap<string, readonly string[]>
 }
 
+/** Commands under one heading of the help. */
+export interface CommandGroup {
+  readonly heading: string
+  readonly commands: readonly Command[]
+}
+
 export interface Command {
   /** One or two words: `serve`, `user add`. */
   readonly name: string

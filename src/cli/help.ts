@@ -1,33 +1,52 @@
 import { type Setting, settings } from '../config/settings.ts'
 import { version } from '../version.ts'
 import { globalFlags, groupOf } from './arguments.ts'
-import type { Command } from './command.ts'
+import type { Command, CommandGroup } from './command.ts'
 import { wrap } from './terminal/wrap.ts'
 
 const lineWidth = 80
 
-/** Returns the help of one command, of the group that `words` names, or of all commands. */
-export function helpText(command: Command | undefined, words: readonly string[], commands: readonly Command[]): string {
+/**
+ * Returns the help of one command, of the commands that start with the word, of the settings, or of
+ * everything.
+ */
+export function helpText(
+  command: Command | undefined,
+  words: readonly string[],
+  groups: readonly CommandGroup[],
+): string {
   if (command) return commandHelp(command)
-  const group = groupOf(words[0] ?? '', commands)
-  return group.length > 0 ? groupHelp(words[0] ?? '', group) : fullHelp(commands)
+  const [word = ''] = words
+  if (word === 'settings') return settingsHelp()
+  const siblings = groupOf(
+    word,
+    groups.flatMap(({ commands }) => commands),
+  )
+  return siblings.length > 0 ? groupHelp(word, siblings) : fullHelp(groups)
 }
 
-function fullHelp(commands: readonly Command[]): string {
-  const descriptions = Object.values<Setting<unknown>>(settings).map(
-    ({ env, doc, default: text }) => [env, `${doc}${text ? ` (default: ${text})` : ''}`] as const,
-  )
+function fullHelp(groups: readonly CommandGroup[]): string {
   return `AuditTrail ${version}: a login service for your web app, in one file
 
 Usage: audittrail [COMMAND] [ARGUMENTS] [FLAGS]
+Without a command, it migrates, seeds and serves.
 
-Commands:
-${commandRows(commands)}
-Global flags:
+${groupRows(groups)}Global flags:
 ${flagRows(globalFlags)}
-Settings (environment variables; *_FILE reads a secret from a file):
+Run "audittrail COMMAND --help" for the flags of a command, and "audittrail help
+settings" for the settings (environment variables).
+`
+}
+
+function settingsHelp(): string {
+  const descriptions = Object.values<Setting<unknown>>(settings).map(
+    ({ env, doc, default: text }) => [env, `${doc}${text ? ` (default: ${text})` : ''}`] as const,
+  )
+  return `Settings are environment variables, or lines of the file in --env-file. For a
+secret, NAME_FILE names a file that holds the value of NAME.
+
 ${columns(descriptions)}
-Run "audittrail COMMAND --help" for the flags of a command.
+"audittrail config" prints the settings in effect, with secrets hidden.
 `
 }
 
@@ -45,6 +64,14 @@ function commandHelp({ name, summary, details, arguments: placeholders, flags }:
   const usage = ['audittrail', name, ...placeholders, ...(hasFlags ? ['[FLAGS]'] : [])].join(' ')
   const paragraph = details === undefined ? '' : `\n${paragraphs(details)}`
   return `${paragraphs(`${summary}.`)}${paragraph}\nUsage: ${usage}\n${hasFlags ? `\nFlags:\n${flagRows(flags)}` : ''}`
+}
+
+/** All groups share one column width. */
+function groupRows(groups: readonly CommandGroup[]): string {
+  const rows = commandRows(groups.flatMap(({ commands }) => commands)).split(/\n(?= {2}\S)/)
+  return groups
+    .map(({ heading, commands }) => `${heading}:\n${rows.splice(0, commands.length).join('\n').trimEnd()}\n\n`)
+    .join('')
 }
 
 function commandRows(commands: readonly Command[]): string {

@@ -3,7 +3,7 @@ import { AppError } from '../error.ts'
 import { describeError, printable } from '../telemetry/log.ts'
 import { version } from '../version.ts'
 import { parseArguments } from './arguments.ts'
-import type { Command, ExitCode } from './command.ts'
+import type { Command, CommandGroup, ExitCode } from './command.ts'
 import { apiKeyCommands } from './commands/apikey.ts'
 import { blockCommands } from './commands/block.ts'
 import { config } from './commands/config.ts'
@@ -20,23 +20,15 @@ import { userCommands } from './commands/user.ts'
 import { helpText } from './help.ts'
 import { serve } from './serve/serve.ts'
 
-/** All commands, in the order of the help. */
-export const commands: readonly Command[] = [
-  serve,
-  migrate,
-  seed,
-  ...userCommands,
-  ...sessionCommands,
-  ...blockCommands,
-  ...keyCommands,
-  ...apiKeyCommands,
-  importCommand,
-  exportCommand,
-  healthcheck,
-  config,
-  openapi,
-  nginx,
+/** All commands, as the help lists them. */
+export const commandGroups: readonly CommandGroup[] = [
+  { heading: 'Server', commands: [serve, migrate, seed, healthcheck, config] },
+  { heading: 'Users', commands: [...userCommands, ...sessionCommands, ...blockCommands] },
+  { heading: 'Keys', commands: [...keyCommands, ...apiKeyCommands] },
+  { heading: 'Moving users', commands: [importCommand, exportCommand] },
+  { heading: 'Integration', commands: [nginx, openapi] },
 ]
+export const commands: readonly Command[] = commandGroups.flatMap(({ commands }) => commands)
 
 export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -61,7 +53,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
 async function runArguments(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
   const { action, command, words, input, envFile } = parseArguments(argv, commands, serve)
   if (action === 'version') return print(terminal, `${version}\n`)
-  if (action === 'help') return print(terminal, helpText(command, words, commands))
+  if (action === 'help') return print(terminal, helpText(command, words, commandGroups))
 
   const result = readConfig(terminal.environment, envFile)
   if (!result.ok) return fail(terminal, 2, ...result.problems)

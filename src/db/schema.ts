@@ -62,6 +62,14 @@ export const sessions = pgTable(
   ],
 )
 
+/** When each user last signed in. Outlives the session. */
+export const signIns = pgTable('audittrail_sign_ins', {
+  user_id: uuid()
+    .primaryKey()
+    .references(() => users.id, { onDelete: 'cascade' }),
+  last_at: timestamp({ withTimezone: true }).notNull(),
+})
+
 /** The value of `expires_at` for a session that ended early. */
 export const ended = sql`to_timestamp(0)`
 

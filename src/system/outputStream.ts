@@ -9,9 +9,9 @@ export interface OutputStream {
   buffered(): number
   /**
    * Resolves once everything is written, the reader is gone, the disk is full, or `limit`
-   * milliseconds have passed.
+   * milliseconds have passed. Returns the system's error code if text was lost, such as ENOSPC.
    */
-  end(limit?: number): Promise<void>
+  end(limit?: number): Promise<string | undefined>
 }
 
 /**
@@ -30,6 +30,7 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
   let sending: Buffer = Buffer.alloc(0)
   let isBusy = false
   let isGone = false
+  let errorCode: string | undefined
   let isEnding = false
   let ended = () => {}
 
@@ -52,7 +53,7 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
 
   function send(): void {
     writeToDescriptor(descriptor, sending, (error, written = 0) => {
-      if (error) return isRetryable(error) ? void setTimeout(send, retryDelay) : drop()
+      if (error) return isRetryable(error) ? void setTimeout(send, retryDelay) : drop(error)
       sending = sending.subarray(written)
       if (sending.length > 0) send()
       else sendWaiting()
@@ -63,8 +64,9 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
     return code === 'EAGAIN' || (code === 'ENOSPC' && !isEnding)
   }
 
-  function drop(): void {
+  function drop({ code }: NodeJS.ErrnoException): void {
     isGone = true
+    errorCode = code
     waiting = ''
     sending = Buffer.alloc(0)
     rest()
@@ -76,7 +78,7 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
     if (!isBusy) ended()
   }
 
-  async function end(limit?: number): Promise<void> {
+  async function end(limit?: number): Promise<string | undefined> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = limit === undefined ? undefined : setTimeout(resolve, limit)
     ended = resolve
@@ -84,6 +86,7 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
     if (!isBusy) resolve()
     await promise
     clearTimeout(timer)
+    return errorCode
   }
 
   return { write, buffered: () => waiting.length + sending.length, end }

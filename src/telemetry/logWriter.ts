@@ -39,9 +39,9 @@ export function createLogWriter(descriptor: number, { reportDropped, countDroppe
       dropped++
       countDropped(1)
     },
-    end: () => {
+    end: async () => {
       reportAll()
-      return stream.end(endLimit)
+      await stream.end(endLimit)
     },
   }
 }

@@ -63,9 +63,10 @@ describe.each(databases)('the command line on %s', (kind) => {
       })
       expect(user).not.toHaveProperty('hashed_password')
       expect(await ok('user list --search ada')).toMatch(
-        /^NAME +FULL NAME +STATE +ROLES\nada +Ada +active +billing,support\n$/,
+        /^NAME +FULL NAME +STATE +ROLES +LAST SIGN-IN \(UTC\)\nada +Ada +active +billing,support +never\n$/,
       )
       expect(await signIn('ada', passphrase)).toBe(200)
+      expect(await ok('user list --search ada')).toMatch(/billing,support +\d{4}-\d\d-\d\d \d\d:\d\d\n$/)
       expect(await ok('user disable ada')).toBe('User ada: disabled, roles billing, support.\n')
       expect(await signIn('ada', passphrase)).toBe(401)
       expect(await ok('user set ada --active --no-roles --full-name=Countess')).toBe('User ada: active, no roles.\n')
@@ -112,6 +113,10 @@ describe.each(databases)('the command line on %s', (kind) => {
       if (!server) await running.stop()
       const sessions = JSON.parse(await ok('session list grace --json')) as { id: string; address: string }[]
       expect(sessions.map(({ address }) => address)).toEqual(['127.0.0.1', '127.0.0.1'])
+      const lines = (await ok('session list grace')).trimEnd().split('\n')
+      expect(lines[0]).toMatch(/^ID +LAST USED \(UTC\) +EXPIRES \(UTC\)$/)
+      expect(lines[1]).toMatch(/^[0-9a-f-]{36}( {2}\d{4}-\d\d-\d\d \d\d:\d\d){2}$/)
+      expect(lines[2]).toMatch(/^ {2}127\.0\.0\.1 {2}Bun\//)
       expect(await ok(`session revoke ${sessions[0]?.id}`)).toBe('Session ended.\n')
       expect(await ok('session revoke grace')).toBe('Sessions ended: 1.\n')
       const restarted = server ?? (await serve(installation))

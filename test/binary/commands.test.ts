@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
 import journal from '../../drizzle/meta/_journal.json'
 import { createDatabase } from '../postgresql.ts'
-import { emptyDirectory, run, serve } from './binary.ts'
+import { binary, emptyDirectory, run, serve } from './binary.ts'
 
 const migrations = journal.entries.length
 
@@ -17,8 +17,9 @@ describe('the command line', () => {
     })
     const help = await run(['--help'])
     expect(help.code).toBe(0)
-    for (const word of ['serve', 'migrate', 'seed', 'healthcheck', 'config', 'DATABASE_URL'])
-      expect(help.stdout).toContain(word)
+    for (const word of ['serve', 'migrate', 'seed', 'healthcheck', 'config', 'help settings'])
+      expect(help.stdout.replace(/\s+/g, ' ')).toContain(word)
+    expect((await run(['help', 'settings'])).stdout).toContain('\n  DATABASE_URL ')
     expect((await run(['migrate', '--help'])).stdout).toContain('--status')
   })
 
@@ -36,6 +37,14 @@ describe('the command line', () => {
     expect(stderr).toContain(line)
     expect(stderr.trim().split('\n')).toHaveLength(1)
     expect(stdout).toBe('')
+  })
+
+  test('exits 1 and says so if standard output is on a full disk', async () => {
+    const child = Bun.spawn([binary, 'help', 'settings'], { stdout: Bun.file('/dev/full'), stderr: 'pipe' })
+    expect(await child.exited).toBe(1)
+    expect(await new Response(child.stderr).text()).toBe(
+      'audittrail: Cannot write to standard output (ENOSPC). The output is incomplete.\n',
+    )
   })
 
   test('rejects an invalid setting in one line with exit code 2, and creates nothing', async () => {

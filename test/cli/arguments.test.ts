@@ -62,7 +62,10 @@ describe('arguments', () => {
     [['user', '--help'], 'help', undefined],
     [['fly', '--help'], 'help', undefined],
     [['--version'], 'version', undefined],
+    [['-v'], 'version', undefined],
+    [['-V'], 'version', undefined],
     [['migrate', '-V'], 'version', 'migrate'],
+    [['help', 'settings'], 'help', undefined],
     [['-Vh'], 'help', undefined],
   ] as const)('%j: the action is %s', (argv, action, command) => {
     expect(summarize(...argv)).toMatchObject({ action, command })
@@ -71,6 +74,21 @@ describe('arguments', () => {
   test.each([
     [['fly'], 'Unknown command "fly". Run "audittrail --help".'],
     [['fly', '--json'], 'Unknown command "fly". Run "audittrail --help".'],
+    [['migrat'], 'Unknown command "migrat". Did you mean "migrate"? Run "audittrail --help".'],
+    [['users', 'list'], 'Unknown command "users". Did you mean "user"? Run "audittrail --help".'],
+    [['user-add', 'ada'], 'Unknown command "user-add". Did you mean "user add"? Run "audittrail --help".'],
+    [
+      ['key', 'rotat'],
+      'Unknown command "key rotat": use "key list", "key rotate", "key reset". Did you mean "key rotate"? Run "audittrail key --help".',
+    ],
+    [
+      ['user', 'list', '--serch', 'ada'],
+      'Unknown flag --serch for "user list". Did you mean "--search"? Run "audittrail user list --help".',
+    ],
+    [
+      ['--envfile', 'x'],
+      'Unknown flag --envfile for "serve". Did you mean "--env-file"? Run "audittrail serve --help".',
+    ],
     [[''], 'Unknown command "". Run "audittrail --help".'],
     [['block'], 'Incomplete command "block": use "block list", "block lift". Run "audittrail block --help".'],
     [['block', 'fly'], 'Unknown command "block fly": use "block list", "block lift". Run "audittrail block --help".'],

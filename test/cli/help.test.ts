@@ -1,38 +1,52 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { helpText } from '../../src/cli/help.ts'
-import { commands } from '../../src/cli/run.ts'
+import { commandGroups, commands } from '../../src/cli/run.ts'
 import { wrap } from '../../src/cli/terminal/wrap.ts'
 import { type Setting, settings } from '../../src/config/settings.ts'
 
-const full = helpText(undefined, [], commands)
+const full = helpText(undefined, [], commandGroups)
+const settingsPage = helpText(undefined, ['settings'], commandGroups)
 
 describe('the help', () => {
-  test('lists every command and every setting', () => {
+  test('lists every command under the heading of its group', () => {
     for (const { name, summary } of commands) {
       expect(full).toContain(`\n  ${name} `)
       expect(full).toContain(summary.split(' ')[0] ?? '')
     }
-    for (const { env } of Object.values<Setting<unknown>>(settings)) expect(full).toContain(`\n  ${env} `)
+    const headings = [...full.matchAll(/^(\S.*):$/gm)].map(([, heading]) => heading)
+    expect(headings).toEqual([...commandGroups.map(({ heading }) => heading), 'Global flags'])
+    expect(full.split('\n\n').find((part) => part.startsWith('Keys:'))).toContain('\n  apikey create NAME')
+  })
+
+  test('fits on one screen, and names the page of the settings', () => {
+    expect(full.split('\n').length).toBeLessThan(60)
+    expect(full.replace(/\s+/g, ' ')).toContain('"audittrail help settings"')
+  })
+
+  test('of the settings lists every setting', () => {
+    for (const { env } of Object.values<Setting<unknown>>(settings)) expect(settingsPage).toContain(`\n  ${env} `)
   })
 
   test('of a group lists only the commands of the group', () => {
-    const listed = [...helpText(undefined, ['user'], commands).matchAll(/^ {2}(user \w+)/gm)].map(([, name]) => name)
+    const listed = [...helpText(undefined, ['user'], commandGroups).matchAll(/^ {2}(user \w+)/gm)].map(
+      ([, name]) => name,
+    )
     expect(listed).toEqual(commands.map(({ name }) => name).filter((name) => name.startsWith('user ')))
   })
 
   test('of an unknown word is the whole help', () => {
-    expect(helpText(undefined, ['fly'], commands)).toBe(full)
+    expect(helpText(undefined, ['fly'], commandGroups)).toBe(full)
   })
 
   test.each(commands.map((command) => [command.name, command] as const))('of %s lists its flags', (name, command) => {
-    const text = helpText(command, name.split(' '), commands)
+    const text = helpText(command, name.split(' '), commandGroups)
     expect(text).toContain(`\nUsage: audittrail ${name}`)
     for (const flag of Object.keys(command.flags)) expect(text).toContain(`\n  --${flag}`)
   })
 
   test('fits into 80 columns', () => {
-    const texts = [full, ...commands.map((command) => helpText(command, [], commands))]
+    const texts = [full, settingsPage, ...commands.map((command) => helpText(command, [], commandGroups))]
     expect(texts.flatMap((text) => text.split('\n')).filter((line) => line.length > 80)).toEqual([])
   })
 })

@@ -3,10 +3,13 @@ import { existsSync, openSync } from 'node:fs'
 import { openOutputStream } from '../../src/system/outputStream.ts'
 
 describe('output stream', () => {
-  test.skipIf(!existsSync('/dev/full'))('end() drops text that a full disk does not take', async () => {
-    const { write, buffered, end } = openOutputStream(openSync('/dev/full', 'w'))
-    write('a list\n')
-    await end()
-    expect(buffered()).toBe(0)
-  })
+  test.skipIf(!existsSync('/dev/full'))(
+    'end() drops text that a full disk does not take, and returns its error code',
+    async () => {
+      const { write, buffered, end } = openOutputStream(openSync('/dev/full', 'w'))
+      write('a list\n')
+      expect(await end()).toBe('ENOSPC')
+      expect(buffered()).toBe(0)
+    },
+  )
 })

@@ -1,8 +1,10 @@
 import { type ApiKeyDraft, scopes } from '../../domain/apiKeys/apiKeys.ts'
 import { AppError } from '../../error.ts'
+import { printable } from '../../telemetry/log.ts'
 import { isUuid } from '../../uuid.ts'
 import type { Command, CommandInput, ExitCode } from '../command.ts'
 import { perform } from '../control/perform.ts'
+import { requireConfirmation, yes } from '../terminal/confirmation.ts'
 import { jsonText, table } from '../terminal/table.ts'
 
 const json = { doc: 'Print JSON' } as const
@@ -61,9 +63,11 @@ const revoke: Command = {
   name: 'apikey revoke',
   summary: 'Revoke a key, or all keys of a service',
   arguments: ['ID|NAME'],
-  flags: {},
-  run: async (environment, { arguments: [target = ''] }): Promise<ExitCode> => {
-    const revoked = isUuid(target)
+  flags: { yes },
+  run: async (environment, { arguments: [target = ''], flags }): Promise<ExitCode> => {
+    const isKey = isUuid(target)
+    await requireConfirmation(isKey ? 'Revoke this API key?' : `Revoke all API keys of ${printable(target)}?`, flags)
+    const revoked = isKey
       ? await perform(environment, 'revokeApiKey', { id: target.toLowerCase() })
       : await perform(environment, 'revokeApiKeys', { name: target })
     environment.stdout(`API keys revoked: ${revoked}.\n`)

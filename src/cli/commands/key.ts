@@ -2,6 +2,7 @@ import { hasSecretKey } from '../../app/secretKey.ts'
 import { AppError } from '../../error.ts'
 import type { Command, CommandEnvironment, ExitCode } from '../command.ts'
 import { perform } from '../control/perform.ts'
+import { requireConfirmation, yes } from '../terminal/confirmation.ts'
 import { jsonText, table } from '../terminal/table.ts'
 
 const list: Command = {
@@ -44,9 +45,10 @@ const reset: Command = {
   summary: 'Replace all keys and end all sessions',
   details: 'The last resort when SECRET_KEY is lost or has leaked.',
   arguments: [],
-  flags: {},
-  run: async (environment): Promise<ExitCode> => {
+  flags: { yes },
+  run: async (environment, { flags }): Promise<ExitCode> => {
     requireSecretKey(environment)
+    await requireConfirmation('Replace all signing keys and sign out every user?', flags)
     const ended = await perform(environment, 'resetKeys', {})
     environment.stdout(`All keys replaced. Sessions ended: ${ended}.\n`)
     return 0

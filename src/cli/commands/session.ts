@@ -1,7 +1,10 @@
+import type { PresentedSession } from '../../domain/presentation.ts'
+import { printable } from '../../telemetry/log.ts'
 import { isUuid } from '../../uuid.ts'
 import type { Command, ExitCode } from '../command.ts'
 import { perform } from '../control/perform.ts'
-import { jsonText, table } from '../terminal/table.ts'
+import { requireConfirmation, yes } from '../terminal/confirmation.ts'
+import { jsonText, minutes, table } from '../terminal/table.ts'
 
 const list: Command = {
   name: 'session list',
@@ -10,15 +13,7 @@ const list: Command = {
   flags: { json: { doc: 'Print JSON' } },
   run: async (environment, { arguments: [username = ''], flags }): Promise<ExitCode> => {
     const sessions = await perform(environment, 'listSessions', { username })
-    const headings = ['ID', 'LAST USED', 'EXPIRES', 'ADDRESS', 'AGENT']
-    const rows = sessions.map((session) => [
-      session.id,
-      session.last_used_at,
-      session.expires_at,
-      session.address ?? '',
-      session.user_agent ?? '',
-    ])
-    environment.stdout(flags.has('json') ? jsonText(sessions) : table(headings, rows))
+    environment.stdout(flags.has('json') ? jsonText(sessions) : sessionTable(sessions))
     return 0
   },
 }
@@ -27,13 +22,14 @@ const revoke: Command = {
   name: 'session revoke',
   summary: 'End a session, or all sessions of a user',
   arguments: ['ID|NAME'],
-  flags: {},
-  run: async (environment, { arguments: [target = ''] }): Promise<ExitCode> => {
+  flags: { yes },
+  run: async (environment, { arguments: [target = ''], flags }): Promise<ExitCode> => {
     if (isUuid(target)) {
       await perform(environment, 'revokeSession', { id: target.toLowerCase() })
       environment.stdout('Session ended.\n')
       return 0
     }
+    await requireConfirmation(`End all sessions of ${printable(target)}?`, flags)
     const ended = await perform(environment, 'revokeSessions', { username: target })
     environment.stdout(`Sessions ended: ${ended}.\n`)
     return 0
@@ -41,3 +37,17 @@ const revoke: Command = {
 }
 
 export const sessionCommands: readonly Command[] = [list, revoke]
+
+const lineWidth = 80
+
+/** The client goes on a second line, since a session's id and times fill the first. */
+function sessionTable(sessions: readonly PresentedSession[]): string {
+  const rows = sessions.map(({ id, last_used_at, expires_at }) => [id, minutes(last_used_at), minutes(expires_at)])
+  const [heading = '', ...lines] = table(['ID', 'LAST USED (UTC)', 'EXPIRES (UTC)'], rows).split(/(?<=\n)/)
+  return heading + sessions.map((session, index) => `${lines[index]}${client(session)}`).join('')
+}
+
+function client({ address, user_agent }: PresentedSession): string {
+  const text = [address, user_agent].filter((part) => part !== null && part !== '').join('  ')
+  return text === '' ? '' : `  ${printable(text.replace(/\p{Cc}/gu, ' ')).slice(0, lineWidth - 2)}\n`
+}

@@ -1,10 +1,12 @@
 import type { PresentedUser } from '../../domain/presentation.ts'
 import { AppError } from '../../error.ts'
+import { printable } from '../../telemetry/log.ts'
 import type { Command, CommandEnvironment, CommandInput, ExitCode } from '../command.ts'
 import type { UserSettings } from '../control/operations.ts'
 import { perform } from '../control/perform.ts'
+import { requireConfirmation, yes } from '../terminal/confirmation.ts'
 import { readPassword } from '../terminal/passwordInput.ts'
-import { jsonText, table } from '../terminal/table.ts'
+import { jsonText, minutes, table } from '../terminal/table.ts'
 
 const fullName = { value: 'TEXT', doc: 'Full name' } as const
 const role = { value: 'ROLE', doc: 'A role', isRepeatable: true } as const
@@ -24,7 +26,7 @@ const add: Command = {
     'must-change': { doc: 'Require a new password at the first sign-in' },
   },
   run: async (environment, { arguments: [username = ''], flags }): Promise<ExitCode> => {
-    const password = await readPassword(username, environment.stderr)
+    const password = await readPassword(username, environment)
     const created = await perform(environment, 'addUser', {
       username,
       full_name: flags.get('full-name')?.[0] ?? username,
@@ -50,8 +52,10 @@ const list: Command = {
       user.full_name,
       user.is_active ? 'active' : 'disabled',
       user.roles.join(','),
+      user.last_sign_in_at === null ? 'never' : minutes(user.last_sign_in_at),
     ])
-    environment.stdout(flags.has('json') ? jsonText(users) : table(['NAME', 'FULL NAME', 'STATE', 'ROLES'], rows))
+    const headings = ['NAME', 'FULL NAME', 'STATE', 'ROLES', 'LAST SIGN-IN (UTC)']
+    environment.stdout(flags.has('json') ? jsonText(users) : table(headings, rows))
     return 0
   },
 }
@@ -112,7 +116,7 @@ const password: Command = {
   arguments: ['NAME'],
   flags: {},
   run: async (environment, { arguments: [username = ''] }): Promise<ExitCode> => {
-    const chosen = await readPassword(username, environment.stderr)
+    const chosen = await readPassword(username, environment)
     const user = await perform(
       environment,
       'setPassword',
@@ -127,8 +131,9 @@ const remove: Command = {
   name: 'user remove',
   summary: 'Delete a user and end all of their sessions',
   arguments: ['NAME'],
-  flags: {},
-  run: async (environment, { arguments: [username = ''] }): Promise<ExitCode> => {
+  flags: { yes },
+  run: async (environment, { arguments: [username = ''], flags }): Promise<ExitCode> => {
+    await requireConfirmation(`Delete user ${printable(username)} and end all of their sessions?`, flags)
     await perform(environment, 'removeUser', { username })
     environment.stdout(`User ${username} removed.\n`)
     return 0

@@ -36,6 +36,7 @@ import {
   listUsers,
   resetPassword,
   type UserDraft,
+  type UserList,
   type WithPassword,
 } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
@@ -46,6 +47,9 @@ export interface UserSettings {
   readonly roles?: readonly string[]
   readonly is_active?: boolean
 }
+
+/** A user with the time of the last sign-in, in ISO 8601; null if there was none. */
+export type UserRow = PresentedUser & { readonly last_sign_in_at: string | null }
 
 /** The actor of commands in the log. */
 export const actor = 'command line'
@@ -70,11 +74,11 @@ export const operations = {
   addUser: async (deps: Deps, draft: UserDraft): Promise<PresentedUser> =>
     presentWithPassword(await createUser(deps, administrator, draft)),
 
-  listUsers: async (deps: Deps, { search }: { search?: string }): Promise<readonly PresentedUser[]> => {
-    const all: PresentedUser[] = []
+  listUsers: async (deps: Deps, { search }: { search?: string }): Promise<readonly UserRow[]> => {
+    const all: UserRow[] = []
     for (let after: string | undefined, isFirst = true; isFirst || after !== undefined; isFirst = false) {
       const { users, next } = await listUsers(deps, { limit: pageSize, after, search })
-      all.push(...users.map((user) => presentUser(user)))
+      all.push(...users.map(presentRow))
       after = next
     }
     return all
@@ -179,4 +183,8 @@ async function requireByName({ database }: Deps, username: string): Promise<With
 
 function presentWithPassword({ user, oneTimePassword }: WithPassword): PresentedUser {
   return presentUser(user, oneTimePassword)
+}
+
+function presentRow(user: UserList['users'][number]): UserRow {
+  return { ...presentUser(user), last_sign_in_at: user.last_sign_in_at?.toISOString() ?? null }
 }

@@ -1,27 +1,56 @@
 import { isUtf8 } from 'node:buffer'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
+import type { Config } from '../../config/config.ts'
+import { requireAcceptablePassword } from '../../domain/passwords/policy.ts'
 import { AppError } from '../../error.ts'
+import { printable } from '../../telemetry/log.ts'
+import type { CommandEnvironment } from '../command.ts'
+
+const attempts = 3
 
 /**
  * Reads a password: from a prompt without echo, twice, or from the first line of stdin if it is not
  * a terminal. Never from argv, which other processes can see. Returns undefined if it is empty,
- * which asks for a one-time password.
+ * which asks for a one-time password. The prompt asks again if the password is not acceptable.
  */
-export async function readPassword(username: string, stderr: (text: string) => void): Promise<string | undefined> {
+export async function readPassword(username: string, environment: CommandEnvironment): Promise<string | undefined> {
   if (!process.stdin.isTTY) return (await firstLine()) || undefined
+  const { stderr } = environment
   const keyboard = openKeyboard()
   try {
-    stderr(`Password for ${username} (leave empty to generate a one-time password): `)
-    const first = await keyboard.readLine()
-    if (first === '') return undefined
-    stderr('\nRepeat password: ')
-    if (first === (await keyboard.readLine())) return first
+    for (let attempt = 1; ; attempt++) {
+      stderr(`Password for ${printable(username)} (leave empty to generate a one-time password): `)
+      const password = await keyboard.readLine()
+      if (password === '') return undefined
+      const problem = await findProblem(password, username, environment.config, () => {
+        stderr('\nRepeat password: ')
+        return keyboard.readLine()
+      })
+      if (problem === undefined) return password
+      if (attempt === attempts) throw new AppError('refused', `${problem} Nothing was changed.`)
+      stderr(`\n${problem} Try again.\n`)
+    }
   } finally {
     stderr('\n')
     keyboard.close()
   }
-  throw new AppError('refused', 'The passwords do not match. Nothing was changed.')
+}
+
+/** Returns why a typed password is not acceptable. Asks for it again only if it is. */
+async function findProblem(
+  password: string,
+  username: string,
+  { passwordMinLength }: Config,
+  repeat: () => Promise<string>,
+): Promise<string | undefined> {
+  try {
+    await requireAcceptablePassword({ password, username }, passwordMinLength, 'password')
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'invalid_fields') return error.message
+    throw error
+  }
+  return (await repeat()) === password ? undefined : 'The passwords do not match.'
 }
 
 const maxLineBytes = 8192
@@ -77,8 +106,9 @@ function openKeyboard() {
         wake = resolve
         await promise
       }
-      if (isInterrupted) throw new AppError('refused', 'Interrupted. Nothing was changed.')
-      return lines.shift() ?? ''
+      const line = lines.shift()
+      if (isInterrupted || line === undefined) throw new AppError('refused', 'Interrupted. Nothing was changed.')
+      return line
     },
     close: () => {
       process.stdin.off('keypress', submitOnCtrlD)

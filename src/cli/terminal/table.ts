@@ -13,6 +13,11 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
   return [headings, ...rows].map((row) => line(row.map((cell) => printable(cell.replace(/\p{Cc}/gu, ' '))))).join('')
 }
 
+/** Returns an ISO 8601 time as `2026-11-28 09:30`, in UTC. */
+export function minutes(time: string): string {
+  return time.slice(0, 16).replace('T', ' ')
+}
+
 export function jsonText(value: unknown): string {
   return `${JSON.stringify(value, undefined, 2)}\n`
 }

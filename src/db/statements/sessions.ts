@@ -103,12 +103,16 @@ export function sessionStatements({ orm, client }: Connection) {
         const now = session.now.toISOString()
         // Through the driver, which prepares it. Drizzle would plan raw SQL for every login.
         const rows = await client`
+          WITH started AS (
           INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent)
           SELECT ${session.id}::uuid, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
                  ${session.refreshGeneration}::integer, ${session.address ?? null}::text, ${session.userAgent ?? null}::text
           FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password = ${session.verifiedHash}
           FOR SHARE
-          RETURNING id`
+          RETURNING user_id)
+          INSERT INTO audittrail_sign_ins AS known (user_id, last_at) SELECT user_id, ${now}::timestamptz FROM started
+          ON CONFLICT (user_id) DO UPDATE SET last_at = greatest(known.last_at, excluded.last_at)
+          RETURNING user_id`
         return rows.length === 1
       }),
 

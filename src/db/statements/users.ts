@@ -2,7 +2,7 @@ import { and, eq, getTableColumns, gt, ilike, or, type SQL, sql } from 'drizzle-
 import { AppError } from '../../error.ts'
 import { guarded, violatedConstraint } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
-import { ended, sessions, users } from '../schema.ts'
+import { ended, sessions, signIns, users } from '../schema.ts'
 
 export type User = typeof users.$inferSelect
 export type UserStatements = ReturnType<typeof userStatements>
@@ -25,7 +25,7 @@ export interface UserChange {
 export type Unchanged = 'last_administrator' | 'protected_administrator'
 
 /** The next page starts after `sort_key`. */
-export type ListedUser = User & { readonly sort_key: string }
+export type ListedUser = User & { readonly sort_key: string; readonly last_sign_in_at: Date | null }
 
 export interface PasswordChange {
   readonly hash: string
@@ -50,6 +50,11 @@ const isAdministrator = sql`'admin' = ANY (${users.roles})`
 /** Every active administrator, locked, so that concurrent changes see each other's result. */
 const lockedAdministrators = sql`(
   SELECT id FROM ${users} WHERE ${isAdministrator} AND is_active ORDER BY id FOR UPDATE)`
+
+/** Older versions beside this one record only sessions. */
+const lastSignIn = sql<Date | null>`greatest(
+  (SELECT last_at FROM ${signIns} WHERE ${signIns.user_id} = ${users.id}),
+  (SELECT max(created_at) FROM ${sessions} WHERE ${sessions.user_id} = ${users.id}))`.mapWith(signIns.last_at)
 
 export function userStatements(orm: Orm) {
   const byUsername = orm
@@ -81,7 +86,7 @@ export function userStatements(orm: Orm) {
     listUsers: ({ after, limit, search }: UserPage): Promise<ListedUser[]> =>
       guarded(() =>
         orm
-          .select({ ...getTableColumns(users), sort_key: lowered })
+          .select({ ...getTableColumns(users), sort_key: lowered, last_sign_in_at: lastSignIn })
           .from(users)
           .where(and(after === undefined ? undefined : gt(lowered, after), matches(search)))
           .orderBy(lowered)

@@ -1,4 +1,4 @@
-import type { Unchanged, User, UserChange } from '../../db/statements/users.ts'
+import type { ListedUser, Unchanged, User, UserChange } from '../../db/statements/users.ts'
 import { AppError, type FieldError } from '../../error.ts'
 import { areRoles, fullNameRule, isFullName, isUsername, rolesRule, usernameRule } from '../../userFields.ts'
 import type { Deps } from '../deps.ts'
@@ -36,7 +36,7 @@ export interface WithPassword {
 }
 
 export interface UserList {
-  readonly users: readonly User[]
+  readonly users: readonly ListedUser[]
   /** The username where the next page starts. Undefined on the last page. */
   readonly next: string | undefined
 }

@@ -70,16 +70,8 @@ describe.each(databaseKinds)('migrate on %s', (kind) => {
     expect(await database.migrate()).toEqual({ applied: 0, adopted: false })
     expect(await database.migrationStatus()).toEqual({ applied: all, pending: 0, newer: 0 })
     const tables = await connection.client`SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`
-    expect(tables.map((row) => row.tablename)).toEqual([
-      'audittrail_api_keys',
-      'audittrail_attempts',
-      'audittrail_instance',
-      'audittrail_keys',
-      'audittrail_migrations',
-      'audittrail_services',
-      'audittrail_sessions',
-      'users',
-    ])
+    const names = ['api_keys', 'attempts', 'instance', 'keys', 'migrations', 'services', 'sessions', 'sign_ins']
+    expect(tables.map((row) => row.tablename)).toEqual([...names.map((name) => `audittrail_${name}`), 'users'])
 
     await connection.client`INSERT INTO users(username, hashed_password, full_name) VALUES ('ada', 'x', 'Ada')`
     const [user] = await connection.client`SELECT is_active, roles::text, must_change_password FROM users`
