@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts'
 import { listenAddressOf } from '../config/listenAddress.ts'
 import type { AvailabilityObserver } from '../db/pool/availabilityLog.ts'
 import type { Deps } from '../domain/deps.ts'
+import type { KeyRing } from '../domain/keys/keyRing.ts'
 import { findUnreadiness } from '../domain/readiness.ts'
 import { listenForScrapes } from '../http/probes/metricsListener.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -26,10 +27,17 @@ export function serveMetrics(config: Pick<Config, 'metrics'>, metrics: MetricsRe
 const scrapeLimit = 1000
 
 /** Registers the metrics that each scrape reads from the app. */
-export function observeApp({ observable }: MetricsRegistry, deps: Deps, isEnding: () => boolean): void {
+export function observeApp(
+  { observable }: MetricsRegistry,
+  deps: Deps,
+  keyRing: KeyRing,
+  isEnding: () => boolean,
+): void {
   const { hashQueue } = deps
   const { slots, queue } = hashQueue.limits
-  observable('gauge', 'audittrail_ready', 'Whether /ready returns 200.', () => (isEnding() ? 0 : readReadiness(deps)))
+  observable('gauge', 'audittrail_ready', 'Whether /ready returns 200.', () =>
+    isEnding() ? 0 : readReadiness(deps, keyRing),
+  )
   observable('gauge', 'audittrail_hash_running', 'Password hashes in progress.', () => hashQueue.running)
   observable('gauge', 'audittrail_hash_places', 'Slots for password hashes.', () => slots)
   observable('gauge', 'audittrail_hash_queue_length', 'Hashes waiting for a slot.', () => hashQueue.waiting)
@@ -45,10 +53,10 @@ export function observeApp({ observable }: MetricsRegistry, deps: Deps, isEnding
   )
 }
 
-async function readReadiness(deps: Deps): Promise<number> {
+async function readReadiness(deps: Deps, keyRing: KeyRing): Promise<number> {
   const { promise: timeout, resolve } = Promise.withResolvers<number>()
   const timer = setTimeout(resolve, scrapeLimit, 0)
-  const readiness = findUnreadiness(deps).then(
+  const readiness = findUnreadiness(deps, keyRing).then(
     (unreadiness) => (unreadiness ? 0 : 1),
     () => 0,
   )

@@ -111,7 +111,7 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
         ? methodNotAllowed(methods, { requestId, isOauth })
         : problemResponse(appError, { requestId, isOauth })
     })
-    .use(healthRoutes(deps, isEnding))
+    .use(healthRoutes(deps, keyRing, isEnding))
     .use(loginRoute(services))
     .use(refreshRoute(services))
     .use(revocationRoute(services))

@@ -53,6 +53,25 @@ describe('startup', () => {
     expect(stderr.trim().split('\n')).toHaveLength(1)
   })
 
+  test('returns 200 for /ready only once a login succeeds, on a first start and on later ones', async () => {
+    const { freePort } = await import('../postgresqlServer.ts')
+    const environment = { DATABASE_URL: await createDatabase(), ...secretKey, HOST: '127.0.0.1' }
+    for (let round = 0; round < 3; round++) {
+      const port = await freePort()
+      const running = start({ environment: { ...environment, PORT: String(port) } })
+      const url = `http://127.0.0.1:${port}/api`
+      const isReady = () =>
+        fetch(`${url}/ready`).then(
+          ({ ok }) => ok,
+          () => false,
+        )
+      while (!(await isReady())) await Bun.sleep(2)
+      expect((await login(url)).status).toBe(200)
+      running.process.kill('SIGTERM')
+      await running.finished
+    }
+  })
+
   test('serves 503 while the database is unreachable, and recovers on its own', async () => {
     const { freePort } = await import('../postgresqlServer.ts')
     const real = new URL(await createDatabase())

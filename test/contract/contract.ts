@@ -94,10 +94,10 @@ function readEvents(): string[] {
   return [...new Set([...logged].map(([, name = '']) => name))].sort()
 }
 
-async function readMetrics({ deps }: TestApplication): Promise<string[]> {
+async function readMetrics({ deps, http }: TestApplication): Promise<string[]> {
   const meters = createProductMetrics()
   const stopObserving = observeProcess(meters.registry)
-  observeApp(meters.registry, deps, () => false)
+  observeApp(meters.registry, deps, http.keyRing, () => false)
   meters.requestFinished('/health', 'GET', 200, 0.001)
   meters.databaseSucceeded()
   const text = await meters.registry.render()

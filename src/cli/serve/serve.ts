@@ -102,10 +102,10 @@ async function startServer({
     metrics,
   })
   steps.database = app.close
-  observeApp(metrics.registry, app.deps, isEnding)
   await Bun.sleep(1)
   const requestFinished = config.metrics === 'off' ? undefined : metrics.requestFinished
   const http = await openHttp(app, config, isEnding, { requestFinished, traces, logged: config.logRequests })
+  observeApp(metrics.registry, app.deps, http.keyRing, isEnding)
   steps.http = () => stopHttp(listener, http)
   loading.resolve(http)
   const url = listener.url + config.basePath

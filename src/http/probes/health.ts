@@ -1,13 +1,14 @@
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../../domain/deps.ts'
+import type { KeyRing } from '../../domain/keys/keyRing.ts'
 import { findUnreadiness, watchReadiness } from '../../domain/readiness.ts'
 import { AppError } from '../../error.ts'
 import { operation } from '../operation.ts'
 
 const Status = t.Object({ status: t.Literal('ok') })
 
-export function healthRoutes(deps: Deps, isEnding: () => boolean) {
-  const readiness = watchReadiness(() => findUnreadiness(deps), deps.log)
+export function healthRoutes(deps: Deps, keyRing: KeyRing, isEnding: () => boolean) {
+  const readiness = watchReadiness(() => findUnreadiness(deps, keyRing), deps.log)
   return new Elysia({ name: 'health' })
     .get(
       '/health',
@@ -34,7 +35,8 @@ export function healthRoutes(deps: Deps, isEnding: () => boolean) {
         tag: 'Health',
         summary: 'Check that the server is ready',
         description:
-          'Returns 200 once the database is reachable and migrated, and 503 from the start of shutdown. ' +
+          'Returns 200 once a login can succeed: the database responds, is migrated and seeded, and the signing ' +
+          'keys are loaded. Returns 503 from the start of shutdown. ' +
           'The reason for a 503 is only in the log.',
         schema: Status,
         example: { status: 'ok' },
