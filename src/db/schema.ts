@@ -1,5 +1,29 @@
 import { sql } from 'drizzle-orm'
-import { boolean, index, integer, pgTable, text, timestamp, uniqueIndex, uuid, varchar } from 'drizzle-orm/pg-core'
+import {
+  boolean,
+  customType,
+  index,
+  integer,
+  pgTable,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+  varchar,
+} from 'drizzle-orm/pg-core'
+
+/** The first and last time that ISO 8601 can name. */
+const [firstTime, lastTime] = [new Date('0001-01-01T00:00:00.000Z'), new Date('9999-12-31T23:59:59.999Z')]
+
+/** An adopted table may have `infinity`, years before 1 and years after 9999. */
+const creationTime = customType<{ data: Date; driverData: string }>({
+  dataType: () => 'timestamp with time zone',
+  fromDriver: (text) => {
+    if (/^-infinity$| BC$/.test(text)) return firstTime
+    return /^infinity$|^\d{5}/.test(text) ? lastTime : new Date(text)
+  },
+  toDriver: (time) => time.toISOString(),
+})
 
 /**
  * Every other column has a default: INSERT INTO users(username, hashed_password, full_name) always
@@ -18,7 +42,7 @@ export const users = pgTable(
     roles: text().array().notNull().default(sql`'{}'`),
     /** Someone else set the password. It must be changed before it gives access to anything. */
     must_change_password: boolean().notNull().default(false),
-    created_at: timestamp({ withTimezone: true }).notNull().defaultNow(),
+    created_at: creationTime().notNull().default(sql`now()`),
   },
   // `Bob` and `bob` are one account, so that neither can impersonate the other.
   (table) => [

@@ -1,4 +1,6 @@
 import { migrateDatabase } from '../../app/startup.ts'
+import { createWidthCheck, newColumnWidths } from '../../domain/import/columnWidths.ts'
+import { hashWarnings } from '../../domain/import/exportedUser.ts'
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
 import type { Command, CommandEnvironment, ExitCode } from '../command.ts'
 import { actor } from '../control/operations.ts'
@@ -14,9 +16,14 @@ export const exportCommand: Command = {
   flags: { force: { doc: 'Replace an existing file' } },
   run: async (environment, { arguments: [file = ''], flags }): Promise<ExitCode> => {
     const output = openOutput(file, flags.has('force'))
+    const warnings = createWarnings(environment)
     try {
-      const exported = await runExport(environment, async (users) => output.write(linesOf(users)))
+      const exported = await runExport(environment, async (users) => {
+        output.write(linesOf(users))
+        warnings.check(users)
+      })
       output.finish()
+      warnings.finish()
       environment.stderr(
         `Exported ${exported.toLocaleString('en')} ${exported === 1 ? 'user' : 'users'}. The file contains password hashes, so anyone who reads it can brute-force them. Protect it like the database, and delete it after use.\n`,
       )
@@ -38,6 +45,26 @@ async function runExport(
     await migrateDatabase(app)
     return exportUsers(app.deps, actor, take)
   })
+}
+
+/** Warns about the lines that an import into a new database would reject, or warn about. */
+function createWarnings({ stderr }: CommandEnvironment) {
+  const widthCheck = createWidthCheck(newColumnWidths, 'a new database')
+  let line = 0
+  return {
+    check: (users: readonly ExportedUser[]) => {
+      for (const user of users) {
+        line++
+        const warnings = [...widthCheck.errorsOf(user), ...hashWarnings(user.hashed_password)]
+        if (warnings.length > 0) stderr(`line ${line}: warning: ${warnings.join('; ')}\n`)
+      }
+    },
+    finish: () => {
+      const alterTable = widthCheck.alterTable()
+      if (alterTable !== undefined)
+        stderr(`Before you import the file into a new database, make room there with: ${alterTable}\n`)
+    },
+  }
 }
 
 function linesOf(users: readonly ExportedUser[]): string {

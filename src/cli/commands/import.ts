@@ -1,5 +1,5 @@
 import { migrateDatabase } from '../../app/startup.ts'
-import type { BadRecord, ImportReport } from '../../domain/import/importUsers.ts'
+import type { Finding, ImportReport } from '../../domain/import/importUsers.ts'
 import { type ImportFormat, importFormats } from '../../domain/import/recordSplitter.ts'
 import { type ImportSource, importSources } from '../../domain/import/sources.ts'
 import { AppError } from '../../error.ts'
@@ -34,9 +34,10 @@ export const importCommand: Command = {
     const file = openInput(input.arguments[0] ?? '')
     const progress = showProgress(environment.stderr, file.size)
     const unit = request.format === 'json' ? 'user' : 'line'
-    const report = ({ place, errors }: BadRecord) => {
+    const report = ({ place, errors, warnings }: Finding) => {
       progress.clear()
-      environment.stderr(printable(`${unit} ${place}: ${errors.join('; ')}\n`))
+      const text = errors.length > 0 ? errors.join('; ') : `warning: ${warnings.join('; ')}`
+      environment.stderr(printable(`${unit} ${place}: ${text}\n`))
     }
     try {
       const result = await runImport(environment, request, failOnSignal(progress.counting(file.chunks)), report)
@@ -54,7 +55,7 @@ async function runImport(
   environment: CommandEnvironment,
   request: ImportRequest,
   source: AsyncIterable<Uint8Array>,
-  report: (bad: BadRecord) => void,
+  report: (finding: Finding) => void,
 ): Promise<ImportReport> {
   // Checked first, since stdin can be sent only once.
   if (await hasRunningServer(environment)) return askServerToImport(environment.config.dataDir, request, source, report)
@@ -111,13 +112,14 @@ function formatOf(file: string, from: ImportSource | undefined): ImportFormat {
 }
 
 function reportResult(
-  { stdout, stderr }: CommandEnvironment,
+  { stdout, stderr, config }: CommandEnvironment,
   { format, isDryRun, skipsBad }: ImportRequest,
   result: ImportReport,
   isJson: boolean,
 ): ExitCode {
   const { good, bad } = result
   const records = format === 'json' ? 'users' : 'lines'
+  if (result.alterTable !== undefined) stderr(`${roomAdvice(result.alterTable, config.databaseUrl !== undefined)}\n`)
   if (bad > 0 && !skipsBad) {
     const outcome = isDryRun ? 'nothing would be imported' : 'nothing was imported'
     stderr(
@@ -133,11 +135,20 @@ function reportResult(
       `Skipped ${counted(result.passedOver)} ${result.passedOver === 1 ? 'record that is not a user' : 'records that are not users'}.\n`,
     )
   if (result.administrators > 0) stdout(`Administrators: ${counted(result.administrators)}.\n`)
-  if (result.withoutPassword > 0)
-    stdout(
-      `Users without a password: ${counted(result.withoutPassword)}. Set one with "audittrail user password NAME".\n`,
-    )
+  if (result.withoutPassword > 0) stdout(passwordAdvice('without a password', result.withoutPassword))
+  // An older server does not count them.
+  if (result.unverifiable > 0) stdout(passwordAdvice('whose hash cannot be verified', result.unverifiable))
   return 0
+}
+
+function passwordAdvice(which: string, users: number): string {
+  return `Users ${which}: ${counted(users)}. Set one with "audittrail user password NAME".\n`
+}
+
+function roomAdvice(alterTable: string, isServer: boolean): string {
+  return isServer
+    ? `To make room for the values that are too long, run: ${alterTable}`
+    : `The embedded database has no SQL access. Shorten the values that are too long, or import into PostgreSQL after: ${alterTable}`
 }
 
 function counted(count: number): string {

@@ -1,6 +1,6 @@
 import type { Deps } from '../../domain/deps.ts'
 import { readFirebaseParameters } from '../../domain/import/firebaseUsers.ts'
-import { type BadRecord, type ImportReport, importUsers } from '../../domain/import/importUsers.ts'
+import { type Finding, type ImportReport, importUsers } from '../../domain/import/importUsers.ts'
 import type { ImportFormat } from '../../domain/import/recordSplitter.ts'
 import type { ImportSource } from '../../domain/import/sources.ts'
 import { actor } from './operations.ts'
@@ -20,7 +20,7 @@ export function importBy(
   deps: Deps,
   { format, from, hashConfig, isDryRun, skipsBad }: ImportRequest,
   source: AsyncIterable<Uint8Array>,
-  report: (bad: BadRecord) => Promise<void> | void,
+  report: (finding: Finding) => Promise<void> | void,
 ): Promise<ImportReport> {
   const firebase = hashConfig === undefined ? undefined : readFirebaseParameters(hashConfig)
   return importUsers(deps, actor, source, { format, from, firebase, isDryRun, skipsBad }, report)

@@ -1,5 +1,5 @@
 import type { Deps } from '../../domain/deps.ts'
-import type { BadRecord, ImportReport } from '../../domain/import/importUsers.ts'
+import type { Finding, ImportReport } from '../../domain/import/importUsers.ts'
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
 import { AppError } from '../../error.ts'
 import { type ImportRequest, importBy } from './importRequest.ts'
@@ -11,6 +11,7 @@ import { type Refusal, refusalOf, socketPath } from './socket.ts'
  */
 type Event =
   | { readonly bad: { readonly place: number; readonly faults: readonly string[] } }
+  | { readonly warned: { readonly place: number; readonly warnings: readonly string[] } }
   | { readonly users: readonly ExportedUser[] }
   | { readonly refusal: Refusal }
   | { readonly report: ImportReport }
@@ -32,7 +33,8 @@ export const streamedOperations: Readonly<Record<string, (deps: Deps, request: R
         Buffer.from(request.headers.get(requestHeader) ?? '', 'base64').toString(),
       )
       const file = request.body ?? new Blob([]).stream()
-      const report = ({ place, errors }: BadRecord) => send({ bad: { place, faults: errors } })
+      const report = ({ place, errors, warnings }: Finding) =>
+        send(errors.length > 0 ? { bad: { place, faults: errors } } : { warned: { place, warnings } })
       await send({ report: await importBy(deps, asked, file, report) })
     }),
 
@@ -64,7 +66,7 @@ export async function askServerToImport(
   dataDirectory: string,
   asked: ImportRequest,
   source: AsyncIterable<Uint8Array>,
-  report: (bad: BadRecord) => void,
+  report: (finding: Finding) => void,
 ): Promise<ImportReport> {
   const header = Buffer.from(JSON.stringify(asked)).toString('base64')
   const aborting = new AbortController()
@@ -75,7 +77,8 @@ export async function askServerToImport(
   })
   try {
     for await (const event of ask(dataDirectory, 'importUsers', aborting.signal, { [requestHeader]: header }, body)) {
-      if ('bad' in event) report({ place: event.bad.place, errors: event.bad.faults })
+      if ('bad' in event) report({ place: event.bad.place, errors: event.bad.faults, warnings: [] })
+      else if ('warned' in event) report({ ...event.warned, errors: [] })
       else if ('report' in event) return event.report
     }
   } catch (error) {

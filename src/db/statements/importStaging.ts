@@ -28,7 +28,15 @@ export interface Duplicate {
   readonly earlier: number | undefined
 }
 
+/** The most characters that each column of `users` holds; null without a limit. */
+export interface ColumnWidths {
+  readonly username: number | null
+  readonly full_name: number | null
+  readonly hashed_password: number | null
+}
+
 export interface Staging {
+  columnWidths(): Promise<ColumnWidths>
   /** Stages users, invisibly to other sessions. Returns those that cannot be imported. */
   add(users: readonly StagedUser[]): Promise<Duplicate[]>
   /**
@@ -94,6 +102,8 @@ export function stagingIn(
     WHERE NOT EXISTS (SELECT FROM staged WHERE staged.place = checked.place) ORDER BY checked.place`
 
   return {
+    columnWidths: () => guarded(() => readColumnWidths(session)),
+
     add: (users) =>
       guarded(async () => {
         if (users.length === 0) return []
@@ -128,6 +138,13 @@ export function stagingIn(
         }
       }),
   }
+}
+
+async function readColumnWidths(session: Client | TransactionSql): Promise<ColumnWidths> {
+  const rows = await session`
+    SELECT attname AS name, CASE WHEN atttypid = 'varchar'::regtype AND atttypmod > 4 THEN atttypmod - 4 END AS width
+    FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname IN ('username', 'full_name', 'hashed_password')`
+  return Object.fromEntries(rows.map(({ name, width }) => [name, width])) as unknown as ColumnWidths
 }
 
 async function insertStaged(transaction: TransactionSql, table: string): Promise<number> {

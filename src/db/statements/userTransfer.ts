@@ -4,7 +4,7 @@ import { databaseFailure } from '../failure.ts'
 import type { Client, DatabaseTarget } from '../pool/connection.ts'
 import { createStaging, type StagedUser, type Staging, stagingIn } from './importStaging.ts'
 
-/** A row of the export. Times have microseconds, as in the database. */
+/** A row of the export. Times are in UTC with microseconds, or `infinity`, as in the database. */
 export interface ExportedUser extends Omit<StagedUser, 'place' | 'id' | 'created_at'> {
   readonly id: string
   readonly created_at: string
@@ -98,8 +98,13 @@ async function disableTimeouts(transaction: TransactionSql): Promise<void> {
 async function declareCursor(session: Client | TransactionSql, cursor: string, hold: '' | 'WITH HOLD'): Promise<void> {
   await session.unsafe(`
     DECLARE ${cursor} NO SCROLL CURSOR ${hold} FOR
-    SELECT id, username, full_name, hashed_password, is_active, to_json(roles)::text AS roles, must_change_password,
-           to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at
+    SELECT id, username, full_name, hashed_password, is_active,
+           coalesce((SELECT json_agg(role) FROM unnest(roles) AS role WHERE role IS NOT NULL), '[]')::text AS roles,
+           must_change_password,
+           CASE WHEN NOT isfinite(created_at) THEN created_at::text
+             ELSE to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+               || CASE WHEN extract(year FROM created_at AT TIME ZONE 'UTC') < 0 THEN ' BC' ELSE '' END
+           END AS created_at
     FROM users ORDER BY lower(username COLLATE "C")`)
 }
 

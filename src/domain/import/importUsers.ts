@@ -2,7 +2,9 @@ import type { Duplicate, StagedUser, Staging } from '../../db/statements/importS
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
 import type { FirebaseParameters } from '../hashes/scryptHashes.ts'
-import { noPassword, readUser } from './importedUser.ts'
+import { createWidthCheck, type WidthCheck } from './columnWidths.ts'
+import { isExportedUser, readExportedUser } from './exportedUser.ts'
+import { type Fields, noPassword, readUser } from './importedUser.ts'
 import type { ImportFormat } from './recordSplitter.ts'
 import { type ImportRecord, readRecords } from './records.ts'
 import { type ImportSource, translationFrom } from './sources.ts'
@@ -17,10 +19,14 @@ export interface ImportOptions {
   readonly skipsBad: boolean
 }
 
-/** A record that cannot be imported. `place` is its line, in a JSON document its number. Holds no value of the file. */
-export interface BadRecord {
+/**
+ * What is wrong with a record; without errors it can be imported. `place` is its line, in a JSON
+ * document its number. Holds no value of the file.
+ */
+export interface Finding {
   readonly place: number
   readonly errors: readonly string[]
+  readonly warnings: readonly string[]
 }
 
 /** The members are those of `import --json`. */
@@ -32,15 +38,19 @@ export interface ImportReport {
   readonly passedOver: number
   /** Of the valid users. */
   readonly withoutPassword: number
+  /** Of the valid users: those with a hash that no password can match. */
+  readonly unverifiable: number
   /** Of the valid users. */
   readonly administrators: number
+  /** The SQL that makes room for values that are too long for a column. */
+  readonly alterTable?: string
 }
 
 /** Records that are checked against the database in one query. */
 const batchSize = 500
 
 /**
- * Imports the users of a file: all, or none if one is bad and `skipsBad` is false. Calls `report` for each bad record,
+ * Imports the users of a file: all, or none if one is bad and `skipsBad` is false. Calls `report` for each finding,
  * in file order. Memory does not grow with the file. Throws `refused` if the file cannot be read to its end.
  */
 export async function importUsers(
@@ -48,7 +58,7 @@ export async function importUsers(
   by: string,
   source: AsyncIterable<Uint8Array>,
   options: ImportOptions,
-  report: (bad: BadRecord) => Promise<void> | void,
+  report: (finding: Finding) => Promise<void> | void,
 ): Promise<ImportReport> {
   const isImported = ({ bad }: ImportReport) => !options.isDryRun && (bad === 0 || options.skipsBad)
   const totals = await deps.database.userTransfer.withStaging(async (staging) => {
@@ -66,23 +76,28 @@ async function stageAll(
   staging: Staging,
   source: AsyncIterable<Uint8Array>,
   options: ImportOptions,
-  report: (bad: BadRecord) => Promise<void> | void,
+  report: (finding: Finding) => Promise<void> | void,
 ): Promise<ImportReport> {
-  const totals = { good: 0, bad: 0, passedOver: 0, withoutPassword: 0, administrators: 0 }
+  const widthCheck = createWidthCheck(await staging.columnWidths(), 'the column')
+  const totals = { good: 0, bad: 0, passedOver: 0, withoutPassword: 0, unverifiable: 0, administrators: 0 }
   let batch = emptyBatch()
-  const addRecord = batchReader(options)
+  const addRecord = batchReader(options, widthCheck)
 
   const stageBatch = async () => {
     const duplicates = await staging.add(batch.users)
     const duplicatePlaces = new Set(duplicates.map(({ place }) => place))
-    const good = batch.users.filter(({ place }) => !duplicatePlaces.has(place))
+    const isGood = ({ place }: { readonly place: number }) => !duplicatePlaces.has(place)
+    const good = batch.users.filter(isGood)
+    const warned = batch.warned.filter(isGood)
     totals.good += good.length
     totals.withoutPassword += good.filter((user) => user.hashed_password === noPassword).length
+    totals.unverifiable += warned.length
     totals.administrators += good.filter(({ roles }) => roles.includes('admin')).length
     totals.passedOver += batch.skipped
     const bad = [...batch.bad, ...duplicates.map((duplicate) => badDuplicate(duplicate, options))]
     totals.bad += bad.length
-    for (const one of bad.sort((first, second) => first.place - second.place)) await report(one)
+    const findings = [...bad, ...warned].sort((first, second) => first.place - second.place)
+    for (const finding of findings) await report(finding)
     batch = emptyBatch()
   }
 
@@ -93,26 +108,35 @@ async function stageAll(
     }
   }
   await stageBatch()
-  return totals
+  const alterTable = widthCheck.alterTable()
+  return alterTable === undefined ? totals : { ...totals, alterTable }
 }
 
 interface Batch {
   readonly users: StagedUser[]
-  readonly bad: BadRecord[]
+  readonly bad: Finding[]
+  /** Findings about users that can be imported. */
+  readonly warned: Finding[]
   /** Records that are not users. */
   skipped: number
 }
 
 function emptyBatch(): Batch {
-  return { users: [], bad: [], skipped: 0 }
+  return { users: [], bad: [], warned: [], skipped: 0 }
 }
 
-function batchReader({ from, firebase }: ImportOptions): (found: ImportRecord, batch: Batch) => void {
+function batchReader(
+  { from, firebase }: ImportOptions,
+  widthCheck: WidthCheck,
+): (found: ImportRecord, batch: Batch) => void {
   const translate = translationFrom(from, firebase)
+  const read = (fields: Fields) =>
+    from === undefined && isExportedUser(fields) ? readExportedUser(fields) : readUser(fields)
   return (found, batch) => {
     const { place } = found
+    const reject = (errors: readonly string[]) => batch.bad.push({ place, errors, warnings: [] })
     if ('error' in found) {
-      batch.bad.push({ place, errors: [found.error] })
+      reject([found.error])
       return
     }
     const fields = translate(found.fields)
@@ -120,17 +144,22 @@ function batchReader({ from, firebase }: ImportOptions): (found: ImportRecord, b
       batch.skipped++
       return
     }
-    const result = readUser(fields)
-    if ('user' in result) batch.users.push({ place, ...result.user })
-    else batch.bad.push({ place, errors: result.errors })
+    const result = read(fields)
+    const errors = 'user' in result ? widthCheck.errorsOf(result.user) : result.errors
+    if (!('user' in result) || errors.length > 0) {
+      reject(errors)
+      return
+    }
+    batch.users.push({ place, ...result.user })
+    if (result.warnings.length > 0) batch.warned.push({ place, errors: [], warnings: result.warnings })
   }
 }
 
-function badDuplicate({ place, field, earlier }: Duplicate, { format }: ImportOptions): BadRecord {
+function badDuplicate({ place, field, earlier }: Duplicate, { format }: ImportOptions): Finding {
   const noun = format === 'json' ? 'user' : 'line'
   const error =
     earlier === undefined
       ? `${field} already belongs to a user in the database`
       : `${field} is the same as that of ${noun} ${earlier}`
-  return { place, errors: [error] }
+  return { place, errors: [error], warnings: [] }
 }

@@ -25,7 +25,9 @@ export const nativeFields: readonly string[] = [
 /** Stored instead of a hash for a user without a password; no password matches it. */
 export const noPassword = '!'
 
-export type ReadUser = { readonly user: Omit<StagedUser, 'place'> } | { readonly errors: readonly string[] }
+export type ReadUser =
+  | { readonly user: Omit<StagedUser, 'place'>; readonly warnings: readonly string[] }
+  | { readonly errors: readonly string[] }
 
 /** Returns the user of a record, or everything that is wrong with it, without its values. */
 export function readUser(fields: Fields): ReadUser {
@@ -55,7 +57,7 @@ export function readUser(fields: Fields): ReadUser {
   }
   if (username !== '') for (const { field, message } of validationErrorsOf(user)) errors.push(`${field} ${message}`)
   if (!user.full_name.isWellFormed()) errors.push('full_name is not valid Unicode')
-  return errors.length > 0 ? { errors } : { user }
+  return errors.length > 0 ? { errors } : { user, warnings: [] }
 }
 
 /** A record of another kind has many unknown fields; naming a few is enough. */
@@ -86,7 +88,6 @@ function hashOf(fields: Fields, errors: string[]): string | undefined {
   // Django marks unusable passwords with a leading exclamation mark too.
   if (value === null || value === '' || (typeof value === 'string' && value.startsWith('!'))) return noPassword
   if (typeof value !== 'string') errors.push('hashed_password must be a string')
-  else if (value.length > 255) errors.push('hashed_password is longer than 255 characters')
   else if (readHash(value)) return withoutDjangoPrefix(value)
   else errors.push(`hashed_password is not supported: ${unsupportedHashName(value)}`)
   return ''

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import type { Fields } from '../../../src/domain/import/importedUser.ts'
-import { type BadRecord, type ImportOptions, importUsers } from '../../../src/domain/import/importUsers.ts'
+import { type Finding, type ImportOptions, importUsers } from '../../../src/domain/import/importUsers.ts'
 import { exportUsers } from '../../../src/domain/users/exportUsers.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { chunksOf } from './readRecords.ts'
 
 const hash = `$2b$04$${'a'.repeat(53)}`
 const defaults: ImportOptions = {
@@ -24,7 +25,7 @@ describe.each(databaseKinds)('importUsers on %s', (kind) => {
   afterAll(() => application.close())
 
   const importText = async (text: string | Uint8Array, options: Partial<ImportOptions> = {}) => {
-    const bad: BadRecord[] = []
+    const bad: Finding[] = []
     const report = await importUsers(application.deps, 'test', chunksOf(text), { ...defaults, ...options }, (one) => {
       bad.push(one)
     })
@@ -53,7 +54,15 @@ describe.each(databaseKinds)('importUsers on %s', (kind) => {
       { username: 'bob', password_hash: hash },
       { username: 'carl', hashed_password: null },
     ])
-    expect(report).toEqual({ good: 3, bad: 0, passedOver: 0, withoutPassword: 1, administrators: 1, errors: [] })
+    expect(report).toEqual({
+      good: 3,
+      bad: 0,
+      passedOver: 0,
+      withoutPassword: 1,
+      unverifiable: 0,
+      administrators: 1,
+      errors: [],
+    })
     const [ada, bob, carl] = await application.sql(
       `SELECT id, username, full_name, hashed_password, is_active, to_json(roles)::text AS roles, must_change_password,
        created_at = '2020-02-29 21:59:59.123456Z' AS is_old FROM users WHERE username <> 'admin' ORDER BY lower(username)`,
@@ -238,9 +247,3 @@ describe.each(databaseKinds)('importUsers on a new database (%s)', (kind) => {
     await application.close()
   })
 })
-
-/** Cuts the text into chunks at arbitrary bytes, like a pipe. */
-async function* chunksOf(text: string | Uint8Array): AsyncGenerator<Uint8Array> {
-  const bytes = Buffer.from(text)
-  for (let at = 0; at < bytes.length; at += 997) yield bytes.subarray(at, at + 997)
-}

@@ -14,3 +14,9 @@ export async function read(text: string | Uint8Array, format: ImportFormat, chun
   }
   return found
 }
+
+/** Cuts the text into chunks at arbitrary bytes, like a pipe. */
+export async function* chunksOf(text: string | Uint8Array): AsyncGenerator<Uint8Array> {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; at += 997) yield bytes.subarray(at, at + 997)
+}
