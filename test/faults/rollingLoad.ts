@@ -15,9 +15,13 @@ export interface RollingLoad {
 
 /**
  * Clients behind a proxy that call `/auth/me`, sign in, refresh and administer, each one request at
- * a time.
+ * a time; and with `protectedUrls`, call services that the proxy protects.
  */
-export async function startRollingLoad(url: string, password: string): Promise<RollingLoad> {
+export async function startRollingLoad(
+  url: string,
+  password: string,
+  protectedUrls: readonly string[] = [],
+): Promise<RollingLoad> {
   const agent = new Agent({ keepAlive: true })
   const failures: string[] = []
   let succeeded = 0
@@ -25,7 +29,7 @@ export async function startRollingLoad(url: string, password: string): Promise<R
 
   async function ask(method: string, path: string, { form, json, token }: Sent = {}): Promise<Answer['body']> {
     const content = form ? new URLSearchParams(form).toString() : json === undefined ? undefined : JSON.stringify(json)
-    const answer = await send(agent, `${url}${path}`, {
+    const answer = await send(agent, path.startsWith('/') ? `${url}${path}` : path, {
       method,
       content,
       headers: {
@@ -59,7 +63,21 @@ export async function startRollingLoad(url: string, password: string): Promise<R
       await Bun.sleep(5)
     }
   }
-  const stories = [asking, asking, asking, asking, () => signIn(), () => signIn(), administering, administering]
+  const visiting = protectedUrls.flatMap((path) => [
+    () => ask('GET', path, { token }),
+    () => ask('GET', path, { token }),
+  ])
+  const stories = [
+    ...visiting,
+    asking,
+    asking,
+    asking,
+    asking,
+    () => signIn(),
+    () => signIn(),
+    administering,
+    administering,
+  ]
   const running = [...stories, refreshing(), refreshing(), refreshing()].map(loop)
   return {
     succeeded: () => succeeded,

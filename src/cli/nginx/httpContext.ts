@@ -12,7 +12,9 @@ export function httpContext(site: Site, prefix: string, base: string): string {
 function head(site: Site, prefix: string, base: string): string {
   const { serverName, services, upstreams, tls } = site
   const hash = serverName.length > maxPlainNameLength ? 'server_names_hash_bucket_size 512;\n' : ''
-  const protectedPools = upstreams.map(({ server }, at) => pool(`${prefix}_${at + 1}`, [server])).join('')
+  const protectedPools = upstreams
+    .map(({ server }, at) => pool(`${prefix}_${at + 1}`, [server], upstreamKeepAlive))
+    .join('')
   const secure = tls
     ? `# Sets HSTS where AuditTrail has not.
 map $upstream_http_strict_transport_security $${prefix}_hsts { "" "max-age=31536000"; default ""; }
@@ -27,7 +29,7 @@ map $upstream_http_strict_transport_security $${prefix}_hsts { "" "max-age=31536
 # Make sure that only Nginx can reach the services below, too: a client that connects to a service
 # directly can set the identity headers itself.
 
-${hash}${pool(prefix, services)}${protectedPools}
+${hash}${pool(prefix, services, serviceKeepAlive)}${protectedPools}
 # The request ID in all logs: the client's if it is well-formed, otherwise a new one.
 map $http_x_request_id $${prefix}_request_id {
   "~^[A-Za-z0-9._-]{1,128}$" $http_x_request_id;
@@ -62,13 +64,20 @@ map $status $${prefix}_retry_after { 401 ""; 403 ""; 413 ""; default 2; }
 ${secure}`
 }
 
-function pool(name: string, servers: readonly string[]): string {
-  const lines = servers.map((address) => `  server ${address} max_fails=3 fail_timeout=10s;\n`)
+/**
+ * AuditTrail closes idle connections a second (SHUTDOWN_GRACE_SECONDS) after a signal, many servers
+ * five seconds after a response. Nginx must close them first, or a request meets a closing one.
+ */
+const [serviceKeepAlive, upstreamKeepAlive] = ['500ms', '4s']
+
+/** A replica that fails is skipped for one request only: see docs/decisions/0014. */
+function pool(name: string, servers: readonly string[], keepAlive: string): string {
+  const lines = servers.map((address) => `  server ${address} max_fails=0;\n`)
   return `upstream ${name} {
   zone ${name} 64k;
 ${lines.join('')}  # Nginx closes idle connections before the service does, so that no request meets a closing one.
   keepalive 16;
-  keepalive_timeout 20s;
+  keepalive_timeout ${keepAlive};
 }
 `
 }

@@ -31,11 +31,25 @@ const handshakeDelay = 2
 const firstRequestDelay = 50
 const pollInterval = 10
 /** Seconds. */
-const idleTimeout = 30
+export interface IdleTimeouts {
+  /** Of a connection without a request, and of a large response that the client does not read. */
+  readonly unanswered: number
+  /** Of a connection after a response. Longer than load balancers keep unused connections. */
+  readonly answered: number
+}
+
+const defaultTimeouts: IdleTimeouts = { unanswered: 30, answered: 75 }
+
+/** These responses do not fit into the kernel's buffers. Bun cannot tell when they were read. */
+const largeResponse = /\/(?:docs|openapi\.json)(?:[/?]|$)/
 
 /** Throws `refused` if the port is in use or the address is not on this machine. */
-export function listen({ host, port }: { readonly host: string; readonly port: number }, handle: Handler): Listener {
-  const server = serve(handle, host, port)
+export function listen(
+  { host, port }: { readonly host: string; readonly port: number },
+  handle: Handler,
+  timeouts = defaultTimeouts,
+): Listener {
+  const server = serve(handle, host, port, timeouts)
   let socket: ListeningSocket | undefined
   const prepareToStop = () => {
     socket ??= findListeningSocket(server.port ?? port)
@@ -105,7 +119,7 @@ function createHealthResponder({ basePath, trustedProxies, corsOrigins, isEnding
   }
 }
 
-function serve(handle: Handler, hostname: string, port: number) {
+function serve(handle: Handler, hostname: string, port: number, { unanswered, answered }: IdleTimeouts) {
   try {
     return Bun.serve({
       hostname,
@@ -115,8 +129,11 @@ function serve(handle: Handler, hostname: string, port: number) {
       // Bun's development pages expose paths and stack traces.
       development: false,
       maxRequestBodySize,
-      idleTimeout,
-      fetch: (request, server) => handle(request, server.requestIP(request)?.address),
+      idleTimeout: unanswered,
+      fetch: (request, server) => {
+        if (!largeResponse.test(request.url)) server.timeout(request, answered)
+        return handle(request, server.requestIP(request)?.address)
+      },
     })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
