@@ -45,9 +45,12 @@ const minBytes = 32
 /** Each key is tried on each invalid token. */
 const maxPrevious = 8
 
+export function isSecretKey(text: string): boolean {
+  return Buffer.byteLength(text) >= minBytes
+}
+
 export function parseSecretKey(text: string): string {
-  if (Buffer.byteLength(text) < minBytes)
-    throw new Error('must be at least 32 bytes (generate one with: openssl rand -hex 32)')
+  if (!isSecretKey(text)) throw new Error('must be at least 32 bytes (generate one with: openssl rand -hex 32)')
   return text
 }
 

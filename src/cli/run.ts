@@ -57,6 +57,7 @@ async function runArguments(argv: readonly string[], terminal: Terminal): Promis
 
   const result = readConfig(terminal.environment, envFile)
   if (!result.ok) return fail(terminal, 2, ...result.problems)
+  for (const warning of result.warnings) terminal.stderr(`audittrail: warning: ${printable(warning)}\n`)
   return (command ?? serve).run({ ...terminal, config: result.config, sources: result.sources }, input)
 }
 

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { isOff } from './parsers.ts'
 
 /** Parses an IP address or a host name. */
 export function parseHost(text: string): string {
@@ -21,9 +22,10 @@ export function listenAddressOf(text: OptionalAddress): ListenAddress | undefine
   return text === 'off' ? undefined : split(text)
 }
 
-/** Parses `off` or `ADDRESS:PORT`, and returns it as written. */
+/** Parses `off` or `ADDRESS:PORT`, which it returns as written. */
 export function parseOptionalAddress(text: string): OptionalAddress {
-  if (text !== 'off' && !split(text)) {
+  if (isOff(text)) return 'off'
+  if (!split(text)) {
     throw new Error('must be off or ADDRESS:PORT, such as 127.0.0.1:9464 or [::1]:9464')
   }
   return text

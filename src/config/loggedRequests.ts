@@ -3,7 +3,8 @@ export type LoggedRequests = 'all' | 'errors' | 'off' | number
 
 /** Parses `all`, `errors`, `off` or a share between 0 and 1. */
 export function parseLoggedRequests(text: string): LoggedRequests {
-  if (text === 'all' || text === 'errors' || text === 'off') return text
+  const word = text.toLowerCase()
+  if (word === 'all' || word === 'errors' || word === 'off') return word
   if (/^0\.\d{1,6}$/.test(text) && Number(text) > 0) return Number(text)
   throw new Error('must be all, errors, off, or a share between 0 and 1 with up to six decimals, such as 0.01')
 }

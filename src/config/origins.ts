@@ -5,15 +5,22 @@ export function parseOrigins(text: string): readonly string[] {
 }
 
 // Stricter than URL, which accepts * in a host name.
-const plainOrigin = /^https?:\/\/([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d+)?$/
+const webOrigin = /^(https?|wss?|ftp):\/\/([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d+)?$/
+/** Apps and extensions have schemes of their own, whose hosts keep their case. */
+const appOrigin = /^(?!(https?|wss?|ftp|file|null):)[a-z][a-z0-9+.-]*:\/\/([A-Za-z0-9._~-]+|\[[0-9a-f:]+\])(:\d+)?$/
 
-/** Origins are compared byte by byte, so each must be written exactly as a browser sends it. */
+/** Returns whether it is an origin, written exactly as a browser sends it. */
+export function isOrigin(origin: string): boolean {
+  const url = URL.canParse(origin) ? new URL(origin) : undefined
+  return webOrigin.test(origin) ? url?.origin === origin : appOrigin.test(origin) && url?.href === origin
+}
+
+/** Origins are compared byte by byte. */
 function parseOrigin(origin: string): string {
-  const isCanonical = plainOrigin.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin
-  if (!isCanonical)
+  if (!isOrigin(origin))
     throw new Error(
-      'must list exact origins, separated by commas, such as https://app.example.com, ' +
-        'without path, trailing slash, default port, uppercase letters or wildcards',
+      'must list exact origins, separated by commas, such as https://app.example.com or capacitor://localhost, ' +
+        'without path, trailing slash, default port, wildcards or uppercase letters in a web address',
     )
   return origin
 }

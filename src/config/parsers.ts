@@ -12,13 +12,33 @@ export function wholeNumber(from: number, to: number): (text: string) => number 
 }
 
 export function parsePasswordConcurrency(text: string): number | 'auto' {
-  if (/^(auto|[1-9]\d?|1\d\d|2[0-4]\d|25[0-6])$/.test(text)) return text === 'auto' ? text : Number(text)
+  if (text.toLowerCase() === 'auto') return 'auto'
+  if (/^([1-9]\d?|1\d\d|2[0-4]\d|25[0-6])$/.test(text)) return Number(text)
   throw new Error('must be auto or a whole number from 1 to 256')
 }
 
-export function oneOf<const T extends string>(words: readonly T[]): (text: string) => T {
+/** Other words for `off` and `on`, as other programs and YAML write them. */
+const switches = { off: ['off', 'false', 'no', '0', 'disabled'], on: ['on', 'true', 'yes', '1', 'enabled'] }
+
+/** Returns whether the text means `off`, in any case. */
+export function isOff(text: string): boolean {
+  return switches.off.includes(text.toLowerCase())
+}
+
+export function parseSwitch(text: string): 'on' | 'off' {
+  if (isOff(text)) return 'off'
+  if (switches.on.includes(text.toLowerCase())) return 'on'
+  throw new Error('must be on or off')
+}
+
+/** Accepts a word in any case. `synonyms` maps what is also accepted to the word. */
+export function oneOf<const T extends string>(
+  words: readonly T[],
+  synonyms: Readonly<Record<string, T>> = {},
+): (text: string) => T {
   return (text) => {
-    const word = words.find((candidate) => candidate === text)
+    const wanted = text.toLowerCase()
+    const word = words.find((candidate) => candidate.toLowerCase() === wanted) ?? synonyms[wanted]
     if (word === undefined) throw new Error(`must be one of ${words.join(', ')}`)
     return word
   }
@@ -42,9 +62,15 @@ export function parseUsername(text: string): string {
   return text
 }
 
+/** Accepts what the password policy rejects: such a password must be changed at the first sign-in. */
 export function parseAdminPassword(text: string): string {
-  if ([...text].length > 1024 || !text.isWellFormed() || text.includes('\0'))
-    throw new Error('must be at most 1,024 characters, without NUL')
+  if ([...text].length > 1024 || !text.isWellFormed() || /\p{Cc}/u.test(text))
+    throw new Error('must be at most 1,024 characters, without line breaks, tabs or other control characters')
+  return text
+}
+
+export function parseDirectory(text: string): string {
+  if (/\p{Cc}/u.test(text)) throw new Error('must be a path without control characters')
   return text
 }
 

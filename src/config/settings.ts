@@ -11,8 +11,10 @@ import {
   parseAdminPassword,
   parseBasePath,
   parseClaim,
+  parseDirectory,
   parseFullName,
   parsePasswordConcurrency,
+  parseSwitch,
   parseUsername,
   wholeNumber,
 } from './parsers.ts'
@@ -37,6 +39,9 @@ const optional = <T>(setting: Omit<Setting<T>, 'default'>): Setting<T | undefine
   default: undefined,
 })
 
+/** What other programs call the levels, the silent one included. */
+const logLevelSynonyms = { trace: 'debug', warning: 'warn', critical: 'error', fatal: 'error', off: 'silent' } as const
+
 /** All settings. Help, `.env.example` and the reference page are generated from this table. */
 export const settings = {
   databaseUrl: optional({
@@ -55,7 +60,7 @@ export const settings = {
     env: 'DATA_DIR',
     doc: 'Directory of the embedded database and of the secret key that is generated when SECRET_KEY is unset.',
     default: './data',
-    parse: String,
+    parse: parseDirectory,
   }),
   host: required({ env: 'HOST', doc: 'Address to listen on.', default: '0.0.0.0', parse: parseHost }),
   port: required({
@@ -128,7 +133,7 @@ export const settings = {
   }),
   adminPassword: optional({
     env: 'ADMIN_PASSWORD',
-    doc: 'Password of that administrator. Unset: changeme, which must be changed before the account can be used.',
+    doc: 'Password of that administrator. Unset: changeme. That, or a password that the policy rejects, must be changed before the account can be used.',
     parse: parseAdminPassword,
     secret: true,
   }),
@@ -171,7 +176,7 @@ export const settings = {
   }),
   corsOrigins: required({
     env: 'CORS_ORIGINS',
-    doc: 'Origins whose pages may call the API from a browser, separated by commas (https://app.example.com). Empty: same origin only.',
+    doc: 'Origins whose pages may call the API from a browser, separated by commas (https://app.example.com, capacitor://localhost). Empty: same origin only.',
     default: '',
     parse: parseOrigins,
     emptyMeans: 'empty',
@@ -186,13 +191,13 @@ export const settings = {
     env: 'DOCS',
     doc: 'on or off: the API docs at /docs and the OpenAPI document at /openapi.json.',
     default: 'on',
-    parse: oneOf(['on', 'off']),
+    parse: parseSwitch,
   }),
   logLevel: required({
     env: 'LOG_LEVEL',
     doc: `Lowest level of the events to log: ${logLevels.join(', ')}.`,
     default: 'info',
-    parse: oneOf(logLevels),
+    parse: oneOf(logLevels, logLevelSynonyms),
   }),
   logFormat: required({
     env: 'LOG_FORMAT',

@@ -11,6 +11,7 @@ import { createAccessLog, type Instrumentation, inTrace } from './edge/accessLog
 import { createClientOf } from './edge/clientAddress.ts'
 import { type Cors, createCors } from './edge/cors.ts'
 import { createDeadline } from './edge/deadline.ts'
+import { createRefusedOriginLog } from './edge/refusedOrigins.ts'
 import { createRequestContexts } from './edge/requestContext.ts'
 import { hasDecodableQuery, hasValidHost, pathOf, withAbsoluteUrl } from './edge/requestTarget.ts'
 import { createResponseHeaders } from './edge/responseHeaders.ts'
@@ -87,7 +88,7 @@ export function createHttp(
 
   const clientOf = createClientOf(trustedProxies, deps.log)
   const isOauth = createIsOauth(basePath)
-  const cors = createCors(corsOrigins)
+  const cors = createCors(corsOrigins, createRefusedOriginLog(deps.log))
   const dispatch = createDispatch({ deps, basePath, routes, routeTable, forwardAuth, cors })
   const withHeaders = createResponseHeaders(basePath, cors, isEnding)
   const logAccess = createAccessLog(instrumentation, deps.log, routeTable)

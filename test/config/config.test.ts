@@ -40,50 +40,61 @@ describe('settings', () => {
   })
 
   test('count as unset when empty, as in compose files', () => {
-    expect(configOf({ PORT: '', SECRET_KEY: '', DATABASE_URL: '' })).toMatchObject({ port: 8000, secretKey: undefined })
+    expect(configOf({ PORT: '', SECRET_KEY: '' })).toMatchObject({ port: 8000, secretKey: undefined })
+  })
+
+  test.each([
+    [{ DATABASE_URL: '' }, undefined],
+    [{ DATABASE_URL: '\r\n' }, undefined],
+    [{ DATABASE_URL_FILE: '' }, undefined],
+    [{}, 'DATABASE_URL=\n'],
+    [{ DATABASE_URL: '' }, 'DATABASE_URL=""\n'],
+    [{}, 'DATABASE_URL=  # later\n'],
+  ])('%j and the file %j: an empty DATABASE_URL does not start the embedded database', (environment, contents) => {
+    const file = join(directory, 'empty.env')
+    writeFileSync(file, contents ?? '')
+    expect(readConfig(environment, file)).toEqual({
+      ok: false,
+      problems: [
+        'DATABASE_URL is set but empty. Set it to the URL of your PostgreSQL database, or remove it to use the embedded database in DATA_DIR.',
+      ],
+    })
+  })
+
+  test('SECRET_KEY: an empty value gets a warning, because the key in DATA_DIR is used', () => {
+    expect(readConfig({ SECRET_KEY: '' })).toMatchObject({
+      warnings: ['SECRET_KEY is set but empty, so the key in DATA_DIR/secret.key is used.'],
+    })
+    expect(readConfig({})).toMatchObject({ warnings: [] })
+  })
+
+  test.each([
+    ['PORT', '9001\r', 'port', 9001],
+    ['DATA_DIR', '/data\n', 'dataDir', '/data'],
+    ['SECRET_KEY', `${'k'.repeat(32)}\n`, 'secretKey', 'k'.repeat(32)],
+    ['SECRET_KEY', `${'k'.repeat(32)}\r\n\n`, 'secretKey', 'k'.repeat(32)],
+    ['ADMIN_PASSWORD', 'a long pass phrase 77\n', 'adminPassword', 'a long pass phrase 77'],
+  ])('%s=%j: loses its trailing line breaks', (name, text, key, value) => {
+    expect(configOf({ [name]: text })).toMatchObject({ [key]: value })
+  })
+
+  test('SECRET_KEY: keeps how an earlier version read it, if that differs', () => {
+    const key = 'k'.repeat(32)
+    const file = join(directory, 'former.env')
+    writeFileSync(file, `SECRET_KEY=${key}#rest\n`)
+    expect(configOf({}, file)).toMatchObject({ secretKey: `${key}#rest`, formerSecretKey: key })
+    expect(configOf({ SECRET_KEY: `${key}\n` })).toMatchObject({ secretKey: key, formerSecretKey: `${key}\n` })
+    writeFileSync(file, `${key}\n\n`)
+    expect(configOf({ SECRET_KEY_FILE: file })).toMatchObject({ secretKey: key, formerSecretKey: `${key}\n` })
+    writeFileSync(file, `${key}\n`)
+    expect(configOf({ SECRET_KEY_FILE: file })).toMatchObject({ secretKey: key, formerSecretKey: undefined })
+    expect(configOf({ SECRET_KEY: key }).formerSecretKey).toBeUndefined()
   })
 
   test('BASE_PATH: empty means the root', () => {
     expect(configOf({ BASE_PATH: '' }).basePath).toBe('')
     expect(configOf({ BASE_PATH: '/' }).basePath).toBe('')
     expect(configOf({ BASE_PATH: '/auth-service/v1/' }).basePath).toBe('/auth-service/v1')
-  })
-
-  test('CORS_ORIGINS: parses a list of exact origins, none by default', () => {
-    expect(configOf({}).corsOrigins).toEqual([])
-    expect(configOf({ CORS_ORIGINS: '' }).corsOrigins).toEqual([])
-    const origins = [
-      'https://app.example.com',
-      'http://localhost:5173',
-      'http://[::1]:8080',
-      'https://xn--mnchen-3ya.example',
-    ]
-    expect(configOf({ CORS_ORIGINS: origins.join(' , ') }).corsOrigins).toEqual(origins)
-  })
-
-  test.each([
-    '*',
-    'null',
-    'https://*',
-    'https://*.example.com',
-    'app.example.com',
-    'https://app.example.com/',
-    'https://app.example.com/path',
-    'https://app.example.com?q',
-    'https://APP.example.com',
-    'https://app.example.com:443',
-    'http://app.example.com:080',
-    'https://user@app.example.com',
-    'https://münchen.example',
-    'https://app.example.com https://b.example.com',
-    'https://app.example.com,*',
-    'ftp://app.example.com',
-    'file:///index.html',
-    'https://',
-  ])('CORS_ORIGINS: rejects %s and names the rule', (value) => {
-    expect(problemsOf({ CORS_ORIGINS: value })).toEqual([
-      `CORS_ORIGINS must list exact origins, separated by commas, such as https://app.example.com, without path, trailing slash, default port, uppercase letters or wildcards (got ${JSON.stringify(value)}).`,
-    ])
   })
 
   test.each([
@@ -125,6 +136,41 @@ describe('settings', () => {
     const [line = ''] = problemsOf({ [name]: value })
     expect(line).toStartWith(`${name} must `)
     expect(line).not.toContain('short-and-secret')
+  })
+
+  test.each([
+    ['LOG_LEVEL', 'INFO', 'logLevel', 'info'],
+    ['LOG_LEVEL', 'Warning', 'logLevel', 'warn'],
+    ['LOG_LEVEL', 'CRITICAL', 'logLevel', 'error'],
+    ['LOG_FORMAT', 'JSON', 'logFormat', 'json'],
+    ['LOG_REQUESTS', 'Errors', 'logRequests', 'errors'],
+    ['ALGORITHM', 'eddsa', 'algorithm', 'EdDSA'],
+    ['PASSWORD_CONCURRENCY', 'AUTO', 'passwordConcurrency', 'auto'],
+    ['METRICS', 'OFF', 'metrics', 'off'],
+    ['METRICS', 'false', 'metrics', 'off'],
+    ...['on', 'ON', 'true', 'True', '1', 'yes'].map((text) => ['DOCS', text, 'docs', 'on'] as const),
+    ...['off', 'Off', 'false', 'FALSE', '0', 'no'].map((text) => ['DOCS', text, 'docs', 'off'] as const),
+  ] as const)('%s=%s: is accepted in any case and as other programs write it', (name, text, key, value) => {
+    expect(configOf({ [name]: text })).toMatchObject({ [key]: value })
+  })
+
+  test.each(['maybe', '2', 'of', 'truee'])('DOCS=%s: is rejected', (text) => {
+    expect(problemsOf({ DOCS: text })).toEqual([`DOCS must be on or off (got "${text}").`])
+  })
+
+  test.each(['a long\npass phrase', 'a long\tpass phrase', 'a long pass phrase\u007f', 'a long pass phrase\u0085'])(
+    'ADMIN_PASSWORD: rejects control characters as in %j',
+    (password) => {
+      expect(problemsOf({ ADMIN_PASSWORD: password })).toEqual([
+        'ADMIN_PASSWORD must be at most 1,024 characters, without line breaks, tabs or other control characters.',
+      ])
+    },
+  )
+
+  test('DATA_DIR: rejects control characters', () => {
+    expect(problemsOf({ DATA_DIR: '/data\n/other' })).toEqual([
+      'DATA_DIR must be a path without control characters (got "/data\\n/other").',
+    ])
   })
 
   test('ADMIN_PASSWORD: counts characters as the password policy does', () => {
@@ -171,28 +217,5 @@ describe('secrets', () => {
     expect(problemsOf({ SECRET_KEY_FILE: file })).toEqual([
       'SECRET_KEY (from SECRET_KEY_FILE) must be at least 32 bytes (generate one with: openssl rand -hex 32).',
     ])
-  })
-})
-
-describe('--env-file', () => {
-  test('is not overridden by empty variables', () => {
-    const file = join(directory, 'masked.env')
-    writeFileSync(file, 'PORT=9001\nDATABASE_URL=postgresql://h/x\n')
-    expect(configOf({ PORT: '', DATABASE_URL: '' }, file)).toMatchObject({ port: 9001, databaseUrl: { host: 'h' } })
-    expect(configOf({ BASE_PATH: '' }, file).basePath).toBe('')
-  })
-
-  test('provides settings that the environment overrides', () => {
-    const file = join(directory, 'settings.env')
-    writeFileSync(file, '# a comment\nPORT=9001\nADMIN_FULL_NAME="Ada Lovelace"\nISSUER=from-file\n')
-    const config = configOf({ ISSUER: 'from-environment' }, file)
-    expect(config).toMatchObject({ port: 9001, adminFullName: 'Ada Lovelace', issuer: 'from-environment' })
-  })
-
-  test('is rejected when it cannot be read', () => {
-    expect(readConfig({}, '/nowhere.env')).toMatchObject({
-      ok: false,
-      problems: ['--env-file: cannot read "/nowhere.env" (ENOENT).'],
-    })
   })
 })

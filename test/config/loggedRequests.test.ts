@@ -28,7 +28,7 @@ describe('LOG_REQUESTS', () => {
     ])
   })
 
-  test.each(['', '0', '1', '0.0', '1.5', '-0.1', '.5', '0.', '5%', 'ALL', '1e-3', '0.1234567'])(
+  test.each(['', '0', '1', '0.0', '1.5', '-0.1', '.5', '0.', '5%', 'every', '1e-3', '0.1234567'])(
     'rejects %j',
     (text) => {
       expect(() => parseLoggedRequests(text)).toThrow('must be all, errors, off, or a share')

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import { databaseLabel } from '../../config/databaseLabel.ts'
 import type { Listener } from '../../http/edge/listener.ts'
 import { version } from '../../version.ts'
 
@@ -8,10 +9,10 @@ export function bannerText(
   { url, port }: Pick<Listener, 'url' | 'port'>,
   quarantined: readonly string[],
 ): string {
-  const { host, basePath, adminUsername, adminPassword, databaseUrl, dataDir } = config
+  const { host, basePath, adminUsername, adminPassword, databaseUrl } = config
   const origin = host === '0.0.0.0' || host === '::' ? `http://127.0.0.1:${port}` : url
   const address = `${origin}${basePath}`
-  const database = databaseUrl ? 'PostgreSQL' : `embedded, in ${dataDir} (for development and small installations)`
+  const database = `${databaseLabel(config)}${databaseUrl ? '' : ' (for development and small installations)'}`
   const isDefaultPassword = adminPassword === undefined && quarantined.includes(adminUsername)
   const password = isDefaultPassword ? 'changeme' : '…'
   const warning = isDefaultPassword

@@ -3,6 +3,7 @@ import { claimDataDirectory } from '../../app/dataDirectoryClaim.ts'
 import { startHousekeeping } from '../../app/housekeeping.ts'
 import { countFailures, observeApp, serveMetrics } from '../../app/metrics.ts'
 import { prepareDatabaseWithRetries } from '../../app/startup.ts'
+import { databaseLabel } from '../../config/databaseLabel.ts'
 import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
 import { createStartupHandler, type Listener, listen } from '../../http/edge/listener.ts'
 import type { Http } from '../../http/server.ts'
@@ -109,7 +110,7 @@ async function startServer({
   steps.http = () => stopHttp(listener, http)
   loading.resolve(http)
   const url = listener.url + config.basePath
-  log.info('server.listening', { url, version })
+  log.info('server.listening', { url, version, database: databaseLabel(config) })
   const isPrepared = await Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
   if (!isPrepared) return
   // Keys that cannot be read now are read on first use.

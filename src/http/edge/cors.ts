@@ -15,16 +15,20 @@ const preflightLifetime = '600'
 
 /**
  * Origins match exactly. They may send credentials, because the device cookie needs that; the
- * cookie grants no access.
+ * cookie grants no access. `onRefused` gets any other origin, which may be that of the request.
  */
-export function createCors(origins: readonly string[]): Cors {
-  if (origins.length === 0) return { mark: () => {}, markPreflight: () => {} }
+export function createCors(
+  origins: readonly string[],
+  onRefused: (request: Request, origin: string) => void = () => {},
+): Cors {
   const isAllowed = (request: Request) => origins.includes(request.headers.get('origin') ?? '')
   return {
     mark: (request, headers) => {
-      headers.append('vary', 'Origin')
-      if (!isAllowed(request)) return
-      headers.set('access-control-allow-origin', request.headers.get('origin') ?? '')
+      if (origins.length > 0) headers.append('vary', 'Origin')
+      const origin = request.headers.get('origin')
+      if (origin === null) return
+      if (!origins.includes(origin)) return onRefused(request, origin)
+      headers.set('access-control-allow-origin', origin)
       headers.set('access-control-allow-credentials', 'true')
       headers.set('access-control-expose-headers', exposedHeaders)
     },

@@ -108,3 +108,50 @@ describe('CORS for an unlisted origin', () => {
     expect(corsHeadersOf(options)).toEqual([])
   })
 })
+
+describe('a refused origin', () => {
+  const refused = ({ lines }: TestApplication) =>
+    lines.filter(({ event }) => event === 'cors.refused').map(({ origin }) => origin)
+
+  test('is logged once, with and without CORS_ORIGINS', async () => {
+    for (const app of [application, closed]) {
+      app.lines.length = 0
+      for (const path of ['/health', '/auth/me', '/health']) {
+        for (const origin of ['http://localhost:3000', 'capacitor://localhost'])
+          await app.call(path, { headers: { origin } })
+      }
+      expect(refused(app)).toEqual(['http://localhost:3000', 'capacitor://localhost'])
+      expect(app.lines.find(({ event }) => event === 'cors.refused')).toMatchObject({ level: 'warn' })
+    }
+  })
+
+  test('is not logged if it is allowed, or the origin of the request itself', async () => {
+    application.lines.length = 0
+    const own: Record<string, string>[] = [
+      { origin: allowed },
+      { origin: 'https://login.example.com', 'sec-fetch-site': 'same-origin' },
+      { origin: 'https://login.example.com', host: 'login.example.com' },
+      { origin: 'https://login.example.com:8443', host: 'login.example.com:8443' },
+      { origin: 'https://login.example.com:8443', host: 'login.example.com' },
+    ]
+    for (const headers of own) await application.call('/health', { headers })
+    expect(refused(application)).toEqual([])
+    const others: Record<string, string>[] = [
+      { origin: 'http://localhost:3001', 'sec-fetch-site': 'same-site', host: 'localhost' },
+      { origin: 'http://localhost:3002', host: 'localhost:8000' },
+    ]
+    for (const headers of others) await application.call('/health', { headers })
+    expect(refused(application)).toEqual(['http://localhost:3001', 'http://localhost:3002'])
+  })
+
+  test('is not logged beyond a hundred different ones, or if no browser sends it', async () => {
+    const app = await openTestApplication('PostgreSQL')
+    for (const origin of [`https://${'a'.repeat(400)}.example`, 'x event=login.failed', '*', 'https://a.example/path'])
+      await app.call('/health', { headers: { origin } })
+    expect(refused(app)).toEqual([])
+    for (let number = 0; number < 150; number++)
+      await app.call('/health', { headers: { origin: `https://a${number}.example` } })
+    expect(refused(app)).toHaveLength(100)
+    await app.close()
+  })
+})
