@@ -8,6 +8,7 @@ import { parseDatabaseUrl } from '../src/config/databaseUrl.ts'
 import type { LoggedRequests } from '../src/config/loggedRequests.ts'
 import { openDatabase } from '../src/db/database.ts'
 import { openEmbedded } from '../src/db/embedded/engine.ts'
+import { createAvailabilityLog } from '../src/db/pool/availabilityLog.ts'
 import type { DatabaseTarget } from '../src/db/pool/connection.ts'
 import { openPool } from '../src/db/pool/pool.ts'
 import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys/apiKeys.ts'
@@ -76,7 +77,6 @@ export async function openTestApplication(
   } = {},
 ): Promise<TestApplication> {
   const { target, release } = await openTarget(kind)
-  const pool = openPool(target)
   // jose sets `iat` by the system clock, and tokens from the future are rejected, so this clock is
   // ahead.
   const manualClock = { now: Date.now() + 600_000 }
@@ -90,6 +90,7 @@ export async function openTestApplication(
     write: (line) => lines.push(JSON.parse(line)),
     context: traces.current,
   })
+  const pool = openPool(target, createAvailabilityLog(log, performance.now.bind(performance)))
   const database = openDatabase(pool)
   const metrics = createProductMetrics()
   const hashQueue = createHashQueue({ slots: 2, queue: 200 }, clock, metrics)

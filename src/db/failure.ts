@@ -1,25 +1,11 @@
 import { AppError } from '../error.ts'
-
-/** SQLSTATEs that only an operator can fix: password, role, database name, privileges, damage. */
-const refusals: Readonly<Record<string, string>> = {
-  '28P01': 'PostgreSQL rejected the username or password in DATABASE_URL (28P01). Correct it and start again.',
-  '28000':
-    'PostgreSQL does not allow the role in DATABASE_URL to sign in (28000). Check the role, its LOGIN privilege and pg_hba.conf.',
-  '3D000': 'The database in DATABASE_URL does not exist (3D000). Create it (createdb NAME) or correct the name.',
-  '42P07':
-    'The database already has a table or view with a name that AuditTrail needs (42P07). Give AuditTrail its own database or schema.',
-  '42501':
-    'The role in DATABASE_URL lacks a privilege that migrations need (42501). Grant it CREATE on the schema, or run "audittrail migrate" as the owner.',
-  XX001: 'Data in the database is damaged (XX001). Restore a backup.',
-  XX002: 'An index in the database is damaged (XX002). Rebuild it with REINDEX, or restore a backup.',
-}
+import { type DriverError, refusalText, schemaChanged, unavailableText } from './advice.ts'
 
 /**
  * Errors that may pass: connection, resources, shutdown and I/O (08, 53, 57, 58), read-only after a
- * failover, idle transactions, locks, unknown statements behind a pooler (26000, 42P05), and a
- * schema that another replica is still migrating (42P01, 42703).
+ * failover, idle transactions, locks, and unknown statements behind a pooler (26000, 42P05).
  */
-const transient = /^(08|53|57|58|25006|25P03|25P04|26000|40001|40P01|42P01|42703|42P05|55P03)/
+const transient = /^(08|53|57|58|25006|25P03|25P04|26000|40001|40P01|42P05|55P03)/
 
 /**
  * Error codes of the driver, the socket and name resolution: CONNECTION_CLOSED, ECONNRESET,
@@ -41,8 +27,9 @@ export async function guarded<T>(operation: () => PromiseLike<T>): Promise<T> {
  */
 export function databaseFailure(error: unknown): AppError {
   if (error instanceof AppError) return error
-  const code = driverError(error)?.code ?? ''
-  const refusal = refusals[code]
+  const known = driverError(error) ?? { code: '' }
+  const { code } = known
+  const refusal = refusalText(known)
   if (refusal) return new AppError('refused', refusal, { cause: error })
   if (isCertificateProblem(code)) {
     return new AppError(
@@ -50,11 +37,26 @@ export function databaseFailure(error: unknown): AppError {
       `The TLS certificate of the database is not trusted (${code}). Check sslmode and sslrootcert in DATABASE_URL.`,
     )
   }
-  if (isSqlState(code) ? transient.test(code) : unreachable.test(code)) {
-    return new AppError('unavailable', `The database cannot be reached (${code}).`, { cause: error })
+  // Another replica may still be migrating the schema.
+  if (isSqlState(code) ? transient.test(code) || schemaChanged.test(code) : unreachable.test(code)) {
+    return new AppError('unavailable', unavailableText(known), { cause: error })
   }
   const message = isSqlState(code) ? `The database returned an error (SQLSTATE ${code}).` : 'unexpected'
   return new AppError('internal', message, { cause: error })
+}
+
+/** Names the database in the message, which never becomes part of a response. */
+export function located(failure: AppError, label: string | undefined): AppError {
+  const { code, message } = failure
+  const isOfDatabase = code === 'unavailable' || code === 'refused'
+  return isOfDatabase && label !== undefined
+    ? new AppError(code, `${message} Database: ${label}.`, { cause: failure })
+    : failure
+}
+
+/** Returns whether the error comes from the driver, the socket or the server. */
+export function isDriverFailure(failure: AppError): boolean {
+  return driverError(failure) !== undefined
 }
 
 /**
@@ -78,12 +80,6 @@ export function endsAllConnections(error: AppError): boolean {
 export function refusesStartupParameters(error: unknown): boolean {
   const { code, message = '' } = driverError(error) ?? {}
   return code === '08P01' && message.includes('startup parameter')
-}
-
-interface DriverError {
-  readonly code: string
-  readonly severity?: string
-  readonly message?: string
 }
 
 /** Returns the innermost error that has a code. */

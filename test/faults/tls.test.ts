@@ -97,7 +97,7 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
       const { code, stderr } = await migrate(urlWith(sslmode, trusted))
       expect(code).toBe(1)
       expect(stderr).toBe(
-        `audittrail: The database does not support TLS, but DATABASE_URL has sslmode=${sslmode}. Enable it on the server (ssl = on), or change sslmode.\n`,
+        `audittrail: The database does not support TLS, but DATABASE_URL has sslmode=${sslmode}. Enable it on the server (ssl = on), or change sslmode. Database: postgresql://postgres@localhost:${database.port}/postgres.\n`,
       )
       expect(await migrate(urlWith('prefer'))).toMatchObject({ code: 0 })
     },

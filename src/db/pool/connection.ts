@@ -4,6 +4,7 @@ import postgres from 'postgres'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
 import { dial, noResponse } from './dial.ts'
+import { unsupportedResponse } from './protocol.ts'
 
 export type Client = postgres.Sql
 export type Orm = PostgresJsDatabase
@@ -63,6 +64,7 @@ export async function openConnection(
   const closed = Promise.withResolvers<void>()
   stream.once('close', () => closed.resolve())
   count(closed.promise)
+  const unsupported = unsupportedResponse(stream)
   const client = createClient(target, stream, isPooled)
   const connection = { client, orm: drizzle(client), closed: closed.promise }
   let backend: Backend | undefined
@@ -79,7 +81,7 @@ export async function openConnection(
     if (isPooled && target.kind === 'server' && backend && !stream.destroyed) await cancel(target.address, backend)
   }
   try {
-    if (target.kind === 'server') backend = await checkServer(client, limit)
+    if (target.kind === 'server') backend = await Promise.race([checkServer(client, limit), unsupported])
   } catch (error) {
     discard()
     throw error

@@ -1,4 +1,5 @@
-import { databaseFailure, refusesStartupParameters } from '../failure.ts'
+import { serverLabel } from '../../config/databaseLabel.ts'
+import { databaseFailure, located, refusesStartupParameters } from '../failure.ts'
 import { type DatabaseTarget, type OpenConnection, openConnection } from './connection.ts'
 
 /** Opens connections: a bounded number, at a bounded rate, and one at a time during an outage. */
@@ -68,7 +69,7 @@ export function createConnector(target: DatabaseTarget): Connector {
         isAway = false
         return connection
       } catch (error) {
-        const failure = databaseFailure(error)
+        const failure = located(databaseFailure(error), labelOf(target))
         isAway = true
         retryAt = performance.now() + (failure.code === 'refused' ? delays.refused : delays.away)
         throw failure
@@ -77,4 +78,9 @@ export function createConnector(target: DatabaseTarget): Connector {
       }
     },
   }
+}
+
+/** Returns undefined for the embedded database, which has no address. */
+export function labelOf(target: DatabaseTarget): string | undefined {
+  return target.kind === 'server' ? serverLabel(target.address) : undefined
 }

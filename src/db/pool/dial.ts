@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect as startTls } from 'node:tls'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
+import { otherProtocol } from './protocol.ts'
 
 /** PostgreSQL's SSLRequest (documentation, "Message Formats"). The response is one byte. */
 const tlsRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
@@ -53,7 +54,7 @@ async function encrypt(socket: Socket, { host, sslmode }: DatabaseAddress, tls: 
       `The database does not support TLS, but DATABASE_URL has sslmode=${sslmode}. Enable it on the server (ssl = on), or change sslmode.`,
     )
   }
-  throw new AppError('unavailable', 'The server at the address in DATABASE_URL is not PostgreSQL.')
+  throw otherProtocol()
 }
 
 /** Resolves with the next such event. Rejects if the stream fails or closes first. */

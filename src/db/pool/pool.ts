@@ -1,8 +1,8 @@
 import { AppError } from '../../error.ts'
-import { databaseFailure, endsAllConnections, endsConnection } from '../failure.ts'
+import { databaseFailure, endsAllConnections, endsConnection, isDriverFailure, located } from '../failure.ts'
 import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { DatabaseTarget } from './connection.ts'
-import { createConnector } from './connector.ts'
+import { createConnector, labelOf } from './connector.ts'
 import { createLanes, type Lane, type Operation, type PooledConnection, type Work } from './lanes.ts'
 import {
   type Connections,
@@ -48,6 +48,8 @@ interface Context {
   readonly connections: Connections
   readonly observer: AvailabilityObserver
   readonly kind: DatabaseTarget['kind']
+  /** Names the database in messages. */
+  readonly label: string | undefined
 }
 
 /** Returns a pool that connects when it is first used. */
@@ -67,7 +69,7 @@ export function openPool(
     isClosed: false,
     opened: 0,
   }
-  const context: Context = { connections, observer, kind: target.kind }
+  const context: Context = { connections, observer, kind: target.kind, label: labelOf(target) }
   return {
     run: (work, limit) => submit(context, others, work, false, limit === 'unlimited' ? undefined : operationLimit),
     read: (work) => submit(context, reads, work, true, operationLimit),
@@ -121,8 +123,14 @@ function execute(context: Context, operation: Operation, pooled: PooledConnectio
       release(context, operation.lane, pooled)
       if (operation.pooled === pooled) settle(context, operation, undefined, value)
     },
-    (error: unknown) => fail(context, operation, pooled, databaseFailure(error)),
+    (error: unknown) => fail(context, operation, pooled, failureOf(context, error)),
   )
+}
+
+/** Errors of the work itself, such as `not_found`, stay as thrown. */
+function failureOf({ label }: Context, error: unknown): AppError {
+  const failure = databaseFailure(error)
+  return isDriverFailure(failure) ? located(failure, label) : failure
 }
 
 function fail(context: Context, operation: Operation, pooled: PooledConnection, failure: AppError): void {
@@ -177,10 +185,10 @@ function failUnreachable(context: Context, failure: AppError): void {
  * embedded engine has a single session, which is never lost.
  */
 function expire(context: Context, operation: Operation): void {
-  const { connections, kind } = context
+  const { connections, kind, label } = context
   const { pooled, lane, startedAt } = operation
   if (pooled === undefined) lane.waiting.splice(lane.waiting.indexOf(operation), 1)
-  settle(context, operation, new AppError('unavailable', 'The database did not respond in time.'))
+  settle(context, operation, located(new AppError('unavailable', 'The database did not respond in time.'), label))
   if (pooled === undefined || kind === 'embedded') return
   discard(connections, pooled)
   discardIdleSince(connections, startedAt)
