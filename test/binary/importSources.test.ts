@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'bun:test'
+import { pbkdf2Sync } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { firebaseExample, keycloakExample, password, thirdPartyHashes } from '../domain/hashes/formats.ts'
 import { login } from './binary.ts'
 import { databaseKinds, hash, installForSuite, linesOf, serverStates } from './installation.ts'
 
 describe.each(databaseKinds)('import from other programs on %s', (kind) => {
   describe.each(serverStates)('%s', (state) => {
-    const { command, withServer, write } = installForSuite(kind, state)
+    const { command, installation, withServer, write } = installForSuite(kind, state)
 
     test('reads the exports of Firebase, Keycloak, Django and Auth0', async () => {
       write('hash_config', firebaseExample.config)
@@ -97,6 +100,91 @@ describe.each(databaseKinds)('import from other programs on %s', (kind) => {
         ] as const)
           expect((await login(url, name, word)).status).toBe(200)
       })
+    })
+
+    test('reads Keycloak 7 and earlier, and several realms in one file', async () => {
+      const salt = Buffer.from('0123456789abcdef')
+      const hashedSaltedValue = pbkdf2Sync(password, salt, 27500, 64, 'sha256').toString('base64')
+      const credential = {
+        type: 'password',
+        hashedSaltedValue,
+        salt: salt.toString('base64'),
+        hashIterations: 27500,
+        counter: 0,
+        algorithm: 'pbkdf2-sha256',
+        digits: 0,
+        period: 0,
+        config: {},
+      }
+      const realm = (name: string, ...users: string[]) => ({
+        id: name,
+        realm: name,
+        users: users.map((username) => ({ username, enabled: true, credentials: [credential] })),
+        clients: [{ clientId: 'a' }],
+      })
+      write(
+        'realms.json',
+        JSON.stringify([realm('master', 'old1'), realm('empty'), realm('shop', 'old2', 'old3')], undefined, 1),
+      )
+      expect(await command('import realms.json --from keycloak')).toMatchObject({
+        code: 0,
+        stdout: 'Imported 3 users.\n',
+        stderr: '',
+      })
+      await withServer(async ({ url }) => {
+        for (const name of ['old1', 'old2', 'old3']) expect((await login(url, name, password)).status).toBe(200)
+      })
+    })
+
+    test('gives superusers of Django the role admin only with --superusers-as-admin', async () => {
+      const row = (username: string, is_superuser: boolean) => ({
+        model: 'auth.user',
+        pk: 1,
+        fields: { username, password: thirdPartyHashes[0]?.[1], is_superuser, is_active: true },
+      })
+      const server = {
+        model: 'mail.mailserver',
+        pk: 1,
+        fields: { username: 'robot', password: thirdPartyHashes[0]?.[1] },
+      }
+      write('one.json', JSON.stringify([row('root1', true), server]))
+      write('two.json', JSON.stringify([row('root2', true), row('plain2', false)]))
+      expect(await command('import one.json --from django')).toMatchObject({
+        code: 0,
+        stdout: 'Imported 1 user.\nSkipped 1 record that is not a user.\n',
+      })
+      expect(await command('import two.json --from django --superusers-as-admin')).toMatchObject({
+        code: 0,
+        stdout: 'Imported 2 users.\nAdministrators: 1.\n',
+      })
+      const roles: unknown[] = []
+      for (const name of ['root1', 'root2', 'plain2'])
+        roles.push(JSON.parse((await command(`user show ${name} --json`)).stdout).roles)
+      expect(roles).toEqual([[], ['admin'], []])
+      expect(await command('import two.json --from keycloak --superusers-as-admin')).toMatchObject({
+        code: 2,
+        stderr: 'audittrail: --superusers-as-admin requires --from django.\n',
+      })
+    })
+
+    test('reports a file in UTF-16, and one with semicolons, in one line', async () => {
+      const csv = `username;hashed_password\n${`ada;${hash}\n`.repeat(3)}`
+      write('semicolons.csv', csv)
+      writeFileSync(
+        join(installation().directory, 'utf16.csv'),
+        Buffer.from(`\ufeff${csv.replaceAll(';', ',')}`, 'utf16le'),
+      )
+      for (const [file, message] of [
+        ['semicolons.csv', 'separates them with semicolons'],
+        ['utf16.csv', 'in UTF-16'],
+      ] as const) {
+        for (const flags of ['', ' --dry-run', ' --skip-bad']) {
+          const { code, stdout, stderr } = await command(`import ${file}${flags}`)
+          expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+          expect(stderr).toContain(message)
+          expect(stderr.trim().split('\n')).toHaveLength(1)
+        }
+      }
     })
   })
 })

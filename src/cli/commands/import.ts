@@ -24,6 +24,7 @@ export const importCommand: Command = {
     },
     format: { value: 'FORMAT', doc: `${importFormats.join(', ')} (default: from the file name)` },
     'hash-config': { value: 'FILE', doc: 'A file with the "Password hash parameters" from the Firebase console' },
+    'superusers-as-admin': { doc: 'Give superusers of Django the role admin (with --from django)' },
     'dry-run': { doc: 'Report what would be imported, and change nothing' },
     'skip-bad': { doc: 'Skip invalid records' },
     json: { doc: 'Print JSON' },
@@ -72,10 +73,14 @@ function requestOf({ arguments: [file = ''], flags }: CommandInput): ImportReque
   const [config] = flags.get('hash-config') ?? []
   if (config !== undefined && from !== 'firebase')
     throw new AppError('usage', '--hash-config requires --from firebase.')
+  const superusersAreAdministrators = flags.has('superusers-as-admin')
+  if (superusersAreAdministrators && from !== 'django')
+    throw new AppError('usage', '--superusers-as-admin requires --from django.')
   return {
     format: oneOf(importFormats, 'format', flags.get('format')?.[0]) ?? formatOf(file, from),
     ...(from ? { from } : {}),
     ...(config === undefined ? {} : { hashConfig: readSmallFile(config) }),
+    superusersAreAdministrators,
     isDryRun: flags.has('dry-run'),
     skipsBad: flags.has('skip-bad'),
   }

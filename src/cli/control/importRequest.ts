@@ -11,6 +11,7 @@ export interface ImportRequest {
   readonly from?: ImportSource
   /** The contents of the --hash-config file. */
   readonly hashConfig?: string
+  readonly superusersAreAdministrators?: boolean
   readonly isDryRun: boolean
   readonly skipsBad: boolean
 }
@@ -18,10 +19,10 @@ export interface ImportRequest {
 /** Runs an import, in the process of the command or in the server. */
 export function importBy(
   deps: Deps,
-  { format, from, hashConfig, isDryRun, skipsBad }: ImportRequest,
+  { hashConfig, from, ...request }: ImportRequest,
   source: AsyncIterable<Uint8Array>,
   report: (finding: Finding) => Promise<void> | void,
 ): Promise<ImportReport> {
   const firebase = hashConfig === undefined ? undefined : readFirebaseParameters(hashConfig)
-  return importUsers(deps, actor, source, { format, from, firebase, isDryRun, skipsBad }, report)
+  return importUsers(deps, actor, source, { ...request, from, firebase }, report)
 }

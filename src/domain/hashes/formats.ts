@@ -12,7 +12,13 @@ export function readThirdPartyHash(hash: string): KnownHash | undefined {
   return readPbkdf2(hash) ?? readScrypt(hash) ?? readFirebaseScrypt(hash) ?? readBcryptSha256(hash)
 }
 
-/** Removes the name that Django puts in front of standard bcrypt and argon2 hashes. */
-export function withoutDjangoPrefix(hash: string): string {
-  return hash.replace(/^(?:bcrypt\$(?=\$2)|argon2(?=\$argon2))/, '')
+const django = /^(?:bcrypt\$(?=\$2)|argon2(?=\$argon2))/
+const scheme = /^\{(?:bcrypt|crypt|blf-crypt|argon2(?:id|i|d)?(?:@\w{1,50})?)\}(?=\$)/i
+
+/**
+ * Removes the name that Django (`bcrypt$`), LDAP and Dovecot (`{CRYPT}`, `{BLF-CRYPT}`) and Spring
+ * (`{bcrypt}`, `{argon2@SpringSecurity_v5_8}`) put in front of standard bcrypt and argon2 hashes.
+ */
+export function withoutPrefix(hash: string): string {
+  return hash.replace(django, '').replace(scheme, '')
 }

@@ -1,3 +1,5 @@
+import { withoutPrefix } from './formats.ts'
+
 /** Formats that are recognized but not accepted. The first matching pattern names the hash. */
 const unsupported: readonly (readonly [RegExp, string])[] = [
   [/^\$2x?\$/, 'bcrypt in a flawed version ($2$, $2x$)'],
@@ -22,10 +24,10 @@ const unsupported: readonly (readonly [RegExp, string])[] = [
     /^(?:md5|sha1|sha224|sha256|sha384|sha512|unsalted_md5|unsalted_sha1|hmac)\$/,
     'a single-round salted digest (md5$, sha1$, sha256$ …)',
   ],
-  [/^(?:plain|plain\$\$|\{PLAIN\}|\{CLEARTEXT\})/i, 'a plain-text password'],
+  [/^(?:plain|plain\$\$|\{(?:PLAIN|CLEARTEXT|NOOP)\})/i, 'a plain-text password'],
   [/^\{CRYPT\}/i, 'LDAP {CRYPT}'],
   [/^\{S?(?:MD5|SHA\d*)\}/i, 'a single-round LDAP digest ({SSHA}, {SHA}, {SMD5} …)'],
-  [/^\{/, 'an LDAP scheme other than {PBKDF2…}'],
+  [/^\{/, 'a scheme other than {PBKDF2…}, and {CRYPT}, {BCRYPT} and {ARGON2} with bcrypt or argon2'],
   [/^crypt\$/, 'DES-crypt'],
   [/^[0-9a-f]{32}$/i, 'hexadecimal MD5 or similar'],
   [/^[0-9a-f]{40}$/i, 'hexadecimal SHA-1 or similar'],
@@ -36,6 +38,7 @@ const unsupported: readonly (readonly [RegExp, string])[] = [
 
 /** Returns the name of an unsupported hash's format; never a part of the hash. */
 export function unsupportedHashName(hash: string): string {
-  const [, name] = unsupported.find(([pattern]) => pattern.test(hash)) ?? []
+  const bare = withoutPrefix(hash)
+  const [, name] = unsupported.find(([pattern]) => pattern.test(bare)) ?? []
   return name ?? 'an unknown format, or a plain-text password'
 }

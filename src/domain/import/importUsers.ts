@@ -1,19 +1,16 @@
 import type { Duplicate, StagedUser, Staging } from '../../db/statements/importStaging.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
-import type { FirebaseParameters } from '../hashes/scryptHashes.ts'
 import { createWidthCheck, type WidthCheck } from './columnWidths.ts'
 import { isExportedUser, readExportedUser } from './exportedUser.ts'
 import { type Fields, noPassword, readUser } from './importedUser.ts'
 import type { ImportFormat } from './recordSplitter.ts'
 import { type ImportRecord, readRecords } from './records.ts'
-import { type ImportSource, translationFrom } from './sources.ts'
+import { type SourceOptions, translationFrom } from './sources.ts'
 
-export interface ImportOptions {
+/** `from` is the program that wrote the file; undefined for AuditTrail's own format. */
+export interface ImportOptions extends SourceOptions {
   readonly format: ImportFormat
-  /** The program that wrote the file; undefined for AuditTrail's own format. */
-  readonly from: ImportSource | undefined
-  readonly firebase: FirebaseParameters | undefined
   readonly isDryRun: boolean
   /** Import the valid records even if others are bad. */
   readonly skipsBad: boolean
@@ -101,7 +98,7 @@ async function stageAll(
     batch = emptyBatch()
   }
 
-  for await (const records of readRecords(source, options.format)) {
+  for await (const records of readRecords(source, options.format, options.from === 'keycloak')) {
     for (const found of records) {
       addRecord(found, batch)
       if (batch.users.length + batch.bad.length >= batchSize) await stageBatch()
@@ -125,13 +122,10 @@ function emptyBatch(): Batch {
   return { users: [], bad: [], warned: [], skipped: 0 }
 }
 
-function batchReader(
-  { from, firebase }: ImportOptions,
-  widthCheck: WidthCheck,
-): (found: ImportRecord, batch: Batch) => void {
-  const translate = translationFrom(from, firebase)
+function batchReader(options: ImportOptions, widthCheck: WidthCheck): (found: ImportRecord, batch: Batch) => void {
+  const translate = translationFrom(options)
   const read = (fields: Fields) =>
-    from === undefined && isExportedUser(fields) ? readExportedUser(fields) : readUser(fields)
+    options.from === undefined && isExportedUser(fields) ? readExportedUser(fields) : readUser(fields)
   return (found, batch) => {
     const { place } = found
     const reject = (errors: readonly string[]) => batch.bad.push({ place, errors, warnings: [] })

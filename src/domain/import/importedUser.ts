@@ -1,7 +1,7 @@
 import { isInCalendar } from '../../calendar.ts'
 import type { StagedUser } from '../../db/statements/importStaging.ts'
 import { isUuid } from '../../uuid.ts'
-import { withoutDjangoPrefix } from '../hashes/formats.ts'
+import { withoutPrefix } from '../hashes/formats.ts'
 import { unsupportedHashName } from '../hashes/unsupported.ts'
 import { readHash } from '../passwords/readHash.ts'
 import { validationErrorsOf } from '../users/users.ts'
@@ -88,7 +88,7 @@ function hashOf(fields: Fields, errors: string[]): string | undefined {
   // Django marks unusable passwords with a leading exclamation mark too.
   if (value === null || value === '' || (typeof value === 'string' && value.startsWith('!'))) return noPassword
   if (typeof value !== 'string') errors.push('hashed_password must be a string')
-  else if (readHash(value)) return withoutDjangoPrefix(value)
+  else if (readHash(value)) return withoutPrefix(value)
   else errors.push(`hashed_password is not supported: ${unsupportedHashName(value)}`)
   return ''
 }

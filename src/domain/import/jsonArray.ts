@@ -1,7 +1,10 @@
 import { AppError } from '../../error.ts'
 
-/** How a byte relates to the current record: part of it, between records, or the separator that ends it. */
-type Step = 'inside' | 'outside' | 'end'
+/**
+ * How a byte relates to the current record: part of it, between records, the separator that ends
+ * it, or the proof that it is none.
+ */
+type Step = 'inside' | 'outside' | 'end' | 'discard'
 
 export interface Scanner {
   /** `size` is the number of bytes of the current record so far. Throws `refused` if the file must have ended before. */
@@ -10,96 +13,147 @@ export interface Scanner {
   end(): void
 }
 
-const [quote, backslash, comma] = [0x22, 0x5c, 0x2c]
+const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a]
 const [braceOpen, braceClose, bracketOpen, bracketClose] = [0x7b, 0x7d, 0x5b, 0x5d]
 const lastWhitespace = 0x20
 
-/** Where the scanner is relative to the array of users. */
-type Position = 'before array' | 'before element' | 'in element' | 'after array'
+/** Where the scanner is relative to the array of users, or in a realm relative to its own. */
+type Position = 'before array' | 'before element' | 'in element' | 'in realm' | 'after users of realm' | 'after array'
 
-/** Where the scanner is relative to strings. */
-type StringState = 'outside' | 'inside' | 'after backslash'
+interface Scan {
+  readonly isOfRealms: boolean
+  position: Position
+  /** Where the scanner is relative to strings. */
+  string: 'outside' | 'inside' | 'after backslash'
+  depth: number
+  /** The depth of the array whose elements are returned. */
+  arrayDepth: number
+  isDocumentObject: boolean
+  /** Whether the current element of the document, an array, is an object. */
+  isElementObject: boolean
+  /** The last string directly inside such an object, as far as needed to recognize a name. */
+  memberName: string
+}
 
-/** Scans the elements of the only array of users: the document itself, or the member `users` of the document. */
-export function arrayElements(): Scanner {
-  let position: Position = 'before array'
-  let string: StringState = 'outside'
-  let depth = 0
-  let arrayDepth = 0
-  let isDocumentObject = false
-  /** The last string directly inside the document object, as far as needed to recognize `users`. */
-  let memberName = ''
-
-  const step = (byte: number): Step => {
-    if (position === 'after array' && depth === 0 && byte > lastWhitespace) throw moreAfterUsers()
-    if (string !== 'outside') return stepInString(byte)
-    switch (byte) {
-      case quote:
-        string = 'inside'
-        if (isMemberLevel()) memberName = ''
-        return content()
-      case braceOpen:
-      case bracketOpen:
-        return open(byte)
-      case braceClose:
-      case bracketClose:
-        return close()
-      case comma:
-        return isInArray() && depth === arrayDepth ? endElement() : content()
-    }
-    return byte <= lastWhitespace && position !== 'in element' ? 'outside' : content()
+/**
+ * Scans the elements of the only array of users: the document itself, or the member `users` of the
+ * document. With `isOfRealms` the document may also be an array of realms, each with its `users`.
+ */
+export function arrayElements(isOfRealms = false): Scanner {
+  const scan: Scan = {
+    isOfRealms,
+    position: 'before array',
+    string: 'outside',
+    depth: 0,
+    arrayDepth: 0,
+    isDocumentObject: false,
+    isElementObject: false,
+    memberName: '',
   }
+  return { step: (byte) => step(scan, byte), end: () => requireEnd(scan) }
+}
 
-  function stepInString(byte: number): Step {
-    if (string === 'after backslash') string = 'inside'
-    else if (byte === backslash) string = 'after backslash'
-    else if (byte === quote) string = 'outside'
-    if (string !== 'outside' && isMemberLevel() && memberName.length < 8) memberName += String.fromCharCode(byte)
-    return content()
+function step(scan: Scan, byte: number): Step {
+  if (scan.position === 'after array' && scan.depth === 0 && byte > lastWhitespace) throw moreAfterUsers()
+  if (scan.string !== 'outside') return stepInString(scan, byte)
+  switch (byte) {
+    case quote:
+      scan.string = 'inside'
+      if (isMemberLevel(scan)) scan.memberName = ''
+      return content(scan)
+    case braceOpen:
+    case bracketOpen:
+      return open(scan, byte)
+    case braceClose:
+    case bracketClose:
+      return close(scan)
+    case comma:
+      return isInArray(scan) && scan.depth === scan.arrayDepth ? endElement(scan) : content(scan)
+    case colon:
+      return isInElementOfDocument(scan) && scan.memberName === 'realm' ? enterRealm(scan) : content(scan)
   }
+  return byte <= lastWhitespace && scan.position !== 'in element' ? 'outside' : content(scan)
+}
 
-  function open(byte: number): Step {
-    const step = content()
-    if (depth++ === 0) isDocumentObject = byte === braceOpen
-    const isUsers = byte === bracketOpen && (isDocumentObject ? depth === 2 && memberName === 'users' : depth === 1)
-    if (!isUsers) return step
-    if (position === 'after array') throw moreAfterUsers()
-    position = 'before element'
-    arrayDepth = depth
-    return 'outside'
-  }
+function stepInString(scan: Scan, byte: number): Step {
+  if (scan.string === 'after backslash') scan.string = 'inside'
+  else if (byte === backslash) scan.string = 'after backslash'
+  else if (byte === quote) scan.string = 'outside'
+  if (scan.string !== 'outside' && isMemberLevel(scan) && scan.memberName.length < 8)
+    scan.memberName += String.fromCharCode(byte)
+  return content(scan)
+}
 
-  function close(): Step {
-    depth--
-    if (!isInArray() || depth >= arrayDepth) return content()
-    position = 'after array'
-    return 'end'
-  }
+function open(scan: Scan, byte: number): Step {
+  const opened = content(scan)
+  scan.depth++
+  if (scan.depth === 1) scan.isDocumentObject = byte === braceOpen
+  if (scan.depth === 2) scan.isElementObject = byte === braceOpen
+  const isNamedUsers = byte === bracketOpen && scan.memberName === 'users'
+  if (isNamedUsers && scan.depth === 3 && hasElementsOfRealms(scan)) return openUsers(scan, 'after users of realm')
+  const isUsers = scan.isDocumentObject ? isNamedUsers && scan.depth === 2 : byte === bracketOpen && scan.depth === 1
+  return isUsers ? openUsers(scan, 'after array') : opened
+}
 
-  function endElement(): Step {
-    position = 'before element'
-    return 'end'
-  }
+/** Throws if the users before this array were all. */
+function openUsers(scan: Scan, end: Position): Step {
+  if (scan.position === end) throw moreAfterUsers()
+  scan.position = 'before element'
+  scan.arrayDepth = scan.depth
+  return 'discard'
+}
 
-  function content(): Step {
-    if (!isInArray()) return 'outside'
-    position = 'in element'
-    return 'inside'
-  }
+function close(scan: Scan): Step {
+  scan.depth--
+  const isInRealm = scan.position === 'in realm' || scan.position === 'after users of realm'
+  if (isInRealm && scan.depth === scan.arrayDepth) return endElement(scan)
+  if (!isInArray(scan) || scan.depth >= scan.arrayDepth) return content(scan)
+  const isOfRealm = scan.arrayDepth === 3
+  scan.position = isOfRealm ? 'after users of realm' : 'after array'
+  if (isOfRealm) scan.arrayDepth = 1
+  return 'end'
+}
 
-  const isInArray = () => position === 'before element' || position === 'in element'
-  const isMemberLevel = () => isDocumentObject && depth === 1
+function enterRealm(scan: Scan): Step {
+  scan.position = 'in realm'
+  return 'discard'
+}
 
-  const end = () => {
-    if (position === 'after array' && depth === 0) return
-    throw new AppError(
-      'refused',
-      position === 'before array'
-        ? 'The file is neither a JSON array of users nor an object with such an array named "users". For one object per line, use --format ndjson.'
-        : 'The file ends in the middle of its JSON. Nothing was imported.',
-    )
-  }
-  return { step, end }
+function endElement(scan: Scan): Step {
+  scan.position = 'before element'
+  return 'end'
+}
+
+function content(scan: Scan): Step {
+  if (!isInArray(scan)) return 'outside'
+  scan.position = 'in element'
+  return 'inside'
+}
+
+function isInArray({ position }: Scan): boolean {
+  return position === 'before element' || position === 'in element'
+}
+
+function isMemberLevel(scan: Scan): boolean {
+  return scan.isDocumentObject ? scan.depth === 1 : scan.depth === 2 && hasElementsOfRealms(scan)
+}
+
+function hasElementsOfRealms({ isOfRealms, isDocumentObject, isElementObject }: Scan): boolean {
+  return isOfRealms && !isDocumentObject && isElementObject
+}
+
+function isInElementOfDocument(scan: Scan): boolean {
+  return scan.position === 'in element' && scan.depth === 2 && hasElementsOfRealms(scan)
+}
+
+function requireEnd({ position, depth }: Scan): void {
+  if (position === 'after array' && depth === 0) return
+  throw new AppError(
+    'refused',
+    position === 'before array'
+      ? 'The file is neither a JSON array of users nor an object with such an array named "users". For one object per line, use --format ndjson.'
+      : 'The file ends in the middle of its JSON. Nothing was imported.',
+  )
 }
 
 /** Two concatenated documents, or a repeated member: reading only a part would go unnoticed. */

@@ -29,7 +29,18 @@ function isDefaultRole(role: unknown): boolean {
 function passwordOf(user: Fields): string | null {
   const credentials = list(user, 'credentials').map((entry) => object(entry) ?? {})
   const credential = credentials.find((entry) => text(entry, 'type') === 'password')
-  return credential ? formatCredential(parsed(credential, 'credentialData'), parsed(credential, 'secretData')) : null
+  if (!credential) return null
+  if (text(credential, 'hashedSaltedValue') !== undefined) return formatOldCredential(credential)
+  // A realm file written by hand may have it.
+  if (text(credential, 'value') !== undefined) return '{CLEARTEXT}'
+  return formatCredential(parsed(credential, 'credentialData'), parsed(credential, 'secretData'))
+}
+
+/** Up to Keycloak 7. The first versions knew only PBKDF2 with SHA-1 and called it HmacSHA1. */
+function formatOldCredential(credential: Fields): string {
+  const algorithm = text(credential, 'algorithm') ?? 'pbkdf2'
+  const secret = { value: member(credential, 'hashedSaltedValue'), salt: member(credential, 'salt') }
+  return formatCredential({ ...credential, algorithm: algorithm === 'HmacSHA1' ? 'pbkdf2' : algorithm }, secret)
 }
 
 const digests = new Map<string, 'sha1' | 'sha256' | 'sha512'>([

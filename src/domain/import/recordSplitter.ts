@@ -15,9 +15,13 @@ const maximumRecordBytes = 1024 * 1024
 const [lineFeed, quote, comma] = [0x0a, 0x22, 0x2c]
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 
-/** Splits a file into its records, chunk by chunk. */
-export async function* splitRecords(source: AsyncIterable<Uint8Array>, format: ImportFormat): AsyncGenerator<Slice[]> {
-  const scanner = { ndjson: lines, csv: csvLines, json: arrayElements }[format]()
+/** Splits a file into its records, chunk by chunk. `isOfRealms` is for `arrayElements`. */
+export async function* splitRecords(
+  source: AsyncIterable<Uint8Array>,
+  format: ImportFormat,
+  isOfRealms: boolean,
+): AsyncGenerator<Slice[]> {
+  const scanner = { ndjson: lines, csv: csvLines, json: () => arrayElements(isOfRealms) }[format]()
   let [line, place, size, count] = [1, 1, 0, 0]
   let parts: Buffer[] = []
   const take = (): Slice => {
@@ -45,6 +49,10 @@ export async function* splitRecords(source: AsyncIterable<Uint8Array>, format: I
         if (from < 0) from = at
       } else {
         if (from >= 0) keep(at)
+        if (step === 'discard') {
+          parts = []
+          size = 0
+        }
         if (step === 'end' && size > 0) slices.push(take())
       }
       if (byte === lineFeed) line++

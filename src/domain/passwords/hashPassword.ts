@@ -1,4 +1,4 @@
-import { withoutDjangoPrefix } from '../hashes/formats.ts'
+import { withoutPrefix } from '../hashes/formats.ts'
 import type { HashCost } from './hashCost.ts'
 import { normalizePassword } from './normalize.ts'
 import { bcryptBytes } from './readHash.ts'
@@ -14,7 +14,7 @@ export function hashPassword(password: string, { memoryKib, timeCost }: HashCost
  * be a typing error.
  */
 export function isOutdated(hash: string, password: string, { memoryKib, timeCost }: HashCost): boolean {
-  const isBcrypt = withoutDjangoPrefix(hash).startsWith('$2')
+  const isBcrypt = withoutPrefix(hash).startsWith('$2')
   if (isBcrypt && Buffer.byteLength(normalizePassword(password)) > bcryptBytes) return false
   return !hash.startsWith(`$argon2id$v=19$m=${memoryKib},t=${timeCost},p=1$`)
 }

@@ -1,5 +1,5 @@
 import { bcryptShare, type KnownHash, withoutSpareBits } from '../hashes/encoding.ts'
-import { readThirdPartyHash, withoutDjangoPrefix } from '../hashes/formats.ts'
+import { readThirdPartyHash, withoutPrefix } from '../hashes/formats.ts'
 import { relativeCostOf } from './hashCost.ts'
 import { argon2ParametersOf, bcryptCostOf, isWithinLimits } from './hashLimits.ts'
 
@@ -11,7 +11,7 @@ export const bcryptBytes = 72
  * limits.
  */
 export function readHash(hash: string): KnownHash | undefined {
-  const plain = withoutDjangoPrefix(hash)
+  const plain = withoutPrefix(hash)
   if (!isWithinLimits(plain)) return readThirdPartyHash(hash)
   const argon2 = argon2ParametersOf(plain)
   return {

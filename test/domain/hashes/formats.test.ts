@@ -42,6 +42,28 @@ describe('a third-party hash', () => {
       }
   })
 
+  const bcrypt = '$2y$05$zi3Af9NgFe1WuAIifb6CquYSAHpiBilfuKKDMeKu0KsYqFwWQ5SjC'
+  const argon2 = '$argon2id$v=19$m=8192,t=1,p=2$WVhWOVUzSXdLODVoTUR1WA$ewNZFz8O8W4kVKewt23ung5s9gIrbGlHhQhNA9WBcIU'
+
+  test.each([
+    ['{bcrypt}', bcrypt],
+    ['{BCRYPT}', bcrypt],
+    ['{CRYPT}', bcrypt],
+    ['{crypt}', argon2],
+    ['{BLF-CRYPT}', bcrypt],
+    ['{ARGON2}', argon2],
+    ['{argon2}', argon2],
+    ['{ARGON2ID}', argon2],
+    ['{argon2@SpringSecurity_v5_8}', argon2],
+  ])('after the scheme %s verifies its password, and is stored without the scheme', async (scheme, hash) => {
+    for (const format of [scheme + hash, storedHash({ username: 'ada', hashed_password: scheme + hash })]) {
+      expect(await verifyPassword(password, format)).toBe('right')
+      expect(await verifyPassword(`${password}r`, format)).toBe('wrong')
+      expect(isOutdated(format, password, cost)).toBe(true)
+    }
+    expect(storedHash({ username: 'ada', hashed_password: scheme + hash })).toBe(hash)
+  })
+
   test('is computed off the event loop', async () => {
     const read = readHash(`scrypt:32768:8:8$salt$${'0'.repeat(128)}`)
     let turns = 0

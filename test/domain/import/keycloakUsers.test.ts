@@ -69,6 +69,40 @@ describe('Keycloak users', () => {
   })
 
   test.each([
+    ['pbkdf2', 'sha1'],
+    ['HmacSHA1', 'sha1'],
+    [undefined, 'sha1'],
+    ['pbkdf2-sha256', 'sha256'],
+    ['pbkdf2-sha512', 'sha512'],
+  ] as const)('of Keycloak 7 and earlier with the algorithm %s keep their password', async (algorithm, digest) => {
+    const salt = Buffer.from('0123456789abcdef')
+    const hashedSaltedValue = pbkdf2Sync('short', salt, 1000, 64, digest).toString('base64')
+    const credential = { type: 'password', hashedSaltedValue, salt: salt.toString('base64'), hashIterations: 1000 }
+    const credentials = [
+      { type: 'totp', value: 'x' },
+      { ...credential, ...(algorithm ? { algorithm } : {}) },
+    ]
+    const hash = storedHash(keycloakUser({ ...user, credentials }))
+    expect(await verifyPassword('short', hash)).toBe('right')
+    expect(await verifyPassword('shore', hash)).toBe('wrong')
+  })
+
+  test('of Keycloak 7 and earlier with bcrypt from an extension keep their password', async () => {
+    const hashedSaltedValue = '$2y$05$zi3Af9NgFe1WuAIifb6CquYSAHpiBilfuKKDMeKu0KsYqFwWQ5SjC'
+    const credential = { type: 'password', hashedSaltedValue, algorithm: 'bcrypt', hashIterations: -1 }
+    expect(await verifyPassword(password, storedHash(keycloakUser({ ...user, credentials: [credential] })))).toBe(
+      'right',
+    )
+  })
+
+  test('with a plain-text password are rejected by that name', () => {
+    const credentials = [{ type: 'password', value: 'a pass phrase', temporary: false }]
+    expect(readUser(keycloakUser({ ...user, credentials }) ?? {})).toEqual({
+      errors: ['hashed_password is not supported: a plain-text password'],
+    })
+  })
+
+  test.each([
     ['without credentials', [], '!'],
     ['with a second factor alone', [{ type: 'otp', secretData: '{}', credentialData: '{}' }], '!'],
   ] as const)('%s are imported without a password', (_kind, credentials, stored) => {

@@ -2,13 +2,18 @@ import type { ImportFormat } from '../../../src/domain/import/recordSplitter.ts'
 import { readRecords } from '../../../src/domain/import/records.ts'
 
 /** Reads every record of a file that arrives in chunks of that many bytes. */
-export async function read(text: string | Uint8Array, format: ImportFormat, chunk = 7): Promise<string[]> {
+export async function read(
+  text: string | Uint8Array,
+  format: ImportFormat,
+  chunk = 7,
+  isOfRealms = false,
+): Promise<string[]> {
   const bytes = Buffer.from(text)
   async function* chunks() {
     for (let at = 0; at < bytes.length; at += chunk) yield bytes.subarray(at, at + chunk)
   }
   const found: string[] = []
-  for await (const records of readRecords(chunks(), format)) {
+  for await (const records of readRecords(chunks(), format, isOfRealms)) {
     for (const record of records)
       found.push(`${record.place}: ${'error' in record ? record.error : JSON.stringify(record.fields)}`)
   }

@@ -139,3 +139,71 @@ describe('readRecords: JSON', () => {
     )
   })
 })
+
+describe('readRecords: JSON of many realms', () => {
+  const realm = (name: string, ...users: string[]) =>
+    JSON.stringify({
+      id: name,
+      realm: name,
+      roles: { users: [{ no: 1 }] },
+      users: users.map((username) => ({ username })),
+      clients: [{ users: [2] }],
+    })
+  const found = (...names: string[]) => names.map((username, at) => `${at + 1}: {"username":"${username}"}`)
+
+  test.each([
+    ['two realms', `[${realm('a', 'x', 'y')},${realm('b', 'z')}]`, found('x', 'y', 'z')],
+    ['white space', `[ ${realm('a', 'x')} ,\n ${realm('b', 'z')}\n ]\n`, found('x', 'z')],
+    ['a realm without users', `[{"realm":"m","keys":{"users":[1]}},${realm('b', 'z')}]`, found('z')],
+    ['a realm with an empty list of users', `[${realm('a')},${realm('b', 'z')}]`, found('z')],
+    ['a realm without a name', '[{"users":[{"username":"x"}]}]', found('x')],
+    ['users before the name', '[{"users":[{"username":"x"}],"realm":"a"}]', found('x')],
+    ['one realm', realm('a', 'x', 'y'), found('x', 'y')],
+    ['users', '[{"username":"x"},{"username":"y"}]', found('x', 'y')],
+  ])('reads a document of %s', async (_what, text, expected) => {
+    for (const chunk of [1, 3, 1000]) expect(await read(text, 'json', chunk, true)).toEqual(expected)
+  })
+
+  test('takes a user for a user whatever is in it', async () => {
+    const user = {
+      username: 'realm',
+      x: 'users',
+      attributes: { users: ['a'], realm: ['b'] },
+      y: ['users', { users: [1] }],
+    }
+    expect(await read(JSON.stringify([user]), 'json', 7, true)).toEqual([`1: ${JSON.stringify(user)}`])
+  })
+
+  test('skips what a realm has beside its users, however large', async () => {
+    const text = `[{"keys":"${'k'.repeat(2 * 1024 * 1024)}","realm":"a","users":[{"username":"x"}],"more":"${'k'.repeat(2 * 1024 * 1024)}"}]`
+    expect(await read(text, 'json', 65536, true)).toEqual(found('x'))
+  })
+
+  test.each([
+    ['[{"realm":"a","users":[{"a":1}]}', 'ends in the middle'],
+    ['[{"realm":"a","users":[{"a":1}', 'ends in the middle'],
+    ['[{"realm":"a"', 'ends in the middle'],
+    ['[{"realm":"a","users":[{"a":1}],"users":[{"b":1}]}]', 'after its users'],
+    [`[${realm('a', 'x')}] more`, 'after its users'],
+  ])('rejects %s', (text, message) => {
+    for (const chunk of [1, 1000]) expect(read(text, 'json', chunk, true)).rejects.toThrow(message)
+  })
+
+  test('reads an array of realms as users unless told', async () => {
+    expect(await read('[{"realm":"a","users":[]}]', 'json')).toEqual(['1: {"realm":"a","users":[]}'])
+  })
+
+  test('treats arbitrary input the same wherever the chunks end', async () => {
+    const tokens = ['[', ']', '{', '}', '"', '\\', ',', ':', ' ', '"users":[', '"realm":"a"', '{"a":1}', 'x']
+    const text = fc.array(fc.constantFrom(...tokens), { maxLength: 30 }).map((parts) => parts.join(''))
+    const outcome = (file: string, chunk: number) =>
+      read(file, 'json', chunk, true).catch((error: Error) => error.message)
+    await fc.assert(
+      fc.asyncProperty(text, fc.integer({ min: 1, max: 10 }), async (tail, chunk) => {
+        for (const file of [tail, `[{${tail}`, `[{"users":[${tail}`])
+          expect(await outcome(file, chunk)).toEqual(await outcome(file, 10_000))
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
