@@ -100,6 +100,7 @@ export async function openTestApplication(
   const deps: Deps = {
     database,
     clock,
+    monotonicClock: clock,
     log,
     hashQueue,
     uncountedFailures: createUncountedFailures(),

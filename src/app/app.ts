@@ -9,6 +9,7 @@ import type { Instrumentation } from '../http/edge/accessLog.ts'
 import type { Http } from '../http/server.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createProductMetrics, type ProductMetrics } from '../telemetry/productMetrics.ts'
+import { createDatabaseClock, createSynchronization } from './databaseClock.ts'
 import type { DataDirectoryClaim } from './dataDirectoryClaim.ts'
 import { httpSettingsOf, wireDeps } from './wiring.ts'
 
@@ -19,12 +20,16 @@ import { httpSettingsOf, wireDeps } from './wiring.ts'
 export interface App {
   readonly deps: Deps
   readonly administrator: Administrator
+  /** Reads the time of the database, which `deps.clock` returns from then on. */
+  synchronizeClock(): Promise<void>
   close(): Promise<void>
 }
 
 export interface AppEnvironment {
   readonly log: Log
-  readonly clock: Clock
+  /** The time of this machine, in milliseconds since the epoch. */
+  readonly wallClock: Clock
+  readonly monotonicClock: Clock
   /** Called once if the embedded database fails. It does not recover, so the process should end. */
   readonly onDatabaseLost: (reason: string) => void
   /** Undefined for a command, which reports its own failures. */
@@ -38,20 +43,30 @@ export interface AppEnvironment {
 export async function openApp(
   config: Config,
   claim: DataDirectoryClaim,
-  { log, clock, onDatabaseLost, availabilityObserver, metrics = createProductMetrics() }: AppEnvironment,
+  {
+    log,
+    wallClock,
+    monotonicClock,
+    onDatabaseLost,
+    availabilityObserver,
+    metrics = createProductMetrics(),
+  }: AppEnvironment,
 ): Promise<App> {
   const { target, lost, close } = await openTarget(config, claim, log)
   lost.then(onDatabaseLost)
   const { openPool } = await import('../db/pool/pool.ts')
   const { openDatabase } = await import('../db/database.ts')
   const database = openDatabase(openPool(target, availabilityObserver))
+  const clock = createDatabaseClock(wallClock, monotonicClock)
+  const deps = wireDeps(database, config, { log, clock: clock.now, monotonicClock, metrics })
   return {
-    deps: wireDeps(database, config, { log, clock, metrics }),
+    deps,
     administrator: {
       username: config.adminUsername,
       fullName: config.adminFullName,
       password: config.adminPassword,
     },
+    synchronizeClock: createSynchronization(clock, deps),
     close: async () => {
       // A database that has failed cannot be closed in order.
       await Promise.race([database.close(), lost])
@@ -65,10 +80,11 @@ export async function openHttp(
   { deps }: App,
   config: Config,
   isEnding: () => boolean,
+  wallClock: Clock,
   instrumentation?: Instrumentation,
 ): Promise<Http> {
   const { createHttp } = await import('../http/server.ts')
-  return createHttp(deps, { ...httpSettingsOf(config), isEnding }, deps.clock, instrumentation)
+  return createHttp(deps, { ...httpSettingsOf(config), isEnding }, wallClock, instrumentation)
 }
 
 async function openTarget(config: Config, { databaseDirectory }: DataDirectoryClaim, log: Log): Promise<OpenTarget> {

@@ -17,8 +17,9 @@ export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<numb
 }
 
 /** Migrates, and seeds an administrator if there never was a user. Returns whether it seeded. */
-export async function prepareDatabase({ deps, administrator }: App): Promise<boolean> {
+export async function prepareDatabase({ deps, administrator, synchronizeClock }: App): Promise<boolean> {
   await migrateDatabase({ deps })
+  await synchronizeClock()
   return seedAdministrator(deps, administrator)
 }
 

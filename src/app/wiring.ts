@@ -12,14 +12,20 @@ import { secretKeysOf } from './secretKey.ts'
 export function wireDeps(
   database: Database,
   config: Config,
-  { log, clock, metrics }: Pick<Deps, 'log' | 'clock'> & { readonly metrics: ProductMetrics },
+  {
+    log,
+    clock,
+    monotonicClock,
+    metrics,
+  }: Pick<Deps, 'log' | 'clock' | 'monotonicClock'> & { readonly metrics: ProductMetrics },
 ): Deps {
   const hashCost = { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost }
   return {
     database,
     clock,
+    monotonicClock,
     log,
-    hashQueue: createHashQueue(hashQueueLimits(config.passwordConcurrency, hashCost), clock, metrics),
+    hashQueue: createHashQueue(hashQueueLimits(config.passwordConcurrency, hashCost), monotonicClock, metrics),
     uncountedFailures: createUncountedFailures(),
     metrics,
     settings: {

@@ -11,7 +11,10 @@ import type { UncountedFailures } from './uncountedFailures.ts'
 /** The dependencies of the use cases, each of which takes them as its first parameter. */
 export interface Deps {
   readonly database: Database
+  /** The time of the database: see docs/decisions/0019. */
   readonly clock: Clock
+  /** Milliseconds since some moment, for durations. Not affected when a clock is set. */
+  readonly monotonicClock: Clock
   readonly log: Log
   /** Limits concurrent password hashes. */
   readonly hashQueue: HashQueue

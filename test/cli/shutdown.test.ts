@@ -49,6 +49,7 @@ describe('shutdown', () => {
       'controlSocket',
       'housekeeping',
       'keyRing',
+      'clock',
       'http',
       'database',
       'metrics',

@@ -9,7 +9,7 @@ export const openapi: Command = {
   flags: {},
   run: async ({ config, stdout, stderr }): Promise<ExitCode> => {
     const log = createLog({ level: 'warn', format: config.logFormat, now: Date.now, write: stderr })
-    stdout(`${await readOpenApiDocument(config, { log, clock: Date.now })}\n`)
+    stdout(`${await readOpenApiDocument(config, { log, wallClock: Date.now, monotonicClock: Date.now })}\n`)
     return 0
   },
 }

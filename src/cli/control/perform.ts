@@ -22,7 +22,8 @@ export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (
   const claim = await claimDataDirectory(config)
   const app = await openApp(config, claim, {
     log,
-    clock: Date.now,
+    wallClock: Date.now,
+    monotonicClock: performance.now.bind(performance),
     onDatabaseLost: (reason) => {
       stderr(`audittrail: ${reason}\n`)
       process.exit(1)

@@ -1,4 +1,5 @@
 import { openApp, openHttp } from '../../app/app.ts'
+import { keepSynchronized } from '../../app/databaseClock.ts'
 import { claimDataDirectory } from '../../app/dataDirectoryClaim.ts'
 import { startHousekeeping } from '../../app/housekeeping.ts'
 import { countFailures, observeApp, serveMetrics } from '../../app/metrics.ts'
@@ -97,7 +98,8 @@ async function startServer({
   const availabilityObserver = countFailures(availabilityLog, metrics)
   const app = await openApp(config, claim, {
     log,
-    clock: Date.now,
+    wallClock: Date.now,
+    monotonicClock: performance.now.bind(performance),
     onDatabaseLost: stop.fail,
     availabilityObserver,
     metrics,
@@ -105,7 +107,7 @@ async function startServer({
   steps.database = app.close
   await Bun.sleep(1)
   const requestFinished = config.metrics === 'off' ? undefined : metrics.requestFinished
-  const http = await openHttp(app, config, isEnding, { requestFinished, traces, logged: config.logRequests })
+  const http = await openHttp(app, config, isEnding, Date.now, { requestFinished, traces, logged: config.logRequests })
   observeApp(metrics.registry, app.deps, http.keyRing, isEnding)
   steps.http = () => stopHttp(listener, http)
   loading.resolve(http)
@@ -117,6 +119,7 @@ async function startServer({
   await http.keyRing.refresh().catch(() => {})
   steps.housekeeping = startHousekeeping(app)
   steps.keyRing = http.keyRing.startPolling()
+  steps.clock = keepSynchronized(app.synchronizeClock)
   if (!config.databaseUrl) steps.controlSocket = listenForCommands(config.dataDir, app.deps)
   log.info('server.ready', { url })
   if (config.logFormat === 'pretty')

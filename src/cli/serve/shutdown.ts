@@ -7,6 +7,7 @@ export const shutdownOrder = [
   'controlSocket',
   'housekeeping',
   'keyRing',
+  'clock',
   'http',
   'database',
   'metrics',

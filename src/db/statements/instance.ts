@@ -23,6 +23,15 @@ export function instanceStatements(orm: Orm) {
         return row?.needed === true
       }),
 
+    /** Returns the time of the database, in milliseconds since the epoch. */
+    readTime: (): Promise<number> =>
+      guarded(async () => {
+        const [row] = await orm.execute<{ now: number | string }>(
+          sql`SELECT (extract(epoch FROM clock_timestamp()) * 1000)::double precision AS now`,
+        )
+        return Number(row?.now)
+      }),
+
     /** Returns whether the first administrator has been decided. */
     isSeeded: (): Promise<boolean> => guarded(async () => (await orm.select().from(instance).limit(1)).length === 1),
 

@@ -40,7 +40,7 @@ const unknownKidInterval = 2_000
 const maximumAge = 15_000
 
 interface Snapshot {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds, by the monotonic clock. */
   readonly readAt: number
   readonly keys: readonly LoadedKey[]
   /** The stored row, to detect changes. */
@@ -48,7 +48,7 @@ interface Snapshot {
 }
 
 export function createKeyRing(deps: Deps): KeyRing {
-  const { database, clock, log } = deps
+  const { database, clock, monotonicClock, log } = deps
   let snapshot: Snapshot | undefined
   let version = 0
   let failure: unknown
@@ -62,7 +62,7 @@ export function createKeyRing(deps: Deps): KeyRing {
     if (!snapshot) requirePrepared(deps, stored)
     const text = JSON.stringify(stored.rows.map(({ private_key: _, ...row }) => row))
     if (text !== snapshot?.text) version++
-    snapshot = { readAt: clock(), keys: loadKeys(deps, stored, snapshot?.keys ?? []), text }
+    snapshot = { readAt: monotonicClock(), keys: loadKeys(deps, stored, snapshot?.keys ?? []), text }
   }
 
   async function readAndReport(): Promise<void> {
@@ -87,7 +87,7 @@ export function createKeyRing(deps: Deps): KeyRing {
     return refreshing
   }
 
-  const isFresh = () => snapshot !== undefined && Math.abs(clock() - snapshot.readAt) <= maximumAge
+  const isFresh = () => snapshot !== undefined && monotonicClock() - snapshot.readAt <= maximumAge
   const activeKeys = (now: number) => (snapshot?.keys ?? []).filter(({ verifier }) => verifier.verifiesUntil > now)
 
   return {
@@ -106,8 +106,8 @@ export function createKeyRing(deps: Deps): KeyRing {
       return activeKeys(clock()).flatMap(({ verifier }) => (verifier.kid === undefined ? [] : [verifier.publicJwk]))
     },
     refreshIfStale: async () => {
-      const now = clock()
-      if (Math.abs(now - refreshedForUnknownAt) >= unknownKidInterval) {
+      const now = monotonicClock()
+      if (now - refreshedForUnknownAt >= unknownKidInterval) {
         refreshedForUnknownAt = now
         await refresh()
       } else if (refreshing) await refreshing

@@ -68,7 +68,7 @@ export function requireNotAborted(signal: AbortSignal | undefined): void {
 }
 
 interface QueuedHash {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds, by the monotonic clock. */
   readonly queuedAt: number
   readonly start: () => void
   readonly reject: (reason: AppError) => void
@@ -76,7 +76,7 @@ interface QueuedHash {
 
 const noObserver: HashQueueObserver = { hashWaited: () => {}, hashTook: () => {} }
 
-export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer = noObserver): HashQueue {
+export function createHashQueue(limits: HashQueueLimits, monotonicClock: Clock, observer = noObserver): HashQueue {
   const waiting: QueuedHash[] = []
   let running = 0
   let meanDuration = initialDuration
@@ -96,7 +96,7 @@ export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer 
     }
     const stopListening = () => signal?.removeEventListener('abort', cancel)
     const queued: QueuedHash = {
-      queuedAt: clock(),
+      queuedAt: monotonicClock(),
       start: () => {
         stopListening()
         resolve()
@@ -117,7 +117,7 @@ export function createHashQueue(limits: HashQueueLimits, clock: Clock, observer 
    */
   const releaseSlot = () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
-      if (clock() - next.queuedAt <= maximumWait) return next.start()
+      if (monotonicClock() - next.queuedAt <= maximumWait) return next.start()
       next.reject(overloaded())
     }
     running--

@@ -38,7 +38,7 @@ export async function listLockouts(
   const last = page.at(-1)
   return {
     lockouts: page
-      .map((counter) => ({ ...counter, blocked_until: lockedUntil(counter, counter.spread) }))
+      .map((counter) => ({ ...counter, blocked_until: lockedUntil(counter, now, counter.spread) }))
       .filter((block) => block.blocked_until > now),
     next: found.length > limit && last ? { lastFailedAt: last.last_failed_at, id: last.id } : undefined,
   }

@@ -34,13 +34,21 @@ export function delayAfter(failures: number, allowed: number): number {
   return failures <= allowed ? 0 : Math.min(firstDelay * 2 ** Math.min(failures - allowed - 1, 30), failureLifetime)
 }
 
+/** Milliseconds. A later failure was counted by a wrong clock, so the end of its lockout is unknown. */
+const acceptedClockSkew = 5000
+
 /**
- * Returns the end of a lockout. `spread` is for a `client`: the number of networks with failures at
- * its account.
+ * Returns the end of a lockout; the epoch if there is none. `spread` is for a `client`: the number
+ * of networks with failures at its account.
  */
-export function lockedUntil({ kind, failures, last_failed_at, forgotten_at }: FailureCount, spread = 1): Date {
+export function lockedUntil(
+  { kind, failures, last_failed_at, forgotten_at }: FailureCount,
+  now: Date,
+  spread = 1,
+): Date {
   const counted = kind === 'client' ? failures + Math.max(spread, 1) - 1 : failures
   const wait = delayAfter(counted, kind === 'network' ? freeNetworkFailures : freeFailures)
+  if (wait === 0 || last_failed_at.getTime() > now.getTime() + acceptedClockSkew) return new Date(0)
   return new Date(Math.min(last_failed_at.getTime() + wait, forgotten_at.getTime()))
 }
 
@@ -160,7 +168,7 @@ async function failureHistoryOf(
   const counted = await database.throttle.findFailureCounts(keys, now)
   const counts = sumOf(counted, uncountedFailures.find(keys, now))
   const spread = counts.find(({ kind }) => kind === 'account')?.failures
-  const latest = new Date(Math.max(0, ...counts.map((count) => lockedUntil(count, spread).getTime())))
+  const latest = new Date(Math.max(0, ...counts.map((count) => lockedUntil(count, now, spread).getTime())))
   return { counts, lockedUntil: latest > now ? latest : undefined }
 }
 
