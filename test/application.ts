@@ -74,9 +74,10 @@ export async function openTestApplication(
     algorithm = 'HS256' as Algorithm,
     issuer = 'audittrail',
     logged = 'all' as LoggedRequests,
+    databaseSql = '',
   } = {},
 ): Promise<TestApplication> {
-  const { target, release } = await openTarget(kind)
+  const { target, release } = await openTarget(kind, databaseSql)
   // jose sets `iat` by the system clock, and tokens from the future are rejected, so this clock is
   // ahead.
   const manualClock = { now: Date.now() + 600_000 }
@@ -155,10 +156,10 @@ interface OpenTarget {
   readonly release: () => Promise<void>
 }
 
-/** Opens a new database of the given kind. */
-export async function openTarget(kind: DatabaseKind): Promise<OpenTarget> {
+/** Opens a new database of the given kind. On a server, runs `sql` there before. */
+export async function openTarget(kind: DatabaseKind, sql = ''): Promise<OpenTarget> {
   if (kind === 'PostgreSQL') {
-    const address = parseDatabaseUrl(await createDatabase())
+    const address = parseDatabaseUrl(await createDatabase(sql))
     return { target: { kind: 'server', address, poolSize: 4 }, release: async () => {} }
   }
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-embedded-'))

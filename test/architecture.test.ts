@@ -31,7 +31,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   system: ['system'],
   telemetry: ['telemetry'],
   config: ['config'],
-  db: ['schema', 'tables', 'advice', 'failure', 'pool', 'statements', 'migrations', 'embedded', 'database'],
+  db: ['schema', 'tables', 'advice', 'failure', 'repeat', 'pool', 'statements', 'migrations', 'embedded', 'database'],
   domain: [
     'hashes',
     'passwords',

@@ -19,12 +19,17 @@ afterAll(async () => {
   await server?.stop()
 })
 
-/** Creates an empty database and returns its URL. It is dropped at the end of the run. */
-export async function createDatabase(): Promise<string> {
+/** Creates a database, runs `sql` in it and returns its URL. It is dropped at the end of the run. */
+export async function createDatabase(sql = ''): Promise<string> {
   const name = `audittrail_test_${crypto.randomUUID().replaceAll('-', '')}`
   await administration.unsafe(`CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'UTF8'`)
   made.push(name)
   const url = new URL(administrationUrl)
   url.pathname = `/${name}`
+  if (sql !== '') {
+    const client = postgres(url.href, { max: 1, onnotice: () => {} })
+    await client.unsafe(sql)
+    await client.end()
+  }
   return url.href
 }

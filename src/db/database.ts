@@ -2,6 +2,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrations/migrate.ts'
 import type { Client, Connection } from './pool/connection.ts'
 import type { Pool, PoolState } from './pool/pool.ts'
+import { repeated } from './repeat.ts'
 import { type ApiKeyStatements, apiKeyStatements } from './statements/apiKeys.ts'
 import { type InstanceStatements, instanceStatements } from './statements/instance.ts'
 import { type LockoutStatements, lockoutStatements } from './statements/lockouts.ts'
@@ -53,42 +54,52 @@ export function openDatabase(pool: Pool): Database {
     cache.set(connection, statements)
     return statements
   }
-  const statements = statementsThrough(pool, statementsOf)
+  /** Runs one statement or transaction. */
+  const run = <T>(work: (statements: Statements) => Promise<T>, limit?: 'unlimited') =>
+    repeated(() => pool.run((connection) => atReadCommitted(connection, () => work(statementsOf(connection))), limit))
+  /** Runs one read-only statement. */
+  const read = <T>(work: (statements: Statements) => Promise<T>) =>
+    repeated(() => pool.read((connection) => work(statementsOf(connection))))
+  const statements = statementsThrough(run)
   return {
     ...statements,
     sessions: {
       ...statements.sessions,
       // Every request with an access token.
-      findActiveSession: (key) => pool.read((connection) => statementsOf(connection).sessions.findActiveSession(key)),
+      findActiveSession: (key) => read(({ sessions }) => sessions.findActiveSession(key)),
     },
     apiKeys: {
       ...statements.apiKeys,
       // Every request with an API key.
-      findApiKey: (digest) => pool.read((connection) => statementsOf(connection).apiKeys.findApiKey(digest)),
+      findApiKey: (digest) => read(({ apiKeys }) => apiKeys.findApiKey(digest)),
     },
     signingKeys: {
       ...statements.signingKeys,
       // Every few seconds.
-      listKeys: () => pool.read((connection) => statementsOf(connection).signingKeys.listKeys()),
-      resetKeys: (...reset) =>
-        pool.run((connection) => statementsOf(connection).signingKeys.resetKeys(...reset), 'unlimited'),
+      listKeys: () => read(({ signingKeys }) => signingKeys.listKeys()),
+      resetKeys: (...reset) => run(({ signingKeys }) => signingKeys.resetKeys(...reset), 'unlimited'),
     },
     // Without a time limit, on a connection of their own.
     userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
-    migrate: () => pool.run(({ client }) => migrate(client), 'unlimited'),
+    migrate: () => repeated(() => pool.run(({ client }) => migrate(client), 'unlimited')),
     pool: pool.state,
     close: pool.close,
   }
 }
 
+/** Runs statements at read committed, in a transaction if that is not the session's default. */
+function atReadCommitted<T>({ client, needsTransactions }: Connection, work: () => Promise<T>): Promise<T> {
+  return needsTransactions ? (client.begin(work) as Promise<T>) : work()
+}
+
 type Call = (...args: unknown[]) => Promise<unknown>
 
-/** Returns every statement under its name. Each call runs on a connection from the pool. */
-function statementsThrough(pool: Pool, statementsOf: (connection: Connection) => Statements): Statements {
+/** Returns every statement under its name. Each call goes through `run`. */
+function statementsThrough(run: (work: (statements: Statements) => Promise<unknown>) => Promise<unknown>): Statements {
   const through = (noun: keyof Statements, name: string) => {
     const choose = (statements: Statements) => (statements[noun] as unknown as Record<string, Call>)[name] as Call
-    return (...args: unknown[]) => pool.run((connection) => choose(statementsOf(connection))(...args))
+    return (...args: unknown[]) => run((statements) => choose(statements)(...args))
   }
   // Built without a connection, only for the names.
   const named = statementsOn({ orm: drizzle.mock(), client: undefined as unknown as Client })

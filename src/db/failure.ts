@@ -5,7 +5,10 @@ import { type DriverError, refusalText, schemaChanged, unavailableText } from '.
  * Errors that may pass: connection, resources, shutdown and I/O (08, 53, 57, 58), read-only after a
  * failover, idle transactions, locks, and unknown statements behind a pooler (26000, 42P05).
  */
-const transient = /^(08|53|57|58|25006|25P03|25P04|26000|40001|40P01|42P05|55P03)/
+const transient = /^(08|53|57|58|25006|25P03|25P04|26000|42P05|55P03)/
+
+/** The transaction was rolled back because of a concurrent one: serialization failure, deadlock. */
+const concurrency = /^(40001|40P01)$/
 
 /**
  * Error codes of the driver, the socket and name resolution: CONNECTION_CLOSED, ECONNRESET,
@@ -36,6 +39,11 @@ export function databaseFailure(error: unknown): AppError {
       'refused',
       `The TLS certificate of the database is not trusted (${code}). Check sslmode and sslrootcert in DATABASE_URL.`,
     )
+  }
+  if (concurrency.test(code)) {
+    return new AppError('unavailable', `Concurrent changes kept the database from completing this one (${code}).`, {
+      cause: error,
+    })
   }
   // Another replica may still be migrating the schema.
   if (isSqlState(code) ? transient.test(code) || schemaChanged.test(code) : unreachable.test(code)) {
@@ -74,6 +82,11 @@ const readOnly = '25006'
 /** Returns whether all other connections are unusable too: the server is read-only. */
 export function endsAllConnections(error: AppError): boolean {
   return driverError(error)?.code === readOnly
+}
+
+/** Returns whether nothing was changed because of a concurrent transaction. */
+export function lostToConcurrency(error: unknown): boolean {
+  return concurrency.test(driverError(error)?.code ?? '')
 }
 
 /** Returns whether a pooler (PgBouncer) rejected startup parameters. */

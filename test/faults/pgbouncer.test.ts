@@ -139,6 +139,29 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     await other.stop()
   })
 
+  test.each(['repeatable read', 'serializable'])(
+    'serves a database with German dates and the isolation level %s',
+    async (level) => {
+      const name = level.replaceAll(' ', '_')
+      await own`CREATE DATABASE ${own(name)}`
+      await own.unsafe(`ALTER DATABASE ${name} SET datestyle TO 'German'`)
+      await own.unsafe(`ALTER DATABASE ${name} SET default_transaction_isolation TO '${level}'`)
+      const other = await serve({ environment: { ...environment, DATABASE_URL: urlOf(name) } })
+      const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) })
+      const credentials = { username: 'admin', password, scope: 'offline_access' }
+      const { body } = await ask(`${other.url}/auth/login`, form(credentials))
+      const present = () => ask(`${other.url}/auth/refresh`, form({ refresh_token: String(body.refresh_token) }))
+      const refreshed = await Promise.all(Array.from({ length: 20 }, present))
+      expect(refreshed.map(({ status }) => status)).toEqual(refreshed.map(() => 200))
+      const headers = { authorization: `Bearer ${refreshed[0]?.body.access_token}` }
+      expect((await ask(`${other.url}/users`, { headers })).status).toBe(200)
+      const statuses = []
+      for (let failure = 0; failure < 7; failure++) statuses.push((await login(other.url, 'admin', 'wrong')).status)
+      expect(statuses).toEqual([401, 401, 401, 401, 401, 401, 429])
+      await other.stop()
+    },
+  )
+
   test('lets the server cancel abandoned statements while a lock is held', async () => {
     const waiting = () => own`SELECT pid FROM pg_stat_activity WHERE datname = 'declared' AND wait_event_type = 'Lock'`
     const locker = postgres(database.url.replace(/postgres$/, 'declared'), { max: 1 })

@@ -39,7 +39,9 @@ export async function migrate(client: Client): Promise<MigrationReport> {
   return client.begin('isolation level read committed', async (transaction) => {
     // The connection's time limits are for requests, not for the wait for another replica's
     // migration.
-    await transaction`SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)`
+    await transaction`
+      SELECT set_config(name, '0', true) FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'transaction_timeout']) AS name
+      WHERE current_setting(name, true) IS NOT NULL`
     await transaction`SELECT pg_advisory_xact_lock(${lockKey}::bigint)`
     const applied = await listApplied(transaction)
     refuseChangedMigrations(applied)

@@ -5,6 +5,7 @@ import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
 import { dial, noResponse } from './dial.ts'
 import { unsupportedResponse } from './protocol.ts'
+import { checkSession, embeddedParameters, type SessionFacts, serverParameters } from './session.ts'
 
 export type Client = postgres.Sql
 export type Orm = PostgresJsDatabase
@@ -18,6 +19,8 @@ export type DatabaseTarget =
 export interface Connection {
   readonly client: Client
   readonly orm: Orm
+  /** Whether a statement must be in a transaction to run at read committed. */
+  readonly needsTransactions?: boolean
 }
 
 export interface OpenConnection extends Connection {
@@ -39,17 +42,6 @@ const cancelLimit = 1000
 const closeLimit = 10_000
 
 /**
- * Time limits that the server enforces, in milliseconds: a statement must not keep its locks after
- * its connection is discarded. Just below the limit of an operation (`pool.ts`), so that the
- * connection survives.
- */
-const timeLimits = {
-  lock_timeout: '2000',
-  statement_timeout: '3000',
-  idle_in_transaction_session_timeout: '10000',
-}
-
-/**
  * Opens one connection and never reopens it (decision 0009: the driver's own pool keeps using
  * connections that are gone). Calls `count` once the stream exists. Throws what `dial` throws, and
  * `unavailable` if the server does not respond in time or is read-only.
@@ -66,8 +58,7 @@ export async function openConnection(
   count(closed.promise)
   const unsupported = unsupportedResponse(stream)
   const client = createClient(target, stream, isPooled)
-  const connection = { client, orm: drizzle(client), closed: closed.promise }
-  let backend: Backend | undefined
+  let facts: SessionFacts | undefined
   let isDiscarded = false
   const discard = () => {
     if (isDiscarded) return
@@ -78,15 +69,23 @@ export async function openConnection(
   }
   // PgBouncer forgets the target of a cancel request once the client is gone.
   const cancelStatement = async () => {
-    if (isPooled && target.kind === 'server' && backend && !stream.destroyed) await cancel(target.address, backend)
+    if (isPooled && target.kind === 'server' && facts && !stream.destroyed) await cancel(target.address, facts.backend)
   }
   try {
-    if (target.kind === 'server') backend = await Promise.race([checkServer(client, limit), unsupported])
+    if (target.kind === 'server')
+      facts = await withinLimit(limit, () => Promise.race([checkSession(client, isPooled), unsupported]))
   } catch (error) {
     discard()
     throw error
   }
-  return { ...connection, discard, end: () => client.end({ timeout: endTimeout }) }
+  return {
+    client,
+    orm: drizzle(client),
+    needsTransactions: facts?.needsTransactions === true,
+    closed: closed.promise,
+    discard,
+    end: () => client.end({ timeout: endTimeout }),
+  }
 }
 
 function createClient(target: DatabaseTarget, stream: Duplex, isPooled: boolean): Client {
@@ -97,7 +96,7 @@ function createClient(target: DatabaseTarget, stream: Duplex, isPooled: boolean)
     return stream
   }
   const client = postgres({
-    ...(target.kind === 'server' ? login(target.address, isPooled) : { database: 'postgres', user: 'postgres' }),
+    ...(target.kind === 'server' ? login(target.address, isPooled) : embeddedLogin),
     // Only for error messages: the stream already exists.
     host: ['database'],
     port: [0],
@@ -126,22 +125,26 @@ function login({ database, username, password, options }: DatabaseAddress, isPoo
       application_name: 'audittrail',
       // libpq's `options`, which some providers use for routing.
       ...(options === undefined ? {} : { options }),
-      // PgBouncer rejects unknown parameters and shares the session.
-      ...(isPooled ? {} : timeLimits),
+      ...serverParameters(isPooled),
     },
   }
 }
 
+const embeddedLogin = { database: 'postgres', user: 'postgres', connection: embeddedParameters }
+
 /**
  * postgres.js's `begin` keeps talking to a connection that is gone. An operation has its server
  * connection to itself, so three plain statements are a transaction, and on a lost connection the
- * next one just fails.
+ * next one just fails. Within a transaction, `begin` joins it.
  */
 function withPlainTransactions(client: Client): Client {
   type Callback = (transaction: Client) => Promise<unknown>
+  let isInTransaction = false
   const begin = async (first: string | Callback, second?: Callback) => {
-    const [mode, callback] = typeof first === 'string' ? [first, second] : ['', first]
+    const [mode, callback] = typeof first === 'string' ? [first, second] : ['isolation level read committed', first]
+    if (isInTransaction) return callback?.(client)
     await client.unsafe(`BEGIN ${mode}`)
+    isInTransaction = true
     try {
       const result = await callback?.(client)
       const { command } = await client.unsafe('COMMIT')
@@ -151,32 +154,21 @@ function withPlainTransactions(client: Client): Client {
     } catch (error) {
       await client.unsafe('ROLLBACK').catch(() => {})
       throw error
+    } finally {
+      isInTransaction = false
     }
   }
   return Object.assign(client, { begin: begin as unknown as Client['begin'] })
 }
 
-interface Backend {
-  readonly pid: number
-  readonly secret: number
-}
-
-/**
- * The first query: signs in, checks that the server accepts writes (the standby of a failover does
- * not, and its sessions are stale), and returns what a cancel request needs.
- */
-async function checkServer(client: Client, limit: AbortSignal): Promise<Backend> {
+/** Rejects with `unavailable` once `limit` aborts. */
+async function withinLimit<T>(limit: AbortSignal, work: () => Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
   const timeOut = () => late.reject(noResponse())
   limit.addEventListener('abort', timeOut, { once: true })
   try {
     if (limit.aborted) throw noResponse()
-    const firstQuery = client`SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only`
-    const rows = await Promise.race([firstQuery, late.promise])
-    if (rows[0]?.is_read_only) {
-      throw new AppError('unavailable', 'The database is read-only: a standby, or set to read-only (25006).')
-    }
-    return rows.state as unknown as Backend
+    return await Promise.race([work(), late.promise])
   } finally {
     limit.removeEventListener('abort', timeOut)
   }
@@ -186,7 +178,7 @@ async function checkServer(client: Client, limit: AbortSignal): Promise<Backend>
  * Sends PostgreSQL's CancelRequest on its own connection. Resolves once delivered. PgBouncer
  * forwards it.
  */
-async function cancel(address: DatabaseAddress, { pid, secret }: Backend): Promise<void> {
+async function cancel(address: DatabaseAddress, { pid, secret }: SessionFacts['backend']): Promise<void> {
   const request = Buffer.alloc(16)
   request.writeInt32BE(16, 0)
   request.writeInt32BE(80877102, 4)

@@ -1,5 +1,12 @@
 import { AppError } from '../../error.ts'
-import { databaseFailure, endsAllConnections, endsConnection, isDriverFailure, located } from '../failure.ts'
+import {
+  databaseFailure,
+  endsAllConnections,
+  endsConnection,
+  isDriverFailure,
+  located,
+  lostToConcurrency,
+} from '../failure.ts'
 import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { DatabaseTarget } from './connection.ts'
 import { createConnector, labelOf } from './connector.ts'
@@ -202,7 +209,8 @@ function settle({ observer }: Context, operation: Operation, failure: AppError |
     observer.succeeded()
     operation.resolve(value as never)
   } else {
-    if (failure.code === 'unavailable' || failure.code === 'refused') observer.failed(failure)
+    const isOutage = failure.code === 'unavailable' || failure.code === 'refused'
+    if (isOutage && !lostToConcurrency(failure)) observer.failed(failure)
     operation.reject(failure)
   }
 }

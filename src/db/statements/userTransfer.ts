@@ -92,7 +92,9 @@ async function separatingErrors<Input, Output, T>(
 async function disableTimeouts(transaction: TransactionSql): Promise<void> {
   await transaction`
     SELECT set_config(name, '0', true)
-    FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) AS name`
+    FROM unnest(ARRAY[
+      'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout']) AS name
+    WHERE current_setting(name, true) IS NOT NULL`
 }
 
 async function declareCursor(session: Client | TransactionSql, cursor: string, hold: '' | 'WITH HOLD'): Promise<void> {

@@ -34,7 +34,7 @@ export async function listLockouts(
     after,
     limit: limit + 1,
   })
-  const page = found.slice(0, limit)
+  const page = found.slice(0, limit).map((row) => withReadableTime(row, now))
   const last = page.at(-1)
   return {
     lockouts: page
@@ -42,6 +42,11 @@ export async function listLockouts(
       .filter((block) => block.blocked_until > now),
     next: found.length > limit && last ? { lastFailedAt: last.last_failed_at, id: last.id } : undefined,
   }
+}
+
+/** A row whose time is `-infinity`, or in an unknown format, can still be listed and lifted. */
+function withReadableTime(row: ListedLockout, now: Date): ListedLockout {
+  return Number.isNaN(row.last_failed_at.getTime()) ? { ...row, last_failed_at: now } : row
 }
 
 /** Lifts one lockout and deletes its failures. Throws `not_found`. */

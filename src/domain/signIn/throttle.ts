@@ -38,8 +38,9 @@ export function delayAfter(failures: number, allowed: number): number {
 const acceptedClockSkew = 5000
 
 /**
- * Returns the end of a lockout; the epoch if there is none. `spread` is for a `client`: the number
- * of networks with failures at its account.
+ * Returns the end of a lockout; the epoch if there is none. A row with an unreadable time locks out
+ * for the longest delay. `spread` is for a `client`: the number of networks with failures at its
+ * account.
  */
 export function lockedUntil(
   { kind, failures, last_failed_at, forgotten_at }: FailureCount,
@@ -49,7 +50,8 @@ export function lockedUntil(
   const counted = kind === 'client' ? failures + Math.max(spread, 1) - 1 : failures
   const wait = delayAfter(counted, kind === 'network' ? freeNetworkFailures : freeFailures)
   if (wait === 0 || last_failed_at.getTime() > now.getTime() + acceptedClockSkew) return new Date(0)
-  return new Date(Math.min(last_failed_at.getTime() + wait, forgotten_at.getTime()))
+  const end = Math.min(last_failed_at.getTime() + wait, forgotten_at.getTime())
+  return new Date(Number.isNaN(end) ? now.getTime() + failureLifetime : end)
 }
 
 /** The failures recorded for a source. */

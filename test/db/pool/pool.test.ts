@@ -67,6 +67,22 @@ describe('pool', () => {
     await own`SELECT pg_terminate_backend(${first})`
     expect(await reading).not.toBe(first)
   })
+
+  test('reports no outage when concurrent changes roll a transaction back', async () => {
+    const reported: string[] = []
+    const address = parseDatabaseUrl(url)
+    const pool = openPool(
+      { kind: 'server', address, poolSize: 2 },
+      { failed: ({ message }) => reported.push(message), succeeded() {} },
+    )
+    pools.push(pool)
+    const raise = (code: string) =>
+      outcomeOf(pool.run(({ client }) => client.unsafe(`DO $$BEGIN RAISE SQLSTATE '${code}'; END$$`)))
+    for (const code of ['40001', '40P01']) expect(await raise(code)).toMatchObject({ code: 'unavailable' })
+    expect(reported).toEqual([])
+    await raise('53100')
+    expect(reported).toHaveLength(1)
+  })
 })
 
 describe('transaction', () => {

@@ -45,6 +45,23 @@ describe.each(databaseKinds)('the sign-in throttle on %s', (kind) => {
     expect(await guess(username, 6)).toEqual([401, 401, 401, 401, 401, 401])
   })
 
+  test.each([`forgotten_at = 'infinity'`, `last_failed_at = '-infinity'`])(
+    'rejects for the longest wait if it reads %s, which an administrator can list and lift',
+    async (times) => {
+      const { username } = await makeUser()
+      const administrator = await makeUser('admin')
+      const authorization = `Bearer ${await application.accessToken(administrator.username, good)}`
+      await guess(username, 6)
+      await application.sql(`UPDATE audittrail_attempts SET ${times} WHERE username = '${username}'`)
+      expect(await waitOf(username)).toBe(900)
+      const listed = await application.call('/blocks', { headers: { authorization } })
+      const { items } = (await listed.json()) as { items: { id: string; username: string }[] }
+      for (const { id } of items.filter((item) => item.username === username))
+        await application.call(`/blocks/${id}`, { method: 'DELETE', headers: { authorization } })
+      expect((await login(username, good)).status).toBe(200)
+    },
+  )
+
   test('rejects with 429 as an OAuth problem, without hashing', async () => {
     const { username } = await makeUser()
     await guess(username, 6)

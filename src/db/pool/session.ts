@@ -1,0 +1,71 @@
+import type postgres from 'postgres'
+import { AppError } from '../../error.ts'
+
+/**
+ * What statements and the reading of their results depend on. A database or a role may have other
+ * defaults; those of the connection take precedence.
+ */
+const required = {
+  TimeZone: 'UTC',
+  standard_conforming_strings: 'on',
+  IntervalStyle: 'postgres',
+  default_transaction_isolation: 'read committed',
+  quote_all_identifiers: 'off',
+}
+
+/**
+ * Time limits that the server enforces, in milliseconds: a statement must not keep its locks after
+ * its connection is discarded. Just below the limit of an operation (`pool.ts`), so that the
+ * connection survives.
+ */
+const timeLimits = {
+  lock_timeout: '2000',
+  statement_timeout: '3000',
+  idle_in_transaction_session_timeout: '10000',
+}
+
+/** Returns the startup parameters of a connection to a server. */
+export function serverParameters(isPooled: boolean): Record<string, string> {
+  if (!isPooled) return { ...required, ...timeLimits }
+  // PgBouncer restores these for each transaction. It rejects others and shares the session.
+  const { TimeZone, standard_conforming_strings } = required
+  return { DateStyle: 'ISO, MDY', TimeZone, standard_conforming_strings }
+}
+
+/** The startup parameters of the embedded database. */
+export const embeddedParameters: Record<string, string> = { ...required, DateStyle: 'ISO' }
+
+export interface SessionFacts {
+  /** What a cancel request needs. */
+  readonly backend: { readonly pid: number; readonly secret: number }
+  /** A statement on its own would run at another isolation level than read committed. */
+  readonly needsTransactions: boolean
+}
+
+/**
+ * The first query: signs in and checks what startup parameters cannot establish. Throws
+ * `unavailable` unless the server accepts writes (the standby of a failover does not, and its
+ * sessions are stale), and `refused` if a pooler ignores the parameters.
+ */
+export async function checkSession(client: postgres.Sql, isPooled: boolean): Promise<SessionFacts> {
+  // transaction_timeout would end an import, idle_session_timeout every idle connection. `ISO` keeps
+  // the order of day and month, which triggers may rely on.
+  const rows = await client`
+    SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only,
+           CASE WHEN ${isPooled} THEN current_setting('DateStyle') ELSE set_config('DateStyle', 'ISO', false) END AS date_style,
+           current_setting('default_transaction_isolation') AS isolation,
+           (SELECT count(set_config(name, '0', false)) FROM unnest(ARRAY['transaction_timeout', 'idle_session_timeout']) AS name
+            WHERE NOT ${isPooled} AND current_setting(name, true) <> '0') AS lifted`
+  const [facts] = rows
+  if (facts?.is_read_only)
+    throw new AppError('unavailable', 'The database is read-only: a standby, or set to read-only (25006).')
+  if (!facts?.date_style.startsWith('ISO'))
+    throw new AppError(
+      'refused',
+      "The connection pooler in DATABASE_URL ignores the startup parameter DateStyle. Set it for the role: ALTER ROLE … SET datestyle TO 'ISO'.",
+    )
+  return {
+    backend: rows.state as unknown as SessionFacts['backend'],
+    needsTransactions: facts.isolation !== 'read committed',
+  }
+}
