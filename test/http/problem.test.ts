@@ -40,8 +40,8 @@ describe('login error', () => {
     expect(await problemOf(await login('username=admin'))).toMatchObject({ errors: [{ field: 'password' }] })
   })
 
-  test('returns 415 for JSON and says how to send the form', async () => {
-    const response = await login('{"username":"admin","password":"changeme"}', { 'content-type': 'application/json' })
+  test('returns 415 for plain text and says how to send the form', async () => {
+    const response = await login('username=admin&password=changeme', { 'content-type': 'text/plain' })
     expect(response.status).toBe(415)
     expect((await problemOf(response)).detail).toContain('application/x-www-form-urlencoded')
   })

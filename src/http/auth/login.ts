@@ -1,13 +1,14 @@
 import { Elysia, t } from 'elysia'
 import { login } from '../../domain/signIn/login.ts'
-import { formBody, formErrors, optionalField } from '../input/form.ts'
+import { formErrors, optionalField } from '../input/form.ts'
+import { formOrJsonBody } from '../input/formOrJson.ts'
 import { operation } from '../operation.ts'
 import type { DeviceCookies } from './deviceCookie.ts'
 import { type RefreshServices, refresh } from './refresh.ts'
 import { ignoredClientFields, requireField, requireGrantType } from './tokenRequest.ts'
 import { issueTokens, TokenResponse, tokenExample } from './tokenResponse.ts'
 
-/** A token endpoint's form (RFC 6749 §4.3.2, §6). Ignores unknown fields, as §3.2 requires. */
+/** A token endpoint's fields (RFC 6749 §4.3.2, §6). Ignores unknown ones, as §3.2 requires. */
 const TokenForm = t.Object({
   username: optionalField('Required unless refreshing. Not case-sensitive.', 'admin'),
   password: optionalField('Required unless refreshing.', 'changeme'),
@@ -26,8 +27,7 @@ export function loginRoute(services: LoginServices) {
     '/auth/login',
     ({ body, request, set }) => grantTokens(services, body, request, set.headers),
     {
-      ...formBody,
-      body: TokenForm,
+      ...formOrJsonBody(TokenForm),
       ...operation({
         operationId: 'login',
         tag: 'Sign in',
@@ -35,7 +35,7 @@ export function loginRoute(services: LoginServices) {
         description:
           'The OAuth 2.0 password grant (RFC 6749 §4.3), for first-party clients. Send the access token in the ' +
           '`Authorization: Bearer` header. Unknown usernames, wrong passwords and disabled users get the same response. ' +
-          'As an OAuth token endpoint, it also accepts `grant_type=refresh_token`.',
+          'As an OAuth token endpoint, it also accepts `grant_type=refresh_token`. The same fields can be sent as JSON.',
         schema: TokenResponse,
         example: tokenExample,
         errors: [

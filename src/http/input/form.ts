@@ -22,15 +22,15 @@ const howToSend =
   'Send the fields as a form: Content-Type application/x-www-form-urlencoded (or multipart/form-data without files).'
 
 /**
- * Reads a form strictly: urlencoded, or multipart without files. Throws `unsupported_media_type`,
- * `payload_too_large`, and `invalid_request` for anything ambiguous.
+ * Reads a form strictly: urlencoded, or multipart without files. Throws `payload_too_large`,
+ * `unsupported_media_type` with the instructions, and `invalid_request` for anything ambiguous.
  */
-export async function readForm(request: Request): Promise<Record<string, string>> {
-  const mediaType = mediaTypeOf(request, howToSend)
+export async function readForm(request: Request, instructions = howToSend): Promise<Record<string, string>> {
+  const mediaType = mediaTypeOf(request, instructions)
   if (mediaType === 'application/x-www-form-urlencoded') return fromPairs(decodePairs(await readBody(request)))
   if (mediaType === 'multipart/form-data')
     return fromPairs(await decodeMultipart(await readBody(request), request.headers.get('content-type') ?? ''))
-  throw new AppError('unsupported_media_type', howToSend)
+  throw new AppError('unsupported_media_type', instructions)
 }
 
 /** WHATWG URL §5.1, but rejects a stray % and invalid UTF-8. */

@@ -36,7 +36,7 @@ const maxDepth = 8
  * `unsupported_media_type`, `payload_too_large`, and `invalid_request` for syntax errors, invalid
  * Unicode, NUL, repeats and depth.
  */
-async function readJson(request: Request): Promise<unknown> {
+export async function readJson(request: Request): Promise<unknown> {
   if (mediaTypeOf(request, howToSend) !== 'application/json') throw new AppError('unsupported_media_type', howToSend)
   const text = decodeUtf8(await readBody(request))
   const value = parse(text)

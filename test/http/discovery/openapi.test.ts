@@ -65,6 +65,7 @@ describe('OpenAPI document', () => {
     expect(Object.keys(document.paths['/api/auth/login']?.post?.requestBody?.content ?? {})).toEqual([
       'application/x-www-form-urlencoded',
       'multipart/form-data',
+      'application/json',
     ])
   })
 

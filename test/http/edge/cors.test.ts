@@ -43,7 +43,7 @@ describe('CORS for a listed origin', () => {
       ['/health', {}, 200],
       ['/nowhere', {}, 404],
       ['/auth/login', {}, 405],
-      ['/auth/login', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }, 415],
+      ['/auth/login', { method: 'POST', body: '{}', headers: { 'content-type': 'text/plain' } }, 415],
       ['/auth/login', { method: 'POST', body: new URLSearchParams({ username: 'admin', password: 'wrong' }) }, 401],
       ['/auth/me', {}, 401],
       ['/health?%zz', {}, 400],
