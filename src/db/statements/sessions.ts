@@ -125,8 +125,8 @@ export function sessionStatements({ orm, client }: Connection) {
     }): Promise<SessionUser | undefined> =>
       guarded(async () => (await activeSession.execute({ ...key, now: key.now.toISOString() }))[0]),
 
-    /** Lists a user's active sessions, last used first, at most 1,000. */
-    listActiveSessions: (userId: string, now: Date): Promise<ListedSession[]> =>
+    /** Lists a user's active sessions, or the one with this id, last used first, at most 1,000. */
+    listActiveSessions: (userId: string, now: Date, id?: string): Promise<ListedSession[]> =>
       guarded(() =>
         orm
           .select({
@@ -138,7 +138,7 @@ export function sessionStatements({ orm, client }: Connection) {
             user_agent: sessions.user_agent,
           })
           .from(sessions)
-          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now)))
+          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), id ? eq(sessions.id, id) : undefined))
           .orderBy(desc(sessions.last_used_at), sessions.id)
           .limit(1000),
       ),

@@ -172,6 +172,13 @@ export function listSessions(deps: Deps, userId: string): Promise<ListedSession[
   return deps.database.sessions.listActiveSessions(userId, now(deps))
 }
 
+/** Returns the session of the request. Throws `invalid_token` if it has just ended. */
+export async function requireOwnSession(deps: Deps, { sessionId, user }: Principal): Promise<ListedSession> {
+  const [session] = await deps.database.sessions.listActiveSessions(user.id, now(deps), sessionId)
+  if (!session) throw new AppError('invalid_token', 'Could not validate credentials')
+  return session
+}
+
 /** Ends one of a user's sessions. Throws `not_found` if the user has no such active session. */
 export async function endSession(
   deps: Deps,

@@ -1,6 +1,12 @@
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../../domain/deps.ts'
-import { endSession, listSessions, logout } from '../../domain/sessions/sessions.ts'
+import {
+  endSession,
+  type ListedSession,
+  listSessions,
+  logout,
+  requireOwnSession,
+} from '../../domain/sessions/sessions.ts'
 import { changePassword } from '../../domain/signIn/changePassword.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
 import { jsonBody, jsonErrors } from '../input/json.ts'
@@ -8,6 +14,7 @@ import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
 import { emptyOperation, operation } from '../operation.ts'
 import type { Guards } from './guard.ts'
+import type { TokenPrincipal } from './principal.ts'
 import { SessionListSchema, sessionExample, toSession } from './sessionSchema.ts'
 
 const PasswordBody = t.Object(
@@ -28,6 +35,23 @@ const Me = t.Object({
   is_active: t.Boolean(),
 })
 
+const meExample: typeof Me.static = {
+  id: '2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52',
+  username: 'admin',
+  full_name: 'Default Admin',
+  is_active: true,
+}
+
+const CurrentSession = t.Object({
+  user: Me,
+  roles: t.Array(t.String(), { description: 'The current roles. Empty while the user must change the password.' }),
+  must_change_password: t.Boolean({ description: 'True: only `POST /auth/password` and signing out are allowed.' }),
+  expires_at: t.String({
+    format: 'date-time',
+    description: 'The end of the session. A refresh moves it; without a refresh token, the access token ends with it.',
+  }),
+})
+
 const tag = 'Sessions'
 
 /** The signed-in user, their sessions and their password. */
@@ -43,11 +67,26 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
         summary: 'Get the current user',
         description: 'Returns the user of the access token while the session and the user are active.',
         schema: Me,
+        example: meExample,
+        errors: [],
+        isForUsers: true,
+      }),
+    )
+    .get(
+      '/auth/session',
+      async ({ principal }) => presentCurrentSession(principal, await requireOwnSession(deps, principal)),
+      operation({
+        operationId: 'currentSession',
+        tag: 'Sign in',
+        summary: 'Get the current session',
+        description:
+          'Returns the user, what they may do, and until when. Also while the user must change the password.',
+        schema: CurrentSession,
         example: {
-          id: '2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52',
-          username: 'admin',
-          full_name: 'Default Admin',
-          is_active: true,
+          user: meExample,
+          roles: ['billing'],
+          must_change_password: false,
+          expires_at: '2026-01-31T08:30:00.000Z',
         },
         errors: [],
         isForUsers: true,
@@ -149,4 +188,18 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
 
 function presentMe({ id, username, full_name, is_active }: typeof Me.static): typeof Me.static {
   return { id, username, full_name, is_active }
+}
+
+/** Without the roles of a quarantined user: the token does not grant them. */
+function presentCurrentSession(
+  { user, isForPasswordChange }: TokenPrincipal,
+  { expires_at }: ListedSession,
+): typeof CurrentSession.static {
+  const { roles, must_change_password } = user
+  return {
+    user: presentMe(user),
+    roles: must_change_password || isForPasswordChange ? [] : [...roles],
+    must_change_password,
+    expires_at: expires_at.toISOString(),
+  }
 }

@@ -106,6 +106,7 @@ describe('access to every route', () => {
         administrator: 403,
       },
       'GET /auth/me': member(200, 200),
+      'GET /auth/session': member(200, 200),
       'GET /auth/verify': {
         ...member(204),
         introspector: 403,
