@@ -23,6 +23,9 @@ export type ErrorCode =
   | 'usage'
   | 'internal'
 
+/** Why a token that we signed is not accepted. */
+export type TokenRefusal = 'expired' | 'revoked'
+
 export interface FieldError {
   readonly field: string
   readonly message: string
@@ -37,7 +40,7 @@ export class AppError extends Error {
   readonly fields: readonly FieldError[]
   /** Whole seconds after which a retry may succeed. Undefined if unknown. */
   readonly retryAfter: number | undefined
-  /** A more precise reason than the code, for metrics. Never in a response. */
+  /** A more precise reason than the code, for metrics. Only a `TokenRefusal` is in a response. */
   readonly reason: string | undefined
 
   constructor(

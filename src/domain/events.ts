@@ -1,3 +1,4 @@
+import type { TokenRefusal } from '../error.ts'
 import type { Deps } from './deps.ts'
 
 /**
@@ -62,6 +63,14 @@ export type AuthenticationEvent =
       readonly username?: string
       readonly network?: string
       readonly lifted: number
+    }
+  /** Only for access tokens that we signed. Anyone can send others. */
+  | {
+      readonly event: 'token.refused'
+      readonly reason: TokenRefusal
+      readonly username: string
+      readonly session: string
+      readonly address: Address
     }
   /** A service tried to create or change an administrator. */
   | { readonly event: 'administrator.spared'; readonly by: string }

@@ -1,4 +1,4 @@
-import type { AppError, ErrorCode, FieldError } from '../error.ts'
+import type { AppError, ErrorCode, FieldError, TokenRefusal } from '../error.ts'
 
 /** A new error code without a status does not compile. */
 const statuses = {
@@ -76,8 +76,17 @@ const oauthErrors: Partial<Record<ErrorCode, string>> = {
   too_many_attempts: 'invalid_request',
 }
 
-/** Names the scheme that the client used, if it was not Bearer (RFC 6749 §5.2). */
-const challenges: Partial<Record<ErrorCode, string>> = { invalid_client: 'Basic realm="audittrail"' }
+const tokenRefusals: readonly (string | undefined)[] = ['expired', 'revoked'] satisfies TokenRefusal[]
+
+/**
+ * Returns the challenge of a 401. It names the scheme that the client used (RFC 6749 §5.2), and for
+ * a token that we signed why it is not accepted (RFC 6750 §3).
+ */
+function challengeOf({ code, reason }: AppError): string {
+  if (code === 'invalid_client') return 'Basic realm="audittrail"'
+  if (code !== 'invalid_token' || !tokenRefusals.includes(reason)) return 'Bearer'
+  return `Bearer error="invalid_token", error_description="${reason}"`
+}
 
 /** Seconds, unless the error has a value. */
 const defaultRetryAfter = 2
@@ -113,7 +122,7 @@ export function problemResponse(error: AppError, { requestId, isOauth }: Problem
     ...(oauthError ? { error: oauthError } : {}),
   }
   const headers: Record<string, string> = { 'content-type': isOauth ? oauthContentType : problemContentType }
-  if (status === 401) headers['www-authenticate'] = challenges[error.code] ?? 'Bearer'
+  if (status === 401) headers['www-authenticate'] = challengeOf(error)
   // The rest of a slow body is not read (RFC 9110 §15.5.9).
   if (status === 408) headers.connection = 'close'
   if (status === 429 || status === 503) headers['retry-after'] = String(error.retryAfter ?? defaultRetryAfter)

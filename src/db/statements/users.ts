@@ -174,7 +174,7 @@ export function userStatements(orm: Orm) {
             ownSession !== undefined &&
             !(rows[0]?.is_active && (await isSessionActive(transaction, ownSession, now)))
           ) {
-            throw new AppError('invalid_token', 'Could not validate credentials')
+            throw new AppError('invalid_token', 'Could not validate credentials', { reason: 'revoked' })
           }
           const others = ownSession === undefined ? undefined : sql`${sessions.id} <> ${ownSession}`
           const rowsEnded = await transaction

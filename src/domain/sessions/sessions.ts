@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ListedSession, RefreshableSession, SessionUser } from '../../db/statements/sessions.ts'
 import type { User } from '../../db/statements/users.ts'
-import { AppError } from '../../error.ts'
+import { AppError, type TokenRefusal } from '../../error.ts'
 import type { RefreshOutcome } from '../../telemetry/productMetrics.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
@@ -173,10 +173,27 @@ export function listSessions(deps: Deps, userId: string): Promise<ListedSession[
 }
 
 /** Returns the session of the request. Throws `invalid_token` if it has just ended. */
-export async function requireOwnSession(deps: Deps, { sessionId, user }: Principal): Promise<ListedSession> {
+export async function requireOwnSession(
+  deps: Deps,
+  { sessionId, user }: Principal,
+  address: string | undefined,
+): Promise<ListedSession> {
   const [session] = await deps.database.sessions.listActiveSessions(user.id, now(deps), sessionId)
-  if (!session) throw new AppError('invalid_token', 'Could not validate credentials')
+  if (!session) throw refuseToken(deps, { reason: 'revoked', username: user.username, session: sessionId, address })
   return session
+}
+
+interface RefusedToken {
+  readonly reason: TokenRefusal
+  readonly username: string
+  readonly session: string
+  readonly address: string | undefined
+}
+
+/** Records that a token of ours is not accepted. Returns the error to throw. */
+export function refuseToken(deps: Pick<Deps, 'log'>, refused: RefusedToken): AppError {
+  record(deps, { event: 'token.refused', ...refused })
+  return new AppError('invalid_token', 'Could not validate credentials', { reason: refused.reason })
 }
 
 /** Ends one of a user's sessions. Throws `not_found` if the user has no such active session. */

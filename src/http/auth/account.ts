@@ -74,7 +74,10 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
     )
     .get(
       '/auth/session',
-      async ({ principal }) => presentCurrentSession(principal, await requireOwnSession(deps, principal)),
+      async ({ principal, request }) => {
+        const session = await requireOwnSession(deps, principal, requestContexts.of(request).address)
+        return presentCurrentSession(principal, session)
+      },
       operation({
         operationId: 'currentSession',
         tag: 'Sign in',

@@ -1,26 +1,20 @@
 import { Elysia } from 'elysia'
 import { type ApiKeyCheck, subjectOf } from '../../domain/apiKeys/apiKeyCheck.ts'
 import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
-import type { Deps } from '../../domain/deps.ts'
 import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import { isRole, maxRoles } from '../../userFields.ts'
-import type { RequestContexts } from '../edge/requestContext.ts'
 import { hasDecodableQuery, hasValidHost } from '../edge/requestTarget.ts'
 import { emptyOperation } from '../operation.ts'
 import { type ProblemContext, problemResponse, statusOf } from '../problem.ts'
-import type { AccessTokens } from '../tokens/accessTokens.ts'
 import { bearerToken } from './authorization.ts'
-import { requirePrincipal, requireUnquarantined } from './principal.ts'
+import { type PrincipalServices, requirePrincipal, requireUnquarantined } from './principal.ts'
 
 /** Returns 204, 401, 403 or 503, and nothing else. Never throws. */
 export type ForwardAuth = (request: Request, context: ProblemContext) => Promise<Response>
 
-export interface ForwardAuthServices {
-  readonly deps: Deps
-  readonly tokens: AccessTokens
+export interface ForwardAuthServices extends PrincipalServices {
   readonly apiKeys: ApiKeyCheck
-  readonly requestContexts: RequestContexts
 }
 
 /** The caller: a user or a service. */
@@ -39,13 +33,12 @@ const errorStatuses: readonly number[] = [401, 403, 503]
  * For `auth_request` of Nginx, which allows 2xx, passes on 401 and 403, and turns any other status
  * into a 500. So no method, body, Host or query leads to another status, and the unknown is denied.
  */
-export function createForwardAuth({ deps, tokens, apiKeys, requestContexts }: ForwardAuthServices): ForwardAuth {
-  const requireUser = async (token: string | undefined): Promise<Identity> => {
+export function createForwardAuth(services: ForwardAuthServices): ForwardAuth {
+  const { deps, apiKeys, requestContexts } = services
+  const requireUser = async (token: string | undefined, request: Request): Promise<Identity> => {
     // Not a 401: a proxy may redirect that to the sign-in page, which does not end a quarantine.
-    const { user, sessionId } = requireUnquarantined(
-      await requirePrincipal(deps, tokens, token),
-      'password_change_required',
-    )
+    const principal = await requirePrincipal(services, request, token)
+    const { user, sessionId } = requireUnquarantined(services, request, principal, 'password_change_required')
     return { name: percentEncode(user.username), id: user.id, roles: user.roles, sessionId }
   }
   const requireService = async (credential: string, request: Request): Promise<Identity> => {
@@ -57,7 +50,7 @@ export function createForwardAuth({ deps, tokens, apiKeys, requestContexts }: Fo
       const credential = bearerToken(request)
       const identity = await (looksLikeApiKey(credential)
         ? requireService(credential, request)
-        : requireUser(credential))
+        : requireUser(credential, request))
       requireAnyRole(identity, request)
       return new Response(null, { status: 204, headers: identityHeaders(identity) })
     } catch (cause) {

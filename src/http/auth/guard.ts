@@ -1,24 +1,18 @@
 import { Elysia } from 'elysia'
 import { type ApiKeyCheck, actorOf, type RequiredAccess } from '../../domain/apiKeys/apiKeyCheck.ts'
 import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
-import type { Deps } from '../../domain/deps.ts'
 import type { Actor } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
-import type { RequestContexts } from '../edge/requestContext.ts'
-import type { AccessTokens } from '../tokens/accessTokens.ts'
 import { bearerToken, clientSecret } from './authorization.ts'
-import { requirePrincipal, requireUnquarantined, type TokenPrincipal } from './principal.ts'
+import { type PrincipalServices, requirePrincipal, requireUnquarantined, type TokenPrincipal } from './principal.ts'
 
 /** Error codes of the guards for users, besides 401. */
 export const guardErrors = ['password_change_required', 'forbidden'] as const
 
 export type Guards = ReturnType<typeof createGuards>
 
-export interface GuardServices {
-  readonly deps: Deps
-  readonly tokens: AccessTokens
+export interface GuardServices extends PrincipalServices {
   readonly apiKeys: ApiKeyCheck
-  readonly requestContexts: RequestContexts
 }
 
 /** The caller of a route for administrators: a user or a service. */
@@ -33,13 +27,15 @@ export interface UserAdministrator {
  * `invalid_token`, `password_change_required` or `forbidden`. Credentials are only read from the
  * Authorization header. Create them once: Elysia identifies plugins by name.
  */
-export function createGuards({ deps, tokens, apiKeys, requestContexts }: GuardServices) {
+export function createGuards(services: GuardServices) {
+  const { apiKeys, requestContexts } = services
   const anyUser = (request: Request) => {
     const credential = bearerToken(request)
     if (looksLikeApiKey(credential)) return apiKeys.reject(credential, requestContexts.of(request).address)
-    return requirePrincipal(deps, tokens, credential)
+    return requirePrincipal(services, request, credential)
   }
-  const signedIn = async (request: Request) => requireUnquarantined(await anyUser(request), 'invalid_token')
+  const signedIn = async (request: Request) =>
+    requireUnquarantined(services, request, await anyUser(request), 'invalid_token')
   const administrator = async (request: Request) => requireAdministrator(await signedIn(request))
   const requireKey = (apiKey: string, access: RequiredAccess, request: Request) =>
     apiKeys.require(apiKey, access, requestContexts.of(request).address)

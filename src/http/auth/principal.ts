@@ -1,7 +1,8 @@
 import type { Deps } from '../../domain/deps.ts'
-import { findPrincipal, type Principal } from '../../domain/sessions/sessions.ts'
+import { findPrincipal, type Principal, refuseToken } from '../../domain/sessions/sessions.ts'
 import { AppError, type ErrorCode } from '../../error.ts'
-import type { AccessTokens } from '../tokens/accessTokens.ts'
+import type { RequestContexts } from '../edge/requestContext.ts'
+import type { AccessClaims, AccessTokens } from '../tokens/accessTokens.ts'
 
 /** The user and session of an access token. */
 export interface TokenPrincipal extends Principal {
@@ -9,16 +10,23 @@ export interface TokenPrincipal extends Principal {
   readonly isForPasswordChange: boolean
 }
 
+export interface PrincipalServices {
+  readonly deps: Deps
+  readonly tokens: AccessTokens
+  readonly requestContexts: RequestContexts
+}
+
 /** Throws `not_authenticated` or `invalid_token`. Accepts quarantined users. */
 export async function requirePrincipal(
-  deps: Deps,
-  tokens: AccessTokens,
+  services: PrincipalServices,
+  request: Request,
   token: string | undefined,
 ): Promise<TokenPrincipal> {
+  const { deps, tokens } = services
   if (token === undefined) throw new AppError('not_authenticated', 'Not authenticated')
   const claims = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
   const principal = claims && (await findPrincipal(deps, claims))
-  if (!principal) throw invalidToken()
+  if (!principal) throw invalidToken(services, request, claims, tokens.readExpired(token))
   return { ...principal, isForPasswordChange: tokens.isForPasswordChange(claims) }
 }
 
@@ -27,16 +35,31 @@ export async function requirePrincipal(
  * for a token from before the change: it was issued for the change only.
  */
 export function requireUnquarantined(
+  { deps, requestContexts }: PrincipalServices,
+  request: Request,
   principal: TokenPrincipal,
   codeForOldToken: Extract<ErrorCode, 'invalid_token' | 'password_change_required'>,
 ): TokenPrincipal {
   if (principal.user.must_change_password) throw passwordChangeRequired()
   if (!principal.isForPasswordChange) return principal
-  throw codeForOldToken === 'invalid_token' ? invalidToken() : passwordChangeRequired()
+  if (codeForOldToken === 'password_change_required') throw passwordChangeRequired()
+  const { user, sessionId: session } = principal
+  const { address } = requestContexts.of(request)
+  throw refuseToken(deps, { reason: 'revoked', username: user.username, session, address })
 }
 
-function invalidToken(): AppError {
-  return new AppError('invalid_token', 'Could not validate credentials')
+/** Only a token that we signed gets a reason: its session has ended, or it has expired. */
+function invalidToken(
+  { deps, requestContexts }: PrincipalServices,
+  request: Request,
+  unexpired: AccessClaims | undefined,
+  expired: AccessClaims | undefined,
+): AppError {
+  const claims = unexpired ?? expired
+  if (!claims) return new AppError('invalid_token', 'Could not validate credentials')
+  const { sub: username, sid: session } = claims
+  const { address } = requestContexts.of(request)
+  return refuseToken(deps, { reason: unexpired ? 'revoked' : 'expired', username, session, address })
 }
 
 function passwordChangeRequired(): AppError {

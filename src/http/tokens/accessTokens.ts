@@ -35,6 +35,8 @@ export interface AccessTokens {
    * Returns the claims of a valid token. Synchronous: WebCrypto would queue behind password hashes.
    */
   verify(token: string): AccessClaims | undefined
+  /** Returns the claims of a token that is valid except that it has expired. */
+  readExpired(token: string): AccessClaims | undefined
   /**
    * Reloads the keys and verifies again, if the key is unknown: another replica may have added it.
    */
@@ -66,8 +68,12 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
   const cache = new Map<string, CachedToken>()
   let cachedVersion = keyRing.version()
 
-  const validClaims = (jws: CompactJws): AccessClaims | undefined =>
-    hasValidClaims(jws, issuer, audiences, now()) ? (jws.claims as unknown as AccessClaims) : undefined
+  const ownClaims = (jws: CompactJws): AccessClaims | undefined =>
+    hasOwnClaims(jws, issuer, audiences, now()) ? (jws.claims as unknown as AccessClaims) : undefined
+  const validClaims = (jws: CompactJws): AccessClaims | undefined => {
+    const claims = ownClaims(jws)
+    return claims && claims.exp > now() ? claims : undefined
+  }
 
   /** Returns the key that the token names, if its header is the one we write for that key. */
   const verifierOf = ({ header }: CompactJws): Verifier | undefined => {
@@ -89,13 +95,22 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
     if (cached) return cached.until > clock() ? cached.claims : undefined
     const jws = parseCompactJws(token)
     const verifier = jws && verifierOf(jws)
-    const claims = verifier && isSignedBy(jws, verifier) ? validClaims(jws) : undefined
-    if (claims) store(token, claims, verifier as Verifier)
+    const claims = verifier && validClaims(jws)
+    if (!claims || !isSignedBy(jws, verifier)) return undefined
+    store(token, claims, verifier)
     return claims
+  }
+
+  const readExpired = (token: string): AccessClaims | undefined => {
+    const jws = parseCompactJws(token)
+    const verifier = jws && verifierOf(jws)
+    const claims = verifier && ownClaims(jws)
+    return claims && claims.exp <= now() && isSignedBy(jws, verifier) ? claims : undefined
   }
 
   return {
     verify,
+    readExpired,
     sign: async ({ id, user, expiresAt }) =>
       signWith(await keyRing.requireSigner(), {
         iss: issuer,
@@ -149,7 +164,8 @@ function isExpectedHeader(header: CompactJws['header']): header is CompactJws['h
   return isAsymmetric && typeof kid === 'string' && thumbprint.test(kid) && Object.keys(header).length === 3
 }
 
-function hasValidClaims({ claims }: CompactJws, issuer: string, audiences: readonly string[], now: number): boolean {
+/** Returns whether we may have written the claims, expired or not. */
+function hasOwnClaims({ claims }: CompactJws, issuer: string, audiences: readonly string[], now: number): boolean {
   const { iss, aud, sub, uid, sid, jti, roles, iat, exp, nbf } = claims
   return (
     iss === issuer &&
@@ -161,7 +177,6 @@ function hasValidClaims({ claims }: CompactJws, issuer: string, audiences: reado
     isTime(iat) &&
     iat <= now + clockSkew &&
     isTime(exp) &&
-    exp > now &&
     (nbf === undefined || (isTime(nbf) && nbf <= now))
   )
 }
