@@ -28,6 +28,16 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     if (fault === 'close') return void client.once('data', () => client.end())
     const upstream = connect(targetPort, '127.0.0.1')
     let isHeld = false
+    // Bytes never overtake earlier ones, as in TCP.
+    let sent: Promise<unknown> | undefined
+    const send = (bytes: Buffer, delay: number) => {
+      if (delay === 0 && !sent) return void client.write(bytes)
+      const due = Promise.all([sent, Bun.sleep(delay)]).then(() => {
+        client.write(bytes)
+        if (sent === due) sent = undefined
+      })
+      sent = due
+    }
     upstream.on('error', () => client.destroy()).on('close', () => client.destroy())
     client.on('close', () => upstream.destroy())
     client.on('data', (bytes) => {
@@ -41,8 +51,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
         client.write(bytes.subarray(0, Math.ceil(bytes.length / 2)))
         isHeld = true
         if (fault === 'cut') client.end()
-      } else if (typeof fault === 'number') setTimeout(() => client.write(bytes), fault)
-      else client.write(bytes)
+      } else send(bytes, typeof fault === 'number' ? fault : 0)
     })
   })
   const listening = Promise.withResolvers<void>()
