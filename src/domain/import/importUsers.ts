@@ -6,7 +6,7 @@ import { isExportedUser, readExportedUser } from './exportedUser.ts'
 import { type Fields, noPassword, readUser } from './importedUser.ts'
 import type { ImportFormat } from './recordSplitter.ts'
 import { type ImportRecord, readRecords } from './records.ts'
-import { type SourceOptions, translationFrom } from './sources.ts'
+import { refuseOtherProgram, type SourceOptions, translationFrom } from './sources.ts'
 
 /** `from` is the program that wrote the file; undefined for AuditTrail's own format. */
 export interface ImportOptions extends SourceOptions {
@@ -126,8 +126,11 @@ function batchReader(options: ImportOptions, widthCheck: WidthCheck): (found: Im
   const translate = translationFrom(options)
   const read = (fields: Fields) =>
     options.from === undefined && isExportedUser(fields) ? readExportedUser(fields) : readUser(fields)
+  let isFirst = true
   return (found, batch) => {
     const { place } = found
+    if (isFirst && options.from === undefined && 'fields' in found) refuseOtherProgram(found.fields)
+    isFirst = false
     const reject = (errors: readonly string[]) => batch.bad.push({ place, errors, warnings: [] })
     if ('error' in found) {
       reject([found.error])

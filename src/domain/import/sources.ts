@@ -1,3 +1,4 @@
+import { AppError } from '../../error.ts'
 import type { FirebaseParameters } from '../hashes/scryptHashes.ts'
 import { auth0User } from './auth0Users.ts'
 import { djangoUsers } from './djangoUsers.ts'
@@ -10,6 +11,24 @@ export type ImportSource = (typeof importSources)[number]
 
 /** Converts another program's record to our fields; undefined for one that is not a user (a service account, a row of another table). */
 export type Translate = (fields: Fields) => Fields | undefined
+
+/** Members that only records of one program have. */
+const ownMembers: Readonly<Record<ImportSource, readonly string[]>> = {
+  django: ['model', 'fields'],
+  keycloak: ['credentials', 'createdTimestamp', 'realmRoles', 'realm'],
+  firebase: ['localId', 'passwordUpdatedAt', 'providerUserInfo'],
+  auth0: ['passwordHash', 'identifiers', 'user_id', 'email_verified', 'custom_password_hash'],
+}
+
+/**
+ * Throws `refused` if the first record of a file without `--from` is one of another program. Else
+ * each record would be an error.
+ */
+export function refuseOtherProgram(first: Fields): void {
+  const source = importSources.find((name) => ownMembers[name].some((field) => Object.hasOwn(first, field)))
+  if (source === undefined) return
+  throw new AppError('refused', `The file looks like an export of another program. Add --from ${source}.`)
+}
 
 export interface SourceOptions {
   readonly from: ImportSource | undefined
