@@ -33,9 +33,16 @@ const migrations: readonly SchemaChange[] = journal.entries.map(({ tag, when }) 
  * Every statement that the version with migration 0002 (commit 1a677e5) sends to PostgreSQL, taken
  * from the server's log while each of its routes was called.
  */
-const olderStatements = readFileSync(join(import.meta.dir, 'statements-0002.sql'), 'utf8')
-  .trim()
-  .split('\n')
+const olderStatements = recorded('statements-0002.sql')
+
+/** The statements on `audittrail_attempts` of the version with migration 0005 (commit 45d7ea5). */
+const throttleStatements = recorded('statements-0005.sql')
+
+function recorded(file: string): string[] {
+  return readFileSync(join(import.meta.dir, file), 'utf8')
+    .trim()
+    .split('\n')
+}
 
 const closing: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -87,9 +94,29 @@ describe('an older version next to this one', () => {
     const url = await createDatabase()
     const server = await serve({ environment: { ...environment, DATABASE_URL: url } })
     const client = open(url)
-    expect(olderStatements).toHaveLength(30)
-    for (const [index, statement] of olderStatements.entries())
+    expect([olderStatements.length, throttleStatements.length]).toEqual([30, 9])
+    for (const [index, statement] of [...olderStatements, ...throttleStatements].entries())
       await client.unsafe(`PREPARE older_${index} AS ${statement}`).simple()
+    await server.stop()
+  })
+
+  test('and this one count failures in the same rows', async () => {
+    const url = await createDatabase()
+    const server = await serve({ environment: { ...environment, DATABASE_URL: url } })
+    const client = open(url)
+    for (let failure = 1; failure <= 3; failure++) expect((await login(server.url, 'admin', 'wrong')).status).toBe(401)
+    const [row] = await client`SELECT key, account, network FROM audittrail_attempts WHERE kind = 'client'`
+    const { key, account, network } = row ?? {}
+    const [at, until] = [new Date().toISOString(), new Date(Date.now() + 900_000).toISOString()]
+    const values = [
+      ...[key, account, 'admin', network, at, until, at],
+      ...[account, 'admin', at, until, at, at],
+      ...[`network ${network}`, network, at, until, true, at, at],
+    ]
+    for (let failure = 1; failure <= 3; failure++) await client.unsafe(throttleStatements[2] ?? '', values)
+    expect((await login(server.url, 'admin', 'wrong')).status).toBe(429)
+    await client.unsafe(throttleStatements[6] ?? '', ['admin'])
+    expect((await login(server.url, 'admin', 'wrong')).status).toBe(401)
     await server.stop()
   })
 
