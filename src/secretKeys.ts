@@ -23,6 +23,18 @@ export function deriveKeys({ current, previous }: SecretKeys, label: string): Ke
   return [deriveKey(current, label), ...previous.map((secretKey) => deriveKey(secretKey, label))]
 }
 
+/** Derives keys on first use, and again once the secret keys have changed. */
+export function createKeyDeriver(secretKeys: () => SecretKeys, label: string): () => KeysOfEach {
+  let derivedFrom: SecretKeys | undefined
+  let derived: KeysOfEach | undefined
+  return () => {
+    const current = secretKeys()
+    if (!derived || derivedFrom !== current) derived = deriveKeys(current, label)
+    derivedFrom = current
+    return derived
+  }
+}
+
 export function deriveKey(secretKey: string, label: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secretKey, '', label, 32))
 }

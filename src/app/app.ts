@@ -11,6 +11,7 @@ import type { Log } from '../telemetry/log.ts'
 import { createProductMetrics, type ProductMetrics } from '../telemetry/productMetrics.ts'
 import { createDatabaseClock, createSynchronization } from './databaseClock.ts'
 import type { DataDirectoryClaim } from './dataDirectoryClaim.ts'
+import { createSecretKeySource } from './secretKey.ts'
 import { httpSettingsOf, wireDeps } from './wiring.ts'
 
 // Drizzle, Elysia and the embedded engine are imported on use: a server listens and reports that it
@@ -22,6 +23,10 @@ export interface App {
   readonly administrator: Administrator
   /** Reads the time of the database, which `deps.clock` returns from then on. */
   synchronizeClock(): Promise<void>
+  /** Chooses the reading of SECRET_KEY that the database was used with, by its fingerprint. */
+  readonly settleSecretKey: (fingerprint: string | null) => void
+  /** Keeps what this process has created in DATA_DIR, whatever fails from now on. */
+  readonly keepFiles: () => void
   close(): Promise<void>
 }
 
@@ -57,8 +62,9 @@ export async function openApp(
   const { openPool } = await import('../db/pool/pool.ts')
   const { openDatabase } = await import('../db/database.ts')
   const database = openDatabase(openPool(target, availabilityObserver))
+  const secretKeySource = createSecretKeySource(config, log, claim.created)
   const clock = createDatabaseClock(wallClock, monotonicClock)
-  const deps = wireDeps(database, config, { log, clock: clock.now, monotonicClock, metrics })
+  const deps = wireDeps(database, config, secretKeySource, { log, clock: clock.now, monotonicClock, metrics })
   return {
     deps,
     administrator: {
@@ -67,6 +73,8 @@ export async function openApp(
       password: config.adminPassword,
     },
     synchronizeClock: createSynchronization(clock, deps),
+    settleSecretKey: secretKeySource.settle,
+    keepFiles: claim.created.keep,
     close: async () => {
       // A database that has failed cannot be closed in order.
       await Promise.race([database.close(), lost])

@@ -14,16 +14,13 @@ export async function readOpenApiDocument(
   const { createHttp } = await import('../http/server.ts')
   const address = parseDatabaseUrl('postgresql://unused@localhost/unused')
   const database = openDatabase(openPool({ kind: 'server', address, poolSize: 1 }))
-  const deps = wireDeps(
-    database,
-    { ...config, secretKey: 'unused' },
-    {
-      log,
-      clock: wallClock,
-      monotonicClock,
-      metrics: createProductMetrics(),
-    },
-  )
+  const keys = { secretKeys: () => ({ current: 'unused', previous: [] }) }
+  const deps = wireDeps(database, config, keys, {
+    log,
+    clock: wallClock,
+    monotonicClock,
+    metrics: createProductMetrics(),
+  })
   const http = createHttp(deps, httpSettingsOf({ ...config, docs: 'on' }), wallClock)
   const response = await http.handle(new Request(`http://localhost${config.basePath}/openapi.json`))
   return JSON.stringify(await response.json(), undefined, 2)

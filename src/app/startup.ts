@@ -17,9 +17,15 @@ export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<numb
 }
 
 /** Migrates, and seeds an administrator if there never was a user. Returns whether it seeded. */
-export async function prepareDatabase({ deps, administrator, synchronizeClock }: App): Promise<boolean> {
-  await migrateDatabase({ deps })
-  await synchronizeClock()
+export async function prepareDatabase(app: App): Promise<boolean> {
+  const { deps, administrator } = app
+  await migrateDatabase(app)
+  await app.synchronizeClock()
+  const { fingerprint } = await deps.database.signingKeys.listKeys()
+  app.settleSecretKey(fingerprint)
+  // The database is about to depend on a key that this process may have created. A database that
+  // was used before does not: it has the fingerprint of another one.
+  if (fingerprint === null) app.keepFiles()
   return seedAdministrator(deps, administrator)
 }
 
@@ -36,10 +42,13 @@ export async function prepareDatabaseWithRetries(app: App, isEnding: () => boole
     try {
       const isSeeded = await prepareDatabase(app)
       await ensureSigningKey(app.deps)
+      app.keepFiles()
       await warnOfSeededPasswords(app.deps, app.administrator, isSeeded)
       return true
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'unavailable') throw error
+      // Another replica with this DATA_DIR may use the key by now.
+      app.keepFiles()
       await Bun.sleep(delay * 1000)
     }
   }

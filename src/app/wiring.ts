@@ -6,12 +6,13 @@ import { createUncountedFailures } from '../domain/uncountedFailures.ts'
 import type { HttpSettings } from '../http/server.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import { version } from '../version.ts'
-import { secretKeysOf } from './secretKey.ts'
+import type { SecretKeySource } from './secretKey.ts'
 
 /** Returns the dependencies of the domain, including its part of the settings. */
 export function wireDeps(
   database: Database,
   config: Config,
+  { secretKeys }: Pick<SecretKeySource, 'secretKeys'>,
   {
     log,
     clock,
@@ -37,7 +38,7 @@ export function wireDeps(
       keys: {
         algorithm: config.algorithm,
         rotationDays: config.keyRotationDays,
-        secretKeys: secretKeysOf(config, log),
+        secretKeys,
       },
     },
   }

@@ -41,6 +41,9 @@ export interface KeySettings {
   readonly algorithm: Algorithm
   /** Days between key rotations; 0: only on request. */
   readonly rotationDays: number
-  /** Read on first use: if SECRET_KEY is not set, DATA_DIR has one. */
+  /**
+   * Read on use: if SECRET_KEY is not set, DATA_DIR has one. Throws `unavailable` until the database
+   * has told which of two readings of SECRET_KEY it was used with.
+   */
   readonly secretKeys: () => SecretKeys
 }

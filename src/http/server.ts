@@ -64,7 +64,7 @@ export function createHttp(
   const requestContexts = createRequestContexts()
   const keyRing = createKeyRing(deps)
   const metadata = locateMetadata(settings)
-  const secretKeys = deps.settings.keys.secretKeys()
+  const { secretKeys } = deps.settings.keys
   const tokens = createAccessTokens({ ...settings, keyRing }, clock)
   const apiKeys = createApiKeyCheck(deps)
   const forwardAuth = createForwardAuth({ deps, tokens, apiKeys, requestContexts })

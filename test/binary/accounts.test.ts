@@ -94,6 +94,7 @@ describe.each(databases)('the command line on %s', (kind) => {
       ['user add x --role Admin', passphrase, 'The field roles must have at most 32 entries'],
       ['user disable admin', '', 'This is the last active administrator'],
       ['user remove admin', '', 'This is the last active administrator'],
+      ['user add tab', 'a long\tpass phrase', 'must not contain line breaks, tabs or other control characters'],
       ['user add nul', `${passphrase}\0`, 'not UTF-8 text'],
       ['session revoke 00000000-0000-4000-8000-000000000000', '', 'There is no such active session.'],
     ])('rejects %s in one line with exit code 1', async (args, input, line) => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createDatabase } from '../postgresql.ts'
-import { emptyDirectory, login, run, serve } from './binary.ts'
+import { accessToken, emptyDirectory, login, me, run, serve } from './binary.ts'
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
 
@@ -59,4 +59,47 @@ test('a number sign in a password of --env-file belongs to the password', async 
   expect((await login(server.url, 'admin', 'correct-horse#battery-staple-9')).status).toBe(200)
   expect((await login(server.url, 'admin', 'correct-horse')).status).toBe(401)
   await server.stop()
+})
+
+describe('ADMIN_PASSWORD', () => {
+  const password = 'a long pass phrase 77'
+
+  test.each(['\n', '\r\n', '\r', '\n\n'])('is the same with %j at its end, from wherever it comes', async (end) => {
+    const directory = emptyDirectory()
+    writeFileSync(join(directory, 'password'), password + end)
+    const sources = [
+      { environment: { ADMIN_PASSWORD: password + end }, args: [] },
+      { environment: { ADMIN_PASSWORD_FILE: join(directory, 'password') }, args: [] },
+      { environment: {}, args: envFile(directory, `ADMIN_PASSWORD="${password}${end}"\n`) },
+    ]
+    for (const source of sources) {
+      const server = await serve({ ...source, directory: emptyDirectory() })
+      const token = await accessToken(server.url, 'admin', password)
+      expect((await me(server.url, token)).status).toBe(200)
+      expect((await server.stop()).stdout).not.toContain('must_change_password')
+    }
+  })
+
+  test.each([
+    ['short', 'short pass', 'must have at least 12 characters'],
+    ['common', 'changeme', 'must have at least 12 characters'],
+    ['the username', 'administrator', 'must not be the username'],
+  ])('that the policy rejects (%s) is quarantined like the default password', async (_what, weak, rule) => {
+    const environment = { ...secretKey, ADMIN_USERNAME: 'administrator', ADMIN_PASSWORD: weak }
+    const installations: Record<string, string>[] = [
+      environment,
+      { ...environment, DATABASE_URL: await createDatabase() },
+    ]
+    for (const settings of installations) {
+      const server = await serve({ environment: settings })
+      const token = await accessToken(server.url, 'administrator', weak)
+      expect((await me(server.url, token)).status).toBe(200)
+      const headers = { authorization: `Bearer ${token}` }
+      expect((await fetch(`${server.url}/users`, { headers })).status).toBe(403)
+      const { stdout } = await server.stop()
+      expect(stdout).toContain('"event":"setting.weak_password","setting":"ADMIN_PASSWORD"')
+      expect(stdout).toContain(rule)
+      if (weak !== 'administrator') expect(stdout).not.toContain(weak)
+    }
+  })
 })

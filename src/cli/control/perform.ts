@@ -26,11 +26,14 @@ export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (
     monotonicClock: performance.now.bind(performance),
     onDatabaseLost: (reason) => {
       stderr(`audittrail: ${reason}\n`)
+      claim.release()
       process.exit(1)
     },
   })
   try {
-    return await work(app)
+    const result = await work(app)
+    app.keepFiles()
+    return result
   } finally {
     await app.close()
     claim.release()

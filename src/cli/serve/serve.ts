@@ -78,6 +78,9 @@ interface Start {
   readonly write: (text: string) => void
 }
 
+/** Milliseconds that requests wait for the database before they get 503. */
+const longestWaitForSecretKey = 2000
+
 /** Starts everything but the listener. Resolves when the server is ready or must stop. */
 async function startServer({
   config,
@@ -110,11 +113,13 @@ async function startServer({
   const http = await openHttp(app, config, isEnding, Date.now, { requestFinished, traces, logged: config.logRequests })
   observeApp(metrics.registry, app.deps, http.keyRing, isEnding)
   steps.http = () => stopHttp(listener, http)
+  const preparing = Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
+  // No token can be checked before the database has told which reading of SECRET_KEY is its own.
+  if (config.formerSecretKey !== undefined) await Promise.race([preparing, Bun.sleep(longestWaitForSecretKey)])
   loading.resolve(http)
   const url = listener.url + config.basePath
   log.info('server.listening', { url, version, database: databaseLabel(config) })
-  const isPrepared = await Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
-  if (!isPrepared) return
+  if (!(await preparing)) return
   // Keys that cannot be read now are read on first use.
   await http.keyRing.refresh().catch(() => {})
   steps.housekeeping = startHousekeeping(app)

@@ -70,7 +70,7 @@ async function firstLine(): Promise<string> {
   const bytes = Buffer.concat(chunks)
   if (!isUtf8(bytes) || bytes.includes(0))
     throw new AppError('refused', 'The password on standard input is not UTF-8 text.')
-  return bytes.toString().replace(/\r$/, '')
+  return bytes.toString().replace(/\r+$/, '')
 }
 
 /** Reads lines from the terminal without echo. Lines typed ahead are kept. */

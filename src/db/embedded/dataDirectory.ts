@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
   ftruncateSync,
   linkSync,
@@ -13,18 +14,38 @@ import {
   writeSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { AppError } from '../../error.ts'
 import { lockFile } from '../../system/fileLock.ts'
+import { type CreatedFiles, enclosingCluster, isServerCluster } from './createdFiles.ts'
 import { createDirectory, syncDirectory } from './durableDirectory.ts'
 
-/** Creates DATA_DIR, readable only by its owner. Throws `refused` if that fails. */
-export function createDataDirectory(path: string): void {
+/**
+ * Creates DATA_DIR, readable only by its owner. Throws `refused` if that fails, or if it belongs to
+ * a PostgreSQL server.
+ */
+export function createDataDirectory(path: string, created: CreatedFiles): void {
+  requireNoCluster(path)
   try {
-    createDirectory(path)
+    created.addDirectories(createDirectory(path), path)
   } catch (error) {
     throw refusedBySystem(`Cannot create DATA_DIR ${JSON.stringify(path)}`, error)
   }
+}
+
+/** The embedded database's folder in DATA_DIR. */
+export const databaseFolder = 'postgresql'
+
+function requireNoCluster(path: string): void {
+  const cluster = enclosingCluster(path)
+  const database = join(path, databaseFolder)
+  if (cluster === undefined && !isServerCluster(database)) return
+  const isOwn = cluster !== undefined && basename(cluster) === databaseFolder && !isServerCluster(cluster)
+  const [directory, advice] = isOwn
+    ? ['the embedded database itself', `Set it to ${JSON.stringify(dirname(cluster))}`]
+    : ['the data directory of a PostgreSQL server', 'Choose another directory, or set DATABASE_URL to use that server']
+  const relation = cluster === resolve(path) ? 'is' : cluster === undefined ? 'contains' : 'is inside'
+  throw new AppError('refused', `DATA_DIR ${JSON.stringify(path)} ${relation} ${directory}. ${advice}.`)
 }
 
 /** Throws `refused` if the directory exists and belongs to another user of this system. */
@@ -43,8 +64,9 @@ export function requireOwnFiles(directory: string): void {
  * container every process is PID 1.) Returns a function that releases it. Throws `refused` with
  * the name of the holder if another process has it.
  */
-export function holdDataDirectory(path: string): () => void {
+export function holdDataDirectory(path: string, created: CreatedFiles): () => void {
   const file = join(path, 'lock')
+  const isNew = !existsSync(file)
   let descriptor: number
   try {
     descriptor = openSync(file, 'a+', 0o600)
@@ -59,6 +81,12 @@ export function holdDataDirectory(path: string): () => void {
       `DATA_DIR ${JSON.stringify(path)} is in use by another AuditTrail${holder && ` (${holder})`}. Stop it, or set DATA_DIR to another directory.`,
     )
   }
+  // A process whose start failed may have removed the file before it was locked here.
+  if (process.platform !== 'win32' && statSync(file, { throwIfNoEntry: false })?.ino !== fstatSync(descriptor).ino) {
+    closeSync(descriptor)
+    return holdDataDirectory(path, created)
+  }
+  if (isNew) created.addFile(file)
   nameHolder(descriptor)
   removeDrafts(path)
   return () => closeSync(descriptor)
@@ -86,11 +114,11 @@ function removeDrafts(path: string): void {
  * Returns the key in DATA_DIR/secret.key, created on first use. Of several concurrent starts one
  * creates it and all read it: the file appears complete or not at all.
  */
-export function readOrCreateSecretKey(path: string): string {
+export function readOrCreateSecretKey(path: string, created: CreatedFiles): string {
   const file = join(path, 'secret.key')
   if (!existsSync(file)) {
     try {
-      createSecretKey(file)
+      createSecretKey(file, created)
     } catch (error) {
       throw refusedBySystem(`SECRET_KEY is not set, and a key cannot be stored in ${JSON.stringify(file)}`, error)
     }
@@ -111,7 +139,7 @@ function readSecretKey(file: string): string {
   )
 }
 
-function createSecretKey(file: string): void {
+function createSecretKey(file: string, created: CreatedFiles): void {
   const draft = `${file}.${randomBytes(6).toString('hex')}`
   const descriptor = openSync(draft, 'wx', 0o600)
   try {
@@ -119,6 +147,7 @@ function createSecretKey(file: string): void {
     fsyncSync(descriptor)
     // Unlike a rename, a link does not replace a file that another process has created.
     linkSync(draft, file)
+    created.addFile(file)
     syncDirectory(dirname(file))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error

@@ -5,12 +5,16 @@ import { dirname, join, resolve } from 'node:path'
 // A file survives a power cut once it is synced, and its name once the directory is: a new file, a
 // rename and a link change the directory.
 
-/** Creates a directory and its parents, private and durable. Leaves an existing one alone. */
-export function createDirectory(path: string): void {
+/**
+ * Creates a directory and its parents, private and durable. Leaves an existing one alone. Returns
+ * the topmost one that it created.
+ */
+export function createDirectory(path: string): string | undefined {
   const first = mkdirSync(path, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
+  if (first === undefined) return undefined
   for (let created = resolve(path); created.length >= resolve(first).length; created = dirname(created))
     syncDirectory(dirname(created))
+  return first
 }
 
 /** Makes the names in a directory durable, as far as the system allows. */

@@ -10,20 +10,29 @@ export interface PasswordChoice {
 const maximumLength = 1024
 
 /**
- * Throws `invalid_fields` with the broken rule unless a new password is long enough, is not the
- * username and is not common. There are no composition rules (NIST SP 800-63B §3.1.1.2). `field` is
- * the password's name in the request.
+ * Throws `invalid_fields` with the broken rule unless a new password is acceptable. `field` is the
+ * password's name in the request.
  */
 export async function requireAcceptablePassword(
-  { password, username }: PasswordChoice,
+  choice: PasswordChoice,
   minLength: number,
   field: string,
 ): Promise<void> {
-  const message = await findViolation(normalizePassword(password), username, minLength)
+  const message = await findPolicyViolation(choice, minLength)
   if (message) throw new AppError('invalid_fields', `The new password ${message}.`, { fields: [{ field, message }] })
 }
 
-async function findViolation(password: string, username: string, minLength: number): Promise<string | undefined> {
+/**
+ * Returns the broken rule unless a new password is long enough, has no control characters, is not
+ * the username and is not common. There are no composition rules (NIST SP 800-63B §3.1.1.2).
+ */
+export async function findPolicyViolation(
+  { password: text, username }: PasswordChoice,
+  minLength: number,
+): Promise<string | undefined> {
+  // A line break or tab comes from a file or a paste, and no form lets people type it (RFC 8265).
+  if (/\p{Cc}/u.test(text)) return 'must not contain line breaks, tabs or other control characters'
+  const password = normalizePassword(text)
   const { length } = [...password]
   if (length < minLength) return `must have at least ${minLength} characters (got ${length})`
   if (length > maximumLength) return `must have at most ${maximumLength} characters`

@@ -1,6 +1,7 @@
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
+import { findPolicyViolation } from '../passwords/policy.ts'
 
 export interface Administrator {
   readonly username: string
@@ -12,7 +13,10 @@ export interface Administrator {
 /** Public, so always quarantined. */
 export const defaultPassword = 'changeme'
 
-/** Creates the first administrator of a database that never had a user. Returns whether it did. */
+/**
+ * Creates the first administrator of a database that never had a user. Returns whether it did. A
+ * password that the policy rejects is quarantined like the default one.
+ */
 export async function seedAdministrator(deps: Deps, administrator: Administrator): Promise<boolean> {
   const { instance } = deps.database
   if (!(await instance.needsAdministrator())) {
@@ -20,14 +24,25 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
     return false
   }
   const password = administrator.password ?? defaultPassword
+  const violation = await findPolicyViolation(
+    { password, username: administrator.username },
+    deps.settings.passwordMinLength,
+  )
   const seeded = await instance.insertFirstAdministrator({
     username: administrator.username,
     full_name: administrator.fullName,
     hashed_password: await deps.hashQueue.run(() => hashPassword(password, deps.settings.hashCost)),
-    must_change_password: password === defaultPassword,
+    must_change_password: violation !== undefined || password === defaultPassword,
   })
-  if (seeded) record(deps, { event: 'administrator.seeded', username: administrator.username })
-  return seeded
+  if (!seeded) return false
+  record(deps, { event: 'administrator.seeded', username: administrator.username })
+  if (violation !== undefined && administrator.password !== undefined) {
+    deps.log.warn('setting.weak_password', {
+      setting: 'ADMIN_PASSWORD',
+      detail: `${violation}; it gives access only to changing it`,
+    })
+  }
+  return true
 }
 
 /** Logs at each start what the operator should know about the administrators' passwords. */
@@ -36,7 +51,7 @@ export async function warnOfSeededPasswords(deps: Deps, administrator: Administr
     deps.log.warn('administrator.must_change_password', {
       username,
       detail:
-        'has the default password or a reset one; until it is changed, a sign-in gives access only to /auth/me, /auth/password and sign-out',
+        'has the default password, a reset one or one that the policy rejects; until it is changed, a sign-in gives access only to /auth/me, /auth/password and sign-out',
     })
   }
   if (administrator.password !== undefined && !seeded) {

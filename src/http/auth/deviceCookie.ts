@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { networkOf } from '../../domain/signIn/network.ts'
 import type { ThrottleSubject } from '../../domain/signIn/throttle.ts'
-import { deriveKeys, type SecretKeys } from '../../secretKeys.ts'
+import { createKeyDeriver, type SecretKeys } from '../../secretKeys.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
 
 /** Identifies sign-in attempts for the throttle, and recognizes known devices. */
@@ -12,7 +12,7 @@ export interface DeviceCookies {
 }
 
 export interface DeviceCookieSettings {
-  readonly secretKeys: SecretKeys
+  readonly secretKeys: () => SecretKeys
   readonly basePath: string
 }
 
@@ -34,15 +34,15 @@ export function createDeviceCookies(
   requestContexts: RequestContexts,
 ): DeviceCookies {
   // The first key is derived from SECRET_KEY; the others, from previous ones, only verify.
-  const accountKeys = deriveKeys(secretKeys, 'audittrail account of an attempt')
-  const deviceKeys = deriveKeys(secretKeys, 'audittrail device cookie')
-  const accountOf = (username: string, key: Buffer = accountKeys[0]) =>
+  const accountKeys = createKeyDeriver(secretKeys, 'audittrail account of an attempt')
+  const deviceKeys = createKeyDeriver(secretKeys, 'audittrail device cookie')
+  const accountOf = (username: string, key: Buffer = accountKeys()[0]) =>
     createHmac('sha256', key).update(lowerCase(username)).digest('base64url')
-  const macOf = (device: string, account: string, key: Buffer = deviceKeys[0]) =>
+  const macOf = (device: string, account: string, key: Buffer = deviceKeys()[0]) =>
     createHmac('sha256', key).update(`${device} ${account}`).digest().subarray(0, macBytes)
   const isKnown = ({ device, macs }: DeviceCookie, username: string) =>
-    accountKeys.some((key, index) => {
-      const expected = macOf(device, accountOf(username, key), deviceKeys[index])
+    accountKeys().some((key, index) => {
+      const expected = macOf(device, accountOf(username, key), deviceKeys()[index])
       return macs.some((mac) => isEqual(mac, expected))
     })
 

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { deriveKeys, type SecretKeys } from '../../secretKeys.ts'
+import { createKeyDeriver, type SecretKeys } from '../../secretKeys.ts'
 
 /** The content of a refresh token. Each rotation increments the generation. */
 export interface RefreshToken {
@@ -24,17 +24,17 @@ const length = idBytes + generationBytes + macBytes
  * SECRET_KEY. The database can neither store nor forge one, and a retried rotation gets the same
  * successor. Tokens of a previous SECRET_KEY are accepted too.
  */
-export function createRefreshTokens(secretKeys: SecretKeys): RefreshTokens {
-  const keys = deriveKeys(secretKeys, 'audittrail refresh token')
+export function createRefreshTokens(secretKeys: () => SecretKeys): RefreshTokens {
+  const keys = createKeyDeriver(secretKeys, 'audittrail refresh token')
   const macOf = (body: Buffer, key: Buffer) => createHmac('sha256', key).update(body).digest()
-  const isOurs = (body: Buffer, mac: Buffer) => keys.some((key) => timingSafeEqual(macOf(body, key), mac))
+  const isOurs = (body: Buffer, mac: Buffer) => keys().some((key) => timingSafeEqual(macOf(body, key), mac))
 
   return {
     make: ({ sessionId, generation }) => {
       const body = Buffer.alloc(idBytes + generationBytes)
       body.write(sessionId.replaceAll('-', ''), 'hex')
       body.writeUInt32BE(generation, idBytes)
-      return prefix + Buffer.concat([body, macOf(body, keys[0])]).toString('base64url')
+      return prefix + Buffer.concat([body, macOf(body, keys()[0])]).toString('base64url')
     },
     read: (text) => {
       if (!text.startsWith(prefix)) return undefined

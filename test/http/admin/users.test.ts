@@ -11,6 +11,21 @@ describe.each(databaseKinds)('user administration on %s', (kind) => {
 
   const { json, makeAdministrator, makeUser, newName, signIn, statusOfMe } = createAccounts(() => application)
 
+  test('rejects control characters in a new and a reset password', async () => {
+    const { token } = await makeAdministrator()
+    const { id } = await makeUser()
+    for (const password of [`${good}\n`, `${good}\t1`, `\u001b${good}`, `${good}\u009b`]) {
+      const draft = { username: newName('Bell.'), full_name: 'Bell', password }
+      for (const response of [
+        await json('POST', '/users', token, draft),
+        await json('POST', `/users/${id}/password`, token, { password }),
+      ]) {
+        expect(response.status).toBe(422)
+        expect(await response.text()).toContain('must not contain line breaks, tabs or other control characters')
+      }
+    }
+  })
+
   test('creates, lists, reads, updates and deletes users', async () => {
     const { token } = await makeAdministrator()
     const username = newName('Made.')

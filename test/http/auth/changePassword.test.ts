@@ -31,6 +31,7 @@ describe.each(databaseKinds)('a password change on %s', (kind) => {
     ['new_password', { current_password: good, new_password: good }, 'must differ from the current password'],
     ['new_password', { current_password: good, new_password: 'short' }, 'must have at least 12 characters'],
     ['new_password', { current_password: good, new_password: 'x'.repeat(1025) }, 'must have at most 1024 characters'],
+    ['new_password', { current_password: good, new_password: `another${good}\n` }, 'must not contain line breaks'],
     ['new_password', { current_password: good, new_password: 'Administrator1!' }, 'must not be a common password'],
     ['new_password', { current_password: good, new_password: 'qwertyuiop2026' }, 'must not be a common password'],
     ['new_password', { current_password: good, new_password: 'usuckballz1!' }, 'must not be a common password'],

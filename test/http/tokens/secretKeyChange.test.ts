@@ -14,21 +14,21 @@ const done = { current: newKey, previous: [] }
 describe('change of SECRET_KEY', () => {
   test('keeps refresh tokens valid, and signs new ones with the new key', () => {
     const token = { sessionId: randomUUID(), generation: 7 }
-    const [old, next] = [createRefreshTokens(before).make(token), createRefreshTokens(after).make(token)]
+    const [old, next] = [createRefreshTokens(() => before).make(token), createRefreshTokens(() => after).make(token)]
     expect(next).not.toBe(old)
-    expect(createRefreshTokens(learning).make(token)).toBe(old)
+    expect(createRefreshTokens(() => learning).make(token)).toBe(old)
     for (const secretKeys of [learning, after]) {
-      expect(createRefreshTokens(secretKeys).read(old)).toEqual(token)
-      expect(createRefreshTokens(secretKeys).read(next)).toEqual(token)
+      expect(createRefreshTokens(() => secretKeys).read(old)).toEqual(token)
+      expect(createRefreshTokens(() => secretKeys).read(next)).toEqual(token)
     }
-    expect(createRefreshTokens(done).read(old)).toBeUndefined()
-    expect(createRefreshTokens(before).read(next)).toBeUndefined()
+    expect(createRefreshTokens(() => done).read(old)).toBeUndefined()
+    expect(createRefreshTokens(() => before).read(next)).toBeUndefined()
   })
 
   test('keeps device cookies valid, and renews them with the new key', () => {
     const requestContexts = createRequestContexts()
     const cookiesWith = (secretKeys: SecretKeys) =>
-      createDeviceCookies({ secretKeys, basePath: '/api' }, requestContexts)
+      createDeviceCookies({ secretKeys: () => secretKeys, basePath: '/api' }, requestContexts)
     const requestWith = (cookie: string) => new Request('http://localhost/', { headers: { cookie } })
     const cookieOf = (secretKeys: SecretKeys, cookie = '') => {
       const request = requestWith(cookie)
