@@ -177,17 +177,6 @@ describe.each(databaseKinds)('importUsers on %s', (kind) => {
     ])
   })
 
-  test.each([
-    ['django', { model: 'auth.user', pk: 1, fields: { username: 'ada', password: hash } }],
-    ['keycloak', { id: 'x', username: 'ada', enabled: true, credentials: [] }],
-    ['firebase', { localId: 'x', email: 'ada@example.org' }],
-    ['auth0', { email: 'ada@example.org', email_verified: true, passwordHash: hash }],
-  ])('rejects an export of another program with one error that names --from %s', async (source, user) => {
-    const importing = importLines([user, user, user], { skipsBad: true })
-    expect(importing).rejects.toThrow(`Add --from ${source}.`)
-    await importing.catch(() => {})
-  })
-
   test('changes nothing in a dry run', async () => {
     expect(await importLines([{ username: 'ada', hashed_password: hash }], { isDryRun: true })).toMatchObject({
       good: 1,

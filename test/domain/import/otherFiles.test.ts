@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { gzipSync } from 'node:zlib'
+import { nativeFields } from '../../../src/domain/import/importedUser.ts'
+import { refuseOtherProgram } from '../../../src/domain/import/sources.ts'
 import { read } from './readRecords.ts'
 
 const line = '{"username":"ada","hashed_password":"!"}\n'
@@ -47,6 +49,22 @@ describe('a file that is not what it should be is rejected with one error:', () 
     ["Excel's line about the separator", 'sep=;\nusername;hashed_password\nada;!\n', 'semicolons'],
   ])('CSV with %s', async (_what, file, message) => {
     for (const chunk of [1, 1000]) expect(read(file, 'csv', chunk)).rejects.toThrow(`with ${message}`)
+  })
+})
+
+describe('an export of another program without --from', () => {
+  test.each([
+    ['django', { model: 'auth.user', pk: 1, fields: { username: 'ada' } }],
+    ['keycloak', { id: 'x', username: 'ada', enabled: true, credentials: [] }],
+    ['firebase', { localId: 'x', email: 'ada@example.org' }],
+    ['auth0', { email: 'ada@example.org', email_verified: true, passwordHash: '$2b$10$x' }],
+  ])('of %s is rejected with an error that names it', (source, user) => {
+    expect(() => refuseOtherProgram(user)).toThrow(`Add --from ${source}.`)
+  })
+
+  test('is not what a user of ours is taken for', () => {
+    const fields = Object.fromEntries([...nativeFields, 'password', 'email', 'user'].map((name) => [name, 'x']))
+    expect(() => refuseOtherProgram(fields)).not.toThrow()
   })
 })
 
