@@ -47,6 +47,20 @@ describe('audittrail nginx', () => {
     [[...good, '--cache', '1']],
     [[...good, '--cache', '61']],
     [[...good, '--cache', '5s']],
+    [[...good, '--body', '1t']],
+    [[...good, '--body', '0']],
+    [[...good, '--body', '1m;']],
+    [[...good, '--listen', '80', '--listen', '80']],
+    [[...good, '--listen', '80', '--listen', '0.0.0.0:80']],
+    [[...good, '--listen', '80', '--listen', 'x']],
+    [[...good, '--upstream', '/Orders=http://127.0.0.1:9001']],
+    [[...good, '--upstream', '/API=http://127.0.0.1:9001']],
+    [[...good, '--upstream', '/_AuditTrail/websocket/1=http://127.0.0.1:9001']],
+    [[...good, '--matrix-parameters', '/other']],
+    [[...good, '--matrix-parameters', 'orders']],
+    [[...good, '--matrix-parameters', '/orders/x']],
+    [[...good, '--upstream', '/orders/x=http://127.0.0.1:9001:staff', '--matrix-parameters', '/orders']],
+    [[...good, '--upstream', '/ORDERS/x=http://127.0.0.1:9001:staff', '--matrix-parameters', '/orders/']],
   ])('rejects %j with one line and exit code 2', async (args) => {
     const { code, stdout, stderr } = await run(['nginx', ...args])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -69,6 +83,17 @@ describe.skipIf(!hasNginx)('the printed configuration', () => {
         '127.0.0.1:8001',
         '--root',
         '/srv/web',
+      ],
+    ],
+    [['--server-name', 'a.example', '--listen', '8080', '--listen', '127.0.0.2:8081', '--body', '2G', '--pass-token']],
+    [
+      [
+        '--server-name',
+        'a.example',
+        ...['/', `/${'x'.repeat(190)}/y`].flatMap((path, at) => [
+          '--upstream',
+          `${path}=http://127.0.0.1:9000${at === 0 ? '' : ':staff'}`,
+        ]),
       ],
     ],
     [['--server-name', 'a.example', '--cache', '60', '--upstream', '/x=http://127.0.0.1:9000']],
@@ -127,7 +152,7 @@ describe.skipIf(!hasNginx)('the printed configuration', () => {
               settings,
             )
             const upstreams = site.upstreams.flatMap(({ path, server, roles }) => [path, server, ...roles])
-            for (const value of [site.serverName, site.root ?? '', site.listen ?? '', ...site.services, ...upstreams])
+            for (const value of [site.serverName, site.root ?? '', ...site.listen, ...site.services, ...upstreams])
               expect(value).toMatch(word)
           } catch (error) {
             expect((error as { code?: string }).code).toBe('usage')

@@ -116,17 +116,17 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     expect(await none.json()).toMatchObject({ status: 401, title: 'Unauthorized' })
     expect((await get('/orders', {}, 'x.y.z')).status).toBe(401)
     expect((await get('/boss', claims)).status).toBe(403)
-    for (const path of [
-      '/boss/',
-      '/team/../boss/x',
-      '/team/%2e%2e/boss/x',
-      '//boss',
-      '/team//..//boss',
-      '/orders/..%2fboss',
-    ])
+    for (const path of ['/boss/', '/team/../boss/x', '//boss', '/team//..//boss'])
       expect({ path, status: await statusOf(path) }).toEqual({ path, status: 403 })
     // Nginx reads a letter. Whatever reads paths like a browser (Bun, many others) reads a slash.
-    for (const path of ['/orders\\..\\boss', '/orders/..\\boss', '/team/x%5c..%5c..%5cboss', '/boss\\'])
+    for (const path of [
+      '/orders\\..\\boss',
+      '/orders/..\\boss',
+      '/team/x%5c..%5c..%5cboss',
+      '/boss\\',
+      '/team/%2e%2e/boss/x',
+      '/orders/..%2fboss',
+    ])
       expect({ path, status: await statusOf(path) }).toEqual({ path, status: 404 })
     expect((await get('/_audittrail/verify/1')).status).toBe(404)
     expect(echo.asked()).toBe(before)
@@ -152,7 +152,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     ])
       expect({ path, status: await statusOf(`/orders/${path}`) }).toEqual({ path, status: 404 })
     expect(echo.asked()).toBe(before)
-    for (const path of ['/orders/a.bc', '/orders/a.b-c', '/orders/axb', '/orders/x/a.b', '/orders/x;y'])
+    for (const path of ['/orders/a.bc', '/orders/a.b-c', '/orders/axb', '/orders/x/a.b', '/orders/x%20y'])
       expect({ path, status: await statusOf(path) }).toEqual({ path, status: 200 })
   })
 

@@ -16,6 +16,11 @@ const sites: readonly (readonly [string, readonly string[], Record<string, strin
     {},
   ],
   ['a service at the root', ['--upstream', '/=http://HOST'], {}],
+  [
+    'everything that flags add',
+    ['--upstream', '/notes=http://HOST', '--pass-token', '--body', '2m', '--matrix-parameters', '/notes'],
+    {},
+  ],
   ['a cache', ['--upstream', '/notes=http://HOST', '--cache', '2'], {}],
   ['an empty BASE_PATH', ['--upstream', '/notes=http://HOST'], { BASE_PATH: '' }],
 ]

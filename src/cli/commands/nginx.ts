@@ -21,9 +21,20 @@ export const nginx: Command = {
       doc: 'Where Nginx reaches AuditTrail (default: 127.0.0.1 and PORT)',
       isRepeatable: true,
     },
-    listen: { value: '[ADDRESS:]PORT', doc: 'Where Nginx listens (default: 80, or 443 with TLS)' },
+    listen: {
+      value: '[ADDRESS:]PORT',
+      doc: 'Where Nginx listens (default: 80, or 443 with TLS)',
+      isRepeatable: true,
+    },
     'tls-certificate': { value: 'FILE', doc: 'TLS certificate chain' },
     'tls-key': { value: 'FILE', doc: 'TLS private key' },
+    body: { value: 'SIZE', doc: 'The largest request body, such as 512k or 10m (default: 1m)' },
+    'pass-token': { doc: 'Pass the Authorization header on to the services' },
+    'matrix-parameters': {
+      value: '/PATH',
+      doc: 'Allow ";" in the paths of this upstream. It must not contain another one with other roles',
+      isRepeatable: true,
+    },
     cache: {
       value: 'SECONDS',
       doc: 'Cache granted access for 2 to 60 seconds. Revoked access stays open that long (default: 0, no cache)',

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
+import { clearedHeaders } from './clientHeaders.ts'
 import { httpContext } from './httpContext.ts'
-import { upstreamLocations, verifyLocations } from './locations.ts'
+import { type Names, upstreamLocations, verifyLocations } from './locations.ts'
+import { createMaps } from './maps.ts'
+import { unsafeInAnyPath } from './paths.ts'
 import { defaultBase, type Site } from './site.ts'
 
 /**
@@ -8,15 +11,16 @@ import { defaultBase, type Site } from './site.ts'
  * locations inherit them, and they are empty where no user was verified.
  */
 export function nginxConfiguration(site: Site): string {
-  const prefix = prefixFor(site.serverName)
   const base = site.basePath || defaultBase
+  const names = { zone: zoneFor(site), maps: createMaps(base) }
+  const { maps } = names
   // proxy_pass without a path keeps the path. If BASE_PATH is empty, the slash strips the prefix.
-  const service = `http://${prefix}${site.basePath === '' ? '/' : ''}`
+  const service = `http://${names.zone}${site.basePath === '' ? '/' : ''}`
   return [
-    httpContext(site, prefix, base),
+    httpContext(site, names),
     `server {
-${listening(site, prefix)}
-  server_name ${site.serverName};
+${listening(site, names)}
+  server_name ${serverNameOf(site)};
   server_tokens off;
 
   # Many frameworks read X_Auth_User as X-Auth-User. Drop header names with anything but letters,
@@ -26,85 +30,97 @@ ${listening(site, prefix)}
 
   # Nginx treats a backslash in a path as a plain character, many services treat it as a slash.
   # Such a path could bypass the sign-in limit or the role of a location.
-  if ($uri ~ "\\\\\\\\") {
+  if ($uri ~ "${unsafeInAnyPath}") {
     return 404;
   }
 
-${defaults(prefix)}
+${defaults(site, names)}
 
   # AuditTrail.
   location ${base}/ {
     proxy_pass ${service};
     client_max_body_size 64k;
-    limit_req zone=${prefix}_sign_in burst=20 nodelay;
+    limit_req zone=${names.zone}_sign_in burst=20 nodelay;
     # Only for errors of Nginx itself. Responses of AuditTrail pass through unchanged.
     error_page 413 429 502 503 504 @audittrail_problem;
   }
   location ^~ /.well-known/oauth-authorization-server {
-    proxy_pass http://${prefix};
+    proxy_pass http://${names.zone};
   }
 
-${verifyLocations(site, prefix)}${upstreamLocations(site, prefix)}${web(site, prefix)}
+${verifyLocations(site, names)}${upstreamLocations(site, names)}${web(site, names)}
   location @audittrail_problem {
     default_type "";
     add_header Content-Type application/problem+json always;
-    add_header X-Request-Id $${prefix}_request_id always;
+    add_header X-Request-Id ${maps.requestId.name} always;
     add_header X-Content-Type-Options nosniff always;
     add_header Cache-Control no-store always;
-    add_header Retry-After $${prefix}_retry_after always;
-${hsts(site.tls, prefix)}    # error_page keeps the original status; the 200 is not sent.
-    return 200 '{"type":"about:blank","title":"$${prefix}_title","status":$status,"detail":"$${prefix}_detail","request_id":"$${prefix}_request_id"}';
+    add_header Retry-After ${maps.retryAfter.name} always;
+${hsts(site, names)}    # error_page keeps the original status; the 200 is not sent.
+    return 200 '{"type":"about:blank","title":"${maps.title.name}","status":$status,"detail":"${maps.detail.name}","request_id":"${maps.requestId.name}"}';
   }
+
+${clearedHeaders(setHeaders)}
 }
 `,
     redirect(site),
   ].join('\n')
 }
 
-/** Avoids name conflicts with other sites. Short, because Nginx's hash tables limit the length. */
-function prefixFor(serverName: string): string {
-  return `at_${createHash('sha256').update(serverName).digest('hex').slice(0, 8)}`
+/** Differs between any two files that differ. Nginx limits the length of names. */
+function zoneFor(site: Site): string {
+  return `at_${createHash('sha256').update(JSON.stringify(site)).digest('hex').slice(0, 10)}`
 }
 
-function hsts(tls: Site['tls'], prefix: string): string {
-  return tls ? `    add_header Strict-Transport-Security $${prefix}_hsts always;\n` : ''
+/** The longest name that fits the default bucket of the hash table, which holds no patterns. */
+const maxPlainNameLength = 40
+
+function serverNameOf({ serverName }: Site): string {
+  return serverName.length > maxPlainNameLength ? `"~^${serverName.replaceAll('.', '\\.')}\\z"` : serverName
 }
 
-function listening({ listen, tls }: Site, prefix: string): string {
-  if (!tls) return `  listen ${listen ?? '80'};`
-  return `  listen ${listen ?? '443'} ssl;
+function hsts({ tls }: Site, { maps }: Names): string {
+  return tls ? `    add_header Strict-Transport-Security ${maps.hsts.name} always;\n` : ''
+}
+
+function listening({ listen, tls }: Site, { maps }: Names): string {
+  const sockets = listen.length > 0 ? listen : [tls ? '443' : '80']
+  const lines = sockets.map((socket) => `  listen ${socket}${tls ? ' ssl' : ''};`).join('\n')
+  if (!tls) return lines
+  return `${lines}
   ssl_certificate ${tls.certificate};
   ssl_certificate_key ${tls.key};
   ssl_protocols TLSv1.2 TLSv1.3;
-  add_header Strict-Transport-Security $${prefix}_hsts always;`
+  add_header Strict-Transport-Security ${maps.hsts.name} always;`
 }
 
-function defaults(prefix: string): string {
-  return `  # A location with its own proxy_set_header inherits none of these. Repeat them all there, or
-  # clients can set the identity headers themselves.
+const setHeaders = ['X-Auth-User', 'X-Auth-User-Id', 'X-Auth-Roles', 'X-Auth-Session'].concat([
+  'X-Forwarded-For',
+  'X-Forwarded-Proto',
+  'X-Forwarded-Host',
+  'X-Real-IP',
+])
+
+function defaults({ body, passesToken }: Site, { zone, maps }: Names): string {
+  return `  # A location with its own proxy_set_header inherits none of these, nor those at the end of this
+  # file. Repeat them all there, or clients can set the identity headers themselves.
   proxy_set_header X-Auth-User $audittrail_user;
   proxy_set_header X-Auth-User-Id $audittrail_user_id;
   proxy_set_header X-Auth-Roles $audittrail_roles;
   proxy_set_header X-Auth-Session $audittrail_session;
-  # Identity headers of other proxies: always empty.
-  proxy_set_header Remote-User "";
-  proxy_set_header X-Remote-User "";
-  proxy_set_header X-Forwarded-User "";
-  proxy_set_header Forwarded "";
+  ${passesToken ? '# Services get the token.' : '# Only AuditTrail gets the token. The flag --pass-token changes that.'}
+  proxy_set_header Authorization ${passesToken ? '$http_authorization' : maps.token.name};
   proxy_set_header Host $host;
-  proxy_set_header Connection "";
-  proxy_set_header X-Request-Id $${prefix}_request_id;
+  proxy_set_header Upgrade ${maps.upgrade.name};
+  proxy_set_header Connection ${maps.connection.name};
+  proxy_set_header X-Request-Id ${maps.requestId.name};
   # Replaces what the client sent instead of appending to it.
   proxy_set_header X-Forwarded-For $remote_addr;
   proxy_set_header X-Forwarded-Proto $scheme;
   proxy_set_header X-Forwarded-Host $host;
   proxy_set_header X-Real-IP $remote_addr;
-  # With these, a service could read another URL than the one that was verified.
-  proxy_set_header X-Forwarded-Port "";
-  proxy_set_header X-Forwarded-Prefix "";
-  proxy_set_header X-Forwarded-Server "";
-  proxy_set_header X-Original-URL "";
-  proxy_set_header X-Rewrite-URL "";
+  proxy_headers_hash_max_size 8192;
+  proxy_headers_hash_bucket_size 128;
   proxy_http_version 1.1;
   auth_request_set $audittrail_user $upstream_http_x_auth_user;
   auth_request_set $audittrail_user_id $upstream_http_x_auth_user_id;
@@ -115,8 +131,8 @@ function defaults(prefix: string): string {
   client_body_timeout 10s;
   send_timeout 10s;
   keepalive_timeout 30s;
-  client_max_body_size 1m;
-  limit_conn ${prefix}_connections 100;
+  client_max_body_size ${body};
+  limit_conn ${zone}_connections 100;
   limit_conn_status 429;
   limit_req_status 429;
 
@@ -133,11 +149,13 @@ function defaults(prefix: string): string {
   error_page 500 =503 @audittrail_problem;`
 }
 
-function web({ root, upstreams, tls }: Site, prefix: string): string {
+function web(site: Site, names: Names): string {
+  const { root, upstreams } = site
   if (upstreams.some(({ path }) => path === '/')) return ''
   if (root === undefined)
     return `
-  # Your web app: its files, or a proxy_pass. It is public; users are not verified here.
+  # Your web app: its files, or a proxy_pass. It is public; users are not verified here. Never pass
+  # requests to a service that has protected paths: other ways to write them would end here.
   location / {
     return 404;
   }
@@ -153,15 +171,16 @@ function web({ root, upstreams, tls }: Site, prefix: string): string {
     add_header X-Content-Type-Options nosniff always;
     add_header X-Frame-Options DENY always;
     add_header Referrer-Policy no-referrer always;
-${hsts(tls, prefix)}  }
+${hsts(site, names)}  }
 `
 }
 
-function redirect({ serverName, tls, listen }: Site): string {
-  if (!tls || listen !== undefined) return ''
+function redirect(site: Site): string {
+  const { serverName, tls, listen } = site
+  if (!tls || listen.length > 0) return ''
   return `server {
   listen 80;
-  server_name ${serverName};
+  server_name ${serverNameOf(site)};
   return 301 https://${serverName}$request_uri;
 }
 `

@@ -1,19 +1,28 @@
-import type { Site, Upstream } from './site.ts'
+import type { Maps } from './maps.ts'
+import { lookalikeChecks, rejectIf } from './paths.ts'
+import { type Site, type Upstream, webSocketPath } from './site.ts'
+
+/** What the locations of a site share. */
+export interface Names {
+  /** Of AuditTrail's servers, and the beginning of all other names of upstreams and zones. */
+  readonly zone: string
+  readonly maps: Maps
+}
 
 /** Returns one internal location per set of roles, which asks AuditTrail about a request. */
-export function verifyLocations(site: Site, prefix: string): string {
+export function verifyLocations(site: Site, names: Names): string {
   return verifyQueries(site.upstreams)
-    .map((query, at) => verifyLocation(site, prefix, query, at))
+    .map((query, at) => verifyLocation(site, names, query, at))
     .join('')
 }
 
-function verifyLocation({ cache, basePath }: Site, prefix: string, query: string, at: number): string {
+function verifyLocation({ cache, basePath }: Site, names: Names, query: string, at: number): string {
   const roles = query.replaceAll('role=', '').replaceAll('&', ', ')
   const caching =
     cache === undefined
       ? ''
       : `    # Cached by credential and query. The no-store of AuditTrail is meant for other caches.
-    proxy_cache ${prefix}_yes;
+    proxy_cache ${names.zone}_yes;
     proxy_cache_key "${query} $http_authorization";
     # Nginx keeps an entry until the end of its last second, hence one second less.
     proxy_cache_valid 204 ${cache - 1}s;
@@ -23,7 +32,7 @@ function verifyLocation({ cache, basePath }: Site, prefix: string, query: string
   return `  # Verifies the user. ${roles === '' ? 'Every user is allowed' : `Allowed roles: ${roles}`}.
   location = ${verifyPath}${at + 1} {
     internal;
-    proxy_pass http://${prefix}${basePath}/auth/verify${query === '' ? '' : `?${query}`};
+    proxy_pass http://${names.zone}${basePath}/auth/verify${query === '' ? '' : `?${query}`};
     # Passes on the credential and the request ID, and nothing else of the request.
     proxy_method GET;
     proxy_pass_request_body off;
@@ -32,7 +41,7 @@ function verifyLocation({ cache, basePath }: Site, prefix: string, query: string
     proxy_set_header Authorization $http_authorization;
     proxy_set_header Host $host;
     proxy_set_header Connection "";
-    proxy_set_header X-Request-Id $${prefix}_request_id;
+    proxy_set_header X-Request-Id ${names.maps.requestId.name};
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_read_timeout 5s;
@@ -55,44 +64,36 @@ function verifyPathOf({ upstreams }: Site, upstream: Upstream): string {
 }
 
 /** Returns the locations of the protected services. They get the path as Nginx normalized it. */
-export function upstreamLocations(site: Site, prefix: string): string {
-  const locations = site.upstreams.map((upstream, at) =>
-    locationsOf(upstream, `${prefix}_${at + 1}`, verifyPathOf(site, upstream)),
-  )
-  return locations.join('') + lookalikeLocations(site)
+export function upstreamLocations(site: Site, names: Names): string {
+  return site.upstreams.map((upstream, at) => locationsOf(site, upstream, names, at + 1)).join('')
 }
 
-/**
- * Rejects paths that Nginx assigns to an outer location, but that a service may route to an inner
- * one with another rule: many routers ignore case, a suffix, or everything after a semicolon.
- */
-function lookalikeLocations({ upstreams }: Site): string {
-  const inner = upstreams.filter((upstream) => upstreams.some((other) => isWithin(upstream, other)))
-  if (inner.length === 0) return ''
-  const patterns = inner.map(({ path }) => {
-    const escaped = path.replaceAll('.', '\\.')
-    return `^(?!${escaped}(?:/|$))(?i:${escaped})(?![A-Za-z0-9_-])`
-  })
-  const rejected = (pattern: string) => `
-  location ~ "${pattern}" {
-    return 404;
-  }
-`
-  return `
-  # Paths that a service may read as one with a rule of its own, while Nginx does not.${patterns.map(rejected).join('')}${rejected('/\\.\\.?;')}`
-}
-
-function isWithin(inner: Upstream, outer: Upstream): boolean {
-  const isNested = inner !== outer && inner.path.startsWith(outer.path === '/' ? '/' : `${outer.path}/`)
-  return isNested && inner.server === outer.server && verifyQueryOf(inner) !== verifyQueryOf(outer)
-}
-
-function locationsOf({ path }: Upstream, pool: string, verify: string): string {
-  const location = (pattern: string, target: string) => `
+function locationsOf(site: Site, upstream: Upstream, names: Names, number: number): string {
+  const { path } = upstream
+  const pool = `http://${names.zone}_${number}`
+  const { ambiguousPath, pathWithParameters } = names.maps
+  const ambiguity = rejectIf((upstream.allowsMatrixParameters ? pathWithParameters : ambiguousPath).name)
+  const access = `    auth_request ${verifyPathOf(site, upstream)};\n`
+  const location = (pattern: string, target: string, checks: string) => `
   location ${pattern} {
-    auth_request ${verify};
-    proxy_pass http://${pool}${target};
+${ambiguity}${checks}    if ($http_upgrade ~* "^websocket\\z") {
+      rewrite ^ ${webSocketPath}${number}$uri last;
+    }
+${access}    proxy_pass ${pool}${target};
   }
 `
-  return path === '/' ? location('/', '/') : location(`= ${path}`, path) + location(`${path}/`, `${path}/`)
+  const lookalikes = lookalikeChecks(upstream, site.upstreams)
+  const outer =
+    path === '/'
+      ? location('/', '/', lookalikes)
+      : location(`= ${path}`, path, '') + location(`${path}/`, `${path}/`, lookalikes)
+  return `${outer}
+  # WebSockets. Access is verified when one is opened, not later. An hour of silence closes it.
+  location ^~ ${webSocketPath}${number}/ {
+    internal;
+${access}    limit_conn ${names.zone}_websockets 1000;
+    proxy_read_timeout 1h;
+    proxy_pass ${pool}/;
+  }
+`
 }

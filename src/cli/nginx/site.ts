@@ -9,18 +9,25 @@ export interface Upstream {
   readonly server: string
   /** A user needs one of them. Empty: every user is allowed. */
   readonly roles: readonly string[]
+  /** Whether paths may contain `;`. Other ambiguous paths are rejected nevertheless. */
+  readonly allowsMatrixParameters: boolean
 }
 
 /** The values in the configuration. None contains a quote, space, `;`, `$` or brace. */
 export interface Site {
   readonly serverName: string
-  readonly listen: string | undefined
+  /** Empty: the default port. */
+  readonly listen: readonly string[]
   readonly services: readonly string[]
   readonly upstreams: readonly Upstream[]
   readonly root: string | undefined
   readonly tls: { readonly certificate: string; readonly key: string } | undefined
   /** Seconds. Undefined: every request is verified. */
   readonly cache: number | undefined
+  /** The largest request body, such as `1m`. */
+  readonly body: string
+  /** Whether the services get the `Authorization` header. */
+  readonly passesToken: boolean
   readonly basePath: string
 }
 
@@ -34,6 +41,7 @@ const servicePattern = new RegExp(`^${server}$`)
 const upstreamPattern = new RegExp(`^(/[A-Za-z0-9._~/-]*)=http://(${server})/?(?::([a-z0-9_,-]+))?$`)
 const listenPattern = /^(?:(?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]{2,45}\]):)?[0-9]{1,5}$/
 const filePattern = /^(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/
+const bodyPattern = /^[1-9][0-9]{0,8}[kmg]?$/i
 const cachePattern = /^[0-9]{1,2}$/
 /** Seconds. Nginx counts whole seconds, the first of which may be almost over. */
 const [minCache, maxCache] = [2, 60]
@@ -47,42 +55,70 @@ export function readSite(flags: SiteFlags, { basePath, port }: { basePath: strin
   const serverName = one('server-name') ?? ''
   if (!serverNamePattern.test(serverName) || serverName.length > maxServerNameLength)
     throw usage('server-name', 'must be a host name such as app.example.com')
-  const upstreams = (flags.get('upstream') ?? []).map((text) => readUpstream(text, basePath || defaultBase))
+  const upstreams = readUpstreams(flags, basePath || defaultBase)
   const root = readFile('root', one('root'))
-  const repeated = upstreams.find(({ path }, at) => upstreams.findIndex((other) => other.path === path) !== at)
-  if (repeated) throw usage('upstream', 'must not repeat a path')
   if (root && upstreams.some(({ path }) => path === '/'))
     throw usage('root', 'cannot be used together with an --upstream for the path /')
   return {
     serverName: serverName.toLowerCase(),
-    listen: readListen(one('listen')),
+    listen: readListen(flags.get('listen') ?? []),
     services: (flags.get('service') ?? [`127.0.0.1:${port}`]).map(readService),
     upstreams,
     root,
     tls: readTls(one('tls-certificate'), one('tls-key')),
     cache: readCache(one('cache')),
+    body: readBody(one('body')),
+    passesToken: flags.has('pass-token'),
     basePath,
   }
 }
 
 /** The public path of AuditTrail when BASE_PATH is empty. Nginx strips it. */
 export const defaultBase = '/api'
+/** Nginx rewrites the path of a WebSocket to one below this path. */
+export const webSocketPath = '/_audittrail/websocket/'
 
-function readUpstream(text: string, base: string): Upstream {
+function readUpstreams(flags: SiteFlags, base: string): readonly Upstream[] {
+  const exempt = (flags.get('matrix-parameters') ?? []).map(withoutTrailingSlash)
+  const upstreams = (flags.get('upstream') ?? []).map((text) => readUpstream(text, base, exempt))
+  const paths = upstreams.map(({ path }) => path.toLowerCase())
+  if (new Set(paths).size < paths.length) throw usage('upstream', 'must not repeat a path, not even in another case')
+  for (const path of exempt) {
+    const upstream = upstreams.find((other) => other.path === path)
+    if (!upstream) throw usage('matrix-parameters', 'must be the path of an --upstream')
+    if (upstreams.some((other) => isWithin(other, upstream)))
+      throw usage('matrix-parameters', 'cannot exempt a path that contains another --upstream with other roles')
+  }
+  return upstreams
+}
+
+function withoutTrailingSlash(path: string): string {
+  return path === '/' ? path : path.replace(/\/$/, '')
+}
+
+/** Returns whether requests in `outer` may reach `inner`, although it has another rule. */
+export function isWithin(inner: Upstream, outer: Upstream): boolean {
+  const [path, base] = [inner.path.toLowerCase(), outer.path.toLowerCase()]
+  const isNested = inner !== outer && path.startsWith(base === '/' ? '/' : `${base}/`)
+  return isNested && inner.roles.join() !== outer.roles.join()
+}
+
+function readUpstream(text: string, base: string, exempt: readonly string[]): Upstream {
   const [, location = '', address = '', roleList] = upstreamPattern.exec(text) ?? []
-  const path = location === '/' ? location : location.replace(/\/$/, '')
+  const path = withoutTrailingSlash(location)
   const segments = path.split('/').slice(1)
   const isPath =
     path === '/' ||
     (path !== '' && path.length <= maxPathLength && segments.every((segment) => !['', '.', '..'].includes(segment)))
   if (!isPath || !hasPort(address))
     throw usage('upstream', 'must have the form /PATH=http://HOST:PORT or /PATH=http://HOST:PORT:ROLE,ROLE')
-  if ([base, '/.well-known', '/_audittrail'].some((taken) => path === taken || path.startsWith(`${taken}/`)))
+  const isTaken = (taken: string) => `${path}/`.toLowerCase().startsWith(`${taken}/`.toLowerCase())
+  if ([base, '/.well-known', '/_audittrail'].some(isTaken))
     throw usage('upstream', `must not use a path of AuditTrail (${base}, /.well-known, /_audittrail)`)
   const roles = [...new Set(roleList?.split(','))]
   if (!areRoles(roles))
     throw usage('upstream', `must have at most ${maxRoles} roles, each 1 to 32 of the characters a-z 0-9 _ -`)
-  return { path, server: address, roles: roles.sort() }
+  return { path, server: address, roles: roles.sort(), allowsMatrixParameters: exempt.includes(path) }
 }
 
 function readService(text: string): string {
@@ -90,10 +126,12 @@ function readService(text: string): string {
   return text
 }
 
-function readListen(text: string | undefined): string | undefined {
-  if (text !== undefined && (!listenPattern.test(text) || !hasPort(text)))
+function readListen(texts: readonly string[]): readonly string[] {
+  if (texts.some((text) => !listenPattern.test(text) || !hasPort(text)))
     throw usage('listen', 'must have the form PORT or ADDRESS:PORT')
-  return text
+  const sockets = texts.map((text) => text.toLowerCase().replace(/^0\.0\.0\.0:/, ''))
+  if (new Set(sockets).size < sockets.length) throw usage('listen', 'must not repeat an address and port')
+  return texts
 }
 
 function readTls(certificate: string | undefined, key: string | undefined): Site['tls'] {
@@ -115,6 +153,11 @@ function readCache(text: string | undefined): number | undefined {
   if (seconds < minCache || seconds > maxCache)
     throw usage('cache', `must be 0 or a number of seconds from ${minCache} to ${maxCache}`)
   return seconds
+}
+
+function readBody(text = '1m'): string {
+  if (!bodyPattern.test(text)) throw usage('body', 'must be a size such as 512k, 10m or 2g')
+  return text.toLowerCase()
 }
 
 function hasPort(text: string): boolean {
