@@ -11,7 +11,7 @@ const repository = join(import.meta.dir, '../..')
 interface Service {
   readonly image: string
   readonly build?: { readonly context: string; readonly dockerfile: string }
-  readonly environment?: Readonly<Record<string, string>>
+  readonly environment?: Readonly<Record<string, string | null>>
   readonly volumes?: readonly string[]
   readonly ports?: readonly string[]
   readonly networks?: readonly string[]
@@ -63,6 +63,21 @@ describe('docker-compose.yml', () => {
   test('sets only settings that exist', () => {
     const known: string[] = Object.values(settings).flatMap(({ env }) => [env, `${env}_FILE`])
     expect(Object.keys(api.environment ?? {}).filter((name) => !known.includes(name))).toEqual([])
+  })
+
+  test('passes on every setting by its bare name, except those it sets and those that Nginx depends on', () => {
+    const fixed = ['DATABASE_URL', 'DATA_DIR', 'HOST', 'PORT', 'BASE_PATH', 'SECRET_KEY', 'TRUSTED_PROXIES']
+    const passed = Object.entries(api.environment ?? {}).filter(([, value]) => value === null)
+    const settable: string[] = Object.values(settings).map(({ env }) => env)
+    expect(passed.map(([name]) => name).sort()).toEqual(settable.filter((env) => !fixed.includes(env)).sort())
+    expect(secrets.environment).toEqual({ SECRET_KEY: null, POSTGRES_PASSWORD: null })
+    // A secret that Compose interpolates would lose what follows a dollar sign.
+    expect(JSON.stringify(compose)).not.toMatch(/\$\{\w*(KEY|PASSWORD)/)
+  })
+
+  test('names the oldest Compose that it needs', () => {
+    for (const file of ['docker-compose.yml', 'docs/install.md'])
+      expect(readFileSync(join(repository, file), 'utf8')).toContain('Compose v2.20+')
   })
 
   test('confines the service', () => {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { settings } from '../../src/config/settings.ts'
-import { binary } from '../binary/binary.ts'
+import { binary, type Server, serve } from '../binary/binary.ts'
 import { hasProgram } from '../requirements.ts'
 
 const unit = readFileSync(join(import.meta.dir, '../../deploy/audittrail.service'), 'utf8')
@@ -31,6 +31,36 @@ describe('deploy/audittrail.service', () => {
     const given = valuesOf('Environment').flatMap((line) => line.split(' ').map((pair) => pair.split('=')[0] ?? ''))
     expect(given.length).toBeGreaterThan(0)
     expect(given.filter((name) => !known.includes(name))).toEqual([])
+  })
+
+  test('waits for readiness after the start, for 60 seconds at most, without failing the start', async () => {
+    const [after = ''] = valuesOf('ExecStartPost')
+    expect(after).toStartWith('-/usr/bin/timeout 60 /bin/sh -c ')
+    expect(Number(valuesOf('TimeoutStartSec')[0])).toBeGreaterThan(60)
+    // As systemd passes it on: $$ is a dollar sign.
+    const [, script = ''] = /'(.*)'$/.exec(after) ?? []
+    const wait = (pid: number | undefined, server: Server | undefined) =>
+      spawn(
+        '/usr/bin/timeout',
+        ['60', '/bin/sh', '-c', script.replaceAll('$$', '$').replace('/usr/local/bin/audittrail', binary)],
+        {
+          env: {
+            PATH: process.env.PATH,
+            MAINPID: String(pid),
+            HOST: '127.0.0.1',
+            PORT: server ? new URL(server.url).port : '1',
+          },
+          stdio: 'inherit',
+        },
+      )
+    const codeOf = (child: ChildProcess) => new Promise((resolve) => child.once('exit', resolve))
+    const server = await serve()
+    expect(await codeOf(wait(server.process.pid, server))).toBe(0)
+    const endless = wait(server.process.pid, undefined)
+    const code = codeOf(endless)
+    expect(await Promise.race([code, Bun.sleep(1500).then(() => 'waiting')])).toBe('waiting')
+    await server.stop()
+    expect(await code).toBe(0)
   })
 
   test('keeps its data where systemd provides a directory', () => {
