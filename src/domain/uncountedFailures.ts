@@ -26,14 +26,16 @@ export function createUncountedFailures(): UncountedFailures {
     return count && count.forgotten_at > now ? count : undefined
   }
   const add = ({ key, kind, forgottenAt }: NewFailure, now: Date, account?: string) => {
-    const failures = (unexpired(key, now)?.failures ?? 0) + 1
+    const before = unexpired(key, now)
+    // The window of a network, which many people may share, ends as planned.
+    const end = kind === 'network' ? before?.forgotten_at : undefined
     // Deleted first, so that the map is in the order of the latest failure.
     counts.delete(key)
     counts.set(key, {
       kind,
-      failures,
+      failures: (before?.failures ?? 0) + 1,
       last_failed_at: now,
-      forgotten_at: forgottenAt,
+      forgotten_at: end ?? forgottenAt,
       ...(account === undefined ? {} : { account }),
     })
     const [oldest] = counts.keys()
@@ -70,7 +72,8 @@ export function sumOf(counted: readonly FailureCount[], uncounted: readonly Fail
 
 /** `twice`: the networks that are in both. */
 function plus(one: FailureCount, other: FailureCount, twice: number): FailureCount {
-  const later = (first: Date, second: Date) => (first > second ? first : second)
+  // An unreadable time stays, since it locks out.
+  const later = (first: Date, second: Date) => (Number.isNaN(first.getTime()) || first > second ? first : second)
   return {
     kind: one.kind,
     failures: one.failures + other.failures - twice,

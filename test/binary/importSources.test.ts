@@ -167,7 +167,7 @@ describe.each(databaseKinds)('import from other programs on %s', (kind) => {
       })
     })
 
-    test('reports a file in UTF-16, and one with semicolons, in one line', async () => {
+    test('reports a file in UTF-16, with semicolons or of another program in one line', async () => {
       const csv = `username;hashed_password\n${`ada;${hash}\n`.repeat(3)}`
       write('semicolons.csv', csv)
       writeFileSync(
@@ -177,6 +177,8 @@ describe.each(databaseKinds)('import from other programs on %s', (kind) => {
       for (const [file, message] of [
         ['semicolons.csv', 'separates them with semicolons'],
         ['utf16.csv', 'in UTF-16'],
+        ['django.json', 'Add --from django.'],
+        ['realm.json', 'Add --from keycloak.'],
       ] as const) {
         for (const flags of ['', ' --dry-run', ' --skip-bad']) {
           const { code, stdout, stderr } = await command(`import ${file}${flags}`)

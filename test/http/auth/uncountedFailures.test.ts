@@ -61,6 +61,18 @@ describe.each(databaseKinds)('a failed sign-in that cannot be counted on %s', (k
     expect(await guess(username, 5)).toEqual([401, 401, 401, 401, 401])
   })
 
+  test('at different accounts throttles their network, for fifteen minutes from the first one', async () => {
+    await refuseCounting()
+    const origin = { address: '203.0.113.77' }
+    for (let number = 0; number < 21; number++) {
+      if (number === 20) application.clock.now += 14 * minute
+      expect(await guess(newName('unknown'), 1, origin)).toEqual([401])
+    }
+    expect(await waitOf(newName('unknown'), origin)).toBe(1)
+    application.clock.now += minute
+    expect(await guess(newName('unknown'), 5, origin)).toEqual([401, 401, 401, 401, 401])
+  })
+
   test('is delayed on other networks too', async () => {
     const { username } = await makeUser()
     await refuseCounting()
