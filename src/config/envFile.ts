@@ -8,6 +8,8 @@ export interface EnvFileEntry {
   readonly problem?: string
   /** A comment follows on the same line. systemd takes it for a part of the value. */
   readonly hasComment: boolean
+  /** The line starts with `export`. systemd ignores such a line. */
+  readonly isExported: boolean
   /** Has a dollar sign in double quotes. Docker Compose takes it for a variable. */
   readonly isExpandable: boolean
 }
@@ -46,7 +48,8 @@ export function parseEnvFile(contents: string): EnvFile {
     const { value, end, problem, isExpandable = false } = readValue(text, at + matched.length)
     const rest = text.slice(end, endOfLine(text, end))
     const hasComment = rest.includes('#')
-    entries.push({ name, value, line, hasComment, isExpandable, ...(problem ? { problem } : {}) })
+    const isExported = matched.startsWith('export')
+    entries.push({ name, value, line, hasComment, isExported, isExpandable, ...(problem ? { problem } : {}) })
     at = end + rest.length
   }
   return { entries, unreadableLines }

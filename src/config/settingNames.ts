@@ -37,7 +37,8 @@ export function meantSettingInEnvironment(name: string, value: string): string |
   if (meant === undefined || name === `AUDITTRAIL_${meant}`) return meant
   const isSwapped = name !== meant && hasSameLetters(name, meant)
   const isLikely = meant.length >= shortestInEnvironment && name[0]?.toUpperCase() === meant[0]
-  return isSwapped || isLikely ? meant : undefined
+  const isFile = name === `${meant}_FILE` && meant.length > 'PORT'.length
+  return isSwapped || isLikely || isFile ? meant : undefined
 }
 
 function hasSameLetters(name: string, other: string): boolean {

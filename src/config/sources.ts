@@ -51,7 +51,9 @@ export function mergeSources(
   if (isEmpty('SECRET_KEY')) {
     warnings.push('SECRET_KEY is set but empty, so the key in DATA_DIR/secret.key is used.')
   }
-  warnings.push(...misspelledVariables(environment, isUnset))
+  if (isEmpty('DATA_DIR') && isUnset('DATABASE_URL'))
+    warnings.push('DATA_DIR is set but empty, so ./data in the working directory is used.')
+  warnings.push(...quotedVariables(environment), ...misspelledVariables(environment, isUnset))
   return values
 }
 
@@ -62,6 +64,14 @@ function valuesOf(environment: Environment): Map<string, Value> {
     values.set(name, { text: withoutTrailingBreaks(text), source: 'environment', formerText: text })
   }
   return values
+}
+
+/** Unlike Docker Compose, `docker run --env-file` does not remove quotes. */
+function* quotedVariables(environment: Environment): Generator<string> {
+  for (const [name, text = ''] of Object.entries(environment)) {
+    if (isSettingName(name) && /^(["'])[\s\S]*\1$/.test(text))
+      yield `The quotes around the environment variable ${name} are part of its value. Remove them, unless you mean them.`
+  }
 }
 
 function* misspelledVariables(environment: Environment, isUnset: (name: string) => boolean): Generator<string> {
@@ -98,7 +108,7 @@ export function readEnvFile(path: string | undefined, findings: Findings): Reado
   return values
 }
 
-function check({ name, line, problem, hasComment, isExpandable }: EnvFileEntry, findings: Findings): void {
+function check({ name, line, problem, hasComment, isExported, isExpandable }: EnvFileEntry, findings: Findings): void {
   const place = `--env-file, line ${line}: ${name}`
   if (!isSettingName(name)) {
     const meant = meantSetting(name)
@@ -111,6 +121,7 @@ function check({ name, line, problem, hasComment, isExpandable }: EnvFileEntry, 
     findings.warnings.push(
       `${place} is followed by a comment, which systemd would read as part of the value. Put the comment on a line of its own, or the value in quotes if it is no comment.`,
     )
+  if (isExported) findings.warnings.push(`${place} has "export" before it. systemd would ignore the line.`)
   if (isExpandable)
     findings.warnings.push(`${place} has a dollar sign, which Docker Compose would expand. Put it in single quotes.`)
 }

@@ -52,6 +52,7 @@ describe('--env-file', () => {
   test.each([
     ['PORT=1\nPORT=2', 'line 2: PORT is set again. The last value counts.'],
     ['ADMIN_PASSWORD=a long # comment', 'line 1: ADMIN_PASSWORD is followed by a comment'],
+    ['export PORT=1', 'line 1: PORT has "export" before it'],
     ['ADMIN_PASSWORD="a$b"', 'line 1: ADMIN_PASSWORD has a dollar sign, which Docker Compose would expand'],
   ])('%j: gets a warning', (contents, warning) => {
     const file = join(directory, 'doubtful.env')
@@ -75,5 +76,27 @@ describe('--env-file', () => {
       ok: false,
       problems: ['--env-file: cannot read "/nowhere.env" (ENOENT).'],
     })
+  })
+})
+
+describe('the environment', () => {
+  const warningsOf = (environment: Record<string, string>) => {
+    const result = readConfig(environment)
+    return result.ok ? result.warnings : result.problems
+  }
+
+  test('gets a warning for quotes that are part of a value, as docker run --env-file leaves them', () => {
+    for (const quote of ['"', "'"])
+      expect(warningsOf({ SECRET_KEY: quote + 'k'.repeat(32) + quote, ISSUER: 'it\'s"' })).toEqual([
+        'The quotes around the environment variable SECRET_KEY are part of its value. Remove them, unless you mean them.',
+      ])
+    expect(warningsOf({ OTHER: '"quoted"' })).toEqual([])
+  })
+
+  test('gets a warning for an empty DATA_DIR, unless it is not used', () => {
+    expect(warningsOf({ DATA_DIR: '' })).toEqual([
+      'DATA_DIR is set but empty, so ./data in the working directory is used.',
+    ])
+    expect(warningsOf({ DATA_DIR: '', DATABASE_URL: 'postgresql://h/d' })).toEqual([])
   })
 })
