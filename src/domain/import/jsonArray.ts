@@ -13,12 +13,12 @@ export interface Scanner {
   end(): void
 }
 
-const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a]
+const [quote, backslash, comma] = [0x22, 0x5c, 0x2c]
 const [braceOpen, braceClose, bracketOpen, bracketClose] = [0x7b, 0x7d, 0x5b, 0x5d]
 const lastWhitespace = 0x20
 
 /** Where the scanner is relative to the array of users, or in a realm relative to its own. */
-type Position = 'before array' | 'before element' | 'in element' | 'in realm' | 'after users of realm' | 'after array'
+type Position = 'before array' | 'before element' | 'in element' | 'after users of realm' | 'after array'
 
 interface Scan {
   readonly isOfRealms: boolean
@@ -69,8 +69,6 @@ function step(scan: Scan, byte: number): Step {
       return close(scan)
     case comma:
       return isInArray(scan) && scan.depth === scan.arrayDepth ? endElement(scan) : content(scan)
-    case colon:
-      return isInElementOfDocument(scan) && scan.memberName === 'realm' ? enterRealm(scan) : content(scan)
   }
   return byte <= lastWhitespace && scan.position !== 'in element' ? 'outside' : content(scan)
 }
@@ -105,18 +103,12 @@ function openUsers(scan: Scan, end: Position): Step {
 
 function close(scan: Scan): Step {
   scan.depth--
-  const isInRealm = scan.position === 'in realm' || scan.position === 'after users of realm'
-  if (isInRealm && scan.depth === scan.arrayDepth) return endElement(scan)
+  if (scan.position === 'after users of realm' && scan.depth === scan.arrayDepth) return endElement(scan)
   if (!isInArray(scan) || scan.depth >= scan.arrayDepth) return content(scan)
   const isOfRealm = scan.arrayDepth === 3
   scan.position = isOfRealm ? 'after users of realm' : 'after array'
   if (isOfRealm) scan.arrayDepth = 1
   return 'end'
-}
-
-function enterRealm(scan: Scan): Step {
-  scan.position = 'in realm'
-  return 'discard'
 }
 
 function endElement(scan: Scan): Step {
@@ -140,10 +132,6 @@ function isMemberLevel(scan: Scan): boolean {
 
 function hasElementsOfRealms({ isOfRealms, isDocumentObject, isElementObject }: Scan): boolean {
   return isOfRealms && !isDocumentObject && isElementObject
-}
-
-function isInElementOfDocument(scan: Scan): boolean {
-  return scan.position === 'in element' && scan.depth === 2 && hasElementsOfRealms(scan)
 }
 
 function requireEnd({ position, depth }: Scan): void {

@@ -4,11 +4,11 @@ import { joined, list, member, object, present, text, timeOfMilliseconds } from 
 import type { Fields } from './importedUser.ts'
 
 /**
- * Reads a user of a realm export (`kc.sh export`); undefined for a service account. Keeps the ID and the realm roles,
+ * Reads a user of a realm export (`kc.sh export`); undefined for a service account and a realm. Keeps the ID and the realm roles,
  * except those that Keycloak gives to every user.
  */
 export function keycloakUser(user: Fields): Fields | undefined {
-  if (text(user, 'serviceAccountClientId') !== undefined) return undefined
+  if (text(user, 'serviceAccountClientId') !== undefined || isRealm(user)) return undefined
   return present({
     id: text(user, 'id'),
     username: text(user, 'username'),
@@ -19,6 +19,11 @@ export function keycloakUser(user: Fields): Fields | undefined {
     must_change_password: list(user, 'requiredActions').includes('UPDATE_PASSWORD'),
     created_at: timeOfMilliseconds(member(user, 'createdTimestamp')),
   })
+}
+
+/** In a file of several realms, one without users. */
+function isRealm(fields: Fields): boolean {
+  return text(fields, 'realm') !== undefined && text(fields, 'username') === undefined
 }
 
 function isDefaultRole(role: unknown): boolean {

@@ -95,6 +95,11 @@ describe('Keycloak users', () => {
     )
   })
 
+  test('are not the realms of a file that have no users', () => {
+    expect(keycloakUser({ id: 'x', realm: 'shop', enabled: true })).toBeUndefined()
+    expect(keycloakUser({ ...user, realm: 'shop' })).toMatchObject({ username: 'ada' })
+  })
+
   test('with a plain-text password are rejected by that name', () => {
     const credentials = [{ type: 'password', value: 'a pass phrase', temporary: false }]
     expect(readUser(keycloakUser({ ...user, credentials }) ?? {})).toEqual({

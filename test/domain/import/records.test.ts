@@ -154,7 +154,11 @@ describe('readRecords: JSON of many realms', () => {
   test.each([
     ['two realms', `[${realm('a', 'x', 'y')},${realm('b', 'z')}]`, found('x', 'y', 'z')],
     ['white space', `[ ${realm('a', 'x')} ,\n ${realm('b', 'z')}\n ]\n`, found('x', 'z')],
-    ['a realm without users', `[{"realm":"m","keys":{"users":[1]}},${realm('b', 'z')}]`, found('z')],
+    [
+      'a realm without users',
+      `[{"realm":"m","keys":{"users":[1]}},${realm('b', 'z')}]`,
+      ['1: {"realm":"m","keys":{"users":[1]}}', '2: {"username":"z"}'],
+    ],
     ['a realm with an empty list of users', `[${realm('a')},${realm('b', 'z')}]`, found('z')],
     ['a realm without a name', '[{"users":[{"username":"x"}]}]', found('x')],
     ['users before the name', '[{"users":[{"username":"x"}],"realm":"a"}]', found('x')],
@@ -166,6 +170,7 @@ describe('readRecords: JSON of many realms', () => {
 
   test('takes a user for a user whatever is in it', async () => {
     const user = {
+      realm: 'a',
       username: 'realm',
       x: 'users',
       attributes: { users: ['a'], realm: ['b'] },
