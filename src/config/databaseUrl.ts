@@ -1,3 +1,5 @@
+import type { TcpKeepalive } from '../system/tcpKeepalive.ts'
+
 /**
  * A parsed DATABASE_URL, as written for libpq, SQLAlchemy (asyncpg, psycopg2) or Drizzle.
  * Source: PostgreSQL documentation, "Connection URIs" and "SSL Support".
@@ -15,6 +17,8 @@ export interface DatabaseAddress {
   readonly sslrootcert?: string
   /** libpq's `options`, sent when a connection opens. */
   readonly options?: string
+  /** libpq's `keepalives`, `keepalives_*` and `tcp_user_timeout`. Undefined if none is given. */
+  readonly keepalive?: TcpKeepalive | 'off'
   /** Whether a transaction pooler such as PgBouncer is in between. Undefined: detected. */
   readonly isPooled?: boolean
 }
@@ -48,6 +52,7 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
     sslmode: isSocket ? 'disable' : readSslMode(query, loopback.includes(address)),
     ...(sslrootcert === undefined || sslrootcert === 'system' ? {} : { sslrootcert }),
     ...(options === undefined ? {} : { options }),
+    ...readKeepalive(query),
     ...(query.has('pgbouncer') ? { isPooled: readSwitch(query, 'pgbouncer') } : {}),
   }
 }
@@ -56,6 +61,30 @@ function readSwitch(query: Map<string, string>, name: string): boolean {
   const text = query.get(name)
   if (text !== 'true' && text !== 'false') throw new Error(`must set ${name} to true or false`)
   return text === 'true'
+}
+
+/** libpq's parameters, and what they set. */
+const keepaliveParameters = {
+  keepalives_idle: 'idle',
+  keepalives_interval: 'interval',
+  keepalives_count: 'count',
+  tcp_user_timeout: 'userTimeout',
+} as const
+
+function readKeepalive(query: Map<string, string>): Pick<DatabaseAddress, 'keepalive'> {
+  const given = Object.entries(keepaliveParameters).flatMap(([parameter, name]) => {
+    const text = query.get(parameter)
+    // Like libpq: 0 and less mean the system's value.
+    return text === undefined ? [] : [[name, Math.max(0, readInteger(parameter, text))] as const]
+  })
+  const isOn = query.get('keepalives')
+  if (isOn !== undefined && readInteger('keepalives', isOn) === 0) return { keepalive: 'off' }
+  return given.length > 0 || isOn !== undefined ? { keepalive: Object.fromEntries(given) } : {}
+}
+
+function readInteger(parameter: string, text: string): number {
+  if (!/^-?\d{1,9}$/.test(text)) throw new Error(`must set ${parameter} to a whole number`)
+  return Number(text)
 }
 
 function readPort(text: string): number {
@@ -95,6 +124,11 @@ const knownParameters = [
   'ssl',
   'sslrootcert',
   'options',
+  'keepalives',
+  'keepalives_idle',
+  'keepalives_interval',
+  'keepalives_count',
+  'tcp_user_timeout',
   'pgbouncer',
 ]
 /** Parameters of libpq, other drivers and hosting providers that have no effect here. */
@@ -104,10 +138,6 @@ const ignoredParameters = [
   'connect_timeout',
   'fallback_application_name',
   'gssencmode',
-  'keepalives',
-  'keepalives_count',
-  'keepalives_idle',
-  'keepalives_interval',
   'prepared_statement_cache_size',
   'target_session_attrs',
 ]

@@ -89,6 +89,11 @@ export function lostToConcurrency(error: unknown): boolean {
   return concurrency.test(driverError(error)?.code ?? '')
 }
 
+/** Returns whether the server, the database or the role has no connection left (53300). */
+export function reachesConnectionLimit(error: AppError): boolean {
+  return driverError(error)?.code === '53300'
+}
+
 /** Returns whether a pooler (PgBouncer) rejected startup parameters. */
 export function refusesStartupParameters(error: unknown): boolean {
   const { code, message = '' } = driverError(error) ?? {}

@@ -45,6 +45,13 @@ describe('DATABASE_URL', () => {
     ['?pgbouncer=true', { isPooled: true }],
     ['?pgbouncer=false', { isPooled: false }],
     ['', { sslmode: 'prefer' }],
+    ['?keepalives=0&keepalives_idle=9', { keepalive: 'off' }],
+    ['?keepalives=1', { keepalive: {} }],
+    [
+      '?keepalives_idle=30&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=9000',
+      { keepalive: { idle: 30, interval: 5, count: 3, userTimeout: 9000 } },
+    ],
+    ['?keepalives_idle=0&keepalives_count=-1', { keepalive: { idle: 0, count: 0 } }],
   ])('parses the query "%s"', (query, expected) => {
     expect(parseDatabaseUrl(`postgresql://u@db.example/x${query}`)).toMatchObject(expected)
   })
@@ -89,6 +96,8 @@ describe('DATABASE_URL', () => {
     'postgresql://u:hid#den@h/x',
     'postgresql://u:hidden@h/x?sslmode=hidden',
     'postgresql://u:hidden@h/x?hidden=1',
+    'postgresql://u:hidden@h/x?keepalives=hidden',
+    'postgresql://u:hidden@h/x?keepalives_idle=hidden',
   ])('rejects %s without echoing any of it', (text) => {
     expect(() => parseDatabaseUrl(text)).toThrow()
     try {

@@ -12,12 +12,15 @@ export interface FaultProxy {
   /** Connections accepted so far. */
   readonly connections: number
   be(fault: Fault): void
+  /** Carries nothing more on the connections that are open now, without a word. */
+  forget(): void
   stop(): Promise<void>
 }
 
 /** An unreliable network in front of a local server. */
 export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
   const open = new Set<Socket>()
+  const forgotten = new WeakSet<Socket>()
   let fault: Fault = 'pass'
   let connections = 0
   const server = createServer((client) => {
@@ -43,10 +46,10 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     client.on('data', (bytes) => {
       // A connection that has met a hanging network keeps hanging.
       if (fault === 'hang') isHeld = true
-      if (!isHeld) upstream.write(bytes)
+      if (!isHeld && !forgotten.has(client)) upstream.write(bytes)
     })
     upstream.on('data', (bytes: Buffer) => {
-      if (isHeld) return
+      if (isHeld || forgotten.has(client)) return
       if (fault === 'cut' || fault === 'half') {
         client.write(bytes.subarray(0, Math.ceil(bytes.length / 2)))
         isHeld = true
@@ -66,6 +69,9 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     be(next) {
       fault = next
       if (next === 'close') for (const socket of open) socket.end()
+    },
+    forget() {
+      for (const socket of open) forgotten.add(socket)
     },
     stop: async () => {
       for (const socket of open) socket.destroy()

@@ -107,6 +107,8 @@ function createClient(target: DatabaseTarget, stream: Duplex, isPooled: boolean)
     connect_timeout: null,
     max_lifetime: null,
     backoff: 0,
+    // Set in `dial`.
+    keep_alive: null,
     prepare: !isPooled,
     // Looking up array types would cost a round trip per connection. Drizzle parses arrays itself.
     fetch_types: false,

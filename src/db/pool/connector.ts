@@ -6,8 +6,14 @@ import { type DatabaseTarget, type OpenConnection, openConnection } from './conn
 export interface Connector {
   /**
    * Milliseconds until the next attempt is due. Undefined while the current one must finish first.
+   * `isSpare`: the pool has a connection and works without another.
    */
-  nextAttemptIn(now: number): number | undefined
+  nextAttemptIn(now: number, isSpare: boolean): number | undefined
+  /**
+   * Whether a connection limit may have been reached only for a moment: the server still counts a
+   * connection that ended, or counted simultaneous attempts and rejected them all.
+   */
+  isLimitTemporary(): boolean
   /** Rejects with an AppError. */
   open(): Promise<OpenConnection>
 }
@@ -18,15 +24,25 @@ const maxConnections = 10
  * Milliseconds between attempts: during an outage, while rejected, and at the limit of connections.
  */
 const delays = { away: 250, refused: 1000, full: 250 }
+/**
+ * The longest, for a spare connection: after each failure the delay doubles. The server may grant
+ * fewer connections than the pool has slots for.
+ */
+const longestSpareDelay = 5000
 
-export function createConnector(target: DatabaseTarget): Connector {
+export function createConnector(target: DatabaseTarget, now: () => number): Connector {
   const isDeclared = target.kind === 'server' ? target.address.isPooled : false
   let isPooled = isDeclared ?? false
   let dialing = 0
   let inProgress = 0
   let connections = 0
+  let granted = 0
+  let isAlone = true
+  let failuresAlone = 0
   let isAway = false
+  let failures = 0
   let retryAt = 0
+  let spareRetryAt = 0
 
   async function attempt(): Promise<OpenConnection> {
     let isDialing = true
@@ -57,21 +73,30 @@ export function createConnector(target: DatabaseTarget): Connector {
   }
 
   return {
-    nextAttemptIn(now) {
+    nextAttemptIn(at, isSpare) {
       if (isAway && inProgress > 0) return undefined
       if (connections + dialing >= maxConnections) return delays.full
-      return Math.max(0, retryAt - now)
+      return Math.max(0, (isSpare ? spareRetryAt : retryAt) - at)
     },
+    isLimitTemporary: () => granted > 0 || failuresAlone < 2,
     async open() {
+      isAlone = inProgress === 0
       inProgress++
       try {
         const connection = await attemptWithPoolerFallback()
         isAway = false
+        failures = 0
+        failuresAlone = 0
+        granted++
+        void connection.closed.then(() => granted--)
         return connection
       } catch (error) {
         const failure = located(databaseFailure(error), labelOf(target))
         isAway = true
-        retryAt = performance.now() + (failure.code === 'refused' ? delays.refused : delays.away)
+        if (isAlone) failuresAlone++
+        const delay = failure.code === 'refused' ? delays.refused : delays.away
+        retryAt = now() + delay
+        spareRetryAt = now() + Math.min(delay * 2 ** failures++, longestSpareDelay)
         throw failure
       } finally {
         inProgress--

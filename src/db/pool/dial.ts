@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect as startTls } from 'node:tls'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
+import { setTcpKeepalive } from '../../system/tcpKeepalive.ts'
 import { otherProtocol } from './protocol.ts'
 
 /** PostgreSQL's SSLRequest (documentation, "Message Formats"). The response is one byte. */
@@ -24,6 +25,7 @@ export async function dial(address: DatabaseAddress, signal: AbortSignal): Promi
   signal.addEventListener('abort', timeOut, { once: true })
   try {
     await arrival(socket, 'connect')
+    if (!address.socketDirectory) keepAlive(socket, address)
     return tls ? await encrypt(socket, address, tls) : socket
   } catch (error) {
     socket.destroy()
@@ -31,6 +33,14 @@ export async function dial(address: DatabaseAddress, signal: AbortSignal): Promi
   } finally {
     signal.removeEventListener('abort', timeOut)
   }
+}
+
+/** Milliseconds without traffic before the first of ten probes, one a second. */
+const keepaliveIdle = 60_000
+
+function keepAlive(socket: Socket, { keepalive }: DatabaseAddress): void {
+  if (keepalive === undefined) socket.setKeepAlive(true, keepaliveIdle)
+  else if (keepalive !== 'off') setTcpKeepalive(socket, keepalive)
 }
 
 export function noResponse(): AppError {

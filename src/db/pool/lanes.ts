@@ -4,14 +4,16 @@ import type { Connection, DatabaseTarget, OpenConnection } from './connection.ts
 /** The statements of one operation. Settles when the connection ends, if not before. */
 export type Work<T> = (connection: Connection) => Promise<T>
 
-/** An open connection and its use. Times are milliseconds by `performance.now()`. */
+/** An open connection and its use. Times are milliseconds by a monotonic clock. */
 export interface PooledConnection {
   readonly connection: OpenConnection
   /** From then on no new operation gets it. */
   readonly expiresAt: number
-  /** Operations in progress. */
-  checkedOut: number
+  /** The weights of the operations in progress: at most `capacity`. */
+  load: number
   lastReleasedAt: number
+  /** Whether it is being checked after it was idle. */
+  isChecking: boolean
   /** Ends once nothing is in progress. */
   isRetired: boolean
 }
@@ -27,8 +29,8 @@ export interface Slot {
 /** Slots for one kind of work, and the operations that wait for a connection. */
 export interface Lane {
   readonly slots: readonly Slot[]
-  /** Operations that may share a connection. */
-  readonly maxCheckedOut: number
+  /** The part of a connection's capacity that one operation takes. */
+  readonly weight: number
   readonly maxWaiting: number
   readonly waiting: Operation[]
 }
@@ -50,9 +52,9 @@ export interface Operation {
 const maxWaiting = { reads: 4096, others: 1024 }
 /**
  * Operations in progress on a shared connection: what the driver pipelines without waiting for
- * results.
+ * results. One that has a connection to itself takes all of it.
  */
-const sharedConcurrency = 100
+export const capacity = 100
 
 /**
  * Creates one lane for reads and one for everything else. A pool of one connection has a single
@@ -61,15 +63,54 @@ const sharedConcurrency = 100
 export function createLanes(target: DatabaseTarget): { reads: Lane; others: Lane } {
   if (target.kind === 'server' && target.poolSize > 1) {
     return {
-      reads: createLane(1, sharedConcurrency, maxWaiting.reads),
-      others: createLane(target.poolSize - 1, 1, maxWaiting.others),
+      reads: createLane(1, 1, maxWaiting.reads),
+      others: createLane(target.poolSize - 1, capacity, maxWaiting.others),
     }
   }
-  const only = createLane(1, target.kind === 'embedded' ? sharedConcurrency : 1, maxWaiting.reads)
+  const only = createLane(1, target.kind === 'embedded' ? 1 : capacity, maxWaiting.reads)
   return { reads: only, others: only }
 }
 
-function createLane(size: number, maxCheckedOut: number, maxWaiting: number): Lane {
+function createLane(size: number, weight: number, maxWaiting: number): Lane {
   const slots = Array.from({ length: size }, () => ({ pooled: undefined, isConnecting: false, retryAt: 0 }))
-  return { slots, maxCheckedOut, maxWaiting, waiting: [] }
+  return { slots, weight, maxWaiting, waiting: [] }
+}
+
+/** Returns whether the lane has a connection of its own. */
+export function hasConnection({ slots }: Lane): boolean {
+  for (const { pooled } of slots) if (pooled) return true
+  return false
+}
+
+/** Returns whether the connection is the lane's, or the lane has to borrow. */
+export function mayUse(lane: Lane, pooled: PooledConnection): boolean {
+  for (const slot of lane.slots) if (slot.pooled === pooled) return true
+  return !hasConnection(lane)
+}
+
+/**
+ * Returns the operation that is next in the lane. While all lanes share one connection, it is the
+ * oldest of any lane, so that none starves.
+ */
+export function nextOperation(lanes: readonly Lane[], lane: Lane): Operation | undefined {
+  if (!haveSingleConnection(lanes)) return lane.waiting[0]
+  let oldest: Operation | undefined
+  for (const { waiting } of lanes) {
+    const [first] = waiting
+    if (first && (oldest === undefined || first.startedAt < oldest.startedAt)) oldest = first
+  }
+  return oldest
+}
+
+/** Returns whether an operation may start before those that wait. */
+export function isTurnOf(lanes: readonly Lane[], lane: Lane): boolean {
+  for (const other of lanes)
+    if (other.waiting.length > 0 && (other === lane || haveSingleConnection(lanes))) return false
+  return true
+}
+
+function haveSingleConnection(lanes: readonly Lane[]): boolean {
+  let connections = 0
+  for (const { slots } of lanes) for (const { pooled } of slots) if (pooled) connections++
+  return connections === 1
 }

@@ -10,15 +10,24 @@ import {
 import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { DatabaseTarget } from './connection.ts'
 import { createConnector, labelOf } from './connector.ts'
-import { createLanes, type Lane, type Operation, type PooledConnection, type Work } from './lanes.ts'
+import {
+  createLanes,
+  isTurnOf,
+  type Lane,
+  mayUse,
+  nextOperation,
+  type Operation,
+  type PooledConnection,
+  type Work,
+} from './lanes.ts'
 import {
   type Connections,
+  canExpectConnection,
   connectForWaiting,
   discard,
   discardIdleSince,
   endConnections,
   findAvailable,
-  hasConnection,
 } from './slots.ts'
 
 /**
@@ -63,11 +72,14 @@ interface Context {
 export function openPool(
   target: DatabaseTarget,
   observer: AvailabilityObserver = { failed() {}, succeeded() {} },
+  now: () => number = () => performance.now(),
 ): Pool {
   const { reads, others } = createLanes(target)
   const lanes = [...new Set([reads, others])]
   const connections: Connections = {
-    connector: createConnector(target),
+    connector: createConnector(target, now),
+    now,
+    hasNetwork: target.kind === 'server',
     lanes,
     slots: lanes.flatMap(({ slots }) => slots),
     onAvailable: () => dispatchAll(context),
@@ -92,7 +104,7 @@ export function openPool(
 
 function submit<T>(context: Context, lane: Lane, work: Work<T>, isRepeatable: boolean, limit?: number): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const startedAt = performance.now()
+  const startedAt = context.connections.now()
   const operation: Operation = {
     lane,
     work,
@@ -110,10 +122,11 @@ function submit<T>(context: Context, lane: Lane, work: Work<T>, isRepeatable: bo
 
 /** Executes the operation on an available connection, or queues it. */
 function acquire(context: Context, operation: Operation): void {
+  const { connections } = context
   const { lane } = operation
-  const pooled = lane.waiting.length === 0 ? findAvailable(lane) : undefined
+  const pooled = isTurnOf(connections.lanes, lane) ? findAvailable(connections, lane) : undefined
   if (pooled) execute(context, operation, pooled)
-  else if (context.connections.isClosed) settle(context, operation, closed())
+  else if (connections.isClosed) settle(context, operation, closed())
   else if (lane.waiting.length >= lane.maxWaiting)
     settle(context, operation, new AppError('unavailable', 'Too many operations are waiting for the database.'))
   else {
@@ -124,7 +137,7 @@ function acquire(context: Context, operation: Operation): void {
 
 function execute(context: Context, operation: Operation, pooled: PooledConnection): void {
   operation.pooled = pooled
-  pooled.checkedOut++
+  pooled.load += operation.lane.weight
   operation.work(pooled.connection).then(
     (value) => {
       release(context, operation.lane, pooled)
@@ -157,33 +170,38 @@ function fail(context: Context, operation: Operation, pooled: PooledConnection, 
 }
 
 function release(context: Context, lane: Lane, pooled: PooledConnection): void {
-  pooled.checkedOut--
-  pooled.lastReleasedAt = performance.now()
-  if (pooled.isRetired && pooled.checkedOut === 0) void pooled.connection.end()
-  if (lane.waiting.length > 0) dispatch(context, lane)
+  const { connections } = context
+  pooled.load -= lane.weight
+  pooled.lastReleasedAt = connections.now()
+  if (pooled.isRetired && pooled.load === 0) void pooled.connection.end()
+  for (const other of connections.lanes)
+    if (other.waiting.length > 0 && (other === lane || mayUse(other, pooled))) dispatch(context, other)
 }
 
-/** Executes waiting operations on available connections, and connects for the rest. */
+/** Executes waiting operations on available connections, and connects for the rest of the lane. */
 function dispatch(context: Context, lane: Lane): void {
-  for (let operation = lane.waiting[0]; operation; operation = lane.waiting[0]) {
-    const pooled = findAvailable(lane)
+  const { connections } = context
+  for (;;) {
+    const operation = nextOperation(connections.lanes, lane)
+    const pooled = operation && findAvailable(connections, operation.lane)
     if (!pooled) break
-    lane.waiting.shift()
+    operation.lane.waiting.shift()
     execute(context, operation, pooled)
   }
-  connectForWaiting(context.connections, lane)
+  connectForWaiting(connections, lane)
 }
 
 function dispatchAll(context: Context): void {
   for (const lane of context.connections.lanes) dispatch(context, lane)
 }
 
-/** Rejects the operations of every lane that has no connection and is not getting one. */
+/** Rejects the waiting operations once there is no connection in any lane and none is coming. */
 function failUnreachable(context: Context, failure: AppError): void {
-  for (const lane of context.connections.lanes) {
-    if (!hasConnection(lane)) for (const operation of lane.waiting.splice(0)) settle(context, operation, failure)
-    dispatch(context, lane)
-  }
+  const { connections } = context
+  if (!canExpectConnection(connections, failure))
+    for (const { waiting } of connections.lanes)
+      for (const operation of waiting.splice(0)) settle(context, operation, failure)
+  dispatchAll(context)
 }
 
 /**

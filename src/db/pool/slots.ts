@@ -1,13 +1,18 @@
 import type { AppError } from '../../error.ts'
+import { reachesConnectionLimit } from '../failure.ts'
 import type { OpenConnection } from './connection.ts'
 import type { Connector } from './connector.ts'
-import type { Lane, PooledConnection, Slot } from './lanes.ts'
+import { capacity, hasConnection, type Lane, type PooledConnection, type Slot } from './lanes.ts'
 
 /** The connections of a pool, over all lanes. */
 export interface Connections {
   readonly connector: Connector
   readonly lanes: readonly Lane[]
   readonly slots: readonly Slot[]
+  /** Milliseconds by a monotonic clock. */
+  readonly now: () => number
+  /** A network may drop a connection. */
+  readonly hasNetwork: boolean
   /**
    * Called when waiting operations may have become runnable, or another attempt to connect is due.
    */
@@ -27,34 +32,93 @@ const retryDelay = 200
  * once.
  */
 const lifetime = 1_800_000
+/** Milliseconds without an operation after which a connection is checked before the next one. */
+const idleLimit = 5000
+/** Milliseconds that a connection gets to respond to a check. */
+const checkLimit = 300
 
-/** Returns a connection of the lane that can take one more operation. Retires expired ones. */
-export function findAvailable({ slots, maxCheckedOut }: Lane): PooledConnection | undefined {
+/**
+ * Returns a connection that can take one more operation of the lane. A lane without a connection of
+ * its own borrows. Retires expired connections, and checks idle ones, which are available later.
+ */
+export function findAvailable(connections: Connections, lane: Lane): PooledConnection | undefined {
+  return findIn(connections, lane.slots, lane.weight) ?? (hasConnection(lane) ? undefined : borrow(connections, lane))
+}
+
+function findIn(connections: Connections, slots: readonly Slot[], weight: number): PooledConnection | undefined {
   for (const slot of slots) {
     const { pooled } = slot
-    if (pooled === undefined || pooled.checkedOut >= maxCheckedOut) continue
-    if (performance.now() < pooled.expiresAt) return pooled
-    retire(slot, pooled)
+    if (pooled === undefined || pooled.load + weight > capacity) continue
+    const now = connections.now()
+    if (now >= pooled.expiresAt) retire(slot, pooled)
+    else if (connections.hasNetwork && pooled.load === 0 && now - pooled.lastReleasedAt > idleLimit)
+      check(connections, pooled)
+    else return pooled
+  }
+  return undefined
+}
+
+/** Takes over a connection of a lane that has several, or uses its only one and connects too. */
+function borrow(connections: Connections, lane: Lane): PooledConnection | undefined {
+  for (const lender of connections.lanes) {
+    if (lender === lane) continue
+    const pooled = findIn(connections, lender.slots, lane.weight)
+    if (pooled === undefined) continue
+    const [own] = lane.slots
+    if (own && lender.slots.filter((slot) => slot.pooled).length > 1) {
+      for (const slot of lender.slots) if (slot.pooled === pooled) slot.pooled = undefined
+      own.pooled = pooled
+    } else if (own && !own.isConnecting) connectIfDue(connections, own)
+    return pooled
   }
   return undefined
 }
 
 /**
- * Connects empty slots of the lane, one for each waiting operation that none is connecting for yet.
+ * Sends a query on a connection that was idle, because a network may have dropped it without a
+ * word. Discards it unless the response comes in time.
  */
-export function connectForWaiting(connections: Connections, { slots, waiting }: Lane): void {
-  const connecting = slots.filter(({ isConnecting }) => isConnecting).length
-  const empty = slots.filter(({ pooled, isConnecting }) => !pooled && !isConnecting)
-  for (const slot of empty.slice(0, Math.max(0, waiting.length - connecting))) connectWhenDue(connections, slot)
+function check(connections: Connections, pooled: PooledConnection): void {
+  pooled.load += capacity
+  pooled.isChecking = true
+  const fail = () => {
+    clearTimeout(timer)
+    discard(connections, pooled)
+    connections.onAvailable()
+  }
+  const timer = setTimeout(fail, checkLimit)
+  pooled.connection.client.unsafe('SELECT 1').then(() => {
+    clearTimeout(timer)
+    pooled.isChecking = false
+    pooled.load -= capacity
+    pooled.lastReleasedAt = connections.now()
+    connections.onAvailable()
+  }, fail)
 }
 
-function connectWhenDue(connections: Connections, slot: Slot): void {
-  const now = performance.now()
-  const wait = connections.connector.nextAttemptIn(now)
-  if (wait === undefined || connections.isClosed) return
+/**
+ * Connects empty slots of the lane, one for each waiting operation that none is connecting or being
+ * checked for yet.
+ */
+export function connectForWaiting(connections: Connections, { slots, waiting }: Lane): void {
+  if (waiting.length === 0) return
+  const expected = slots.filter(({ pooled, isConnecting }) => isConnecting || pooled?.isChecking).length
+  const empty = slots.filter(({ pooled, isConnecting }) => !pooled && !isConnecting)
+  for (const slot of empty.slice(0, Math.max(0, waiting.length - expected))) {
+    const delay = connectIfDue(connections, slot)
+    if (delay !== undefined) retryIn(connections, delay)
+  }
+}
+
+/** Returns the milliseconds until an attempt is due. Undefined if one is in progress. */
+function connectIfDue(connections: Connections, slot: Slot): number | undefined {
+  const now = connections.now()
+  const wait = connections.connector.nextAttemptIn(now, hasAnyConnection(connections))
+  if (wait === undefined || connections.isClosed) return undefined
   const delay = Math.max(wait, slot.retryAt - now)
-  if (delay > 0) retryIn(connections, delay)
-  else connect(connections, slot, now)
+  if (delay > 0) return delay
+  connect(connections, slot, now)
+  return undefined
 }
 
 function connect(connections: Connections, slot: Slot, now: number): void {
@@ -63,10 +127,12 @@ function connect(connections: Connections, slot: Slot, now: number): void {
   connections.connector.open().then(
     (connection) => {
       slot.isConnecting = false
-      if (connections.isClosed) return void connection.end()
+      // The slot may have taken over a connection since.
+      const target = slot.pooled ? connections.slots.find(({ pooled, isConnecting }) => !pooled && !isConnecting) : slot
+      if (connections.isClosed || target === undefined) return void connection.end()
       connections.opened++
-      const pooled = createPooled(connection)
-      slot.pooled = pooled
+      const pooled = createPooled(connections, connection)
+      target.pooled = pooled
       void connection.closed.then(() => discard(connections, pooled))
       connections.onAvailable()
     },
@@ -77,10 +143,10 @@ function connect(connections: Connections, slot: Slot, now: number): void {
   )
 }
 
-function createPooled(connection: OpenConnection): PooledConnection {
-  const openedAt = performance.now()
+function createPooled({ now }: Connections, connection: OpenConnection): PooledConnection {
+  const openedAt = now()
   const expiresAt = openedAt + lifetime * (1 + Math.random())
-  return { connection, expiresAt, checkedOut: 0, lastReleasedAt: openedAt, isRetired: false }
+  return { connection, expiresAt, load: 0, lastReleasedAt: openedAt, isChecking: false, isRetired: false }
 }
 
 function retryIn(connections: Connections, milliseconds: number): void {
@@ -94,7 +160,7 @@ function retryIn(connections: Connections, milliseconds: number): void {
 function retire(slot: Slot, pooled: PooledConnection): void {
   slot.pooled = undefined
   pooled.isRetired = true
-  if (pooled.checkedOut === 0) void pooled.connection.end()
+  if (pooled.load === 0) void pooled.connection.end()
 }
 
 /** Fails everything in progress on the connection and empties its slot. */
@@ -106,12 +172,22 @@ export function discard({ slots }: Connections, pooled: PooledConnection): void 
 /** Discards every connection that has been idle since `time`. */
 export function discardIdleSince(connections: Connections, time: number): void {
   for (const { pooled } of connections.slots)
-    if (pooled?.checkedOut === 0 && pooled.lastReleasedAt < time) discard(connections, pooled)
+    if (pooled?.load === 0 && pooled.lastReleasedAt < time) discard(connections, pooled)
 }
 
-/** Returns whether the lane has a connection or is getting one. */
-export function hasConnection({ slots }: Lane): boolean {
-  return slots.some(({ pooled, isConnecting }) => pooled || isConnecting)
+/** Returns whether there is a connection in any lane. */
+function hasAnyConnection({ lanes }: Connections): boolean {
+  return lanes.some(hasConnection)
+}
+
+/**
+ * Returns whether waiting operations can expect a connection after this failure to connect: there
+ * is one, one is coming, or the next attempt may be within the server's limit.
+ */
+export function canExpectConnection(connections: Connections, failure: AppError): boolean {
+  const { connector, slots } = connections
+  if (hasAnyConnection(connections) || slots.some(({ isConnecting }) => isConnecting)) return true
+  return reachesConnectionLimit(failure) && connector.isLimitTemporary()
 }
 
 /** Ends every connection after its operations in progress. */
