@@ -26,7 +26,11 @@ export function wireDeps(
     clock,
     monotonicClock,
     log,
-    hashQueue: createHashQueue(hashQueueLimits(config.passwordConcurrency, hashCost), monotonicClock, metrics),
+    hashQueue: createHashQueue(
+      hashQueueLimits(config.passwordConcurrency, hashCost, config.databaseUrl ? 'server' : 'embedded'),
+      monotonicClock,
+      metrics,
+    ),
     uncountedFailures: createUncountedFailures(),
     metrics,
     settings: {

@@ -90,6 +90,17 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile in a Do
     expect((await me(first.url, token)).status).toBe(200)
   })
 
+  test('survives 200 sign-ins at once in 256 MB with the embedded database', async () => {
+    const { id, url } = await run({}, '256m', ['--memory-swap=256m'])
+    await untilReady(url)
+    for (let round = 0; round < 3; round++) {
+      const responses = await Promise.all(Array.from({ length: 200 }, () => login(url)))
+      const statuses = new Set(responses.map(({ status }) => status))
+      expect([...statuses].toSorted()).toEqual([200, 503])
+    }
+    expect(stateOf(id)).toMatchObject({ OOMKilled: false, Status: 'running' })
+  })
+
   test('is unhealthy when it does not respond', async () => {
     const { id } = await run({ DATABASE_URL: await createDatabase(), SECRET_KEY: secretKey }, '256m', [
       '--health-interval=1s',

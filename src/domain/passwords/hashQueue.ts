@@ -42,21 +42,27 @@ const maximumWait = 12_000
 const initialDuration = 100
 const latestWeight = 0.1
 
+/** Bytes of the process beside its hashes, after 200 sign-ins at once: docs/performance.md. */
+const processBytes = { embedded: 220 * 1024 * 1024, server: 100 * 1024 * 1024 }
+
 /**
  * `auto` means one slot per core, because a hash keeps a core busy, and fewer if that many hashes
- * need more than half of the process's memory limit (`memoryLimit`, in bytes).
+ * need more memory than the process leaves of its limit (`memoryLimit`, in bytes).
  */
 export function hashQueueLimits(
   configured: number | 'auto',
   { memoryKib }: HashCost,
+  database: keyof typeof processBytes,
   memoryLimit = process.constrainedMemory() || Number.POSITIVE_INFINITY,
+  cores = availableParallelism(),
 ): HashQueueLimits {
   const hashBytes = memoryKib * 1024
-  const fitting = Math.floor(memoryLimit / 2 / hashBytes)
-  const slots = configured === 'auto' ? Math.max(1, Math.min(availableParallelism(), fitting)) : configured
+  const available = Math.max(0, memoryLimit - processBytes[database])
+  const fitting = Math.floor(available / hashBytes)
+  const slots = configured === 'auto' ? Math.max(1, Math.min(cores, fitting)) : configured
   // A third-party hash may need more memory than ours, and any client that knows its username can
   // have it computed.
-  return { slots, queue: slots * queuedPerSlot, memory: Math.max(hashBytes, memoryLimit / 2 / slots) }
+  return { slots, queue: slots * queuedPerSlot, memory: Math.max(hashBytes, available / slots) }
 }
 
 /**

@@ -73,21 +73,40 @@ describe('hash queue', () => {
   })
 })
 
-describe('the memory limit of one hash', () => {
-  const mebibyte = 1024 * 1024
-  const cost = { memoryKib: 65_536, timeCost: 2 }
+const mebibyte = 1024 * 1024
+const cost = { memoryKib: 65_536, timeCost: 2 }
 
+describe('the number of slots', () => {
   test.each([
-    ["half of the process's memory, divided by the slots", 2, 400, 100],
-    ["half of the process's memory for a single slot", 1, 400, 200],
+    ['embedded', 256, 1],
+    ['embedded', 340, 1],
+    ['embedded', 348, 2],
+    ['embedded', 64, 1],
+    ['server', 192, 1],
+    ['server', 228, 2],
+    ['server', 100, 1],
+  ] as const)('leaves the process (%s) what it needs of %i MiB: %i', (database, mebibytes, expected) => {
+    expect(hashQueueLimits('auto', cost, database, mebibytes * mebibyte, 2).slots).toBe(expected)
+  })
+
+  test('is that of the cores if memory suffices, and what PASSWORD_CONCURRENCY says', () => {
+    expect(hashQueueLimits('auto', cost, 'embedded', Number.POSITIVE_INFINITY, 8).slots).toBe(8)
+    expect(hashQueueLimits(4, cost, 'embedded', 256 * mebibyte, 1).slots).toBe(4)
+  })
+})
+
+describe('the memory limit of one hash', () => {
+  test.each([
+    ['what the process leaves, divided by the slots', 2, 400, 150],
+    ['what the process leaves, for a single slot', 1, 400, 300],
     ['at least what our own hashes need', 4, 100, 64],
   ])('is %s', (_what, slots, mebibytes, expected) => {
-    const { memory } = hashQueueLimits(slots, cost, mebibytes * mebibyte)
+    const { memory } = hashQueueLimits(slots, cost, 'server', mebibytes * mebibyte)
     expect(memory).toBe(expected * mebibyte)
   })
 
   test('is infinite if the process has no memory limit', () => {
-    expect(hashQueueLimits(2, cost, Number.POSITIVE_INFINITY).memory).toBe(Number.POSITIVE_INFINITY)
+    expect(hashQueueLimits(2, cost, 'server', Number.POSITIVE_INFINITY).memory).toBe(Number.POSITIVE_INFINITY)
   })
 })
 
