@@ -59,10 +59,12 @@ export async function sendRaw(
   await done
   clearTimeout(timer)
   clearInterval(dripping)
+  // `terminate` calls `close`.
+  const closedByServer = isClosed
   if (!isClosed) socket.terminate()
   const text = Buffer.concat(chunks).toString('latin1')
   const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status))
-  return { text, statuses, isClosed, took: performance.now() - started }
+  return { text, statuses, isClosed: closedByServer, took: performance.now() - started }
 }
 
 export interface RawRequest {
