@@ -36,7 +36,8 @@ const spellings = [
     /%72eports/x /reports/%78 /%52eports/x /%2572eports/x /reports/%2578 /reports%252fx /reports%25252fx
     /open/%252e%252e/reports/x /open/..%252freports/x /open/..%253b/reports/x /open/%25%32%65%252e/reports/x
     /open/%c0%ae%c0%ae/reports/x /open/..%c0%afreports/x /reports%e0%80%afx /reports/x%c2%85 /open/%u002e%u002e/reports/x
-    /open/%25u002e%25u002e/reports/x /report%c5%bf/x /%ef%bd%92eports/x /reports%ef%bc%8fx /%ef%bc%8freports/x
+    /open/%25u002e%25u002e/reports/x /rep%80orts/x /open/.%ff./reports/x /report%c5%bf/x /%ef%bd%92eports/x /reports%ef%bc%8fx /%ef%bc%8freports/x
+    /%e2%93%a1eports/x /open/..%ef%bc%8freports/x /open/%e2%80%a5/reports/x /open/%ef%bc%8e./reports/x /open/..%cd%be/reports/x
     http://localhost/reports/x http://localhost/open/..;/reports/x http://localhost/Reports/x http://other/reports/x
     http://localhost//reports/x HTTP://LOCALHOST/reports/x http://localhost:80/reports/x /open/../reports/x#/../../open
     /open?/../../reports/x/../..`),
@@ -99,9 +100,10 @@ describe.skipIf(!hasNginx)('ambiguous paths', () => {
   const ambiguous = words(String.raw`
     /open/a;b /open/a%3bb /open/a%3Bb /open/a%2fb /open/a%2Fb /open/a%5cb /open/a%5Cb /open/a\b /open/a%0a /open/a%0d
     /open/a%1f /open/a%7f /open/%2e /open/%2e/a /open/a/%2E%2e/b /open/a/.%2e /open/a/%2e.?b /open/; /open; /open/..;/open/a
-    /x%2f../open/a /x/%2e%2e/open`)
+    /x%2f../open/a /x/%2e%2e/open /open/%e9 /open/%80 /open/%c3 /open/%c3%a9%a9 /open/%e2%82 /open/%f0%9f%98 /open/%ed%a0%80
+    /open/%f4%90%80%80 /open/%ff /open/%f8%88%80%80%80 /open/.%80./a /open/%c2%85`)
   const plain = words(String.raw`
-    /open /open/ /open/a%20b /open/a%2eb /open/..a /open/... /open/a.. /open/100%25 /open/%e9 /open/%c3%a9
+    /open /open/ /open/a%20b /open/a%2eb /open/..a /open/... /open/a.. /open/100%25 /open/%c3%a9 /open/%f0%9f%98%80%ed%9f%bf
     /open/:@!$&'()*+,=~-_. /open/%3f /open/%23 /open/a?b;c%2f%5c\..;/%0a /open//a /open/./a /open/b/../a /open/a%22%3c%7b
     /open/%E2%82%AC`)
 
@@ -153,7 +155,7 @@ describe.skipIf(!hasNginx)('ambiguous paths', () => {
 
 const fragments = words(String.raw`
   / / / / reports reports/x x open Reports X . .. ..; ; ;a=b %3b %2f %2F %5c \ %2e %2E%2e .%2e %252e %252f %25 25 2e %00 %0a
-  %09 %20 .json %c0%ae %c0%af %72 %2578 %ef%bc%8f %c5%bf ? # ~ http: %e2%84%aa %u002f %25u003b`)
+  %09 %20 .json %c0%ae %c0%af %72 %2578 %ef%bc%8f %ef%bc%8e %e2%80%a5 %cd%be %c5%bf %80 ? # ~ http: %e2%84%aa %u002f %25u003b`)
 
 /** Whether any order of what routers do to a path, and any part of it, leads to the inner path. */
 function readsAsInner(target: string): boolean {
@@ -171,7 +173,8 @@ const routers: readonly ((path: string) => string)[] = [
   (path) => path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
   (path) => path.replace(/%u([0-9a-f]{4})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
   (path) => path.replace(/\xc0([\x80-\xbf])/g, (_, byte: string) => String.fromCharCode(byte.charCodeAt(0) - 0x80)),
-  (path) => Buffer.from(path, 'latin1').toString().normalize('NFKC').toUpperCase().toLowerCase(),
+  (path) => (/^[\0-\xff]*$/.test(path) ? Buffer.from(path, 'latin1').toString() : path),
+  (path) => path.normalize('NFKC').toUpperCase().toLowerCase(),
   (path) => bySegment(path, (segment) => segment.replace(/;.*/s, '')),
   (path) => bySegment(path, (segment) => segment.replace(/(?<=[^. ])[. ]+$/, '')),
   (path) => path.replaceAll('\\', '/'),

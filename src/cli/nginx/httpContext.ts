@@ -38,7 +38,8 @@ function forUpstreams({ upstreams }: Site, { zone, maps }: Names): string {
   return `limit_conn_zone $binary_remote_addr zone=${zone}_websockets:1m;
 
 # Paths that a service may route to another place than Nginx: with path parameters (/open/..;/admin),
-# encoded slashes, backslashes and dots, control characters, or escapes that are escaped again.
+# encoded slashes, backslashes and dots, control characters, bytes that are not UTF-8, or escapes
+# that are escaped again.
 ${maps.encodedPath.map}${maps.ambiguousPath.map}${isExempt ? maps.pathWithParameters.map : ''}`
 }
 
