@@ -92,6 +92,11 @@ export function readEnvFile(path: string | undefined, findings: Findings): Reado
   if (path === undefined) return new Map()
   const contents = readText(path, '--env-file', findings.problems)
   if (contents === undefined) return new Map()
+  // UTF-16 without a byte order mark is valid UTF-8.
+  if (contents.includes('\0')) {
+    findings.problems.push(notText('--env-file', path))
+    return new Map()
+  }
   const { entries, unreadableLines } = parseEnvFile(contents)
   for (const line of unreadableLines)
     findings.problems.push(`--env-file, line ${line}: must be NAME=value, or a comment that starts with #.`)
@@ -139,11 +144,15 @@ export function readSecretFile(variable: string, path: string): Value {
 function readText(path: string, variable: string, problems: string[]): string | undefined {
   try {
     const bytes = readFileSync(path)
-    if (isUtf8(bytes) && !bytes.includes(0)) return bytes.toString()
-    problems.push(`${variable}: ${JSON.stringify(path)} is not UTF-8 text.`)
+    if (isUtf8(bytes)) return bytes.toString()
+    problems.push(notText(variable, path))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     problems.push(`${variable}: cannot read ${JSON.stringify(path)} (${code}).`)
   }
   return undefined
+}
+
+function notText(variable: string, path: string): string {
+  return `${variable}: ${JSON.stringify(path)} is not UTF-8 text.`
 }

@@ -93,7 +93,7 @@ describe('a failed start leaves nothing behind', () => {
   test('and a start that waits for DATA_DIR goes on when the one before it fails', async () => {
     const other = await serve({ environment: lowCost })
     const directory = emptyDirectory()
-    const failing = Array.from({ length: 3 }, () =>
+    const failing = Array.from({ length: 2 }, () =>
       start({ directory, environment: { ...lowCost, PORT: new URL(other.url).port } }),
     )
     const server = await serve({ directory, environment: lowCost })
