@@ -6,6 +6,22 @@ export function isUsername(text: string): boolean {
   return /^[A-Za-z0-9._@+-]{1,50}$/.test(text)
 }
 
+/**
+ * Removes ASCII blanks around an entered username: phones and password managers add them. Not by a
+ * regular expression, which takes quadratic time for a long run of blanks inside.
+ */
+export function trimBlanks(text: string): string {
+  let [start, end] = [0, text.length]
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+/** Space, tab, line feed, vertical tab, form feed and carriage return. */
+function isBlank(unit: number): boolean {
+  return unit === 0x20 || (unit >= 0x09 && unit <= 0x0d)
+}
+
 export const fullNameRule = 'must be 1 to 100 characters on one line'
 
 /** Rejects bidirectional overrides. Joiners are allowed, since some scripts need them. */

@@ -1,5 +1,6 @@
 import type { ListedLockout } from '../../db/statements/lockouts.ts'
 import { AppError } from '../../error.ts'
+import { trimBlanks } from '../../userFields.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
 import { requireUser } from '../users/users.ts'
@@ -58,7 +59,7 @@ export async function liftLockout(deps: Deps, by: string, id: string): Promise<v
 /** Lifts every lockout of a user on all networks. Throws `not_found` if there is no such user. */
 export async function liftLockoutsOfUser(deps: Deps, by: string, id: string): Promise<number> {
   const { username } = await requireUser(deps, id)
-  const lifted = await deps.database.lockouts.deleteFailuresOfUser(username)
+  const lifted = await deps.database.lockouts.deleteFailuresOfUser(trimBlanks(username))
   record(deps, { event: 'block.lifted', by, username, lifted })
   return lifted
 }

@@ -1,14 +1,15 @@
 import type { FailureCount, FailureKind, NewFailure } from '../../db/statements/throttle.ts'
 import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
+import { trimBlanks } from '../../userFields.ts'
 import type { Deps } from '../deps.ts'
 import { sumOf } from '../uncountedFailures.ts'
 
 /** Identifies the source of a sign-in. */
 export interface ThrottleSubject {
   /**
-   * Stands for the entered username, whether it exists or not. The same for every case and on every
-   * replica.
+   * Stands for the entered username, whether it exists or not. The same for every case, with and
+   * without blanks around it, and on every replica.
    */
   readonly account: string
   /** IPv4 address or IPv6 /64. Undefined if all clients share one address. */
@@ -88,7 +89,7 @@ export async function countFailure(deps: Deps, attempt: ThrottleSubject, usernam
   const counted = (kind: FailureKind, key: string, network?: string): NewFailure => ({
     kind,
     key,
-    username: kind === 'network' ? undefined : username,
+    username: kind === 'network' || username === undefined ? undefined : trimBlanks(username),
     network,
     forgottenAt: new Date(now.getTime() + failureLifetime),
   })
@@ -137,7 +138,8 @@ export function countSessionFailure(
 ): Promise<void> {
   const now = new Date(deps.clock())
   const forgottenAt = new Date(now.getTime() + failureLifetime)
-  return countOne(deps, { kind: 'session', key: sessionKey(id), username, network: undefined, forgottenAt }, now)
+  const failure = { kind: 'session', key: sessionKey(id), username: trimBlanks(username), network: undefined } as const
+  return countOne(deps, { ...failure, forgottenAt }, now)
 }
 
 export async function forgetSessionFailures(deps: Deps, userId: string, { counts }: FailureHistory): Promise<void> {

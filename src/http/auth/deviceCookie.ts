@@ -2,13 +2,19 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { networkOf } from '../../domain/signIn/network.ts'
 import type { ThrottleSubject } from '../../domain/signIn/throttle.ts'
 import { createKeyDeriver, type SecretKeys } from '../../secretKeys.ts'
+import { trimBlanks } from '../../userFields.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
 
 /** Identifies sign-in attempts for the throttle, and recognizes known devices. */
 export interface DeviceCookies {
-  subjectOf(request: Request, username: string): ThrottleSubject
+  subjectOf(request: Request, username: string): DeviceSubject
   /** Returns the Set-Cookie header after a login: it makes the device known to the account. */
-  setCookie(request: Request, subject: ThrottleSubject): string
+  setCookie(request: Request, subject: DeviceSubject): string
+}
+
+/** The source of a sign-in, and the account that the device of the request gets to know. */
+export interface DeviceSubject extends ThrottleSubject {
+  readonly owner: string
 }
 
 export interface DeviceCookieSettings {
@@ -36,13 +42,13 @@ export function createDeviceCookies(
   // The first key is derived from SECRET_KEY; the others, from previous ones, only verify.
   const accountKeys = createKeyDeriver(secretKeys, 'audittrail account of an attempt')
   const deviceKeys = createKeyDeriver(secretKeys, 'audittrail device cookie')
-  const accountOf = (username: string, key: Buffer = accountKeys()[0]) =>
+  const digestOf = (username: string, key: Buffer = accountKeys()[0]) =>
     createHmac('sha256', key).update(lowerCase(username)).digest('base64url')
-  const macOf = (device: string, account: string, key: Buffer = deviceKeys()[0]) =>
-    createHmac('sha256', key).update(`${device} ${account}`).digest().subarray(0, macBytes)
+  const macOf = (device: string, owner: string, key: Buffer = deviceKeys()[0]) =>
+    createHmac('sha256', key).update(`${device} ${owner}`).digest().subarray(0, macBytes)
   const isKnown = ({ device, macs }: DeviceCookie, username: string) =>
     accountKeys().some((key, index) => {
-      const expected = macOf(device, accountOf(username, key), deviceKeys()[index])
+      const expected = macOf(device, digestOf(username, key), deviceKeys()[index])
       return macs.some((mac) => isEqual(mac, expected))
     })
 
@@ -51,15 +57,17 @@ export function createDeviceCookies(
       const { address, isShared } = requestContexts.of(request)
       const cookie = readCookie(request)
       return {
-        account: accountOf(username),
+        // Names that differ only by the blanks around them share their failures, but no devices.
+        account: digestOf(trimBlanks(username)),
+        owner: digestOf(username),
         network: address === undefined || isShared ? undefined : networkOf(address),
         device: cookie && isKnown(cookie, username) ? cookie.device : undefined,
       }
     },
-    setCookie: (request, { account }) => {
+    setCookie: (request, { owner }) => {
       const known = readCookie(request)
       const device = known?.device ?? randomBytes(idBytes).toString('base64url')
-      const ownMac = macOf(device, account).toString('base64url')
+      const ownMac = macOf(device, owner).toString('base64url')
       const macs = [ownMac, ...(known?.macs ?? []).filter((mac) => mac !== ownMac)].slice(0, maxAccounts)
       // If a proxy strips the base path, only the browser knows the path; its default fits.
       const path = basePath === '' ? '' : `; Path=${basePath}/auth/login`

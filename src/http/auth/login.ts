@@ -1,5 +1,6 @@
 import { Elysia, t } from 'elysia'
 import { login } from '../../domain/signIn/login.ts'
+import { resolveUsername } from '../../domain/signIn/username.ts'
 import { formErrors, optionalField } from '../input/form.ts'
 import { formOrJsonBody } from '../input/formOrJson.ts'
 import { operation } from '../operation.ts'
@@ -10,7 +11,7 @@ import { issueTokens, TokenResponse, tokenExample } from './tokenResponse.ts'
 
 /** A token endpoint's fields (RFC 6749 §4.3.2, §6). Ignores unknown ones, as §3.2 requires. */
 const TokenForm = t.Object({
-  username: optionalField('Required unless refreshing. Not case-sensitive.', 'admin'),
+  username: optionalField('Required unless refreshing. Not case-sensitive; blanks around it are removed.', 'admin'),
   password: optionalField('Required unless refreshing.', 'changeme'),
   grant_type: optionalField('`password` (the default) or `refresh_token`.', 'password'),
   scope: optionalField('`offline_access` also returns a refresh token. Other scopes are ignored.', 'offline_access'),
@@ -65,7 +66,8 @@ async function grantTokens(
     return issueTokens(services, await refresh(services, requireField(form, 'refresh_token'), request))
   requireGrantType(form.grant_type, 'password')
   const { deps, deviceCookies, requestContexts } = services
-  const [username, password] = [requireField(form, 'username'), requireField(form, 'password')]
+  const [entered, password] = [requireField(form, 'username'), requireField(form, 'password')]
+  const username = await resolveUsername(deps, entered)
   const throttleSubject = deviceCookies.subjectOf(request, username)
   const session = await login(deps, {
     username,
