@@ -31,6 +31,11 @@ export interface FieldError {
   readonly message: string
 }
 
+/** Returns a sentence for each field. */
+export function sentencesOf(fields: readonly FieldError[]): string {
+  return fields.map(({ field, message }) => `The field ${field} ${message}.`).join(' ')
+}
+
 /**
  * The only error class. `message` is for people and never contains a request value, SQL, a path or
  * a secret.

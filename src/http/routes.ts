@@ -23,6 +23,7 @@ import { type MetadataLocation, metadataRoute } from './discovery/metadata.ts'
 import { openApiDocument } from './discovery/openapi.ts'
 import type { RequestContexts } from './edge/requestContext.ts'
 import { methodNotAllowed, type RouteTable } from './edge/routeTable.ts'
+import { invalidFields, type SchemaError } from './input/fieldErrors.ts'
 import { healthRoutes } from './probes/health.ts'
 import { problemResponse } from './problem.ts'
 import type { AccessTokens } from './tokens/accessTokens.ts'
@@ -144,22 +145,18 @@ function toAppError(error: unknown, code: string | number, isOauth: boolean): Ap
     case 'INVALID_COOKIE_SIGNATURE':
       return new AppError('invalid_request', 'The request could not be decoded.')
     case 'VALIDATION':
-      return invalidFields(error, isOauth)
+      return validationError(error, isOauth)
     default:
       return new AppError('internal', 'unexpected', { cause: error })
   }
 }
 
-/** Names invalid fields, never their values. On OAuth endpoints they are an `invalid_request`. */
-function invalidFields(error: unknown, isOauth: boolean): AppError {
-  const { type, all = [] } = error as { type?: string; all?: readonly { path?: string; schema?: { type?: string } }[] }
+/** On OAuth endpoints, invalid fields are an `invalid_request`. */
+function validationError(error: unknown, isOauth: boolean): AppError {
+  const { type, all = [] } = error as { type?: string; all?: readonly SchemaError[] }
   // No resource has an id that is not a UUID.
   if (type === 'params') return new AppError('not_found', 'This path does not exist.')
   // An invalid response is a bug of the server.
   if (type === 'response') return new AppError('internal', 'unexpected', { cause: error })
-  const names = new Set(all.map(({ path = '' }) => path.slice(1).replaceAll('/', '.')))
-  const fields = [...names].map((field) => ({ field, message: 'is missing or invalid' }))
-  return new AppError(isOauth ? 'invalid_request' : 'invalid_fields', 'Some fields are missing or invalid.', {
-    fields,
-  })
+  return invalidFields(isOauth ? 'invalid_request' : 'invalid_fields', all)
 }

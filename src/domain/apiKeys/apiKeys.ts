@@ -1,6 +1,6 @@
 import { isInCalendar } from '../../calendar.ts'
 import type { Revocation, StoredApiKey } from '../../db/statements/apiKeys.ts'
-import { AppError, type FieldError } from '../../error.ts'
+import { AppError, type FieldError, sentencesOf } from '../../error.ts'
 import { isUuid } from '../../uuid.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
@@ -120,8 +120,7 @@ function recordRevoked(deps: Deps, by: string, { id, name }: ApiKey): void {
  */
 function requireExpiry(draft: ApiKeyDraft, now: number): Date | null {
   const fields = [...validationErrorsOfDraft(draft, now)]
-  const [first] = fields
-  if (first) throw new AppError('invalid_fields', `The field ${first.field} ${first.message}.`, { fields })
+  if (fields.length > 0) throw new AppError('invalid_fields', sentencesOf(fields), { fields })
   if (draft.expires_at === null) return null
   return new Date(draft.expires_at ?? now + (draft.days ?? defaultDays) * dayMilliseconds)
 }

@@ -155,13 +155,8 @@ function forget({ database, uncountedFailures }: Deps, key: string): Promise<voi
 export function requireNotThrottled({ clock }: Pick<Deps, 'clock'>, { lockedUntil: until }: FailureHistory): void {
   if (!until) return
   const retryAfter = Math.max(1, Math.ceil((until.getTime() - clock()) / 1000))
-  throw new AppError(
-    'too_many_attempts',
-    'Too many failed attempts. Try again after the time in the Retry-After header.',
-    {
-      retryAfter,
-    },
-  )
+  const seconds = retryAfter === 1 ? '1 second' : `${retryAfter} seconds`
+  throw new AppError('too_many_attempts', `Too many failed attempts. Try again in ${seconds}.`, { retryAfter })
 }
 
 async function failureHistoryOf(

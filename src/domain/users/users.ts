@@ -1,5 +1,5 @@
 import type { ListedUser, Unchanged, User, UserChange } from '../../db/statements/users.ts'
-import { AppError, type FieldError } from '../../error.ts'
+import { AppError, type FieldError, sentencesOf } from '../../error.ts'
 import { areRoles, fullNameRule, isFullName, isUsername, rolesRule, usernameRule } from '../../userFields.ts'
 import type { Deps } from '../deps.ts'
 import { record } from '../events.ts'
@@ -84,7 +84,8 @@ export async function requireUser({ database }: Deps, id: string): Promise<User>
  */
 export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
   requireValidFields(change)
-  if (Object.keys(change).length === 0) throw new AppError('invalid_fields', 'Provide at least one field to change.')
+  if (Object.keys(change).length === 0)
+    throw new AppError('invalid_fields', 'Provide at least one of the fields full_name, roles and is_active.')
   requireMayManageAdministrators(deps, by, change.roles)
   const roles = change.roles && unique(change.roles)
   const changed = roles ? { ...change, roles } : change
@@ -197,8 +198,7 @@ async function hashNewPassword(
 
 function requireValidFields(draft: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {
   const fields = [...validationErrorsOf(draft)]
-  const [first] = fields
-  if (first) throw new AppError('invalid_fields', `The field ${first.field} ${first.message}.`, { fields })
+  if (fields.length > 0) throw new AppError('invalid_fields', sentencesOf(fields), { fields })
 }
 
 /** Yields every invalid field. The rules are the same for HTTP, command line and import. */

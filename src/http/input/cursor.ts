@@ -36,5 +36,6 @@ export function timeCursor<Name extends string>(name: Name): Cursor<TimePosition
 }
 
 function invalidCursor(): AppError {
-  return new AppError('invalid_fields', 'The `after` parameter must be the `next` value of a page of this list.')
+  const message = 'must be the `next` value of a page of this list'
+  return new AppError('invalid_fields', `The field after ${message}.`, { fields: [{ field: 'after', message }] })
 }

@@ -1,6 +1,7 @@
 import type { TObject } from '@sinclair/typebox'
 import { AppError } from '../../error.ts'
 import { shapeOfJson } from '../../jsonShape.ts'
+import { nearMiss } from '../../nearMiss.ts'
 import { decodeUtf8, malformed, mediaTypeOf, readBody } from './body.ts'
 
 /** Reads the body of a route as a JSON object. Rejects members that are not in the schema. */
@@ -23,9 +24,19 @@ async function readObject(request: Request, names: readonly string[]): Promise<u
     throw new AppError('invalid_fields', 'The body must be a JSON object.')
   }
   const unknown = Object.keys(value).filter((name) => !names.includes(name))
-  if (unknown.length > 0)
-    throw new AppError('invalid_fields', `The body has an unknown member. Allowed members: ${names.join(', ')}.`)
+  if (unknown.length > 0) throw unknownMember(unknown, names)
   return value
+}
+
+/** Names only members of the schema: the unknown one may be anything. */
+function unknownMember(unknown: readonly string[], names: readonly string[]): AppError {
+  const meant = unknown.map((name) => nearMiss(name, names)).find((name) => name !== undefined)
+  const hint = meant === undefined ? '' : ` Did you mean ${meant}?`
+  return new AppError(
+    'invalid_fields',
+    `The body has an unknown member.${hint} Allowed members: ${names.join(', ')}.`,
+    meant === undefined ? {} : { fields: [{ field: meant, message: 'is misspelled' }] },
+  )
 }
 
 const howToSend = 'Send the body as JSON: Content-Type application/json.'

@@ -1,9 +1,11 @@
 import { type TSchema, t } from 'elysia'
 import type { Cursor } from './cursor.ts'
 
+export const limitPattern = '^([1-9][0-9]?|100)$'
+
 /** The query parameters of a list that is returned in pages. */
 export const pageParameters = {
-  limit: t.Optional(t.String({ pattern: '^([1-9][0-9]?|100)$', description: '1 to 100. Defaults to 50.' })),
+  limit: t.Optional(t.String({ pattern: limitPattern, description: '1 to 100. Defaults to 50.' })),
   after: t.Optional(t.String({ maxLength: 300, description: 'The `next` value of the previous page.' })),
 }
 
