@@ -2,6 +2,7 @@ import type { TSchema } from 'elysia'
 import type { RequiredAccess } from '../domain/apiKeys/apiKeyCheck.ts'
 import type { ErrorCode } from '../error.ts'
 import { oauthContentType, problemContentType, statusOf } from './problem.ts'
+import { documented } from './schema.ts'
 
 /** The sections of the OpenAPI document. `discovery/openapi` describes each one. */
 export type Tag = 'Sign in' | 'Sessions' | 'Users' | 'API keys' | 'Keys' | 'Health'
@@ -85,11 +86,6 @@ function securityOf({ isForUsers, apiKeyAccess }: OperationInfo): Record<string,
     ...(isForUsers ? [{ [securitySchemes.accessToken]: [] }] : []),
     ...(apiKeyAccess ? [{ [securitySchemes.apiKey]: scopes }] : []),
   ]
-}
-
-/** TypeBox schemas are JSON Schema; the plugin's types only know OpenAPI 3.0. */
-export function documented(schema: TSchema): object {
-  return schema
 }
 
 /** Returns one response for each status, with the error codes that it can have. */

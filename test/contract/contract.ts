@@ -14,7 +14,7 @@ import {
   refreshOutcomes,
 } from '../../src/telemetry/productMetrics.ts'
 import type { TestApplication } from '../application.ts'
-import { documentOf, type OpenApiOperation } from '../document.ts'
+import { documentOf, type OpenApiDocument, type OpenApiOperation } from '../document.ts'
 
 const source = join(import.meta.dir, '../../src')
 
@@ -46,39 +46,58 @@ async function readRoutes(application: TestApplication) {
   const codes = Object.keys(problemStatuses())
   const routes = application.http.routes.routes.map(({ method, path }) => {
     const operation = document?.paths[path.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()]
-    return [`${method} ${path}`, operation ? describeOperation(operation, codes) : 'undocumented'] as const
+    return [
+      `${method} ${path}`,
+      operation && document ? describeOperation(operation, codes, document) : 'undocumented',
+    ] as const
   })
   return Object.fromEntries(routes.sort(byName))
 }
 
-function describeOperation({ operationId, parameters, requestBody, responses }: OpenApiOperation, codes: string[]) {
+function describeOperation(
+  { operationId, parameters, requestBody, responses }: OpenApiOperation,
+  codes: string[],
+  document: OpenApiDocument,
+) {
   const described = Object.entries(responses).map(([status, { content, description }]) => {
     const words = new Set(description?.match(/[a-z_]+/g))
-    return [status, status < '400' ? bodiesOf(content) : codes.filter((code) => words.has(code)).sort()]
+    return [status, status < '400' ? bodiesOf(document, content) : codes.filter((code) => words.has(code)).sort()]
   })
   return {
     operationId,
     parameters: (parameters ?? []).map(({ name, in: place }) => `${place} ${name}`).sort(),
-    request: bodiesOf(requestBody?.content),
+    request: bodiesOf(document, requestBody?.content),
     responses: Object.fromEntries(described),
   }
 }
 
-function bodiesOf(content: Readonly<Record<string, { readonly schema: object }>> = {}): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(content).map(([type, { schema }]) => [type, fieldsOf(schema).sort()]))
+function bodiesOf(
+  document: OpenApiDocument,
+  content: Readonly<Record<string, { readonly schema: object }>> = {},
+): Record<string, string[]> {
+  return Object.fromEntries(
+    Object.entries(content).map(([type, { schema }]) => [type, fieldsOf(document, schema).sort()]),
+  )
 }
 
-/** Returns the names of all fields of a schema, nested ones with a path. */
-function fieldsOf(schema: object, path = ''): string[] {
+/** Returns the names of all fields of a schema, nested and referenced ones with a path. */
+function fieldsOf(document: OpenApiDocument, schema: object, path = ''): string[] {
+  const name = (schema as Nested).$ref?.slice('#/components/schemas/'.length)
+  if (name !== undefined) return fieldsOf(document, document.components.schemas[name] ?? {}, path)
   const { properties = {}, items, anyOf = [] } = schema as Nested
   const nested = Object.entries(properties).flatMap(([name, field]) => [
     path + name,
-    ...fieldsOf(field, `${path}${name}.`),
+    ...fieldsOf(document, field, `${path}${name}.`),
   ])
-  return [...nested, ...(items ? fieldsOf(items, path) : []), ...anyOf.flatMap((option) => fieldsOf(option, path))]
+  return [
+    ...nested,
+    ...(items ? fieldsOf(document, items, path) : []),
+    ...anyOf.flatMap((option) => fieldsOf(document, option, path)),
+  ]
 }
 
 interface Nested {
+  readonly $ref?: string
   readonly properties?: Readonly<Record<string, object>>
   readonly items?: object
   readonly anyOf?: readonly object[]

@@ -9,7 +9,8 @@ const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const secretLength = 43
 /** Holds 32 bits. */
 const checksumLength = 6
-const format = new RegExp(`^${prefix}[0-9A-Za-z]{${secretLength + checksumLength}}$`)
+export const apiKeyPattern = `^${prefix}[0-9A-Za-z]{${secretLength + checksumLength}}$`
+const format = new RegExp(apiKeyPattern)
 
 /**
  * Returns a new key: `atk_`, 43 random letters and digits, and a checksum of six more (CRC-32 of

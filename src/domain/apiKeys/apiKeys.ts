@@ -125,7 +125,8 @@ function requireExpiry(draft: ApiKeyDraft, now: number): Date | null {
   return new Date(draft.expires_at ?? now + (draft.days ?? defaultDays) * dayMilliseconds)
 }
 
-const serviceName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$/
+export const serviceNamePattern = '^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$'
+const serviceName = new RegExp(serviceNamePattern)
 /** RFC 3339 §5.6. */
 const timestamp = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
 

@@ -7,7 +7,8 @@ export interface PasswordChoice {
   readonly username: string
 }
 
-const maximumLength = 1024
+/** In code points. */
+export const maxPasswordLength = 1024
 
 /**
  * Throws `invalid_fields` with the broken rule unless a new password is acceptable. `field` is the
@@ -35,7 +36,7 @@ export async function findPolicyViolation(
   const password = normalizePassword(text)
   const { length } = [...password]
   if (length < minLength) return `must have at least ${minLength} characters (got ${length})`
-  if (length > maximumLength) return `must have at most ${maximumLength} characters`
+  if (length > maxPasswordLength) return `must have at most ${maxPasswordLength} characters`
   const variants = variantsOf(password.toLowerCase())
   if (variants.includes(username.toLowerCase()))
     return 'must not be the username, or the username followed by a few characters'

@@ -1,5 +1,6 @@
 import { Elysia, t } from 'elysia'
-import { createApiKey, listApiKeys, revokeApiKey, scopes } from '../../domain/apiKeys/apiKeys.ts'
+import { apiKeyPattern } from '../../domain/apiKeys/apiKeyFormat.ts'
+import { createApiKey, listApiKeys, revokeApiKey, scopes, serviceNamePattern } from '../../domain/apiKeys/apiKeys.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { presentApiKey } from '../../domain/presentation.ts'
 import { type Guards, guardErrors } from '../auth/guard.ts'
@@ -9,37 +10,49 @@ import { pageOf, pageParameters, readPage, toPage } from '../input/page.ts'
 import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
 import { creation, emptyOperation, operation } from '../operation.ts'
+import { constrained, named, uuid } from '../schema.ts'
+import { rolesSchema } from './userSchema.ts'
 
 const nullable = (description: string) => t.Union([t.String({ format: 'date-time', description }), t.Null()])
-const Scopes = t.Array(t.String(), { description: `Access to AuditTrail's own endpoints: ${scopes.join(', ')}.` })
-const Roles = t.Array(t.String(), { description: 'Access to services that use `/auth/verify`.' })
+const scope = constrained(t.String(), { pattern: `^(${scopes.join('|')})$` })
+const Scopes = t.Array(scope, { description: `Access to AuditTrail's own endpoints: ${scopes.join(', ')}.` })
+const Roles = rolesSchema('Access to services that use `/auth/verify`.')
+const serviceName = (description: string) =>
+  constrained(t.String({ description }), { pattern: serviceNamePattern, minLength: 1, maxLength: 50 })
 
-const ApiKeySchema = t.Object({
-  id: t.String({ format: 'uuid' }),
-  name: t.String({ description: 'The name of the service.' }),
-  service_id: t.String({ format: 'uuid', description: 'The same for all keys of the service.' }),
-  scopes: Scopes,
-  roles: Roles,
-  created_by: t.String(),
-  created_at: t.String({ format: 'date-time' }),
-  expires_at: nullable('Null if it never expires.'),
-  last_used_at: nullable('Accurate to the minute.'),
-  revoked_at: nullable('Null if it is active.'),
-  revoked_by: t.Union([t.String(), t.Null()]),
-})
-const CreatedApiKey = t.Composite([
-  ApiKeySchema,
-  t.Object({ key: t.String({ description: 'The API key. Returned only once.' }) }),
-])
+export const ApiKeySchema = named(
+  'ApiKey',
+  t.Object({
+    id: uuid(),
+    name: serviceName('The name of the service.'),
+    service_id: uuid('The same for all keys of the service.'),
+    scopes: Scopes,
+    roles: Roles,
+    created_by: t.String(),
+    created_at: t.String({ format: 'date-time' }),
+    expires_at: nullable('Null if it never expires.'),
+    last_used_at: nullable('Accurate to the minute.'),
+    revoked_at: nullable('Null if it is active.'),
+    revoked_by: t.Union([t.String(), t.Null()]),
+  }),
+)
+export const CreatedApiKey = named(
+  'CreatedApiKey',
+  t.Composite([
+    ApiKeySchema,
+    t.Object({
+      key: constrained(t.String({ description: 'The API key. Returned only once.' }), { pattern: apiKeyPattern }),
+    }),
+  ]),
+)
 const ApiKeyPage = pageOf(ApiKeySchema)
 
 const NewApiKey = t.Object(
   {
-    name: t.String({
-      description:
-        'The name of the service: 1 to 50 of the characters A-Z a-z 0-9 . _ -, starting with a letter or digit, and not a ' +
+    name: serviceName(
+      'The name of the service: 1 to 50 of the characters A-Z a-z 0-9 . _ -, starting with a letter or digit, and not a ' +
         'UUID. A service can have several keys.',
-    }),
+    ),
     scopes: t.Optional(Scopes),
     roles: t.Optional(Roles),
     // The domain validates it, with a better message.
@@ -91,7 +104,7 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
             'Creates an API key for a service. The key is returned only once and cannot be changed later. To rotate a key, ' +
             'create a second one for the same service, switch to it, and revoke the first.',
           schema: CreatedApiKey,
-          example: { ...example, key: 'atk_…' },
+          example: { ...example, key: `atk_${'0'.repeat(49)}` },
           errors: [...guardErrors, ...jsonErrors],
         }),
       },

@@ -8,21 +8,31 @@ import { pageOf, pageParameters, readPage, toPage } from '../input/page.ts'
 import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
 import { emptyOperation, operation } from '../operation.ts'
+import { constrained, named, uuid } from '../schema.ts'
 
-const Block = t.Object({
-  id: t.String({ format: 'uuid' }),
-  kind: t.UnionEnum(['network', 'account', 'client', 'device', 'session'], {
-    description:
-      'What is locked out: `network`, all sign-ins from a network; `account`, sign-ins to an account from unknown devices; ' +
-      '`client`, sign-ins to an account from one network; `device`, sign-ins to an account from a known device; `session`, ' +
-      'password changes by a signed-in user.',
+export const Block = named(
+  'Lockout',
+  t.Object({
+    id: uuid(),
+    kind: t.UnionEnum(['network', 'account', 'client', 'device', 'session'], {
+      description:
+        'What is locked out: `network`, all sign-ins from a network; `account`, sign-ins to an account from unknown devices; ' +
+        '`client`, sign-ins to an account from one network; `device`, sign-ins to an account from a known device; `session`, ' +
+        'password changes by a signed-in user.',
+    }),
+    username: t.Union([t.String({ description: 'Null if no such account exists.' }), t.Null()]),
+    network: t.Union([
+      constrained(t.String({ description: 'An IPv4 address or an IPv6 /64 network.' }), {
+        minLength: 7,
+        maxLength: 45,
+      }),
+      t.Null(),
+    ]),
+    failures: constrained(t.Number(), { minimum: 0 }),
+    last_failed_at: t.String({ format: 'date-time' }),
+    blocked_until: t.String({ format: 'date-time' }),
   }),
-  username: t.Union([t.String({ description: 'Null if no such account exists.' }), t.Null()]),
-  network: t.Union([t.String({ description: 'An IPv4 address or an IPv6 /64 network.' }), t.Null()]),
-  failures: t.Number(),
-  last_failed_at: t.String({ format: 'date-time' }),
-  blocked_until: t.String({ format: 'date-time' }),
-})
+)
 const BlockPage = pageOf(Block)
 
 const example: typeof Block.static = {

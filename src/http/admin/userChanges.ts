@@ -1,5 +1,6 @@
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../../domain/deps.ts'
+import { maxPasswordLength } from '../../domain/passwords/policy.ts'
 import { presentUser } from '../../domain/presentation.ts'
 import {
   changeUser,
@@ -9,28 +10,43 @@ import {
   resetPassword,
   type WithPassword,
 } from '../../domain/users/users.ts'
+import { maxFullNameLength, usernamePattern } from '../../userFields.ts'
 import { type Guards, guardErrors } from '../auth/guard.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
 import { jsonBody, jsonErrors } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { creation, emptyOperation, operation } from '../operation.ts'
-import { UserSchema, userExample } from './userSchema.ts'
+import { constrained, named } from '../schema.ts'
+import { rolesSchema, UserSchema, userExample } from './userSchema.ts'
 
-// The domain validates these, with better messages than a schema has.
-const Roles = t.Array(t.String(), { description: 'Up to 32 roles, each 1 to 32 of the characters a-z 0-9 _ -.' })
-const fullName = t.String({ description: '1 to 100 characters on one line.' })
+const Roles = rolesSchema('Up to 32 roles, each 1 to 32 of the characters a-z 0-9 _ -.')
+const fullName = constrained(t.String({ description: '1 to 100 characters on one line.' }), {
+  minLength: 1,
+  maxLength: maxFullNameLength,
+})
+const password = (description: string) =>
+  constrained(t.String({ minLength: 1, description }), { maxLength: maxPasswordLength })
 
-const UserWithPassword = t.Composite([
-  UserSchema,
-  t.Object({ one_time_password: t.Optional(t.String({ description: 'The generated password. Returned only once.' })) }),
-])
+export const UserWithPassword = named(
+  'UserWithPassword',
+  t.Composite([
+    UserSchema,
+    t.Object({
+      one_time_password: t.Optional(t.String({ description: 'The generated password. Returned only once.' })),
+    }),
+  ]),
+)
 
 const strict = { additionalProperties: false }
 const NewUser = t.Object(
   {
-    username: t.String({ description: '1 to 50 of the characters A-Z a-z 0-9 . _ @ + -.' }),
+    username: constrained(t.String({ description: '1 to 50 of the characters A-Z a-z 0-9 . _ @ + -.' }), {
+      pattern: usernamePattern,
+      minLength: 1,
+      maxLength: 50,
+    }),
     full_name: fullName,
-    password: t.Optional(t.String({ minLength: 1, description: 'Omit it to generate a one-time password.' })),
+    password: t.Optional(password('Omit it to generate a one-time password.')),
     roles: t.Optional(Roles),
     must_change_password: t.Optional(t.Boolean({ description: 'Defaults to true.' })),
   },
@@ -41,7 +57,10 @@ const UserChange = t.Object(
   strict,
 )
 const NewPassword = t.Object(
-  { password: t.Optional(t.String({ minLength: 1 })), must_change_password: t.Optional(t.Boolean()) },
+  {
+    password: t.Optional(password('Omit it to generate a one-time password.')),
+    must_change_password: t.Optional(t.Boolean()),
+  },
   strict,
 )
 

@@ -1,5 +1,6 @@
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../../domain/deps.ts'
+import { maxPasswordLength } from '../../domain/passwords/policy.ts'
 import {
   endSession,
   type ListedSession,
@@ -13,12 +14,16 @@ import { jsonBody, jsonErrors } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
 import { emptyOperation, operation } from '../operation.ts'
+import { constrained, named, uuid } from '../schema.ts'
 import type { Guards } from './guard.ts'
 import type { TokenPrincipal } from './principal.ts'
 import { SessionListSchema, sessionExample, toSession } from './sessionSchema.ts'
 
 const PasswordBody = t.Object(
-  { current_password: t.String({ minLength: 1 }), new_password: t.String({ minLength: 1 }) },
+  {
+    current_password: t.String({ minLength: 1 }),
+    new_password: constrained(t.String({ minLength: 1 }), { maxLength: maxPasswordLength }),
+  },
   { additionalProperties: false },
 )
 
@@ -28,12 +33,15 @@ export interface AccountServices {
   readonly requestContexts: RequestContexts
 }
 
-const Me = t.Object({
-  id: t.String({ format: 'uuid' }),
-  username: t.String(),
-  full_name: t.String(),
-  is_active: t.Boolean(),
-})
+export const Me = named(
+  'Me',
+  t.Object({
+    id: uuid(),
+    username: constrained(t.String(), { minLength: 1 }),
+    full_name: t.String(),
+    is_active: t.Boolean(),
+  }),
+)
 
 const meExample: typeof Me.static = {
   id: '2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52',
@@ -42,15 +50,19 @@ const meExample: typeof Me.static = {
   is_active: true,
 }
 
-const CurrentSession = t.Object({
-  user: Me,
-  roles: t.Array(t.String(), { description: 'The current roles. Empty while the user must change the password.' }),
-  must_change_password: t.Boolean({ description: 'True: only `POST /auth/password` and signing out are allowed.' }),
-  expires_at: t.String({
-    format: 'date-time',
-    description: 'The end of the session. A refresh moves it; without a refresh token, the access token ends with it.',
+export const CurrentSession = named(
+  'CurrentSession',
+  t.Object({
+    user: Me,
+    roles: t.Array(t.String(), { description: 'The current roles. Empty while the user must change the password.' }),
+    must_change_password: t.Boolean({ description: 'True: only `POST /auth/password` and signing out are allowed.' }),
+    expires_at: t.String({
+      format: 'date-time',
+      description:
+        'The end of the session. A refresh moves it; without a refresh token, the access token ends with it.',
+    }),
   }),
-})
+)
 
 const tag = 'Sessions'
 

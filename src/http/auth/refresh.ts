@@ -6,7 +6,7 @@ import type { RequestContexts } from '../edge/requestContext.ts'
 import { formBody, formErrors, optionalField } from '../input/form.ts'
 import { operation } from '../operation.ts'
 import { ignoredClientFields, requireGrantType } from './tokenRequest.ts'
-import { issueTokens, type TokenIssuers, TokenResponse, tokenExample } from './tokenResponse.ts'
+import { issueTokens, refreshTokenExample, type TokenIssuers, TokenResponse, tokenExample } from './tokenResponse.ts'
 
 const RefreshForm = t.Object({
   refresh_token: t.String({ minLength: 1 }),
@@ -38,7 +38,7 @@ export function refreshRoute(services: RefreshServices) {
           'use. If the response is lost, retry within ten seconds to get the same successor. Using an older token ends the ' +
           'session, because the token may have been stolen.',
         schema: TokenResponse,
-        example: { ...tokenExample, refresh_token: 'atr_…', scope: 'offline_access' },
+        example: { ...tokenExample, refresh_token: refreshTokenExample, scope: 'offline_access' },
         errors: [...formErrors, 'unsupported_grant_type', 'invalid_grant'],
         isOauth: true,
       }),

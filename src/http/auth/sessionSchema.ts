@@ -1,18 +1,27 @@
+import type { TString } from '@sinclair/typebox'
 import { t } from 'elysia'
 import { presentSession } from '../../domain/presentation.ts'
 import type { ListedSession } from '../../domain/sessions/sessions.ts'
+import { constrained, named, uuid } from '../schema.ts'
 
-const nullable = (description: string) => t.Union([t.String({ description }), t.Null()])
+const nullable = (text: TString) => t.Union([text, t.Null()])
 
-const ListedSessionSchema = t.Object({
-  id: t.String({ format: 'uuid' }),
-  created_at: t.String({ format: 'date-time' }),
-  last_used_at: t.String({ format: 'date-time' }),
-  expires_at: t.String({ format: 'date-time' }),
-  address: nullable('The client address at login.'),
-  user_agent: nullable('The `User-Agent` header at login.'),
-  current: t.Boolean({ description: 'True for the session of this request.' }),
-})
+export const ListedSessionSchema = named(
+  'Session',
+  t.Object({
+    id: uuid(),
+    created_at: t.String({ format: 'date-time' }),
+    last_used_at: t.String({ format: 'date-time' }),
+    expires_at: t.String({ format: 'date-time' }),
+    address: nullable(t.String({ description: 'The client address at login.' })),
+    user_agent: nullable(
+      constrained(t.String({ description: 'The first 256 characters of the `User-Agent` header at login.' }), {
+        maxLength: 256,
+      }),
+    ),
+    current: t.Boolean({ description: 'True for the session of this request.' }),
+  }),
+)
 
 export const SessionListSchema = t.Object({ items: t.Array(ListedSessionSchema), next: t.Null() })
 

@@ -1,24 +1,37 @@
 import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
 import type { Session } from '../../domain/sessions/sessions.ts'
+import { constrained, named } from '../schema.ts'
 import type { AccessTokens } from '../tokens/accessTokens.ts'
-import type { RefreshTokens } from '../tokens/refreshTokens.ts'
+import { type RefreshTokens, refreshTokenPattern } from '../tokens/refreshTokens.ts'
 
 /** RFC 6749 §5.1. */
-export const TokenResponse = t.Object({
-  access_token: t.String(),
-  token_type: t.Literal('bearer'),
-  // Elysia's own t.Integer would also accept, and document, a string of digits.
-  expires_in: Type.Integer({ description: 'In seconds.' }),
-  refresh_token: t.Optional(t.String({ description: 'Valid for one use. Each refresh returns the next one.' })),
-  scope: t.Optional(t.String()),
-})
+export const TokenResponse = named(
+  'Tokens',
+  t.Object({
+    access_token: constrained(t.String({ description: 'A JWT (RFC 9068).' }), {
+      pattern: '^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$',
+      minLength: 1,
+    }),
+    token_type: t.Literal('bearer'),
+    // Elysia's own t.Integer would also accept, and document, a string of digits.
+    expires_in: constrained(Type.Integer({ description: 'In seconds.' }), { minimum: 0 }),
+    refresh_token: t.Optional(
+      constrained(t.String({ description: 'Valid for one use. Each refresh returns the next one.' }), {
+        pattern: refreshTokenPattern,
+      }),
+    ),
+    scope: t.Optional(t.String()),
+  }),
+)
 
 export const tokenExample: typeof TokenResponse.static = {
-  access_token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJ…',
+  access_token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl',
   token_type: 'bearer',
   expires_in: 1800,
 }
+
+export const refreshTokenExample = `atr_${'A'.repeat(70)}`
 
 export interface TokenIssuers {
   readonly tokens: AccessTokens

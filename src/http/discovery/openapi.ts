@@ -1,7 +1,15 @@
 import { swagger } from '@elysiajs/swagger'
 import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
-import { documented, securitySchemes, type Tag } from '../operation.ts'
+import { ApiKeySchema, CreatedApiKey } from '../admin/apiKeys.ts'
+import { Block } from '../admin/lockouts.ts'
+import { UserWithPassword } from '../admin/userChanges.ts'
+import { UserSchema } from '../admin/userSchema.ts'
+import { CurrentSession, Me } from '../auth/account.ts'
+import { ListedSessionSchema } from '../auth/sessionSchema.ts'
+import { TokenResponse } from '../auth/tokenResponse.ts'
+import { securitySchemes, type Tag } from '../operation.ts'
+import { component, documented, mapValues } from '../schema.ts'
 
 /** RFC 9457. */
 const Problem = t.Object({
@@ -24,6 +32,21 @@ const OauthProblem = t.Composite([
   }),
 ])
 
+/** The named schemas. Each reference in the document is to one of these. */
+const components = Object.fromEntries(
+  [
+    UserSchema,
+    UserWithPassword,
+    Me,
+    CurrentSession,
+    TokenResponse,
+    ListedSessionSchema,
+    ApiKeySchema,
+    CreatedApiKey,
+    Block,
+  ].map((schema) => [schema.title ?? '', component(schema)]),
+)
+
 const tagDescriptions: Readonly<Record<Tag, string>> = {
   'Sign in': 'Sign in and read the current user.',
   Sessions: 'Refresh tokens, sign out, list and end sessions, change the password.',
@@ -40,9 +63,9 @@ export interface DocumentSettings {
 
 /** The plugin that builds `/openapi.json` from the routes. `discovery/docs` replaces its page. */
 export function openApiDocument({ basePath, version }: DocumentSettings) {
-  return swagger({
+  const plugin = swagger({
     path: '/docs',
-    specPath: '/openapi.json',
+    specPath,
     // The plugin takes a path with a dot, such as /.well-known/…, for a static file.
     excludeStaticFile: false,
     documentation: {
@@ -59,7 +82,7 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
       servers: [{ url: '/' }],
       tags: Object.entries(tagDescriptions).map(([name, description]) => ({ name, description })),
       components: {
-        schemas: { Problem: documented(Problem), OauthProblem: documented(OauthProblem) },
+        schemas: { ...components, Problem: component(Problem), OauthProblem: component(OauthProblem) },
         securitySchemes: {
           [securitySchemes.accessToken]: {
             type: 'oauth2',
@@ -77,4 +100,34 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
       },
     },
   })
+  for (const route of plugin.routes) {
+    if (route.path !== specPath) continue
+    const generate = route.handler as () => GeneratedDocument
+    route.handler = () => withRequestConstraints(generate())
+  }
+  return plugin
+}
+
+const specPath = '/openapi.json'
+
+interface GeneratedDocument {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, GeneratedOperation>>>>
+}
+
+interface GeneratedOperation {
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> }
+}
+
+/** The plugin writes the schemas of request bodies itself, after those of `operation`. */
+function withRequestConstraints(document: GeneratedDocument): object {
+  const content = (body: NonNullable<GeneratedOperation['requestBody']>) => ({
+    ...body,
+    content: mapValues(body.content, (media) => ({ ...media, schema: documented(media.schema) })),
+  })
+  const paths = mapValues(document.paths, (methods) =>
+    mapValues(methods, (operation) =>
+      operation.requestBody ? { ...operation, requestBody: content(operation.requestBody) } : operation,
+    ),
+  )
+  return { ...document, paths }
 }

@@ -18,6 +18,7 @@ const idBytes = 16
 const generationBytes = 4
 const macBytes = 32
 const length = idBytes + generationBytes + macBytes
+export const refreshTokenPattern = `^${prefix}[A-Za-z0-9_-]{${Math.ceil((length * 4) / 3)}}$`
 
 /**
  * A refresh token is a session id and a generation with an HMAC-SHA-256, under a key derived from

@@ -69,6 +69,52 @@ describe('OpenAPI document', () => {
     ])
   })
 
+  test('names its schemas, and each reference resolves', () => {
+    const { schemas } = document.components
+    expect(Object.keys(schemas)).toEqual(
+      expect.arrayContaining(['User', 'Me', 'Tokens', 'Session', 'ApiKey', 'Lockout', 'CurrentSession', 'Problem']),
+    )
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)]
+    expect(references.map(([, name = '']) => name).filter((name) => !(name in schemas))).toEqual([])
+    const unused = Object.keys(schemas).filter((name) => !references.some(([, used]) => used === name))
+    expect(unused).toEqual([])
+  })
+
+  test.each(['User', 'Me', 'Tokens', 'Session', 'ApiKey', 'Lockout'])('limits %s by pattern and length', (name) => {
+    const text = JSON.stringify(document.components.schemas[name])
+    expect(text).toContain('"pattern"')
+    expect(text).toMatch(/"m(in|ax)Length"/)
+  })
+
+  test('has the rules of the fields in requests', () => {
+    const bodyOf = (path: string) => {
+      const content = document.paths[`/api${path}`]?.post?.requestBody?.content['application/json']
+      return (content?.schema ?? {}) as { properties?: object }
+    }
+    expect(bodyOf('/users').properties).toMatchObject({
+      username: { type: 'string', pattern: '^[A-Za-z0-9._@+-]{1,50}$', minLength: 1, maxLength: 50 },
+      full_name: { minLength: 1, maxLength: 100 },
+      password: { minLength: 1, maxLength: 1024 },
+      roles: { maxItems: 32, items: { pattern: '^[a-z0-9_-]{1,32}$', minLength: 1, maxLength: 32 } },
+    })
+    expect(bodyOf('/api-keys').properties).toMatchObject({
+      name: { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$', minLength: 1, maxLength: 50 },
+      scopes: { items: { pattern: '^(introspect|users:read|users:write)$' } },
+      roles: { items: { pattern: '^[a-z0-9_-]{1,32}$' } },
+    })
+    expect(bodyOf('/auth/password').properties).toMatchObject({ new_password: { minLength: 1, maxLength: 1024 } })
+  })
+
+  test('accepts what the API accepts: lengths count characters, not UTF-16 units', async () => {
+    const schema = document.paths['/api/users']?.post?.requestBody?.content['application/json']?.schema ?? {}
+    const body = { username: 'emoji', full_name: '🙂'.repeat(100), roles: ['staff'] }
+    expect(schemaErrorsOf(document, schema, body)).toEqual([])
+    await application.sql(`UPDATE users SET must_change_password = false`)
+    const headers = { authorization: `Bearer ${await application.accessToken()}`, 'content-type': 'application/json' }
+    const response = await application.call('/users', { method: 'POST', headers, body: JSON.stringify(body) })
+    expect(response.status).toBe(201)
+  })
+
   test('follows BASE_PATH', async () => {
     const atRoot = await openTestApplication('PostgreSQL', { basePath: '' })
     const moved = await documentOf(atRoot.http, '')
