@@ -128,6 +128,17 @@ describe('DATA_DIR is refused, and stays as it is,', () => {
     }
   })
 
+  test('if it has only the PG_VERSION of one', async () => {
+    const directory = emptyDirectory()
+    writeFileSync(join(directory, 'PG_VERSION'), '15\n')
+    for (const command of ['serve', 'migrate', 'seed']) {
+      const { code, stderr } = await run(command.split(' '), { environment: { ...lowCost, DATA_DIR: directory } })
+      expect(code).toBe(1)
+      expect(stderr).toContain('is the data directory of a PostgreSQL server')
+      expect(pathsIn(directory)).toEqual(['PG_VERSION'])
+    }
+  })
+
   test('if the embedded database would be opened on the files of a PostgreSQL server', async () => {
     const directory = emptyDirectory()
     makeServerCluster(join(directory, 'data/postgresql'))

@@ -41,8 +41,9 @@ export function trackCreatedFiles(): CreatedFiles {
 
 /** Returns the PostgreSQL data directory that a path is, or is in. Undefined if there is none. */
 export function enclosingCluster(path: string): string | undefined {
-  for (let at = resolve(path); ; at = dirname(at)) {
-    if (existsSync(`${at}/PG_VERSION`) && existsSync(`${at}/global`)) return at
+  const own = resolve(path)
+  for (let at = own; ; at = dirname(at)) {
+    if (existsSync(`${at}/PG_VERSION`) && (at === own || existsSync(`${at}/global`))) return at
     if (at === dirname(at)) return undefined
   }
 }

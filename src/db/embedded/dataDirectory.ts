@@ -64,7 +64,7 @@ export function requireOwnFiles(directory: string): void {
  * container every process is PID 1.) Returns a function that releases it. Throws `refused` with
  * the name of the holder if another process has it.
  */
-export function holdDataDirectory(path: string, created: CreatedFiles): () => void {
+export function holdDataDirectory(path: string, created: CreatedFiles, attempts = 3): () => void {
   const file = join(path, 'lock')
   const isNew = !existsSync(file)
   let descriptor: number
@@ -81,10 +81,12 @@ export function holdDataDirectory(path: string, created: CreatedFiles): () => vo
       `DATA_DIR ${JSON.stringify(path)} is in use by another AuditTrail${holder && ` (${holder})`}. Stop it, or set DATA_DIR to another directory.`,
     )
   }
-  // A process whose start failed may have removed the file before it was locked here.
-  if (process.platform !== 'win32' && statSync(file, { throwIfNoEntry: false })?.ino !== fstatSync(descriptor).ino) {
+  // A process whose start failed may have removed the file before it was locked here. Not every
+  // file system has inode numbers that compare, so give up after a few attempts.
+  const isRemoved = () => statSync(file, { throwIfNoEntry: false })?.ino !== fstatSync(descriptor).ino
+  if (attempts > 1 && process.platform !== 'win32' && isRemoved()) {
     closeSync(descriptor)
-    return holdDataDirectory(path, created)
+    return holdDataDirectory(path, created, attempts - 1)
   }
   if (isNew) created.addFile(file)
   nameHolder(descriptor)
