@@ -9,6 +9,9 @@ export interface DriverError {
   readonly routine?: string
   /** The functions of the database that were running, such as a trigger's. */
   readonly where?: string
+  readonly column_name?: string
+  readonly constraint_name?: string
+  readonly table_name?: string
 }
 
 /** Errors that only an operator can fix: password, role, database name, privileges, damage. */

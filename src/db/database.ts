@@ -7,15 +7,18 @@ import { type ApiKeyStatements, apiKeyStatements } from './statements/apiKeys.ts
 import { type InstanceStatements, instanceStatements } from './statements/instance.ts'
 import { type LockoutStatements, lockoutStatements } from './statements/lockouts.ts'
 import { type SessionStatements, sessionStatements } from './statements/sessions.ts'
+import { type SignInStatements, signInStatements } from './statements/signIns.ts'
 import { type SigningKeyStatements, signingKeyStatements } from './statements/signingKeys.ts'
 import { type ThrottleStatements, throttleStatements } from './statements/throttle.ts'
+import { type UserChangeStatements, userChangeStatements } from './statements/userChanges.ts'
 import { type UserStatements, userStatements } from './statements/users.ts'
 import { type UserTransferStatements, userTransferStatements } from './statements/userTransfer.ts'
 
 /** One set of statements per noun. */
 interface Statements {
-  readonly users: UserStatements
+  readonly users: UserStatements & UserChangeStatements
   readonly sessions: SessionStatements
+  readonly signIns: SignInStatements
   readonly throttle: ThrottleStatements
   readonly lockouts: LockoutStatements
   readonly instance: InstanceStatements
@@ -35,8 +38,9 @@ export interface Database extends Statements {
 /** Statements are prepared per connection and end with it. */
 function statementsOn({ orm, client }: Connection): Statements {
   return {
-    users: userStatements(orm),
-    sessions: sessionStatements({ orm, client }),
+    users: { ...userStatements(orm), ...userChangeStatements(orm) },
+    sessions: sessionStatements({ orm }),
+    signIns: signInStatements({ client }),
     throttle: throttleStatements({ client }),
     lockouts: lockoutStatements({ client }),
     instance: instanceStatements(orm),
@@ -56,7 +60,10 @@ export function openDatabase(pool: Pool): Database {
   }
   /** Runs one statement or transaction. */
   const run = <T>(work: (statements: Statements) => Promise<T>, limit?: 'unlimited') =>
-    repeated(() => pool.run((connection) => atReadCommitted(connection, () => work(statementsOf(connection))), limit))
+    repeated(
+      () => pool.run((connection) => atReadCommitted(connection, () => work(statementsOf(connection))), limit),
+      limit === 'unlimited' ? Number.POSITIVE_INFINITY : undefined,
+    )
   /** Runs one read-only statement. */
   const read = <T>(work: (statements: Statements) => Promise<T>) =>
     repeated(() => pool.read((connection) => work(statementsOf(connection))))
@@ -82,7 +89,7 @@ export function openDatabase(pool: Pool): Database {
     // Without a time limit, on a connection of their own.
     userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
-    migrate: () => repeated(() => pool.run(({ client }) => migrate(client), 'unlimited')),
+    migrate: () => repeated(() => pool.run(({ client }) => migrate(client), 'unlimited'), Number.POSITIVE_INFINITY),
     pool: pool.state,
     close: pool.close,
   }

@@ -94,6 +94,11 @@ export function reachesConnectionLimit(error: AppError): boolean {
   return driverError(error)?.code === '53300'
 }
 
+/** Returns whether the role lacks a privilege. */
+export function lacksPrivilege(error: unknown): boolean {
+  return driverError(error)?.code === '42501'
+}
+
 /** Returns whether a pooler (PgBouncer) rejected startup parameters. */
 export function refusesStartupParameters(error: unknown): boolean {
   const { code, message = '' } = driverError(error) ?? {}
@@ -101,21 +106,10 @@ export function refusesStartupParameters(error: unknown): boolean {
 }
 
 /** Returns the innermost error that has a code. */
-function driverError(error: unknown): DriverError | undefined {
+export function driverError(error: unknown): DriverError | undefined {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown }
   if (!(error instanceof AppError) && typeof code === 'string') return error as DriverError
   return cause === undefined ? undefined : driverError(cause)
-}
-
-/** Returns the name of the violated unique constraint or index (23505). */
-export function violatedConstraint(error: unknown): string | undefined {
-  const {
-    code,
-    constraint_name: name,
-    cause,
-  } = (error ?? {}) as { code?: unknown; constraint_name?: string; cause?: unknown }
-  if (code === '23505') return name
-  return cause === undefined ? undefined : violatedConstraint(cause)
 }
 
 /** Returns whether the code is a SQLSTATE of the server, unlike ECONNREFUSED. */

@@ -2,8 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { lostToConcurrency } from './failure.ts'
 
 const maxRepeats = 3
-/** Milliseconds after which a failed operation is not repeated. */
-const patience = 4000
+/** Milliseconds after which a failed operation of a request is not repeated. */
+const requestPatience = 4000
 /** Milliseconds before the first repeat, at most. Doubled for each further one. */
 const pause = 20
 
@@ -11,7 +11,7 @@ const pause = 20
  * Runs an operation that is one statement or one transaction. Repeats it up to three times if
  * PostgreSQL has rolled it back because of a concurrent one (40001, 40P01).
  */
-export async function repeated<T>(operation: () => Promise<T>): Promise<T> {
+export async function repeated<T>(operation: () => Promise<T>, patience = requestPatience): Promise<T> {
   const startedAt = performance.now()
   for (let repeats = 0; ; repeats++) {
     try {

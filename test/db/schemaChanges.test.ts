@@ -48,7 +48,7 @@ test('a failing trigger is not taken for a change of the schema', async () => {
   const draft = { username: 'ada', hashed_password: 'x', full_name: 'Ada', roles: [], must_change_password: false }
   const failure = await application.deps.database.users.insertUser(draft).catch((error: unknown) => error)
   expect(failure).toMatchObject({
-    code: 'unavailable',
+    code: 'conflict',
     message: expect.stringContaining('A trigger of the database fails (42P01).'),
   })
 })

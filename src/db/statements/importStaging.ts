@@ -1,7 +1,9 @@
 import type { TransactionSql } from 'postgres'
 import { AppError } from '../../error.ts'
-import { guarded, violatedConstraint } from '../failure.ts'
+import { databaseFailure, guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
+import { discarded, rejectionOf, uniqueViolation } from '../rejection.ts'
+import { repeated } from '../repeat.ts'
 
 /** A user to import. `place` is the line or number in the file; a null ID or time is generated. */
 export interface StagedUser {
@@ -125,19 +127,35 @@ export function stagingIn(
         return duplicates
       }),
 
-    insertUsers: () =>
-      guarded(async () => {
-        try {
-          return await inTransaction((transaction) => insertStaged(transaction, table))
-        } catch (error) {
-          if (violatedConstraint(error) === undefined) throw error
+    insertUsers: async () => {
+      try {
+        return await repeated(
+          () => inTransaction((transaction) => insertStaged(transaction, table)),
+          Number.POSITIVE_INFINITY,
+        )
+      } catch (error) {
+        const { code, message, reason } = rejectionOf(error, 'store') ?? databaseFailure(error)
+        if (reason === uniqueViolation && (await guarded(() => isAnyTaken(session, table))))
           throw new AppError(
             'conflict',
             'Another change took a username or ID of the file during the import. Nothing was imported. Try again.',
           )
-        }
-      }),
+        const isRejected = code === 'conflict' || code === 'invalid_fields'
+        throw new AppError(code, isRejected ? `${message} Nothing was imported.` : message, { cause: error })
+      }
+    },
   }
+}
+
+/** Returns whether a username or ID of a staged user belongs to another user by now. */
+async function isAnyTaken(session: Client | TransactionSql, table: string): Promise<boolean> {
+  const isReplaced = isReplaceable('users', 'coming')
+  const [row] = await session.unsafe(`
+    SELECT EXISTS (
+      SELECT FROM ${table} coming JOIN users ON lower(users.username COLLATE "C") = lower(coming.username COLLATE "C")
+      WHERE NOT ${isReplaced}) OR EXISTS (
+      SELECT FROM ${table} coming JOIN users ON users.id = coming.id WHERE NOT ${isReplaced}) AS is_taken`)
+  return row?.is_taken === true
 }
 
 async function readColumnWidths(session: Client | TransactionSql): Promise<ColumnWidths> {
@@ -148,22 +166,35 @@ async function readColumnWidths(session: Client | TransactionSql): Promise<Colum
 }
 
 async function insertStaged(transaction: TransactionSql, table: string): Promise<number> {
-  await transaction.unsafe(`DELETE FROM users USING ${table} coming WHERE ${isReplaceable('users', 'coming')}`)
+  await deleteReplaced(transaction, table)
   let [total, after] = [0, '0']
   for (;;) {
     const [part] = await transaction.unsafe(
       `WITH part AS (SELECT * FROM ${table} WHERE place > $1::bigint ORDER BY place LIMIT ${insertSize}),
        inserted AS (
          INSERT INTO users (id, created_at, ${columns})
-         SELECT coalesce(id, gen_random_uuid()), coalesce(created_at, now()), ${columns} FROM part)
-       SELECT count(*)::int AS count, max(place)::text AS last FROM part`,
+         SELECT coalesce(id, gen_random_uuid()), coalesce(created_at, now()), ${columns} FROM part
+         RETURNING id)
+       SELECT count(*)::int AS count, (SELECT count(*)::int FROM inserted) AS inserted, max(place)::text AS last FROM part`,
       [after],
     )
     if (!part || part.count === 0) break
+    if (part.inserted < part.count) throw discarded()
     total += part.count
     after = part.last
   }
+  // Their violations are known before the report, not at the end of the transaction.
+  await transaction`SET CONSTRAINTS ALL IMMEDIATE`
   // Marks the database as initialized, so that it is never seeded.
   if (total > 0) await transaction`INSERT INTO audittrail_instance (id) VALUES (1) ON CONFLICT DO NOTHING`
   return total
+}
+
+/** Deletes the seeded administrator if an imported one has the name. */
+async function deleteReplaced(transaction: TransactionSql, table: string): Promise<void> {
+  try {
+    await transaction.unsafe(`DELETE FROM users USING ${table} coming WHERE ${isReplaceable('users', 'coming')}`)
+  } catch (error) {
+    throw rejectionOf(error, 'delete') ?? error
+  }
 }

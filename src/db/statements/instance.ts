@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { guarded } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
+import { discarded, guardedChange } from '../rejection.ts'
 import { instance, users } from '../schema.ts'
 
 export interface FirstAdministrator {
@@ -47,15 +48,21 @@ export function instanceStatements(orm: Orm) {
      * the instance row.
      */
     insertFirstAdministrator: (administrator: FirstAdministrator): Promise<boolean> =>
-      guarded(async () => {
-        const rows = await orm.execute(sql`
-          WITH decision AS (INSERT INTO ${instance} (id) VALUES (1) ON CONFLICT DO NOTHING RETURNING id)
-          INSERT INTO ${users} (username, hashed_password, full_name, roles, must_change_password)
-          SELECT ${administrator.username}, ${administrator.hashed_password}, ${administrator.full_name}, '{admin}',
-                 ${administrator.must_change_password}
-          FROM decision WHERE NOT EXISTS (SELECT FROM ${users})
-          RETURNING id`)
-        return rows.length === 1
-      }),
+      guardedChange('store', () =>
+        orm.transaction(async (transaction) => {
+          const [row] = await transaction.execute<{ decided: boolean; inserted: boolean }>(sql`
+            WITH decision AS (INSERT INTO ${instance} (id) VALUES (1) ON CONFLICT DO NOTHING RETURNING id),
+            administrator AS (
+              INSERT INTO ${users} (username, hashed_password, full_name, roles, must_change_password)
+              SELECT ${administrator.username}, ${administrator.hashed_password}, ${administrator.full_name}, '{admin}',
+                     ${administrator.must_change_password}
+              FROM decision WHERE NOT EXISTS (SELECT FROM ${users})
+              RETURNING id)
+            SELECT EXISTS (SELECT FROM decision) AND NOT EXISTS (SELECT FROM ${users}) AS decided,
+                   EXISTS (SELECT FROM administrator) AS inserted`)
+          if (row?.decided && !row.inserted) throw discarded()
+          return row?.inserted === true
+        }),
+      ),
   }
 }

@@ -15,19 +15,6 @@ export interface SessionUser {
   readonly must_change_password: boolean
 }
 
-export interface NewSession {
-  readonly id: string
-  readonly userId: string
-  /** The verified hash. If the user has another one by now, no session starts. */
-  readonly verifiedHash: string
-  readonly now: Date
-  readonly expiresAt: Date
-  /** 0 with a refresh token, null without. */
-  readonly refreshGeneration: 0 | null
-  readonly address: string | undefined
-  readonly userAgent: string | undefined
-}
-
 export interface ListedSession {
   readonly id: string
   readonly created_at: Date
@@ -77,7 +64,7 @@ const userColumns = {
   must_change_password: users.must_change_password,
 }
 
-export function sessionStatements({ orm, client }: Connection) {
+export function sessionStatements({ orm }: Pick<Connection, 'orm'>) {
   const activeSession = orm
     .select(userColumns)
     .from(sessions)
@@ -94,28 +81,6 @@ export function sessionStatements({ orm, client }: Connection) {
     .prepare('find_live_session')
 
   return {
-    /**
-     * Starts a session unless the user was disabled, deleted or given another password since the
-     * hash was read. Returns whether it did. Locking the user orders it against concurrent changes.
-     */
-    insertSession: (session: NewSession): Promise<boolean> =>
-      guarded(async () => {
-        const now = session.now.toISOString()
-        // Through the driver, which prepares it. Drizzle would plan raw SQL for every login.
-        const rows = await client`
-          WITH started AS (
-          INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent)
-          SELECT ${session.id}::uuid, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
-                 ${session.refreshGeneration}::integer, ${session.address ?? null}::text, ${session.userAgent ?? null}::text
-          FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password = ${session.verifiedHash}
-          FOR SHARE
-          RETURNING user_id)
-          INSERT INTO audittrail_sign_ins AS known (user_id, last_at) SELECT user_id, ${now}::timestamptz FROM started
-          ON CONFLICT (user_id) DO UPDATE SET last_at = greatest(known.last_at, excluded.last_at)
-          RETURNING user_id`
-        return rows.length === 1
-      }),
-
     /** Finds the active user of a session. Returns undefined unless all four members match. */
     findActiveSession: (key: {
       id: string

@@ -35,7 +35,7 @@ export function userTransferStatements(
               client.begin(async (transaction) => {
                 await disableTimeouts(transaction)
                 await createStaging(transaction, table, 'ON COMMIT DROP')
-                return inner(stagingIn(transaction, table, (insert) => insert(transaction)))
+                return inner(stagingIn(transaction, table, (insert) => inSavepoint(transaction, insert)))
               }) as Promise<T>,
           )
         try {
@@ -65,6 +65,20 @@ export function userTransferStatements(
           await fetchAll(client, cursor, inner).finally(() => client`CLOSE ${client(cursor)}`.catch(() => {}))
         }),
       ),
+  }
+}
+
+/** Undoes failed work, so that the transaction can go on. */
+async function inSavepoint<T>(
+  transaction: TransactionSql,
+  work: (transaction: TransactionSql) => Promise<T>,
+): Promise<T> {
+  await transaction`SAVEPOINT work`
+  try {
+    return await work(transaction)
+  } catch (error) {
+    await transaction`ROLLBACK TO SAVEPOINT work`.catch(() => {})
+    throw error
   }
 }
 

@@ -61,7 +61,7 @@ export async function startSession(
     expiresIn: settings.accessTokenSeconds,
     refreshGeneration: isRefreshable ? 0 : null,
   }
-  const hasBegun = await database.sessions.insertSession({
+  const starting = database.signIns.insertSession({
     id: session.id,
     userId: user.id,
     verifiedHash: user.hashed_password,
@@ -71,7 +71,17 @@ export async function startSession(
     address: client.address,
     userAgent: client.userAgent?.slice(0, agentLength),
   })
-  return hasBegun ? session : undefined
+  // After an outage it may have started although nothing was returned.
+  starting.catch(() => abandonSession({ database, clock }, session.id))
+  return (await starting) ? session : undefined
+}
+
+/** Ends the session of a sign-in that failed, if the database can. */
+export async function abandonSession(
+  { database, clock }: Pick<Deps, 'database' | 'clock'>,
+  sessionId: string,
+): Promise<void> {
+  await database.sessions.endSession(sessionId, new Date(clock())).catch(() => {})
 }
 
 /**

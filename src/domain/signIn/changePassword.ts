@@ -8,6 +8,7 @@ import { normalizePassword } from '../passwords/normalize.ts'
 import { requireAcceptablePassword } from '../passwords/policy.ts'
 import { verifyPassword } from '../passwords/verifyPassword.ts'
 import type { Principal } from '../sessions/sessions.ts'
+import { reportingFailure } from './sideEffects.ts'
 import {
   countSessionFailure,
   type FailureHistory,
@@ -49,9 +50,10 @@ export async function changePassword(deps: Deps, principal: Principal, change: P
   requireNotAborted(change.signal)
   const password = { hash, mustChange: false, replacing: stored.hashed_password }
   const ended = await database.users.updatePassword(user.id, password, new Date(clock()), sessionId)
-  if (ended === undefined) throw new AppError('conflict', 'The password was changed by another request. Sign in again.')
+  if (typeof ended !== 'number')
+    throw new AppError('conflict', 'The password was changed by another request. Sign in again.')
   record(deps, { event: 'password.changed', username: user.username, ended })
-  await forgetSessionFailures(deps, user.id, history)
+  await reportingFailure(deps, user, 'reset_throttle', () => forgetSessionFailures(deps, user.id, history))
 }
 
 /** A stolen token must not allow brute force of the password. */

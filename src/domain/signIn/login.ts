@@ -7,7 +7,8 @@ import { equalizeCost } from '../passwords/decoy.ts'
 import { hashPassword, isOutdated } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { type Verdict, verifyPassword } from '../passwords/verifyPassword.ts'
-import { type Client, type Session, startSession } from '../sessions/sessions.ts'
+import { abandonSession, type Client, type Session, startSession } from '../sessions/sessions.ts'
+import { reportingFailure } from './sideEffects.ts'
 import {
   countFailure,
   type FailureHistory,
@@ -28,30 +29,53 @@ export interface LoginInput extends Client {
 }
 
 /**
- * Signs in and starts a session. Throws `invalid_credentials` for an unknown, wrong-password or
- * inactive user, at the cost of one hash each (OWASP ASVS 6.3.8); `too_many_attempts` and
- * `overloaded` at none, for every username alike. No refresh token while the password must change.
+ * Signs in, starts a session and returns what `issue` returns for it. Throws `invalid_credentials`
+ * for an unknown, wrong-password or inactive user, at the cost of one hash each (OWASP ASVS 6.3.8);
+ * `too_many_attempts` and `overloaded` at none, for every username alike. If it throws, or the
+ * client has disconnected, no session remains. No refresh token while the password must change.
  */
-export async function login(deps: Deps, input: LoginInput): Promise<Session> {
+export async function login<Tokens>(
+  deps: Deps,
+  input: LoginInput,
+  issue: (session: Session) => Promise<Tokens>,
+): Promise<Tokens> {
   try {
-    const session = await signInWithRetry(deps, input)
+    const tokens = await signInWithRetry(deps, input, issue)
     deps.metrics.login('succeeded')
-    return session
+    return tokens
   } catch (error) {
     deps.metrics.login(outcomeOf(error))
     throw error
   }
 }
 
-async function signInWithRetry(deps: Deps, input: LoginInput): Promise<Session> {
+type Issue<Tokens> = (session: Session) => Promise<Tokens>
+
+async function signInWithRetry<Tokens>(deps: Deps, input: LoginInput, issue: Issue<Tokens>): Promise<Tokens> {
   // Retry once: a concurrent login may have rehashed the password.
-  const session = (await attemptLogin(deps, input)) ?? (await attemptLogin(deps, input))
-  if (!session) throw refuse(deps, input, 'changed_meanwhile')
-  return session
+  const started = (await attemptLogin(deps, input)) ?? (await attemptLogin(deps, input))
+  if (!started) throw refuse(deps, input, 'changed_meanwhile')
+  const { session, user, history } = started
+  try {
+    const tokens = await issue(session)
+    await followUp(deps, input, user, history)
+    requireNotAborted(input.signal)
+    record(deps, { event: 'login.succeeded', username: user.username, session: session.id, address: input.address })
+    return tokens
+  } catch (error) {
+    await abandonSession(deps, session.id)
+    throw error
+  }
+}
+
+interface StartedLogin {
+  readonly session: Session
+  readonly user: User
+  readonly history: FailureHistory
 }
 
 /** Returns undefined if the user changed after the password was verified. */
-async function attemptLogin(deps: Deps, input: LoginInput): Promise<Session | undefined> {
+async function attemptLogin(deps: Deps, input: LoginInput): Promise<StartedLogin | undefined> {
   const [found, history] = await Promise.all([
     deps.database.users.findUserByUsername(input.username),
     findUnthrottledHistory(deps, input),
@@ -64,26 +88,23 @@ async function attemptLogin(deps: Deps, input: LoginInput): Promise<Session | un
 
   requireNotAborted(input.signal)
   const session = await startSession(deps, user, input, input.isRefreshable && !user.must_change_password)
-  if (!session) return undefined
-  record(deps, { event: 'login.succeeded', username: user.username, session: session.id, address: input.address })
-  await cleanUp(deps, input, user, history)
-  return session
+  return session && { session, user, history }
 }
 
-/** Cleans up after a login. A failure here must not fail the login, whose session has started. */
-async function cleanUp(
+/** Does what should follow a sign-in. None of it can fail the sign-in, whose session has started. */
+async function followUp(
   deps: Deps,
   { throttleSubject: attempt, password }: LoginInput,
   user: User,
   history: FailureHistory,
 ): Promise<void> {
-  try {
-    await forgetFailures(deps, attempt, history)
-    await rehashIfOutdated(deps, user, password)
-  } catch (error) {
-    const isExpected = error instanceof AppError && error.code !== 'internal'
-    if (!isExpected) throw error
-  }
+  await Promise.all([
+    reportingFailure(deps, user, 'reset_throttle', () => forgetFailures(deps, attempt, history)),
+    reportingFailure(deps, user, 'record_sign_in', () =>
+      deps.database.signIns.recordSignIn(user.id, new Date(deps.clock())),
+    ),
+    reportingFailure(deps, user, 'rehash', () => rehashIfOutdated(deps, user, password)),
+  ])
 }
 
 async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<FailureHistory> {
@@ -125,8 +146,8 @@ async function rehashIfOutdated(deps: Deps, user: User, password: string): Promi
   const { hashCost } = deps.settings
   if (!isOutdated(user.hashed_password, password, hashCost) || deps.hashQueue.waiting > 0) return
   const hash = await deps.hashQueue.run(() => hashPassword(password, hashCost))
-  await deps.database.users.replaceHash(user.id, user.hashed_password, hash)
-  record(deps, { event: 'password.rehashed', username: user.username })
+  const isReplaced = await deps.database.users.replaceHash(user.id, user.hashed_password, hash)
+  if (isReplaced) record(deps, { event: 'password.rehashed', username: user.username })
 }
 
 /** Without a user no name is logged: the input may be a password in the wrong field. */

@@ -1,4 +1,6 @@
-import type { ListedUser, Unchanged, User, UserChange } from '../../db/statements/users.ts'
+import { uniqueViolation } from '../../db/rejection.ts'
+import type { NewUser, Unchanged, UserChange } from '../../db/statements/userChanges.ts'
+import type { ListedUser, User } from '../../db/statements/users.ts'
 import { AppError, type FieldError, sentencesOf } from '../../error.ts'
 import { areRoles, fullNameRule, isFullName, isUsername, rolesRule, usernameRule } from '../../userFields.ts'
 import type { Deps } from '../deps.ts'
@@ -50,7 +52,7 @@ export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal
   requireMayManageAdministrators(deps, by, draft.roles)
   const oneTimePassword = draft.password === undefined ? generateOneTimePassword() : undefined
   const password = await hashNewPassword(deps, draft.password, draft.username, oneTimePassword, signal)
-  const user = await deps.database.users.insertUser({
+  const user = await insertUser(deps, {
     username: draft.username,
     full_name: draft.full_name,
     hashed_password: password,
@@ -59,6 +61,18 @@ export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal
   })
   record(deps, { event: 'user.created', username: user.username, by: by.name, roles: user.roles })
   return { user, oneTimePassword }
+}
+
+async function insertUser({ database }: Deps, user: NewUser): Promise<User> {
+  try {
+    return await database.users.insertUser(user)
+  } catch (error) {
+    // An application may have unique constraints of its own.
+    const mayBeTaken = error instanceof AppError && error.reason === uniqueViolation
+    if (mayBeTaken && (await database.users.isUsernameTaken(user.username)))
+      throw new AppError('conflict', 'This username is taken.')
+    throw error
+  }
 }
 
 /** Lists one page of users, ordered by username. `after` is the `next` of the previous page. */
@@ -132,10 +146,7 @@ export async function resetPassword(
   const hash = await hashNewPassword(deps, reset.password, user.username, oneTimePassword, signal)
   const mustChange = reset.must_change_password ?? true
   const password = { hash, mustChange, protectsAdministrators: !by.canManageAdministrators }
-  if ((await deps.database.users.updatePassword(id, password, new Date(deps.clock()))) === undefined) {
-    await requireUser(deps, id)
-    throw protectAdministrator(deps, by)
-  }
+  requireChanged(deps, by, await deps.database.users.updatePassword(id, password, new Date(deps.clock())))
   record(deps, { event: 'password.reset', username: user.username, by: by.name })
   return { user: { ...user, must_change_password: mustChange }, oneTimePassword }
 }
@@ -170,12 +181,12 @@ function requireMayManageAdministrators(deps: Deps, by: Actor, roles: readonly s
   if (!by.canManageAdministrators && roles.includes('admin')) throw protectAdministrator(deps, by)
 }
 
-function requireChanged(deps: Deps, by: Actor, user: User | Unchanged | undefined): User {
-  if (user === 'last_administrator')
+function requireChanged<Result>(deps: Deps, by: Actor, result: Result | Unchanged | undefined): Result {
+  if (result === 'last_administrator')
     throw new AppError('conflict', 'This is the last active administrator. Create or activate another one first.')
-  if (user === 'protected_administrator') throw protectAdministrator(deps, by)
-  if (!user) throw userNotFound()
-  return user
+  if (result === 'protected_administrator') throw protectAdministrator(deps, by)
+  if (result === undefined) throw userNotFound()
+  return result
 }
 
 async function hashNewPassword(

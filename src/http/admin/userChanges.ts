@@ -124,8 +124,10 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
           ...administration,
           operationId: 'deleteUser',
           summary: 'Delete a user',
-          description: 'Also ends all of their sessions. The last active administrator cannot be deleted.',
-          errors: [...guardErrors, 'not_found', 'conflict'],
+          description:
+            'Also ends all of their sessions. The last active administrator cannot be deleted, nor a user that other ' +
+            'tables of the database refer to: disable the user instead.',
+          errors: [...guardErrors, 'not_found', 'conflict', 'invalid_fields'],
         }),
       },
     )
@@ -143,7 +145,7 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
           description: 'Send `{}` to generate a one-time password. Ends all sessions of the user.',
           schema: UserWithPassword,
           example: { ...userExample, one_time_password: 'k3mp7a-…' },
-          errors: [...guardErrors, ...jsonErrors, 'not_found'],
+          errors: [...guardErrors, ...jsonErrors, 'not_found', 'conflict'],
         }),
       },
     )

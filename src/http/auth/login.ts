@@ -69,7 +69,7 @@ async function grantTokens(
   const [entered, password] = [requireField(form, 'username'), requireField(form, 'password')]
   const username = await resolveUsername(deps, entered)
   const throttleSubject = deviceCookies.subjectOf(request, username)
-  const session = await login(deps, {
+  const input = {
     username,
     password,
     isRefreshable: form.scope?.split(' ').includes('offline_access') === true,
@@ -77,7 +77,8 @@ async function grantTokens(
     userAgent: request.headers.get('user-agent') ?? undefined,
     throttleSubject,
     signal: requestContexts.signalOf(request),
-  })
+  }
+  const tokens = await login(deps, input, (session) => issueTokens(services, session))
   headers['set-cookie'] = deviceCookies.setCookie(request, throttleSubject)
-  return issueTokens(services, session)
+  return tokens
 }

@@ -77,7 +77,9 @@ describe.each(databaseKinds)('an API key with the scope users:write on %s', (kin
     const [before] = await application.sql(`SELECT hashed_password FROM users WHERE id = '${id}'`)
     await application.sql(`UPDATE users SET roles = '{admin}' WHERE id = '${id}'`)
     const password = { hash: 'x', mustChange: false, protectsAdministrators: true }
-    expect(await application.deps.database.users.updatePassword(id, password, new Date())).toBeUndefined()
+    expect(await application.deps.database.users.updatePassword(id, password, new Date())).toBe(
+      'protected_administrator',
+    )
     expect(await application.sql(`SELECT hashed_password FROM users WHERE id = '${id}'`)).toEqual([before as never])
     await application.sql(`UPDATE users SET roles = '{staff}' WHERE id = '${id}'`)
   })

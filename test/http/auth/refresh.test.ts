@@ -115,7 +115,7 @@ describe('a session that ends during a refresh', () => {
     'stays ended by %s in every interleaving',
     async (end) => {
       const application = await openTestApplication('PostgreSQL')
-      const { sessions, users } = application.deps.database
+      const { sessions, signIns, users } = application.deps.database
       const hash = 'not a real hash'
       for (let round = 0; round < 100; round++) {
         await application.sql(`DELETE FROM users WHERE username = 'racer'`)
@@ -125,7 +125,7 @@ describe('a session that ends during a refresh', () => {
         const userId = String(row?.id)
         const now = new Date(application.clock.now)
         const begin = (id: string) =>
-          sessions.insertSession({
+          signIns.insertSession({
             id,
             userId,
             verifiedHash: hash,

@@ -1,0 +1,63 @@
+import { databaseFailure, guarded, lacksPrivilege } from '../failure.ts'
+import type { Connection } from '../pool/connection.ts'
+
+export type SignInStatements = ReturnType<typeof signInStatements>
+
+export interface NewSession {
+  readonly id: string
+  readonly userId: string
+  /** The verified hash. If the user has another one by now, no session starts. */
+  readonly verifiedHash: string
+  readonly now: Date
+  readonly expiresAt: Date
+  /** 0 with a refresh token, null without. */
+  readonly refreshGeneration: 0 | null
+  readonly address: string | undefined
+  readonly userAgent: string | undefined
+}
+
+export function signInStatements({ client }: Pick<Connection, 'client'>) {
+  /** False once PostgreSQL has denied it: FOR SHARE requires the privilege UPDATE on `users`. */
+  let canLock = true
+
+  async function insert(session: NewSession): Promise<boolean> {
+    const now = session.now.toISOString()
+    // Through the driver, which prepares it. Drizzle would plan raw SQL for every login.
+    const rows = await client`
+      INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent)
+      SELECT ${session.id}::uuid, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
+             ${session.refreshGeneration}::integer, ${session.address ?? null}::text, ${session.userAgent ?? null}::text
+      FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password COLLATE "C" = ${session.verifiedHash}
+      ${canLock ? client`FOR SHARE` : client``}
+      RETURNING id`
+    return rows.length === 1
+  }
+
+  return {
+    /**
+     * Starts a session unless the user was disabled, deleted or given another password since the
+     * hash was read. Returns whether it did. Locking the user orders it against concurrent changes;
+     * a role that cannot lock users cannot make those changes either.
+     */
+    insertSession: (session: NewSession): Promise<boolean> =>
+      guarded(async () => {
+        try {
+          return await insert(session)
+        } catch (error) {
+          if (!canLock || !lacksPrivilege(error)) throw error
+          canLock = false
+          // The denial remains the error if this was in a transaction.
+          return insert(session).catch(() => Promise.reject(databaseFailure(error)))
+        }
+      }),
+
+    /** Records when a user last signed in. */
+    recordSignIn: (userId: string, now: Date): Promise<void> =>
+      guarded(async () => {
+        const at = now.toISOString()
+        await client`
+          INSERT INTO audittrail_sign_ins AS known (user_id, last_at) VALUES (${userId}::uuid, ${at}::timestamptz)
+          ON CONFLICT (user_id) DO UPDATE SET last_at = greatest(known.last_at, excluded.last_at)`
+      }),
+  }
+}

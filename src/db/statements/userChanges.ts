@@ -1,0 +1,217 @@
+import { and, eq, gt, type SQL, sql } from 'drizzle-orm'
+import { AppError } from '../../error.ts'
+import { databaseFailure, lacksPrivilege } from '../failure.ts'
+import type { Orm } from '../pool/connection.ts'
+import { discarded, guardedChange } from '../rejection.ts'
+import { ended, sessions, users } from '../schema.ts'
+import { isAdministrator, type User } from './users.ts'
+
+export type UserChangeStatements = ReturnType<typeof userChangeStatements>
+
+export interface NewUser {
+  readonly username: string
+  readonly hashed_password: string
+  readonly full_name: string
+  readonly roles: readonly string[]
+  readonly must_change_password: boolean
+}
+
+export interface UserChange {
+  readonly full_name?: string
+  readonly roles?: readonly string[]
+  readonly is_active?: boolean
+}
+
+/** Why a user was not changed. */
+export type Unchanged = 'last_administrator' | 'protected_administrator'
+
+export interface PasswordChange {
+  readonly hash: string
+  readonly mustChange: boolean
+  /** Only if this is still the hash. */
+  readonly replacing?: string
+  /** Only if the user is not an administrator. */
+  readonly protectsAdministrators?: boolean
+}
+
+/** Every active administrator, locked, so that concurrent changes see each other's result. */
+const lockedAdministrators = sql`(
+  SELECT id FROM ${users} WHERE ${isAdministrator} AND is_active ORDER BY id FOR UPDATE)`
+
+export function userChangeStatements(orm: Orm) {
+  return {
+    /** Adds a user. The reason of the error is `uniqueViolation` if perhaps the username is taken. */
+    insertUser: (user: NewUser): Promise<User> =>
+      guardedChange('store', () =>
+        orm.transaction(async (transaction) => {
+          const [row] = await transaction
+            .insert(users)
+            .values({ ...user, roles: [...user.roles] })
+            .returning()
+          if (!row) throw discarded()
+          return row
+        }),
+      ),
+
+    /**
+     * Changes a user, and ends their sessions if they are no longer active. Fails for the last
+     * active administrator and for protected administrators. Returns undefined if there is no such
+     * user.
+     */
+    updateUser: (
+      id: string,
+      change: UserChange,
+      protectsAdministrators = false,
+    ): Promise<User | Unchanged | undefined> =>
+      guardedChange('store', () =>
+        orm.transaction(async (transaction) => {
+          const staysAdministrator = change.roles?.includes('admin') !== false && change.is_active !== false
+          const { roles, ...rest } = change
+          const values = roles ? { ...rest, roles: [...roles] } : rest
+          const [row] = await transaction
+            .update(users)
+            .set(values)
+            .where(
+              and(
+                eq(users.id, id),
+                staysAdministrator ? undefined : anotherAdministratorThan(id),
+                unlessProtected(protectsAdministrators),
+              ),
+            )
+            .returning()
+          if (!row)
+            return reasonForNoChange(transaction, id, {
+              protectsAdministrators,
+              requiresAdministrator: !staysAdministrator,
+            })
+          if (!row.is_active)
+            await transaction.update(sessions).set({ expires_at: ended }).where(eq(sessions.user_id, id))
+          return row
+        }),
+      ),
+
+    /**
+     * Sets a password and ends the user's sessions. Returns how many, or undefined without such a
+     * user or if `replacing` is no longer the hash. With `ownSession` that session continues; throws `invalid_token` if it has ended or the
+     * user is disabled.
+     */
+    updatePassword: (
+      id: string,
+      password: PasswordChange,
+      now: Date,
+      ownSession?: string,
+    ): Promise<number | Unchanged | undefined> =>
+      guardedChange('store', () =>
+        orm.transaction(async (transaction) => {
+          const { hash, mustChange, replacing, protectsAdministrators = false } = password
+          const rows = await transaction
+            .update(users)
+            .set({ hashed_password: hash, must_change_password: mustChange })
+            .where(
+              and(
+                eq(users.id, id),
+                replacing === undefined ? undefined : hasHash(replacing),
+                unlessProtected(protectsAdministrators),
+              ),
+            )
+            .returning({ id: users.id, is_active: users.is_active })
+          if (rows.length === 0) return reasonForNoChange(transaction, id, { protectsAdministrators, hash: replacing })
+          if (
+            ownSession !== undefined &&
+            !(rows[0]?.is_active && (await isSessionActive(transaction, ownSession, now)))
+          ) {
+            throw new AppError('invalid_token', 'Could not validate credentials', { reason: 'revoked' })
+          }
+          const others = ownSession === undefined ? undefined : sql`${sessions.id} <> ${ownSession}`
+          const rowsEnded = await transaction
+            .update(sessions)
+            .set({ expires_at: ended })
+            .where(and(eq(sessions.user_id, id), gt(sessions.expires_at, now), others))
+            .returning({ id: sessions.id })
+          return rowsEnded.length
+        }),
+      ),
+
+    /**
+     * Replaces a hash with a newer one of the same password, unless it has changed. Returns whether
+     * it did. Throws `conflict` if the role must not change it.
+     */
+    replaceHash: (id: string, from: string, to: string): Promise<boolean> =>
+      guardedChange('store', async () => {
+        try {
+          const rows = await orm
+            .update(users)
+            .set({ hashed_password: to })
+            .where(and(eq(users.id, id), hasHash(from)))
+            .returning({ id: users.id })
+          return rows.length === 1
+        } catch (error) {
+          // No outage: the sign-in that this follows needs no such privilege.
+          throw lacksPrivilege(error) ? new AppError('conflict', databaseFailure(error).message) : error
+        }
+      }),
+
+    /**
+     * Deletes a user, unless the last active or a protected administrator. Returns undefined if
+     * there is none.
+     */
+    deleteUser: (id: string, protectsAdministrators = false): Promise<User | Unchanged | undefined> =>
+      guardedChange('delete', () =>
+        orm.transaction(async (transaction) => {
+          const [row] = await transaction
+            .delete(users)
+            .where(and(eq(users.id, id), anotherAdministratorThan(id), unlessProtected(protectsAdministrators)))
+            .returning()
+          return row ?? reasonForNoChange(transaction, id, { protectsAdministrators, requiresAdministrator: true })
+        }),
+      ),
+  }
+}
+
+/** Matches users who are not an active administrator, or not the only one. */
+function anotherAdministratorThan(id: string): SQL {
+  return sql`(NOT (${isAdministrator} AND ${users.is_active})
+    OR EXISTS (WITH administrators AS MATERIALIZED ${lockedAdministrators} SELECT FROM administrators WHERE id <> ${id}))`
+}
+
+/** Locks the session's row, so that its end comes before or after the change. */
+async function isSessionActive(orm: Pick<Orm, 'select'>, id: string, now: Date): Promise<boolean> {
+  const isActive = and(eq(sessions.id, id), gt(sessions.expires_at, now))
+  return (await orm.select({ id: sessions.id }).from(sessions).where(isActive).for('update')).length === 1
+}
+
+function unlessProtected(protectsAdministrators: boolean): SQL | undefined {
+  return protectsAdministrators ? sql`NOT (${isAdministrator})` : undefined
+}
+
+/** Matches users with exactly this hash, whatever the collation of the column. */
+function hasHash(hash: string): SQL {
+  return sql`${users.hashed_password} COLLATE "C" = ${hash}`
+}
+
+interface Conditions {
+  readonly protectsAdministrators: boolean
+  /** Another active administrator must remain. */
+  readonly requiresAdministrator?: boolean
+  readonly hash?: string | undefined
+}
+
+/**
+ * Returns why a change affected no row. Undefined: there is no such user, or it has another hash.
+ * Throws `conflict` if a trigger or rule discarded the change.
+ */
+async function reasonForNoChange(
+  orm: Pick<Orm, 'select'>,
+  id: string,
+  { protectsAdministrators, requiresAdministrator = false, hash }: Conditions,
+): Promise<Unchanged | undefined> {
+  const mayChange = requiresAdministrator ? anotherAdministratorThan(id) : sql`true`
+  const [user] = await orm
+    .select({ isProtected: sql<boolean>`${isAdministrator}`, mayChange: sql<boolean>`${mayChange}` })
+    .from(users)
+    .where(and(eq(users.id, id), hash === undefined ? undefined : hasHash(hash)))
+  if (!user) return undefined
+  if (protectsAdministrators && user.isProtected) return 'protected_administrator'
+  if (!user.mayChange) return 'last_administrator'
+  throw discarded()
+}
