@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { emptyDirectory, login, run, type Server, serve } from '../binary/binary.ts'
+import { emptyDirectory, login, me, run, type Server, serve } from '../binary/binary.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
 
@@ -91,6 +91,27 @@ describe.skipIf(!hasProgram(library, 'faketime'))('a replica whose clock is wron
       for (const server of [right, wrong]) expect(server.output.stdout).not.toContain('refresh.replayed')
     },
   )
+
+  test.each(['+10m', '-10m'])('%s: issues tokens that it accepts, however short they last', async (difference) => {
+    const server = await serve({
+      environment: {
+        DATABASE_URL: await createDatabase(),
+        SECRET_KEY: 'k'.repeat(32),
+        ADMIN_PASSWORD: password,
+        ACCESS_TOKEN_EXPIRE_MINUTES: '1',
+        ...cheap,
+        ...withClock(difference),
+      },
+    })
+    const { access_token: token = '', refresh_token: parent } = await signIn(server)
+    const { access_token: refreshed = '' } = await refresh(server, parent)
+    for (const issued of [token, refreshed]) {
+      expect((await me(server.url, issued)).status).toBe(200)
+      const { iat, exp } = JSON.parse(Buffer.from(issued.split('.')[1] ?? '', 'base64url').toString())
+      expect(Math.abs(exp - iat - 60)).toBeLessThanOrEqual(1)
+    }
+    await server.stop()
+  })
 
   test('set back by ten minutes, causes no lockout and takes no retry for a replay', async () => {
     for (const database of [{ DATABASE_URL: await createDatabase() }, {}]) {

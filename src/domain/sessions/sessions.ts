@@ -14,16 +14,11 @@ export interface Client {
   readonly userAgent: string | undefined
 }
 
-/**
- * The contents of tokens. Times are whole seconds since the epoch, as in a JWT (RFC 7519 §2,
- * NumericDate).
- */
+/** The contents of tokens. */
 export interface Session {
   readonly id: string
   readonly user: SessionUser
-  /** When the access token expires. */
-  readonly expiresAt: number
-  /** The lifetime of the access token in seconds, from the time it was computed. */
+  /** The lifetime of the access token in whole seconds. */
   readonly expiresIn: number
   /** The number of rotations. Null without a refresh token. */
   readonly refreshGeneration: number | null
@@ -57,7 +52,6 @@ export async function startSession(
   const session: Session = {
     id: randomUUID(),
     user,
-    expiresAt,
     expiresIn: settings.accessTokenSeconds,
     refreshGeneration: isRefreshable ? 0 : null,
   }
@@ -156,7 +150,6 @@ async function rotateSession(deps: Deps, token: RefreshToken, address: string | 
   return {
     id: token.sessionId,
     user: rotated.user,
-    expiresAt,
     expiresIn: expiresAt - seconds,
     refreshGeneration: rotated.generation,
   }

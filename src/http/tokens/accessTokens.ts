@@ -30,7 +30,7 @@ export interface AccessTokenSettings {
 
 export interface AccessTokens {
   /** Returns an access token for a session. Throws `unavailable` while the keys cannot be read. */
-  sign(session: Pick<Session, 'id' | 'user' | 'expiresAt'>): Promise<string>
+  sign(session: Pick<Session, 'id' | 'user' | 'expiresIn'>): Promise<string>
   /**
    * Returns the claims of a valid token. Synchronous: WebCrypto would queue behind password hashes.
    */
@@ -111,7 +111,7 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
   return {
     verify,
     readExpired,
-    sign: async ({ id, user, expiresAt }) =>
+    sign: async ({ id, user, expiresIn }) =>
       signWith(await keyRing.requireSigner(), {
         iss: issuer,
         // Other services check `aud` and roles, so they reject a quarantined user's token too.
@@ -121,7 +121,8 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
         sid: id,
         jti: randomUUID(),
         roles: user.must_change_password ? [] : [...user.roles],
-        exp: expiresAt,
+        // By this machine's clock, like `iat`.
+        exp: now() + expiresIn,
       }),
     verifyByNewKey: async (token) => {
       const jws = parseCompactJws(token)

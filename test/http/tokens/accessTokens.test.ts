@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { createAccessTokens } from '../../../src/http/tokens/accessTokens.ts'
 import { secretKeyRing } from './fixedKeyRing.ts'
-import { claimsAt, forge, goodHeader, secretKey, sessionAt, user } from './forgedTokens.ts'
+import { claimsAt, forge, goodHeader, newSession, secretKey, user } from './forgedTokens.ts'
 import { createLibraryVerifier } from './libraryVerifier.ts'
 
 const time = { now: Date.now() }
@@ -11,12 +11,11 @@ const keyRing = secretKeyRing(secretKey)
 const tokens = createAccessTokens({ keyRing, issuer: 'audittrail', audience: 'audittrail' }, clock)
 const verifyByLibrary = createLibraryVerifier(keyRing, clock)
 const seconds = () => Math.floor(time.now / 1000)
-const session = () => sessionAt(seconds())
 const goodClaims = () => claimsAt(seconds())
 
 describe('access token', () => {
   test('carries the session, the user and the roles', async () => {
-    const begun = session()
+    const begun = newSession()
     const token = await tokens.sign(begun)
     const [header = ''] = token.split('.')
     expect(JSON.parse(Buffer.from(header, 'base64url').toString())).toEqual(goodHeader)
@@ -27,19 +26,19 @@ describe('access token', () => {
       uid: user.id,
       sid: begun.id,
       roles: ['admin', 'billing'],
-      exp: begun.expiresAt,
+      exp: seconds() + 1800,
     })
   })
 
   test('has a separate audience and no roles for a user who must change the password', async () => {
-    const claims = tokens.verify(await tokens.sign({ ...session(), user: { ...user, must_change_password: true } }))
+    const claims = tokens.verify(await tokens.sign({ ...newSession(), user: { ...user, must_change_password: true } }))
     expect(claims).toMatchObject({ aud: 'audittrail/password-change', roles: [] })
     expect(claims && tokens.isForPasswordChange(claims)).toBe(true)
   })
 
   test('expires to the second', async () => {
     const before = time.now
-    const token = await tokens.sign(session())
+    const token = await tokens.sign(newSession())
     time.now = (seconds() + 1800) * 1000 - 1
     expect(tokens.verify(token)).toBeDefined()
     time.now += 1
@@ -49,7 +48,7 @@ describe('access token', () => {
   })
 
   test('stays valid among more tokens than the cache holds', async () => {
-    const all = await Promise.all(Array.from({ length: 5000 }, () => tokens.sign(session())))
+    const all = await Promise.all(Array.from({ length: 5000 }, () => tokens.sign(newSession())))
     for (const token of [...all, ...all]) expect(tokens.verify(token)).toBeDefined()
   })
 
@@ -94,7 +93,7 @@ describe('access token', () => {
 
 describe('verifier', () => {
   test('agrees with jose on every one-character change of a valid token', async () => {
-    const good = await tokens.sign(session())
+    const good = await tokens.sign(newSession())
     await fc.assert(
       fc.asyncProperty(fc.nat(good.length - 1), fc.constantFrom(...'ABab01-_.=+/ {'), async (at, character) => {
         const token = good.slice(0, at) + character + good.slice(at + 1)

@@ -11,9 +11,9 @@ export const user = {
   must_change_password: false,
 }
 
-/** A session that lasts half an hour from the given epoch second. */
-export function sessionAt(seconds: number) {
-  return { id: randomUUID(), user, expiresAt: seconds + 1800, refreshGeneration: null }
+/** A session whose access token lasts half an hour. */
+export function newSession() {
+  return { id: randomUUID(), user, expiresIn: 1800, refreshGeneration: null }
 }
 
 /** Claims that are valid at the given epoch second. */

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { algorithms } from '../../../src/algorithms.ts'
 import { readPublicKey } from '../../../src/domain/keys/keyPair.ts'
-import { secretKey } from './forgedTokens.ts'
+import { newSession, secretKey } from './forgedTokens.ts'
 import {
   encode,
   forgeWithKeyPair,
@@ -12,7 +12,6 @@ import {
   openKeyPair,
   pairAlgorithms,
   seconds,
-  session,
 } from './keyPairTokens.ts'
 
 describe.each(pairAlgorithms)('%s token', (algorithm) => {
@@ -21,7 +20,7 @@ describe.each(pairAlgorithms)('%s token', (algorithm) => {
   const header = { alg: algorithm, kid, typ: 'at+jwt' }
 
   test('names its algorithm and key, and is accepted by both verifiers', async () => {
-    const token = await tokens.sign(session())
+    const token = await tokens.sign(newSession())
     expect(JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString())).toEqual(header)
     expect(tokens.verify(token)).toMatchObject({ sub: 'ada', roles: ['admin', 'billing'] })
     expect(await verifyByLibrary(token)).toEqual(tokens.verify(token) as never)
@@ -119,7 +118,7 @@ describe.each(pairAlgorithms)('%s token', (algorithm) => {
   })
 
   test('is rejected by both verifiers after any one-character change', async () => {
-    const good = await tokens.sign(session())
+    const good = await tokens.sign(newSession())
     await fc.assert(
       fc.asyncProperty(fc.nat(good.length - 1), fc.constantFrom(...'ABab01-_.=+/ {'), async (at, character) => {
         const token = good.slice(0, at) + character + good.slice(at + 1)

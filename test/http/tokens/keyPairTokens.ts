@@ -2,12 +2,11 @@ import { type KeyObject, sign } from 'node:crypto'
 import { algorithms, type PairAlgorithm } from '../../../src/algorithms.ts'
 import { createAccessTokens } from '../../../src/http/tokens/accessTokens.ts'
 import { pairKeyRing, secretVerifier } from './fixedKeyRing.ts'
-import { claimsAt, secretKey, sessionAt } from './forgedTokens.ts'
+import { claimsAt, secretKey } from './forgedTokens.ts'
 import { createLibraryVerifier } from './libraryVerifier.ts'
 
 export const pairAlgorithms = algorithms.filter((algorithm): algorithm is PairAlgorithm => algorithm !== 'HS256')
 export const seconds = () => Math.floor(Date.now() / 1000)
-export const session = () => sessionAt(seconds())
 export const goodClaims = () => claimsAt(seconds())
 
 export const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
