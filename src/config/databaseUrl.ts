@@ -1,4 +1,5 @@
 import type { TcpKeepalive } from '../system/tcpKeepalive.ts'
+import { ignoredParameters, objectionTo } from './databaseParameters.ts'
 
 /**
  * A parsed DATABASE_URL, as written for libpq, SQLAlchemy (asyncpg, psycopg2) or Drizzle.
@@ -50,7 +51,7 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
     username,
     password: decode(url.password, 'password') || query.get('password') || '',
     sslmode: isSocket ? 'disable' : readSslMode(query, loopback.includes(address)),
-    ...(sslrootcert === undefined || sslrootcert === 'system' ? {} : { sslrootcert }),
+    ...(sslrootcert === undefined || sslrootcert === 'system' || isUnverified(query) ? {} : { sslrootcert }),
     ...(options === undefined ? {} : { options }),
     ...readKeepalive(query),
     ...(query.has('pgbouncer') ? { isPooled: readSwitch(query, 'pgbouncer') } : {}),
@@ -87,6 +88,9 @@ function readInteger(parameter: string, text: string): number {
   return Number(text)
 }
 
+const unescaped =
+  'must percent-encode / ? # in the username and password (write them as %2F, %3F and %23), and contain no # elsewhere'
+
 function readPort(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65535)
     throw new Error('must have a port from 1 to 65535')
@@ -99,76 +103,72 @@ function parseUrl(text: string): URL {
     const [actual] = /^[a-z][a-z0-9+]{1,19}:\/\//.exec(text) ?? []
     throw new Error(`must start with postgres:// or postgresql://${actual ? ` (got ${actual})` : ''}`)
   }
+  // URL would drop them.
+  if (/[\t\n\r]/.test(text)) throw new Error('must percent-encode tabs and line breaks (%09, %0A, %0D)')
   // URL parses every accepted scheme alike once it is replaced by one. It requires a host; libpq
   // defaults to localhost.
   const rest = text.slice(scheme.length + 2)
   const withHost = /^([^/?#]*@)?(?=[/?#]|$)/.test(rest) ? rest.replace(/^([^/?#]*@)?/, '$1localhost') : rest
+  // After an unescaped delimiter, the rest of a password would be taken for a path or a query.
+  const [, delimited = ''] = /^[^/?#]*(?:\/([^?#]*))?/.exec(rest) ?? []
+  if (delimited.includes('@')) throw new Error(unescaped)
   if (!URL.canParse(`postgresql://${withHost}`)) {
     throw new Error(
-      'must have the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE (in the username and password, write @ : / ? # % as %40 %3A %2F %3F %23 %25)',
+      'must have the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE (in the username and password, percent-encode @ : / ? # % as %40 %3A %2F %3F %23 %25)',
     )
   }
   const url = new URL(`postgresql://${withHost}`)
   if (url.hostname.includes(',')) throw new Error('must name a single host')
-  if (url.hash) throw new Error('must not contain # (in a password, write it as %23)')
+  if (url.hash || rest.includes('#')) throw new Error(unescaped)
   return url
 }
 
-const knownParameters = [
-  'host',
-  'port',
-  'user',
-  'dbname',
-  'password',
-  'sslmode',
-  'ssl',
-  'sslrootcert',
-  'options',
-  'keepalives',
-  'keepalives_idle',
-  'keepalives_interval',
-  'keepalives_count',
-  'tcp_user_timeout',
-  'pgbouncer',
-]
-/** Parameters of libpq, other drivers and hosting providers that have no effect here. */
-const ignoredParameters = [
-  'application_name',
-  'channel_binding',
-  'connect_timeout',
-  'fallback_application_name',
-  'gssencmode',
-  'prepared_statement_cache_size',
-  'target_session_attrs',
-]
-
+/** Like libpq, takes + literally. */
 function readQuery(url: URL): Map<string, string> {
   const query = new Map<string, string>()
-  for (const [name, value] of url.searchParams) {
+  for (const pair of url.search.slice(1).split('&').filter(Boolean)) {
+    const [, rawName = '', rawValue = ''] = /^([^=]*)=?(.*)$/s.exec(pair) ?? []
+    const name = decode(rawName, 'query')
     if (ignoredParameters.includes(name)) continue
-    // The message does not quote the name: after an unescaped ?, it could be part of a password.
-    if (!knownParameters.includes(name)) throw new Error(`must use only the parameters ${knownParameters.join(', ')}`)
+    const value = decode(rawValue, 'query')
+    const objection = objectionTo(name, value)
+    if (objection) throw new Error(objection)
     query.set(name, value)
   }
   return query
 }
 
+/** node-postgres's `no-verify`, whatever root certificate is given. */
+function isUnverified(query: Map<string, string>): boolean {
+  return (query.get('sslmode') ?? query.get('ssl')) === 'no-verify'
+}
+
+/** Other spellings: of asyncpg (`ssl`), node-postgres and JDBC. */
+const sslModeNames: Readonly<Record<string, SslMode>> = {
+  true: 'require',
+  '1': 'require',
+  'no-verify': 'require',
+  false: 'disable',
+  '0': 'disable',
+}
+
 function readSslMode(query: Map<string, string>, isLocal: boolean): SslMode {
-  // asyncpg calls it `ssl`, libpq `sslmode`. The default is libpq's `prefer`; on loopback TLS would
-  // only cost time.
   const text = query.get('sslmode') ?? query.get('ssl')
+  const mode = sslModes.find((candidate) => candidate === text) ?? sslModeNames[text ?? '']
+  if (text !== undefined && mode === undefined) throw new Error(`must set sslmode to one of ${sslModes.join(', ')}`)
   // As in libpq, sslrootcert=system implies verify-full.
   if (query.get('sslrootcert') === 'system') {
-    if (text !== undefined && text !== 'verify-full')
+    if (mode !== undefined && mode !== 'verify-full')
       throw new Error('must set sslmode=verify-full with sslrootcert=system')
     return 'verify-full'
   }
-  if (text === undefined) return isLocal ? 'disable' : 'prefer'
-  if (text === 'true') return 'require'
-  if (text === 'false') return 'disable'
-  const mode = sslModes.find((candidate) => candidate === text)
-  if (!mode) throw new Error(`must set sslmode to one of ${sslModes.join(', ')}`)
-  return mode
+  // Prisma's: `strict` verifies the certificate and the host name.
+  const accept = query.get('sslaccept')
+  if (accept !== undefined && accept !== 'strict' && accept !== 'accept_invalid_certs')
+    throw new Error('must set sslaccept to strict or accept_invalid_certs')
+  if (accept === 'strict' && mode !== 'disable') return 'verify-full'
+  // libpq's default is `prefer`. On loopback, TLS only costs time.
+  return mode ?? (isLocal ? 'allow' : 'prefer')
 }
 
 function decode(text: string, part: string): string {

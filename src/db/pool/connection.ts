@@ -1,10 +1,14 @@
 import { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
+import { sendCancelRequest } from './cancelRequest.ts'
 import { dial, noResponse } from './dial.ts'
-import { unsupportedResponse } from './protocol.ts'
+import { type Encryption, encryptionAttempts, mayTryNext } from './encryption.ts'
+import { type FirstResponse, watchFirstResponse } from './protocol.ts'
+import { scramPassword } from './scramPassword.ts'
 import { checkSession, embeddedParameters, type SessionFacts, serverParameters } from './session.ts'
 
 export type Client = postgres.Sql
@@ -36,14 +40,12 @@ export interface OpenConnection extends Connection {
 const openLimit = 3000
 /** Seconds that statements in progress get when a connection ends. */
 const endTimeout = 5
-/** Milliseconds to deliver a cancel request to a pooler. */
-const cancelLimit = 1000
 /** Milliseconds that the server gets to close its end. */
 const closeLimit = 10_000
 
 /**
  * Opens one connection and never reopens it (decision 0009: the driver's own pool keeps using
- * connections that are gone). Calls `count` once the stream exists. Throws what `dial` throws, and
+ * connections that are gone). Calls `count` once a stream exists. Throws what `dial` throws, and
  * `unavailable` if the server does not respond in time or is read-only.
  */
 export async function openConnection(
@@ -51,13 +53,55 @@ export async function openConnection(
   isPooled: boolean,
   count: (closed: Promise<void>) => void,
 ): Promise<OpenConnection> {
+  if (target.kind === 'embedded') return startSession({ isPooled, count }, await target.socket())
   const limit = AbortSignal.timeout(openLimit)
-  const stream = target.kind === 'server' ? await dial(target.address, limit) : await target.socket()
+  const { address } = target
+  const [preferred, alternative] = encryptionAttempts[address.sslmode]
+  let isRejected = false
+  const attempt = async (encryption: Encryption) => {
+    const stream = await dial(address, encryption, limit)
+    const first = watchFirstResponse(stream)
+    const server = { address, encryption, limit, first }
+    return startSession({ isPooled, count, server }, stream).catch((error) => {
+      // Where the server supports no TLS, `offered` was without it already.
+      isRejected = first.isRejection && (encryption !== 'offered' || stream instanceof TLSSocket)
+      throw error
+    })
+  }
+  try {
+    return await attempt(preferred)
+  } catch (error) {
+    if (alternative === undefined || !isRejected || !mayTryNext(address.sslmode, codeOf(error))) throw error
+    return attempt(alternative).catch((laterError) => {
+      // Without TLS on the server, the first reason says more.
+      throw codeOf(laterError) === 'refused' ? error : laterError
+    })
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown }).code
+}
+
+interface Start {
+  readonly isPooled: boolean
+  readonly count: (closed: Promise<void>) => void
+  /** Undefined for the embedded database. */
+  readonly server?: Server | undefined
+}
+
+interface Server {
+  readonly address: DatabaseAddress
+  readonly encryption: Encryption
+  readonly limit: AbortSignal
+  readonly first: FirstResponse
+}
+
+async function startSession({ isPooled, count, server }: Start, stream: Duplex): Promise<OpenConnection> {
   const closed = Promise.withResolvers<void>()
   stream.once('close', () => closed.resolve())
   count(closed.promise)
-  const unsupported = unsupportedResponse(stream)
-  const client = createClient(target, stream, isPooled)
+  const client = createClient({ isPooled, server }, stream)
   let facts: SessionFacts | undefined
   let isDiscarded = false
   const discard = () => {
@@ -69,11 +113,13 @@ export async function openConnection(
   }
   // PgBouncer forgets the target of a cancel request once the client is gone.
   const cancelStatement = async () => {
-    if (isPooled && target.kind === 'server' && facts && !stream.destroyed) await cancel(target.address, facts.backend)
+    if (isPooled && server && facts && !stream.destroyed) await sendCancelRequest(server, facts.backend)
   }
   try {
-    if (target.kind === 'server')
-      facts = await withinLimit(limit, () => Promise.race([checkSession(client, isPooled), unsupported]))
+    if (server) {
+      const { limit, first } = server
+      facts = await withinLimit(limit, () => Promise.race([checkSession(client, isPooled), first.unsupported]))
+    }
   } catch (error) {
     discard()
     throw error
@@ -88,7 +134,7 @@ export async function openConnection(
   }
 }
 
-function createClient(target: DatabaseTarget, stream: Duplex, isPooled: boolean): Client {
+function createClient({ isPooled, server }: Pick<Start, 'isPooled' | 'server'>, stream: Duplex): Client {
   let isUsed = false
   const socket = () => {
     if (isUsed) return closedStream()
@@ -96,7 +142,7 @@ function createClient(target: DatabaseTarget, stream: Duplex, isPooled: boolean)
     return stream
   }
   const client = postgres({
-    ...(target.kind === 'server' ? login(target.address, isPooled) : embeddedLogin),
+    ...(server ? login(server, isPooled) : embeddedLogin),
     // Only for error messages: the stream already exists.
     host: ['database'],
     port: [0],
@@ -115,14 +161,16 @@ function createClient(target: DatabaseTarget, stream: Duplex, isPooled: boolean)
     onnotice: () => {},
     // The driver's types know neither arrays of hosts nor `socket`.
   } as unknown as postgres.Options<Record<string, never>>)
-  return target.kind === 'server' ? withPlainTransactions(client) : client
+  return server ? withPlainTransactions(client) : client
 }
 
-function login({ database, username, password, options }: DatabaseAddress, isPooled: boolean) {
+function login({ address, first }: Server, isPooled: boolean) {
+  const { database, username, password, options } = address
   return {
     database,
     user: username,
-    pass: password,
+    // Without a password, the driver uses PGPASSWORD.
+    pass: password && (() => (first.takesPlainPassword ? password : scramPassword(password))),
     connection: {
       application_name: 'audittrail',
       // libpq's `options`, which some providers use for routing.
@@ -173,29 +221,6 @@ async function withinLimit<T>(limit: AbortSignal, work: () => Promise<T>): Promi
     return await Promise.race([work(), late.promise])
   } finally {
     limit.removeEventListener('abort', timeOut)
-  }
-}
-
-/**
- * Sends PostgreSQL's CancelRequest on its own connection. Resolves once delivered. PgBouncer
- * forwards it.
- */
-async function cancel(address: DatabaseAddress, { pid, secret }: SessionFacts['backend']): Promise<void> {
-  const request = Buffer.alloc(16)
-  request.writeInt32BE(16, 0)
-  request.writeInt32BE(80877102, 4)
-  request.writeUInt32BE(pid, 8)
-  request.writeUInt32BE(secret, 12)
-  const limit = AbortSignal.timeout(cancelLimit)
-  try {
-    const stream = await dial(address, limit)
-    const delivered = Promise.withResolvers<void>()
-    limit.addEventListener('abort', () => stream.destroy(), { once: true })
-    stream.once('close', delivered.resolve).resume()
-    stream.write(request)
-    await delivered.promise
-  } catch {
-    // Best effort: the server may be unreachable.
   }
 }
 

@@ -1,23 +1,26 @@
-import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { createConnection, isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type ConnectionOptions, connect as startTls } from 'node:tls'
+import { type ConnectionOptions, connect as startTls, type TLSSocket } from 'node:tls'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
 import { setTcpKeepalive } from '../../system/tcpKeepalive.ts'
+import { type Encryption, tlsOptions } from './encryption.ts'
 import { otherProtocol } from './protocol.ts'
 
 /** PostgreSQL's SSLRequest (documentation, "Message Formats"). The response is one byte. */
 const tlsRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 
 /**
- * Opens a stream to the server, with TLS as `sslmode` requires, before the protocol starts. The
- * driver's own dialing hangs or loops on a server that closes early. Rejects with the system's
- * error, with `refused` if an operator must act, and once `signal` aborts.
+ * Opens a stream to the server, with TLS or without, before the protocol starts. The driver's own
+ * dialing hangs or loops on a server that closes early. Rejects with the system's error, with
+ * `refused` if an operator must act, and once `signal` aborts.
  */
-export async function dial(address: DatabaseAddress, signal: AbortSignal): Promise<Duplex> {
-  const tls = tlsOptions(address)
+export async function dial(
+  address: DatabaseAddress,
+  encryption: Encryption,
+  signal: AbortSignal,
+): Promise<Socket | TLSSocket> {
+  const tls = encryption === 'none' ? undefined : tlsOptions(address)
   const socket = address.socketDirectory
     ? createConnection(`${address.socketDirectory}/.s.PGSQL.${address.port}`)
     : createConnection({ host: address.host, port: address.port })
@@ -26,7 +29,7 @@ export async function dial(address: DatabaseAddress, signal: AbortSignal): Promi
   try {
     await arrival(socket, 'connect')
     if (!address.socketDirectory) keepAlive(socket, address)
-    return tls ? await encrypt(socket, address, tls) : socket
+    return tls ? await encrypt(socket, address, encryption, tls) : socket
   } catch (error) {
     socket.destroy()
     throw error
@@ -47,7 +50,12 @@ export function noResponse(): AppError {
   return new AppError('unavailable', 'The database does not respond.')
 }
 
-async function encrypt(socket: Socket, { host, sslmode }: DatabaseAddress, tls: ConnectionOptions): Promise<Duplex> {
+async function encrypt(
+  socket: Socket,
+  { host, sslmode }: DatabaseAddress,
+  encryption: Encryption,
+  tls: ConnectionOptions,
+): Promise<Socket | TLSSocket> {
   const received = arrival<Buffer>(socket, 'data')
   socket.write(tlsRequest)
   const response = await received
@@ -58,7 +66,7 @@ async function encrypt(socket: Socket, { host, sslmode }: DatabaseAddress, tls: 
     return secure
   }
   if (response.length === 1 && response[0] === 0x4e) {
-    if (sslmode === 'prefer' || sslmode === 'allow') return socket
+    if (encryption === 'offered') return socket
     throw new AppError(
       'refused',
       `The database does not support TLS, but DATABASE_URL has sslmode=${sslmode}. Enable it on the server (ssl = on), or change sslmode.`,
@@ -78,32 +86,5 @@ async function arrival<T>(stream: Duplex, event: 'connect' | 'data' | 'secureCon
     return await promise
   } finally {
     stream.off(event, resolve).off('close', closed)
-  }
-}
-
-/**
- * Follows libpq: `require` with a root certificate verifies the chain. Returns undefined for no
- * TLS.
- */
-function tlsOptions({ sslmode, sslrootcert }: DatabaseAddress): ConnectionOptions | undefined {
-  if (sslmode === 'disable') return undefined
-  const ca = sslrootcert === undefined ? {} : { ca: readRootCertificate(sslrootcert) }
-  if (sslmode === 'verify-full') return { rejectUnauthorized: true, ...ca }
-  if (sslmode === 'verify-ca' || (sslmode === 'require' && sslrootcert !== undefined)) {
-    return { rejectUnauthorized: true, checkServerIdentity: () => undefined, ...ca }
-  }
-  return { rejectUnauthorized: false }
-}
-
-function readRootCertificate(path: string): string {
-  try {
-    const pem = readFileSync(path, 'utf8')
-    new X509Certificate(pem)
-    return pem
-  } catch {
-    throw new AppError(
-      'refused',
-      'The sslrootcert file in DATABASE_URL cannot be read or is not a PEM certificate. Correct the path, its permissions or its contents.',
-    )
   }
 }

@@ -14,20 +14,32 @@ export function otherProtocol(): AppError {
 /** Authentication requests that the driver ignores: Kerberos 5, GSSAPI and SSPI. */
 const unsupportedAuthentication = [2, 7, 9]
 
-/**
- * Rejects if the first response shows that the server is not PostgreSQL (but a web server or MySQL)
- * or asks for a ticket: the driver would wait for more. Call it before the driver listens;
- * PostgreSQL never speaks first.
- */
-export function unsupportedResponse(stream: Duplex): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>()
+/** Authentication requests that take the password as it is: in clear text, or MD5. */
+const plainAuthentication = [3, 5]
+
+/** What the server says first. */
+export interface FirstResponse {
+  /** Rejects if the server is not PostgreSQL, or asks for a ticket: the driver would wait for more. */
+  readonly unsupported: Promise<never>
+  /** An error before it asked for any authentication. */
+  isRejection: boolean
+  takesPlainPassword: boolean
+}
+
+/** Call it before the driver listens; PostgreSQL never speaks first, unlike MySQL. */
+export function watchFirstResponse(stream: Duplex): FirstResponse {
+  const { promise: unsupported, reject } = Promise.withResolvers<never>()
+  const first: FirstResponse = { unsupported, isRejection: false, takesPlainPassword: false }
   stream.once('data', (bytes: Buffer) => {
-    if (!firstBytes.includes(bytes[0] ?? 0)) reject(otherProtocol())
-    else if (bytes[0] === 0x52 && bytes.length >= 9 && unsupportedAuthentication.includes(bytes.readUInt32BE(5)))
-      reject(new AppError('refused', authenticationText))
+    const [type = 0] = bytes
+    const request = type === 0x52 && bytes.length >= 9 ? bytes.readUInt32BE(5) : 0
+    first.isRejection = type === 0x45
+    first.takesPlainPassword = plainAuthentication.includes(request)
+    if (!firstBytes.includes(type)) reject(otherProtocol())
+    else if (unsupportedAuthentication.includes(request)) reject(new AppError('refused', authenticationText))
   })
-  promise.catch(() => stream.destroy())
-  return promise
+  unsupported.catch(() => stream.destroy())
+  return first
 }
 
 const authenticationText =
