@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { endsConnection } from '../../db/failure.ts'
 import type { ListedSession, RefreshableSession, SessionUser } from '../../db/statements/sessions.ts'
 import type { User } from '../../db/statements/users.ts'
 import { AppError, type TokenRefusal } from '../../error.ts'
@@ -65,8 +66,10 @@ export async function startSession(
     address: client.address,
     userAgent: client.userAgent?.slice(0, agentLength),
   })
-  // After an outage it may have started although nothing was returned.
-  starting.catch(() => abandonSession({ database, clock }, session.id))
+  // If the connection was lost, it may have started. After a timeout PostgreSQL cancels the statement.
+  starting.catch((error: unknown) => {
+    if (error instanceof AppError && endsConnection(error)) void abandonSession({ database, clock }, session.id)
+  })
   return (await starting) ? session : undefined
 }
 

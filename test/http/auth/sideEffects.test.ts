@@ -142,7 +142,7 @@ describe.each(databaseKinds)('what follows a sign-in on %s', (kind) => {
         ...signIns,
         insertSession: async (session: Parameters<typeof signIns.insertSession>[0]) => {
           await signIns.insertSession(session)
-          throw new AppError('unavailable', 'lost')
+          throw new AppError('unavailable', 'lost', { cause: { code: 'CONNECTION_CLOSED' } })
         },
       },
       sessions: {
