@@ -38,6 +38,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'failure',
     'rejection',
     'repeat',
+    'batch',
     'pool',
     'statements',
     'migrations',

@@ -1,12 +1,14 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
+import { createBatch } from './batch.ts'
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrations/migrate.ts'
 import type { Client, Connection } from './pool/connection.ts'
 import type { Pool, PoolState } from './pool/pool.ts'
 import { repeated } from './repeat.ts'
-import { type ApiKeyStatements, apiKeyStatements } from './statements/apiKeys.ts'
+import { type ApiKeyStatements, apiKeyStatements, type StoredApiKey } from './statements/apiKeys.ts'
 import { type InstanceStatements, instanceStatements } from './statements/instance.ts'
 import { type LockoutStatements, lockoutStatements } from './statements/lockouts.ts'
-import { type SessionStatements, sessionStatements } from './statements/sessions.ts'
+import { type RequestCheckStatements, requestCheckStatements, type SessionKey } from './statements/requestChecks.ts'
+import { type SessionStatements, type SessionUser, sessionStatements } from './statements/sessions.ts'
 import { type SignInStatements, signInStatements } from './statements/signIns.ts'
 import { type SigningKeyStatements, signingKeyStatements } from './statements/signingKeys.ts'
 import { type ThrottleStatements, throttleStatements } from './statements/throttle.ts'
@@ -24,10 +26,18 @@ interface Statements {
   readonly instance: InstanceStatements
   readonly signingKeys: SigningKeyStatements
   readonly apiKeys: ApiKeyStatements
+  readonly requestChecks: RequestCheckStatements
 }
 
 /** The database as other layers see it. Throws only AppError. */
-export interface Database extends Statements {
+export interface Database extends Omit<Statements, 'requestChecks'> {
+  /**
+   * Finds the active user of a session. Undefined unless all members of the key match. Concurrent
+   * calls share a query, which starts after the call.
+   */
+  findActiveSession(key: SessionKey): Promise<SessionUser | undefined>
+  /** Finds an API key by digest, expired and revoked ones too. Concurrent calls share a query. */
+  findApiKey(digest: string): Promise<StoredApiKey | undefined>
   readonly userTransfer: UserTransferStatements
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
@@ -46,6 +56,7 @@ function statementsOn({ orm, client }: Connection): Statements {
     instance: instanceStatements(orm),
     signingKeys: signingKeyStatements(orm),
     apiKeys: apiKeyStatements(orm),
+    requestChecks: requestCheckStatements({ client }),
   }
 }
 
@@ -65,21 +76,19 @@ export function openDatabase(pool: Pool): Database {
       limit === 'unlimited' ? Number.POSITIVE_INFINITY : undefined,
     )
   /** Runs one read-only statement. */
-  const read = <T>(work: (statements: Statements) => Promise<T>) =>
-    repeated(() => pool.read((connection) => work(statementsOf(connection))))
+  const read = <T>(work: (statements: Statements) => Promise<T>, limit?: number) =>
+    repeated(() => pool.read((connection) => work(statementsOf(connection)), limit))
   const statements = statementsThrough(run)
   return {
     ...statements,
-    sessions: {
-      ...statements.sessions,
-      // Every request with an access token.
-      findActiveSession: (key) => read(({ sessions }) => sessions.findActiveSession(key)),
-    },
-    apiKeys: {
-      ...statements.apiKeys,
-      // Every request with an API key.
-      findApiKey: (digest) => read(({ apiKeys }) => apiKeys.findApiKey(digest)),
-    },
+    findActiveSession: createBatch<SessionKey, SessionUser>({
+      identityOf: ({ id, userId, username }) => `${id} ${userId} ${username}`,
+      query: (keys, limit) => read(({ requestChecks }) => requestChecks.findActiveSessions(keys), limit),
+    }).find,
+    findApiKey: createBatch<string, StoredApiKey>({
+      identityOf: (digest) => digest,
+      query: (digests, limit) => read(({ requestChecks }) => requestChecks.findApiKeys(digests), limit),
+    }).find,
     signingKeys: {
       ...statements.signingKeys,
       // Every few seconds.

@@ -42,8 +42,9 @@ export interface Pool {
   run<T>(work: Work<T>, limit?: 'unlimited'): Promise<T>
   /**
    * Runs one read-only statement on a connection that all reads share. Retries once if it is lost.
+   * `limit` is in milliseconds.
    */
-  read<T>(work: Work<T>): Promise<T>
+  read<T>(work: Work<T>, limit?: number): Promise<T>
   state(): PoolState
   readonly kind: DatabaseTarget['kind']
   close(): Promise<void>
@@ -91,7 +92,7 @@ export function openPool(
   const context: Context = { connections, observer, kind: target.kind, label: labelOf(target) }
   return {
     run: (work, limit) => submit(context, others, work, false, limit === 'unlimited' ? undefined : operationLimit),
-    read: (work) => submit(context, reads, work, true, operationLimit),
+    read: (work, limit = operationLimit) => submit(context, reads, work, true, limit),
     kind: target.kind,
     state: () => ({
       connections: connections.slots.filter(({ pooled }) => pooled).length,

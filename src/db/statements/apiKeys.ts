@@ -60,21 +60,7 @@ const columns = {
 }
 
 export function apiKeyStatements(orm: Orm) {
-  const byDigest = orm
-    .select(columns)
-    .from(apiKeys)
-    .innerJoin(services, eq(services.id, apiKeys.service_id))
-    .where(eq(apiKeys.digest, sql.placeholder('digest')))
-    .prepare('find_api_key')
-
   return {
-    /**
-     * Finds a key by digest, expired and revoked ones too. One index lookup, run for every request
-     * with a key.
-     */
-    findApiKey: (digest: string): Promise<StoredApiKey | undefined> =>
-      guarded(async () => (await byDigest.execute({ digest }))[0]),
-
     /** Adds a key, and its service if none has that name (compared without case). */
     insertApiKey: (key: NewApiKey): Promise<StoredApiKey> =>
       guarded(() =>

@@ -65,31 +65,7 @@ const userColumns = {
 }
 
 export function sessionStatements({ orm }: Pick<Connection, 'orm'>) {
-  const activeSession = orm
-    .select(userColumns)
-    .from(sessions)
-    .innerJoin(users, eq(users.id, sessions.user_id))
-    .where(
-      and(
-        eq(sessions.id, sql.placeholder('id')),
-        eq(sessions.user_id, sql.placeholder('userId')),
-        gt(sessions.expires_at, sql.placeholder('now')),
-        eq(users.username, sql.placeholder('username')),
-        users.is_active,
-      ),
-    )
-    .prepare('find_live_session')
-
   return {
-    /** Finds the active user of a session. Returns undefined unless all four members match. */
-    findActiveSession: (key: {
-      id: string
-      userId: string
-      username: string
-      now: Date
-    }): Promise<SessionUser | undefined> =>
-      guarded(async () => (await activeSession.execute({ ...key, now: key.now.toISOString() }))[0]),
-
     /** Lists a user's active sessions, or the one with this id, last used first, at most 1,000. */
     listActiveSessions: (userId: string, now: Date, id?: string): Promise<ListedSession[]> =>
       guarded(() =>

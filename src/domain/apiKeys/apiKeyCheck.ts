@@ -95,7 +95,7 @@ export function actorOf(apiKey: ApiKey): Actor {
 async function findKey({ database, clock }: Deps, text: string): Promise<Lookup> {
   const digest = digestOfApiKey(text)
   if (digest === undefined) return { reason: 'malformed' }
-  const apiKey = await database.apiKeys.findApiKey(digest)
+  const apiKey = await database.findApiKey(digest)
   if (!apiKey) return { reason: 'unknown' }
   if (apiKey.revoked_at !== null) return { reason: 'revoked', formerKey: apiKey }
   const hasExpired = apiKey.expires_at !== null && apiKey.expires_at.getTime() <= clock()

@@ -89,7 +89,7 @@ export async function findPrincipal(
   { database, clock }: Pick<Deps, 'database' | 'clock'>,
   token: { readonly sid: string; readonly uid: string; readonly sub: string },
 ): Promise<Principal | undefined> {
-  const user = await database.sessions.findActiveSession({
+  const user = await database.findActiveSession({
     id: token.sid,
     userId: token.uid,
     username: token.sub,

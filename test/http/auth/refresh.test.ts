@@ -149,7 +149,8 @@ describe('a session that ends during a refresh', () => {
         // A login that has already verified the old password runs at the same time.
         await Promise.all([sessions.rotate({ id, generation: 0, ...rotation }), ends[end](), begin(late)])
         const isActive = async (sessionId: string) =>
-          (await sessions.findActiveSession({ id: sessionId, userId, username: 'racer', now })) !== undefined
+          (await application.deps.database.findActiveSession({ id: sessionId, userId, username: 'racer', now })) !==
+          undefined
         expect(await isActive(id)).toBe(false)
         expect(await sessions.rotate({ id, generation: 1, ...rotation })).toBeUndefined()
         if (end !== 'logout') expect(await isActive(late)).toBe(false)
