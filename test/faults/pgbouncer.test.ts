@@ -171,7 +171,7 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
       await Bun.sleep(1000)
       expect(await waiting()).toHaveLength(1)
       expect((await answer).status).toBe(503)
-      for (let look = 0; look < 20 && (await waiting()).length > 0; look++) await Bun.sleep(50)
+      for (let look = 0; look < 100 && (await waiting()).length > 0; look++) await Bun.sleep(50)
       expect(await waiting()).toHaveLength(0)
     })
     await locker.end()
