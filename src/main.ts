@@ -13,6 +13,7 @@ process.exitCode = await run(process.argv.slice(2), {
   stdout: stdout.write,
   stderr: stderr.write,
   logDescriptor: 1,
+  program: /(^|[\\/])bun(\.exe)?$/.test(process.argv0) ? 'audittrail' : process.argv0,
 })
 // A reader that is gone, such as `head`, has read what it wanted.
 const errorCode = await stdout.end()

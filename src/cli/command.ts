@@ -8,6 +8,8 @@ export interface CommandEnvironment {
   readonly stderr: (text: string) => void
   /** The file descriptor that `serve` logs to. */
   readonly logDescriptor: number
+  /** How to call another command with the same settings, as this one was called. */
+  readonly program: string
 }
 
 /** 0: done. 1: refused or failed. 2: wrong usage or invalid setting. */

@@ -36,6 +36,8 @@ export interface Terminal {
   readonly stderr: (text: string) => void
   /** The file descriptor that `serve` logs to. */
   readonly logDescriptor: number
+  /** How the program was called. Defaults to `audittrail`. */
+  readonly program?: string
 }
 
 /** Runs a command line. Arguments and settings are checked before anything is opened. */
@@ -58,7 +60,14 @@ async function runArguments(argv: readonly string[], terminal: Terminal): Promis
   const result = readConfig(terminal.environment, envFile)
   if (!result.ok) return fail(terminal, 2, ...result.problems)
   for (const warning of result.warnings) terminal.stderr(`audittrail: warning: ${printable(warning)}\n`)
-  return (command ?? serve).run({ ...terminal, config: result.config, sources: result.sources }, input)
+  const program = [terminal.program ?? 'audittrail', ...(envFile === undefined ? [] : ['--env-file', envFile])]
+  const { config, sources } = result
+  return (command ?? serve).run({ ...terminal, config, sources, program: program.map(shellWord).join(' ') }, input)
+}
+
+/** Quotes a text for a shell if it needs that. */
+function shellWord(text: string): string {
+  return /^[\w./:~@%+=-]+$/.test(text) ? text : `'${printable(text).replaceAll("'", "'\\''")}'`
 }
 
 function print({ stdout }: Terminal, text: string): ExitCode {

@@ -201,7 +201,7 @@ export const settings = {
   }),
   logFormat: required({
     env: 'LOG_FORMAT',
-    doc: 'json (one line per event) or pretty (for people, with a startup banner).',
+    doc: 'json (one line per event) or pretty (for people, with a startup banner). Unset on a terminal: pretty.',
     default: 'json',
     parse: oneOf(logFormats),
   }),

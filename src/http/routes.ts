@@ -19,6 +19,7 @@ import { refreshRoute } from './auth/refresh.ts'
 import { revocationRoute } from './auth/revocation.ts'
 import { docsRoutes } from './discovery/docs.ts'
 import { jwksRoute } from './discovery/jwks.ts'
+import { createLanding, landingRoute } from './discovery/landing.ts'
 import { type MetadataLocation, metadataRoute } from './discovery/metadata.ts'
 import { openApiDocument } from './discovery/openapi.ts'
 import type { RequestContexts } from './edge/requestContext.ts'
@@ -46,6 +47,7 @@ export const openRoutes: OpenRoutes = {
     'POST /auth/refresh',
     'POST /auth/revoke',
     'GET /.well-known/jwks.json',
+    'GET /',
   ],
   metadata: ['GET /.well-known/oauth-authorization-server'],
   docs: [
@@ -112,6 +114,7 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
         ? methodNotAllowed(methods, { requestId, isOauth })
         : problemResponse(appError, { requestId, isOauth })
     })
+    .use(landingRoute(createLanding({ basePath, hasDocs: docs !== undefined })))
     .use(healthRoutes(deps, keyRing, isEnding))
     .use(loginRoute(services))
     .use(refreshRoute(services))

@@ -6,6 +6,7 @@ import { AppError } from '../error.ts'
 import { describeError } from '../telemetry/log.ts'
 import { createDeviceCookies } from './auth/deviceCookie.ts'
 import { createForwardAuth, createIsForwardAuth, type ForwardAuth } from './auth/forwardAuth.ts'
+import { createLanding, type Landing } from './discovery/landing.ts'
 import { locateMetadata, resolveAlias } from './discovery/metadata.ts'
 import { createAccessLog, type Instrumentation, inTrace } from './edge/accessLog.ts'
 import { createClientOf } from './edge/clientAddress.ts'
@@ -67,6 +68,7 @@ export function createHttp(
   const { secretKeys } = deps.settings.keys
   const tokens = createAccessTokens({ ...settings, keyRing }, clock)
   const apiKeys = createApiKeyCheck(deps)
+  const landing = createLanding({ basePath, hasDocs: settings.docs !== undefined })
   const forwardAuth = createForwardAuth({ deps, tokens, apiKeys, requestContexts })
   const routes = createRoutes({
     ...settings,
@@ -89,7 +91,7 @@ export function createHttp(
   const clientOf = createClientOf(trustedProxies, deps.log)
   const isOauth = createIsOauth(basePath)
   const cors = createCors(corsOrigins, createRefusedOriginLog(deps.log))
-  const dispatch = createDispatch({ deps, basePath, routes, routeTable, forwardAuth, cors })
+  const dispatch = createDispatch({ deps, basePath, routes, routeTable, forwardAuth, landing, cors })
   const withHeaders = createResponseHeaders(basePath, cors, isEnding)
   const logAccess = createAccessLog(instrumentation, deps.log, routeTable)
   const deadline = createDeadline(settings.timeout ?? defaultTimeout)
@@ -127,13 +129,22 @@ interface DispatchServices {
   readonly routes: Routes
   readonly routeTable: RouteTable
   readonly forwardAuth: ForwardAuth
+  readonly landing: Landing
   readonly cors: Cors
 }
 
 type Dispatch = (request: Request, path: string, context: ProblemContext) => Promise<Response>
 
 /** Passes a request to its route, or responds to it directly. Never throws. */
-function createDispatch({ deps, basePath, routes, routeTable, forwardAuth, cors }: DispatchServices): Dispatch {
+function createDispatch({
+  deps,
+  basePath,
+  routes,
+  routeTable,
+  forwardAuth,
+  landing,
+  cors,
+}: DispatchServices): Dispatch {
   const isForwardAuth = createIsForwardAuth(basePath)
 
   /** RFC 9110 §9.3.7, and CORS preflights. */
@@ -154,6 +165,7 @@ function createDispatch({ deps, basePath, routes, routeTable, forwardAuth, cors 
       if (unsupportedMethods.includes(request.method)) return methodNotAllowed(routeTable.methodsOf(path), context)
       if (!hasDecodableQuery(request.url))
         throw new AppError('invalid_request', 'The query string must be percent-encoded UTF-8.')
+      if (path === '/' && isGetOrHead(request)) return landing(request, path)
       return await routes.fetch(request)
     } catch (error) {
       if (error instanceof AppError) return problemResponse(error, context)
@@ -161,6 +173,10 @@ function createDispatch({ deps, basePath, routes, routeTable, forwardAuth, cors 
       return problemResponse(new AppError('internal', 'unexpected', { cause: error }), context)
     }
   }
+}
+
+function isGetOrHead({ method }: Request): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 /** TRACE would echo the request with its credentials. CONNECT is for proxies. */

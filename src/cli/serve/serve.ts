@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty'
 import { openApp, openHttp } from '../../app/app.ts'
 import { keepSynchronized } from '../../app/databaseClock.ts'
 import { claimDataDirectory } from '../../app/dataDirectoryClaim.ts'
@@ -8,7 +9,7 @@ import { databaseLabel } from '../../config/databaseLabel.ts'
 import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
 import { createStartupHandler, type Listener, listen } from '../../http/edge/listener.ts'
 import type { Http } from '../../http/server.ts'
-import { createLog, type Log } from '../../telemetry/log.ts'
+import { createLog, type Log, type LogFormat } from '../../telemetry/log.ts'
 import { createLogWriter } from '../../telemetry/logWriter.ts'
 import { createProductMetrics, type ProductMetrics } from '../../telemetry/productMetrics.ts'
 import { createTraces, type Traces } from '../../telemetry/traces.ts'
@@ -29,13 +30,13 @@ export const serve: Command = {
 }
 
 async function runServer(environment: CommandEnvironment): Promise<ExitCode> {
-  const { config, logDescriptor, stderr } = environment
+  const { config, sources, logDescriptor, program, stderr } = environment
   const metrics = createProductMetrics()
   const traces = createTraces()
   const reportDropped = (lines: number) => log.error('log.dropped', { lines })
   const { write, end } = createLogWriter(logDescriptor, { reportDropped, countDropped: metrics.logLinesDropped })
-  const { logLevel: level, logFormat: format } = config
-  const log: Log = createLog({ level, format, now: Date.now, write, context: traces.current })
+  const format = formatFor(logDescriptor, config, sources)
+  const log: Log = createLog({ level: config.logLevel, format, now: Date.now, write, context: traces.current })
   const stop = awaitStop()
   logStrayErrors(log)
 
@@ -47,7 +48,8 @@ async function runServer(environment: CommandEnvironment): Promise<ExitCode> {
     const listener = listen(config, createStartupHandler({ ...config, isEnding }, loading.promise))
     steps.http = listener.stop
     steps.metrics = serveMetrics(config, metrics.registry, log)
-    const start = { config, claim, log, metrics, traces, listener, loading, stop, steps, write }
+    const showBanner = format === 'pretty' ? write : undefined
+    const start = { config, claim, log, metrics, traces, listener, loading, stop, steps, program, showBanner }
     await startServer(start)
     const { reason, isFailure, hasGrace } = await stop.requested
     log.info('server.stopping', { reason })
@@ -75,7 +77,9 @@ interface Start {
   readonly stop: StopRequest
   /** Completed with each part that has started. */
   readonly steps: ShutdownSteps
-  readonly write: (text: string) => void
+  readonly program: string
+  /** Undefined if programs read the log. */
+  readonly showBanner: ((text: string) => void) | undefined
 }
 
 /** Milliseconds that requests wait for the database before they get 503. */
@@ -92,7 +96,8 @@ async function startServer({
   loading,
   stop,
   steps,
-  write,
+  program,
+  showBanner,
 }: Start): Promise<void> {
   const { isEnding } = stop
   // Lets the event loop respond to a first health check between the imports.
@@ -127,6 +132,14 @@ async function startServer({
   steps.clock = keepSynchronized(app.synchronizeClock)
   if (!config.databaseUrl) steps.controlSocket = listenForCommands(config.dataDir, app.deps)
   log.info('server.ready', { url })
-  if (config.logFormat === 'pretty')
-    write(bannerText(config, listener, await app.deps.database.users.listQuarantinedAdministrators()))
+  showBanner?.(bannerText(config, listener, await app.deps.database.users.listQuarantinedAdministrators(), program))
+}
+
+/** A terminal is read by a person. */
+function formatFor(
+  logDescriptor: number,
+  config: CommandEnvironment['config'],
+  sources: CommandEnvironment['sources'],
+): LogFormat {
+  return sources.logFormat === 'default' && isatty(logDescriptor) ? 'pretty' : config.logFormat
 }

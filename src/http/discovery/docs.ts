@@ -4,6 +4,7 @@ import scriptFile from '../../../dist/docs/swagger-ui-bundle.js.gz' with { type:
 import pageScript from './docsPage.browser.txt' with { type: 'text' }
 import pageStyle from './docsPage.css' with { type: 'text' }
 import pageText from './docsPage.html' with { type: 'text' }
+import { iconUri } from './icon.ts'
 
 /** No external, inline or framed content: the page holds a token after sign-in. */
 const contentSecurityPolicy = [
@@ -23,7 +24,7 @@ const pageHeaders = {
   'x-frame-options': 'DENY',
 }
 // Bun's types declare .html imports as bundles; imported as text, this is a string.
-const page = pageText as unknown as string
+const page = (pageText as unknown as string).replace('{{icon}}', iconUri)
 const assetHeaders = { 'cache-control': 'public, max-age=3600' }
 const hidden = { detail: { hide: true } }
 
