@@ -45,6 +45,33 @@ async function signInAndCallMe(page: Page): Promise<string> {
   return (await answer.textContent()) ?? ''
 }
 
+const visibleFields = `[...document.querySelectorAll('.modal-ux input, .modal-ux select')]
+  .filter((field) => field.checkVisibility()).map(({ id }) => id)`
+
+const isButtonOnTop = `(() => {
+  const button = document.querySelector('.modal-ux button.authorize')
+  const { left, top, width, height } = button.getBoundingClientRect()
+  return document.elementFromPoint(left + width / 2, top + height / 2) === button
+})()`
+
+/** Runs in the page: returns the words that stand on more than one line. */
+const brokenWords = `(() => {
+  const broken = []
+  const texts = document.createTreeWalker(document.querySelector('#swagger-ui'), NodeFilter.SHOW_TEXT)
+  while (texts.nextNode()) {
+    const { data, parentElement } = texts.currentNode
+    if (parentElement.closest('svg, textarea, option')) continue
+    for (const { 0: word, index } of data.matchAll(/\\S+/g)) {
+      const range = document.createRange()
+      range.setStart(texts.currentNode, index)
+      range.setEnd(texts.currentNode, index + word.length)
+      const lines = new Set([...range.getClientRects()].filter((box) => box.width > 0).map((box) => Math.round(box.top)))
+      if (lines.size > 1) broken.push(word)
+    }
+  }
+  return broken
+})()`
+
 describe.skipIf(!hasChromium)('the docs page in Chromium', () => {
   let server: Server
   let browser: BrowserContext
@@ -63,6 +90,46 @@ describe.skipIf(!hasChromium)('the docs page in Chromium', () => {
     await page.goto(`${server.url}/docs`)
     expect(await signInAndCallMe(page)).toContain('"full_name": "Default Admin"')
     expect(complaints).toEqual([])
+    await page.close()
+  })
+
+  test.each([
+    [1280, 900, 'light'],
+    [1280, 900, 'dark'],
+    [390, 700, 'light'],
+    [390, 700, 'dark'],
+  ] as const)(
+    'at %i × %i asks for username and password only, with the button in sight, in %s',
+    async (width, height, colorScheme) => {
+      const page = await browser.newPage()
+      await page.setViewportSize({ width, height })
+      await page.emulateMedia({ colorScheme })
+      await page.goto(`${server.url}/docs`)
+      expect(await page.title()).toBe('AuditTrail API')
+      expect(await page.locator('link[rel="icon"]').getAttribute('href')).toStartWith('data:image/svg+xml,')
+      await page.getByRole('button', { name: 'Authorize' }).first().click()
+      const dialog = page.locator('.modal-ux')
+      await dialog.locator('#oauth_username').waitFor()
+      expect(await page.evaluate(visibleFields)).toEqual(['oauth_username', 'oauth_password'])
+      expect(await page.evaluate(`document.querySelector('.modal-ux').innerText`)).not.toMatch(/client/i)
+      const button = dialog.getByRole('button', { name: 'Apply given OAuth2 credentials' })
+      const box = await button.boundingBox()
+      expect((box?.y ?? height) + (box?.height ?? 0)).toBeLessThanOrEqual(height)
+      expect(await page.evaluate(isButtonOnTop)).toBe(true)
+      await page.close()
+    },
+  )
+
+  test.each([1280, 390])('breaks no word at %i pixels, with operations open', async (width) => {
+    const page = await browser.newPage()
+    await page.setViewportSize({ width, height: 900 })
+    await page.goto(`${server.url}/docs`)
+    for (const operation of ['login', 'currentSession', 'listUsers']) {
+      await page.locator(`[id$="-${operation}"]`).first().click()
+      await page.locator(`[id$="-${operation}"] .responses-table`).first().waitFor()
+    }
+    expect(await page.evaluate(brokenWords)).toEqual([])
+    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)
     await page.close()
   })
 

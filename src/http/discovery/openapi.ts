@@ -86,7 +86,7 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
         securitySchemes: {
           [securitySchemes.accessToken]: {
             type: 'oauth2',
-            description: 'Sign in with a username and password. Leave client_id and client_secret empty.',
+            description: 'Sign in with a username and password.',
             flows: {
               password: {
                 tokenUrl: `${basePath}/auth/login`,

@@ -31,15 +31,15 @@ export function createRouteTable({ routes }: RouteList, basePath: string): Route
   )
   const fixedByPath = new Map<string, Route>()
   for (const route of fixed) {
-    const path = route.segments.join('/').replace(/\/$/, '')
+    const path = route.segments.join('/')
     // A fixed path can match a parameterized route too. It then supports the methods of both.
     const matches = [route, ...parameterized.filter((other) => isMatch(other, route.segments))]
     for (const variant of [path, `${path}/`]) fixedByPath.set(variant, { ...route, methods: union(matches) })
   }
 
-  // The route of BASE_PATH is also at the root.
+  // The route of BASE_PATH is also there without a slash, and at the root.
   const landing = fixedByPath.get(`${basePath}/`)
-  if (landing) fixedByPath.set('/', landing)
+  if (landing) for (const path of [basePath, '/']) fixedByPath.set(path, landing)
 
   const findParameterized = (path: string): readonly Route[] => {
     const segments = path.split('/', maxSegments + 2)

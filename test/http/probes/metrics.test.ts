@@ -122,7 +122,7 @@ describe('request metrics', () => {
     ],
     ['DELETE', '/auth/sessions/whatever', '{route="/auth/sessions/:id",method="DELETE",status="401"}'],
     ['GET', '/nothing/here', '{route="unmatched",method="GET",status="404"}'],
-    ['GET', '/', '{route="unmatched",method="GET",status="404"}'],
+    ['GET', '/', '{route="/",method="GET",status="200"}'],
   ])('label %s %s by route, method and status', async (method, path, series) => {
     const request = new Request(`http://localhost/api${path}`, { method })
     expect(await increase(name, () => application.http.handle(request, '192.0.2.1'))).toEqual({ [series]: 1 })
