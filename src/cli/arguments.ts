@@ -29,6 +29,9 @@ export const globalFlags: Flags = {
   help: { short: 'h', doc: 'Print help', isRepeatable: true },
 }
 
+/** The argument of "help" that is not a command. */
+export const settingsTopic = 'settings'
+
 /**
  * Parses the arguments after the program name: finds the command, then parses its flags. `fallback`
  * is the command if none is named. Throws `usage` with the argument that is wrong.
@@ -47,6 +50,7 @@ export function parseArguments(
   const action = isHelpCommand || flags.has('help') ? 'help' : flags.has('version') ? 'version' : 'run'
   const values = positionals.slice((command?.name.split(' ').length ?? 0) + (isHelpCommand ? 1 : 0))
   if (action === 'run') requireArguments(target, values, commands)
+  if (isHelpCommand && command === undefined) requireHelpTopic(words, commands)
   const ownFlags = [...flags].filter(([name]) => !Object.hasOwn(globalFlags, name))
   const [envFile] = flags.get('env-file') ?? []
   return { action, command, words, input: { arguments: values, flags: new Map(ownFlags) }, envFile }
@@ -135,14 +139,24 @@ function requireArguments(command: Command | undefined, values: readonly string[
     throw usage(`Unexpected argument ${JSON.stringify(extra)} for "${command.name}".`, command.name)
 }
 
+function requireHelpTopic(words: readonly string[], commands: readonly Command[]): void {
+  const [first, second] = words
+  const isGroup = first !== undefined && second === undefined && groupOf(first, commands).length > 0
+  if (first !== undefined && first !== settingsTopic && !isGroup) throw unknownCommand(words, commands, [settingsTopic])
+}
+
 function unknownFlag(rawName: string, known: readonly string[], { name }: Command): AppError {
   const problem = `Unknown flag ${quoteUnlessPlain(rawName)} for "${name}".`
   return usage(`${problem}${suggestion(rawName.replace(/^-+/, ''), known, '--')}`, name)
 }
 
-function unknownCommand([first = '', second]: readonly string[], commands: readonly Command[]): AppError {
+function unknownCommand(
+  [first = '', second]: readonly string[],
+  commands: readonly Command[],
+  topics: readonly string[] = [],
+): AppError {
   const group = groupOf(first, commands).map(({ name }) => name)
-  const names = commands.flatMap(({ name }) => [name, name.split(' ')[0] ?? name])
+  const names = commands.flatMap(({ name }) => [name, name.split(' ')[0] ?? name]).concat(topics)
   if (group.length === 0) return usage(`Unknown command ${JSON.stringify(first)}.${suggestion(first, names)}`)
   const problem = second === undefined ? 'Incomplete' : 'Unknown'
   const words = second === undefined ? first : `${first} ${second}`

@@ -1,6 +1,6 @@
 import { type Setting, settings } from '../config/settings.ts'
 import { version } from '../version.ts'
-import { globalFlags, groupOf } from './arguments.ts'
+import { globalFlags, groupOf, settingsTopic } from './arguments.ts'
 import type { Command, CommandGroup } from './command.ts'
 import { wrap } from './terminal/wrap.ts'
 
@@ -17,7 +17,7 @@ export function helpText(
 ): string {
   if (command) return commandHelp(command)
   const [word = ''] = words
-  if (word === 'settings') return settingsHelp()
+  if (word === settingsTopic) return settingsHelp()
   const siblings = groupOf(
     word,
     groups.flatMap(({ commands }) => commands),

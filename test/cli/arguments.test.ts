@@ -74,6 +74,13 @@ describe('arguments', () => {
   test.each([
     [['fly'], 'Unknown command "fly". Run "audittrail --help".'],
     [['fly', '--json'], 'Unknown command "fly". Run "audittrail --help".'],
+    [['help', 'fly'], 'Unknown command "fly". Run "audittrail --help".'],
+    [['help', 'setings'], 'Unknown command "setings". Did you mean "settings"? Run "audittrail --help".'],
+    [['help', 'migrat'], 'Unknown command "migrat". Did you mean "migrate"? Run "audittrail --help".'],
+    [
+      ['help', 'key', 'rotat'],
+      'Unknown command "key rotat": use "key list", "key rotate", "key reset". Did you mean "key rotate"? Run "audittrail key --help".',
+    ],
     [['migrat'], 'Unknown command "migrat". Did you mean "migrate"? Run "audittrail --help".'],
     [['users', 'list'], 'Unknown command "users". Did you mean "user"? Run "audittrail --help".'],
     [['user-add', 'ada'], 'Unknown command "user-add". Did you mean "user add"? Run "audittrail --help".'],
