@@ -66,6 +66,12 @@ describe('audittrail nginx', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(/^audittrail: [^\n]*--[^\n]+\.[^\n]*\n$/)
   })
+
+  test('says that --server-name is required', async () => {
+    const { code, stderr } = await run(['nginx', '--upstream', '/orders=http://127.0.0.1:9000'])
+    expect(code).toBe(2)
+    expect(stderr).toBe('audittrail: --server-name is required: the host name of the site, such as app.example.com.\n')
+  })
 })
 
 describe.skipIf(!hasNginx)('the printed configuration', () => {

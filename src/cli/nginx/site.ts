@@ -52,7 +52,9 @@ const maxPathLength = 200
 /** Reads the flags of `audittrail nginx`. Throws `usage` with the flag and its rule. */
 export function readSite(flags: SiteFlags, { basePath, port }: { basePath: string; port: number }): Site {
   const one = (name: string) => flags.get(name)?.[0]
-  const serverName = one('server-name') ?? ''
+  const serverName = one('server-name')
+  if (serverName === undefined)
+    throw usage('server-name', 'is required: the host name of the site, such as app.example.com')
   if (!serverNamePattern.test(serverName) || serverName.length > maxServerNameLength)
     throw usage('server-name', 'must be a host name such as app.example.com')
   const upstreams = readUpstreams(flags, basePath || defaultBase)
