@@ -14,7 +14,7 @@ export interface Unreadiness {
 
 /**
  * Checks everything that a login needs: the database responds to changes and to reads, has every
- * migration of this binary and its first administrator, and this process can sign tokens.
+ * migration of this binary, the columns of a login and its first administrator, and this process can sign tokens.
  */
 export async function findUnreadiness(
   { database }: Pick<Deps, 'database'>,
@@ -39,8 +39,11 @@ function unavailability(reason: Unreadiness['reason'], error: unknown): Unreadin
 async function findMissingPreparation(database: Deps['database']): Promise<Unreadiness | undefined> {
   const { pending } = await database.migrationStatus()
   if (pending > 0) return { reason: 'not_migrated', detail: `${pending} migrations have not been applied` }
-  if (await database.instance.isSeeded()) return undefined
-  return { reason: 'not_seeded', detail: 'the database has not been seeded' }
+  if (!(await database.instance.isSeeded())) {
+    return { reason: 'not_seeded', detail: 'the database has not been seeded' }
+  }
+  await database.instance.readLoginColumns()
+  return undefined
 }
 
 /** Wraps a readiness check to log each change of its result. */

@@ -1,8 +1,8 @@
-import { sql } from 'drizzle-orm'
+import { getTableColumns, sql } from 'drizzle-orm'
 import { guarded } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
 import { discarded, guardedChange } from '../rejection.ts'
-import { instance, users } from '../schema.ts'
+import { instance, sessions, signingKeys, throttleFailures, users } from '../schema.ts'
 
 export interface FirstAdministrator {
   readonly username: string
@@ -10,6 +10,9 @@ export interface FirstAdministrator {
   readonly full_name: string
   readonly must_change_password: boolean
 }
+
+/** The tables without which no login succeeds. */
+const loginTables = [users, sessions, throttleFailures, signingKeys, instance]
 
 export type InstanceStatements = ReturnType<typeof instanceStatements>
 
@@ -35,6 +38,16 @@ export function instanceStatements(orm: Orm) {
 
     /** Returns whether the first administrator has been decided. */
     isSeeded: (): Promise<boolean> => guarded(async () => (await orm.select().from(instance).limit(1)).length === 1),
+
+    /** Reads every column of the tables that a login needs, but no rows. Throws if one is missing. */
+    readLoginColumns: (): Promise<void> =>
+      guarded(async () => {
+        const parts = loginTables.map((table, index) => {
+          const columns = Object.values(getTableColumns(table)).map(({ name }) => sql.identifier(name))
+          return sql`(SELECT ${sql.join(columns, sql`, `)} FROM ${table} LIMIT 0) AS ${sql.identifier(`t${index}`)}`
+        })
+        await orm.execute(sql`SELECT FROM ${sql.join(parts, sql`, `)}`)
+      }),
 
     /** Records that this database has or had users, so that none is seeded from now on. */
     insertInstance: (): Promise<void> =>

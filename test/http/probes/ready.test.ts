@@ -37,6 +37,34 @@ describe.each(databaseKinds)('ready on %s', (kind) => {
     application.clock.now += 60_000
     expect(await readyStatus()).toBe(200)
   })
+
+  test.each([
+    ['users', 'full_name'],
+    ['users', 'hashed_password'],
+    ['users', 'roles'],
+    ['users', 'created_at'],
+    ['audittrail_sessions', 'expires_at'],
+    ['audittrail_attempts', 'failures'],
+    ['audittrail_instance', 'secret_key_fingerprint'],
+    ['audittrail_keys', 'kid'],
+  ])('returns 503 while a login cannot use %s.%s, and logs the name of the column', async (table, column) => {
+    await application.sql(`ALTER TABLE ${table} RENAME ${column} TO renamed`)
+    expect(await readyStatus()).toBe(503)
+    expect(lastReason()?.detail).toMatch(new RegExp(`schema was changed.*42703.*${column}`))
+    await application.sql(`ALTER TABLE ${table} RENAME renamed TO ${column}`)
+    expect(await readyStatus()).toBe(200)
+  })
+
+  test.each(['users', 'audittrail_sessions', 'audittrail_attempts'])(
+    'returns 503 while the table %s is missing, and logs its name',
+    async (table) => {
+      await application.sql(`ALTER TABLE ${table} RENAME TO renamed`)
+      expect(await readyStatus()).toBe(503)
+      expect(lastReason()?.detail).toMatch(new RegExp(`schema was changed.*42P01.*${table}`))
+      await application.sql(`ALTER TABLE renamed RENAME TO ${table}`)
+      expect(await readyStatus()).toBe(200)
+    },
+  )
 })
 
 test('ready: returns 503 if the database was used with a different SECRET_KEY', async () => {
