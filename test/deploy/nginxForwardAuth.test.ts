@@ -222,7 +222,11 @@ describe.skipIf(!(hasNginx && hasCurl)).each([
     await sql`ALTER TABLE gone RENAME TO audittrail_sessions`
     expect((await get('/orders')).status).toBe(200)
     await server.stop()
-    for (const path of ['/orders', '/boss/x']) expect((await get(path)).status).toBe(503)
+    for (const path of ['/orders', '/boss/x']) {
+      const rejected = await get(path)
+      expect(rejected.status).toBe(503)
+      expect(await rejected.json()).toMatchObject({ title: 'Service Unavailable', status: 503 })
+    }
     expect(echo.asked()).toBe(before + 1)
   })
 })
