@@ -64,7 +64,7 @@ async function grantTokens(
 ): Promise<typeof TokenResponse.static> {
   if (form.grant_type === 'refresh_token')
     return issueTokens(services, await refresh(services, requireField(form, 'refresh_token'), request))
-  requireGrantType(form.grant_type, 'password')
+  requireGrantType(form.grant_type, ['password', 'refresh_token'])
   const { deps, deviceCookies, requestContexts } = services
   const [entered, password] = [requireField(form, 'username'), requireField(form, 'password')]
   const username = await resolveUsername(deps, entered)

@@ -23,7 +23,7 @@ export function refreshRoute(services: RefreshServices) {
   return new Elysia({ name: 'refresh' }).post(
     '/auth/refresh',
     async ({ body, request }) => {
-      requireGrantType(body.grant_type, 'refresh_token')
+      requireGrantType(body.grant_type, ['refresh_token'])
       return issueTokens(services, await refresh(services, body.refresh_token, request))
     },
     {

@@ -7,10 +7,11 @@ export const ignoredClientFields = {
   client_secret: optionalField('Accepted and ignored.'),
 }
 
-/** Throws `unsupported_grant_type` unless the grant type is omitted or the expected one. */
-export function requireGrantType(grantType: string | undefined, expected: 'password' | 'refresh_token'): void {
-  if (grantType === undefined || grantType === expected) return
-  throw new AppError('unsupported_grant_type', `The grant_type of this endpoint must be "${expected}".`)
+/** Throws `unsupported_grant_type` unless the grant type is omitted or a supported one. */
+export function requireGrantType(grantType: string | undefined, supported: readonly string[]): void {
+  if (grantType === undefined || supported.includes(grantType)) return
+  const names = supported.map((name) => `"${name}"`).join(' or ')
+  throw new AppError('unsupported_grant_type', `The grant_type of this endpoint must be ${names}.`)
 }
 
 /** Returns a field. Throws `invalid_request` if it is missing (RFC 6749 §5.2). */

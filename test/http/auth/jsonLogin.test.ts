@@ -96,6 +96,8 @@ describe('login with JSON', () => {
       ]
       expect(ofJson).toEqual(ofForm)
       expect(ofJson).toMatchObject({ error })
+      if (error === 'unsupported_grant_type')
+        expect(ofJson.detail).toBe('The grant_type of this endpoint must be "password" or "refresh_token".')
       expect(json.headers.get('www-authenticate')).toBe(form.headers.get('www-authenticate'))
     }
   })
