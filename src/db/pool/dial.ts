@@ -47,7 +47,10 @@ function keepAlive(socket: Socket, { keepalive }: DatabaseAddress): void {
 }
 
 export function noResponse(): AppError {
-  return new AppError('unavailable', 'The database does not respond.')
+  return new AppError(
+    'unavailable',
+    'The database does not respond. Check the host and port in DATABASE_URL, and that PostgreSQL listens there.',
+  )
 }
 
 async function encrypt(
