@@ -51,7 +51,7 @@ export async function warnOfSeededPasswords(deps: Deps, administrator: Administr
     deps.log.warn('administrator.must_change_password', {
       username,
       detail:
-        'has the default password, a reset one or one that the policy rejects; until it is changed, a sign-in gives access only to /auth/me, /auth/password and sign-out',
+        'has the default password, a reset one or one that the policy rejects; until it is changed, a sign-in gives access only to /auth/me, /auth/session, /auth/password and sign-out',
     })
   }
   if (administrator.password !== undefined && !seeded) {
