@@ -4,6 +4,7 @@ Needs FastAPI and PyJWT[crypto] (Debian: python3-fastapi, python3-jwt, python3-c
 """
 
 import asyncio
+import http.client
 import json
 import time
 import urllib.request
@@ -67,7 +68,7 @@ class SigningKeys:
         try:
             self._keys = await asyncio.get_running_loop().run_in_executor(None, self._fetch)
             self._fetched_at = self._tried_at
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError):
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError):
             # `find` reports it if the known keys do not suffice.
             return
 

@@ -116,6 +116,22 @@ describe.skipIf(!(hasFastApi && hasPyJwt))('examples/fastapi', () => {
     broken.stop()
   })
 
+  test.each([
+    ['are cut off', 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"keys":'],
+    ['are not HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
+  ])('returns 503 with Retry-After if the keys %s', async (_what, bytes) => {
+    const socket = {
+      data: (client: Bun.Socket) => {
+        client.end(bytes)
+      },
+    }
+    const endpoint = Bun.listen({ hostname: '127.0.0.1', port: 0, socket })
+    const other = await startApi(`http://127.0.0.1:${endpoint.port}/api`)
+    const response = await ask(other, '/notes', admin)
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '10'])
+    endpoint.stop(true)
+  })
+
   test('fetches a new key after the cool-down, and stops trusting keys that it cannot refresh', () => {
     const code = `
 import asyncio, sys
