@@ -99,7 +99,7 @@ async function followUp(
   history: FailureHistory,
 ): Promise<void> {
   await Promise.all([
-    reportingFailure(deps, user, 'reset_throttle', () => forgetFailures(deps, attempt, history)),
+    reportingFailure(deps, user, 'reset_throttle', () => forgetFailures(deps, attempt, user.username, history)),
     reportingFailure(deps, user, 'record_sign_in', () =>
       deps.database.signIns.recordSignIn(user.id, new Date(deps.clock())),
     ),

@@ -123,10 +123,16 @@ function reportUncounted({ log }: Deps, error: unknown): void {
 
 /**
  * Deletes the failures of a source that has signed in. Those of the network stay, or anyone with an
- * account could reset them.
+ * account could reset them. So do those shared with a name without the blanks of this `username`.
  */
-export async function forgetFailures(deps: Deps, attempt: ThrottleSubject, { counts }: FailureHistory): Promise<void> {
+export async function forgetFailures(
+  deps: Deps,
+  attempt: ThrottleSubject,
+  username: string,
+  { counts }: FailureHistory,
+): Promise<void> {
   const own = attempt.device === undefined ? 'client' : 'device'
+  if (own === 'client' && username !== trimBlanks(username)) return
   if (!counts.some(({ kind }) => kind === own)) return
   await forget(deps, attempt.device === undefined ? clientKey(attempt) : deviceKey(attempt, attempt.device))
 }

@@ -110,6 +110,16 @@ describe.each(databaseKinds)('blanks around a username on %s', (kind) => {
     }
   })
 
+  test('of an adopted name keep its sign-ins from resetting the counter of the name', async () => {
+    const name = newName('max')
+    await addUser(name)
+    await addUser(`${name} `, `${good} of the name with a blank`)
+    await guess(name, 3)
+    expect((await login(`${name} `, `${good} of the name with a blank`)).status).toBe(200)
+    await guess(name, 3)
+    expect(await waitOf(name)).toBeGreaterThan(0)
+  })
+
   test('do not hide a known device, which stays unknown to a twin of the name', async () => {
     const name = newName('una')
     await addUser(name)
