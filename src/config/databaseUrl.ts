@@ -99,10 +99,7 @@ function readPort(text: string): number {
 
 function parseUrl(text: string): URL {
   const scheme = schemes.find((candidate) => text.startsWith(`${candidate}//`))
-  if (!scheme) {
-    const [actual] = /^[a-z][a-z0-9+]{1,19}:\/\//.exec(text) ?? []
-    throw new Error(`must start with postgres:// or postgresql://${actual ? ` (got ${actual})` : ''}`)
-  }
+  if (!scheme) throw new Error(`must start with postgres:// or postgresql://${mistakeIn(text)}`)
   // URL would drop them.
   if (/[\t\n\r]/.test(text)) throw new Error('must percent-encode tabs and line breaks (%09, %0A, %0D)')
   // URL parses every accepted scheme alike once it is replaced by one. It requires a host; libpq
@@ -121,6 +118,15 @@ function parseUrl(text: string): URL {
   if (url.hostname.includes(',')) throw new Error('must name a single host')
   if (url.hash || rest.includes('#')) throw new Error(unescaped)
   return url
+}
+
+/** Returns what stands there instead of a scheme. Never more, since it may be part of a password. */
+function mistakeIn(text: string): string {
+  if (text.trim() === '') return ' (it is blank)'
+  if (/^\s*["'`]/.test(text)) return ' (remove the quotes)'
+  if (/^\s/.test(text)) return ' (remove the space before it)'
+  const [scheme] = /^(?:jdbc:)?[a-z][a-z0-9+]{1,19}:\/\//.exec(text) ?? []
+  return scheme ? ` (got ${scheme})` : ''
 }
 
 /** Like libpq, takes + literally. */

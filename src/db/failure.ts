@@ -35,10 +35,11 @@ export function databaseFailure(error: unknown): AppError {
   const refusal = refusalText(known)
   if (refusal) return new AppError('refused', refusal, { cause: error })
   if (isCertificateProblem(code)) {
-    return new AppError(
-      'refused',
-      `The TLS certificate of the database is not trusted (${code}). Check sslmode and sslrootcert in DATABASE_URL.`,
-    )
+    const advice =
+      code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+        ? 'It is for another host name: use the name that is in the certificate, or sslmode=verify-ca.'
+        : 'Check sslmode and sslrootcert in DATABASE_URL.'
+    return new AppError('refused', `The TLS certificate of the database is not trusted (${code}). ${advice}`)
   }
   if (concurrency.test(code)) {
     return new AppError('unavailable', `Concurrent changes kept the database from completing this one (${code}).`, {

@@ -193,6 +193,11 @@ describe('DATABASE_URL', () => {
 
   test.each([
     ['mysql://u:p@h/x', 'must start with postgres:// or postgresql:// (got mysql://)'],
+    ['jdbc:postgresql://h/x', 'must start with postgres:// or postgresql:// (got jdbc:postgresql://)'],
+    ['"postgres://u:p@h/x"', 'must start with postgres:// or postgresql:// (remove the quotes)'],
+    [' postgres://u:p@h/x', 'must start with postgres:// or postgresql:// (remove the space before it)'],
+    [' ', 'must start with postgres:// or postgresql:// (it is blank)'],
+    ['secret:word@h/x', 'must start with postgres:// or postgresql://'],
     ['h:5432/x', 'must start with postgres:// or postgresql://'],
   ])('rejects %s and names the accepted schemes', (text, message) => {
     expect(() => parseDatabaseUrl(text)).toThrow(new Error(message))
