@@ -1,19 +1,55 @@
+import type { MigrationReport } from '../db/migrations/migrate.ts'
+import type { Deps } from '../domain/deps.ts'
 import { ensureSigningKey } from '../domain/keys/signingKeys.ts'
 import { seedAdministrator, warnOfSeededPasswords } from '../domain/users/seed.ts'
 import { AppError } from '../error.ts'
 import type { App } from './app.ts'
 
-/** Applies pending migrations. Returns how many. */
-export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<number> {
-  const { applied, adopted } = await deps.database.migrate()
-  if (adopted) deps.log.info('database.adopted', { detail: 'adopted the existing users table with all its rows' })
-  if (applied > 0) deps.log.info('database.migrated', { applied })
+/**
+ * Applies pending migrations. Throws `refused` if the schema was changed since, and warns of missing
+ * privileges.
+ */
+export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<MigrationReport> {
+  const report = await deps.database.migrate()
+  const { applied, adopted, note } = report
+  if (adopted !== undefined)
+    deps.log.info('database.adopted', { users: adopted, detail: 'adopted the existing users table with all its rows' })
+  if (applied > 0) deps.log.info('database.migrated', { applied, detail: note })
   const { newer } = await deps.database.migrationStatus()
   if (newer > 0) {
     const detail = 'a newer version has migrated this database; this version can run next to it'
     deps.log.info('database.newer', { newer, detail })
   }
-  return applied
+  await checkSchema(deps)
+  return report
+}
+
+async function checkSchema({ database, log }: Deps): Promise<void> {
+  const { missing, grants, filtered } = await database.checkSchema()
+  const [they, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them']
+  if (missing.length > 0)
+    throw refusal(
+      database,
+      `The schema was changed: ${missing.join(', ')} ${they} missing, although every migration was applied. Restore ${them} from a backup.`,
+    )
+  const hidden = filtered.find(({ isHidden }) => isHidden)
+  if (hidden)
+    throw refusal(
+      database,
+      `Row-level security hides every row of ${hidden.name} from the role in DATABASE_URL. Give the role BYPASSRLS, or run: ${hidden.sql.join(' ')}`,
+    )
+  if (grants.length > 0)
+    log.warn('database.privileges_missing', {
+      detail: `the role in DATABASE_URL lacks privileges; as the owner of the tables, run: ${grants.join(' ')}`,
+    })
+  for (const { name, sql } of filtered)
+    log.warn('database.row_security', {
+      detail: `row-level security may hide rows of ${name} from the role in DATABASE_URL; give it BYPASSRLS, or run: ${sql.join(' ')}`,
+    })
+}
+
+function refusal({ label }: Deps['database'], problem: string): AppError {
+  return new AppError('refused', label === undefined ? problem : `${problem} Database: ${label}.`)
 }
 
 /** Migrates, and seeds an administrator if there never was a user. Returns whether it seeded. */

@@ -4,6 +4,7 @@ import { describeError, printable } from '../telemetry/log.ts'
 import { version } from '../version.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command, CommandGroup, ExitCode } from './command.ts'
+import { adopt } from './commands/adopt.ts'
 import { apiKeyCommands } from './commands/apikey.ts'
 import { blockCommands } from './commands/block.ts'
 import { config } from './commands/config.ts'
@@ -22,7 +23,7 @@ import { serve } from './serve/serve.ts'
 
 /** All commands, as the help lists them. */
 export const commandGroups: readonly CommandGroup[] = [
-  { heading: 'Server', commands: [serve, migrate, seed, healthcheck, config] },
+  { heading: 'Server', commands: [serve, migrate, adopt, seed, healthcheck, config] },
   { heading: 'Users', commands: [...userCommands, ...sessionCommands, ...blockCommands] },
   { heading: 'Keys', commands: [...keyCommands, ...apiKeyCommands] },
   { heading: 'Moving users', commands: [importCommand, exportCommand] },

@@ -1,6 +1,9 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { createBatch } from './batch.ts'
+import { located } from './failure.ts'
+import { type Inspection, inspect } from './migrations/inspection.ts'
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrations/migrate.ts'
+import { checkSchema, type SchemaCheck } from './migrations/schemaCheck.ts'
 import type { Client, Connection } from './pool/connection.ts'
 import type { Pool, PoolState } from './pool/pool.ts'
 import { repeated } from './repeat.ts'
@@ -41,6 +44,12 @@ export interface Database extends Omit<Statements, 'requestChecks'> {
   readonly userTransfer: UserTransferStatements
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
+  /** Names the database in messages. Undefined if it is embedded. */
+  readonly label: string | undefined
+  /** Compares a migrated database with what this version needs. */
+  checkSchema(): Promise<SchemaCheck>
+  /** Inspects a database before its adoption, and passes every password hash to `take`. */
+  inspect(take: (hashes: readonly string[]) => void): Promise<Inspection>
   pool(): PoolState
   close(): Promise<void>
 }
@@ -98,7 +107,13 @@ export function openDatabase(pool: Pool): Database {
     // Without a time limit, on a connection of their own.
     userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
-    migrate: () => repeated(() => pool.run(({ client }) => migrate(client), 'unlimited'), Number.POSITIVE_INFINITY),
+    migrate: () =>
+      repeated(() => pool.run(({ client }) => migrate(client), 'unlimited'), Number.POSITIVE_INFINITY).catch((error) =>
+        Promise.reject(located(error, pool.label)),
+      ),
+    label: pool.label,
+    checkSchema: () => pool.run(({ client }) => checkSchema(client)),
+    inspect: (take) => pool.run(({ client }) => inspect(client, take), 'unlimited'),
     pool: pool.state,
     close: pool.close,
   }

@@ -58,7 +58,7 @@ export function databaseFailure(error: unknown): AppError {
 export function located(failure: AppError, label: string | undefined): AppError {
   const { code, message } = failure
   const isOfDatabase = code === 'unavailable' || code === 'refused'
-  return isOfDatabase && label !== undefined
+  return isOfDatabase && label !== undefined && !message.includes(label)
     ? new AppError(code, `${message} Database: ${label}.`, { cause: failure })
     : failure
 }

@@ -15,12 +15,16 @@ import {
 /** The first and last time that ISO 8601 can name. */
 const [firstTime, lastTime] = [new Date('0001-01-01T00:00:00.000Z'), new Date('9999-12-31T23:59:59.999Z')]
 
-/** An adopted table may have `infinity`, years before 1 and years after 9999. */
+/**
+ * An adopted table may have `infinity`, years before 1 and years after 9999, and times without a
+ * zone, which are in UTC.
+ */
 const creationTime = customType<{ data: Date; driverData: string }>({
   dataType: () => 'timestamp with time zone',
   fromDriver: (text) => {
     if (/^-infinity$| BC$/.test(text)) return firstTime
-    return /^infinity$|^\d{5}/.test(text) ? lastTime : new Date(text)
+    if (/^infinity$|^\d{5}/.test(text)) return lastTime
+    return new Date(/[+-]\d\d(:\d\d)*$/.test(text) ? text : `${text}Z`)
   },
   toDriver: (time) => time.toISOString(),
 })

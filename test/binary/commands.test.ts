@@ -73,15 +73,19 @@ describe('the command line', () => {
     expect((await run(['migrate', '--status'], { environment })).stdout).toStartWith(
       `applied 0\npending ${migrations}\n`,
     )
-    expect((await run(['migrate'], { environment })).stdout).toBe(`Migrations applied: ${migrations}.\n`)
-    expect((await run(['migrate'], { environment })).stdout).toBe('Nothing to migrate.\n')
+    expect((await run(['migrate'], { environment })).stdout).toBe(
+      `Created the tables (migrations applied: ${migrations}).\n`,
+    )
+    expect((await run(['migrate'], { environment })).stdout).toBe('Nothing to do: the database is up to date.\n')
     expect((await run(['seed'], { environment })).stdout).toBe('Administrator admin created.\n')
     expect((await run(['seed'], { environment })).stdout).toStartWith('Nothing to seed')
   })
 
   test('migrate, seed: work on the embedded database and can be repeated', async () => {
     const directory = emptyDirectory()
-    expect((await run(['migrate'], { directory })).stdout).toBe(`Migrations applied: ${migrations}.\n`)
+    expect((await run(['migrate'], { directory })).stdout).toBe(
+      `Created the tables (migrations applied: ${migrations}).\n`,
+    )
     expect((await run(['seed'], { directory })).stdout).toBe('Administrator admin created.\n')
     expect((await run(['seed'], { directory })).stdout).toStartWith('Nothing to seed')
   })

@@ -26,7 +26,7 @@ describe('startup', () => {
     expect(second.code).toBe(1)
     expect(second.stderr).toContain(`in use by another AuditTrail (process ${server.process.pid} on `)
     expect(second.stderr.trim().split('\n')).toHaveLength(1)
-    expect((await run(['migrate'], { directory })).stdout).toBe('Nothing to migrate.\n')
+    expect((await run(['migrate'], { directory })).stdout).toBe('Nothing to do: the database is up to date.\n')
     expect((await (await login(server.url)).json()) as object).toHaveProperty('access_token')
     await server.stop('SIGKILL')
     await (await serve({ directory })).stop()

@@ -1,4 +1,5 @@
 import { migrateDatabase } from '../../app/startup.ts'
+import type { MigrationReport } from '../../db/migrations/migrate.ts'
 import type { Command, ExitCode } from '../command.ts'
 import { askRunningServer, withApp } from '../control/perform.ts'
 
@@ -18,9 +19,21 @@ export const migrate: Command = {
       )
       return 0
     }
-    const applied =
-      (await askRunningServer(environment, 'migrate', {})) ?? (await withApp(environment, migrateDatabase))
-    environment.stdout(applied === 0 ? 'Nothing to migrate.\n' : `Migrations applied: ${applied}.\n`)
+    // A server has already migrated its database.
+    const isServed = (await askRunningServer(environment, 'migrate', {})) !== undefined
+    const report = isServed ? undefined : await withApp(environment, migrateDatabase)
+    environment.stdout(reportText(report))
     return 0
   },
+}
+
+function reportText(report: MigrationReport | undefined): string {
+  if (!report || report.applied === 0) return 'Nothing to do: the database is up to date.\n'
+  const { applied, adopted, isNew, note } = report
+  if (!isNew) return `Migrations applied: ${applied}.\n`
+  if (adopted === undefined) return `Created the tables (migrations applied: ${applied}).\n${note ? `${note}\n` : ''}`
+  const users = `${adopted.toLocaleString('en')} ${adopted === 1 ? 'user' : 'users'}`
+  return `Adopted ${users} and created the other tables (migrations applied: ${applied}).
+Next, choose an administrator: audittrail user set NAME --role admin
+`
 }

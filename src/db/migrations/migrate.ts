@@ -1,14 +1,22 @@
 import type { TransactionSql } from 'postgres'
 import { AppError } from '../../error.ts'
 import type { Client } from '../pool/connection.ts'
-import { adoptUsers, hasTable } from './adopt.ts'
+import { adoptUsers } from './adopt.ts'
+import type { Blocker, Session } from './blocker.ts'
+import { findBlockers } from './blockers.ts'
 import { bundledMigrations } from './bundled.ts' with { type: 'macro' }
 import type { Migration } from './bundled.ts'
+import { elsewhere, privilegeBlockers } from './privileges.ts'
+import { findUsersTable, hasTable } from './usersTable.ts'
 
 export interface MigrationReport {
   readonly applied: number
-  /** A `users` table of another program was adopted. */
-  readonly adopted: boolean
+  /** The users of another program's table, which was adopted. Undefined: none was. */
+  readonly adopted: number | undefined
+  /** The database had no migrations before. */
+  readonly isNew: boolean
+  /** A hint, if tables were created although another schema has suitable ones. */
+  readonly note?: string
 }
 
 export interface MigrationStatus {
@@ -21,11 +29,11 @@ export interface MigrationStatus {
 /** Our advisory lock, which is per database: "audittra" as eight ASCII bytes. */
 const lockKey = 0x6175646974747261n.toString()
 
-const migrations = bundledMigrations() as unknown as Migration[]
+export const migrations = bundledMigrations() as unknown as Migration[]
 
 /** Returns the state of the database's migrations. Changes nothing and takes no lock. */
-export async function migrationStatus(client: Client): Promise<MigrationStatus> {
-  return compare(await listApplied(client))
+export async function migrationStatus(session: Session): Promise<MigrationStatus> {
+  return compare(await listApplied(session))
 }
 
 /**
@@ -33,40 +41,72 @@ export async function migrationStatus(client: Client): Promise<MigrationStatus> 
  * are safe and a crash leaves nothing half done. Needs only read access if none are pending.
  */
 export async function migrate(client: Client): Promise<MigrationReport> {
-  await requireUtf8(client)
-  if (compare(await listApplied(client)).pending === 0) return { applied: 0, adopted: false }
-  // Read committed, to see what was committed during the wait for the lock.
-  return client.begin('isolation level read committed', async (transaction) => {
-    // The connection's time limits are for requests, not for the wait for another replica's
-    // migration.
-    await transaction`
-      SELECT set_config(name, '0', true) FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'transaction_timeout']) AS name
-      WHERE current_setting(name, true) IS NOT NULL`
-    await transaction`SELECT pg_advisory_xact_lock(${lockKey}::bigint)`
-    const applied = await listApplied(transaction)
-    refuseChangedMigrations(applied)
-    if (applied === undefined) await createRecord(transaction)
-    const adopted = applied === undefined && (await adoptUsers(transaction))
-    const known = new Set(applied?.map((row) => row.createdAt))
-    const pending = migrations.filter((migration) => !known.has(migration.createdAt))
-    for (const [index, migration] of pending.entries()) {
-      // An adopted table already has the result of the first migration.
-      if (!(adopted && index === 0)) await apply(transaction, migration)
-      await transaction`INSERT INTO audittrail_migrations (created_at, hash) VALUES (${String(migration.createdAt)}, ${migration.hash})`
-    }
-    return { applied: pending.length, adopted }
-  }) as Promise<MigrationReport>
+  if (compare(await listApplied(client)).pending === 0) return { applied: 0, adopted: undefined, isNew: false }
+  try {
+    // Read committed, to see what was committed during the wait for the lock.
+    return (await client.begin('isolation level read committed', applyPending)) as MigrationReport
+  } catch (error) {
+    throw await withPrivileges(client, error)
+  }
 }
 
-/** Other encodings cannot hold every name and user agent. */
-async function requireUtf8(client: Client): Promise<void> {
-  const [row] = await client`SELECT current_setting('server_encoding') AS encoding`
-  if (row?.encoding !== 'UTF8') {
-    throw new AppError(
-      'refused',
-      `The database has encoding ${row?.encoding}, but AuditTrail needs UTF8. Use a database created with ENCODING 'UTF8'.`,
-    )
+async function applyPending(transaction: TransactionSql): Promise<MigrationReport> {
+  // The connection's time limits are for requests, not for the wait for another replica's migration.
+  await transaction`
+    SELECT set_config(name, '0', true) FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'transaction_timeout']) AS name
+    WHERE current_setting(name, true) IS NOT NULL`
+  await transaction`SELECT pg_advisory_xact_lock(${lockKey}::bigint)`
+  const applied = await listApplied(transaction)
+  refuseChangedMigrations(applied)
+  const { adopted, note } = applied === undefined ? await prepareNew(transaction) : {}
+  const known = new Set(applied?.map((row) => row.createdAt))
+  const pending = migrations.filter((migration) => !known.has(migration.createdAt))
+  for (const [index, migration] of pending.entries()) {
+    // An adopted table already has the result of the first migration.
+    if (!(adopted !== undefined && index === 0)) await apply(transaction, migration)
+    await transaction`INSERT INTO audittrail_migrations (created_at, hash) VALUES (${String(migration.createdAt)}, ${migration.hash})`
   }
+  return { applied: pending.length, adopted, isNew: applied === undefined, ...(note ? { note } : {}) }
+}
+
+interface Preparation {
+  /** How many users were adopted. */
+  readonly adopted?: number
+  readonly note?: string
+}
+
+/** Throws `refused` with what is in the way. */
+async function prepareNew(transaction: TransactionSql): Promise<Preparation> {
+  const { table, blockers } = await findBlockers(
+    transaction,
+    migrations,
+    () => transaction`LOCK TABLE users IN ACCESS EXCLUSIVE MODE`,
+  )
+  if (blockers.length > 0) throw refusal(blockers, table !== undefined)
+  await createRecord(transaction)
+  return table ? { adopted: await adoptUsers(transaction, table) } : { note: await elsewhere(transaction) }
+}
+
+function refusal(blockers: readonly Blocker[], isAdoption: boolean): AppError {
+  const [first, ...others] = blockers
+  const { problem = '', rows, sql = [], afterwards } = first ?? {}
+  const subject = isAdoption ? 'The table "users" cannot be adopted' : 'The database cannot be migrated'
+  // Rows are to be reviewed, and what is restored afterwards must be kept.
+  const fix = sql.length === 1 && !rows && !afterwards ? ` This removes the problem: ${sql[0]}` : ''
+  const more =
+    others.length === 0
+      ? ''
+      : ` There ${others.length === 1 ? 'is 1 more problem' : `are ${others.length} more problems`}.`
+  return new AppError('refused', `${subject}: ${problem}.${fix}${more} "audittrail adopt --check" lists everything.`)
+}
+
+/** Replaces a lack of privileges by the SQL that grants them. */
+async function withPrivileges(client: Client, error: unknown): Promise<unknown> {
+  const { code } = error as { code?: string }
+  if (code !== '42501' && code !== '3F000') return error
+  const table = await findUsersTable(client)
+  const blockers = await privilegeBlockers(client, table)
+  return blockers.length > 0 ? refusal(blockers, false) : error
 }
 
 interface AppliedMigration {
@@ -75,9 +115,9 @@ interface AppliedMigration {
 }
 
 /** Returns undefined if none of our migrations was ever applied. */
-async function listApplied(client: Client | TransactionSql): Promise<AppliedMigration[] | undefined> {
-  if (!(await hasTable(client, 'audittrail_migrations'))) return undefined
-  const rows = await client`SELECT created_at, hash FROM audittrail_migrations ORDER BY created_at`
+async function listApplied(session: Session): Promise<AppliedMigration[] | undefined> {
+  if (!(await hasTable(session, 'audittrail_migrations'))) return undefined
+  const rows = await session`SELECT created_at, hash FROM audittrail_migrations ORDER BY created_at`
   return rows.map((row) => ({ createdAt: Number(row.created_at), hash: String(row.hash) }))
 }
 

@@ -47,6 +47,8 @@ export interface Pool {
   read<T>(work: Work<T>, limit?: number): Promise<T>
   state(): PoolState
   readonly kind: DatabaseTarget['kind']
+  /** Names the database in messages. Undefined if it is embedded. */
+  readonly label: string | undefined
   close(): Promise<void>
 }
 
@@ -94,6 +96,7 @@ export function openPool(
     run: (work, limit) => submit(context, others, work, false, limit === 'unlimited' ? undefined : operationLimit),
     read: (work, limit = operationLimit) => submit(context, reads, work, true, limit),
     kind: target.kind,
+    label: labelOf(target),
     state: () => ({
       connections: connections.slots.filter(({ pooled }) => pooled).length,
       waiting: lanes.reduce((sum, { waiting }) => sum + waiting.length, 0),
