@@ -87,7 +87,7 @@ export function openPool(
     slots: lanes.flatMap(({ slots }) => slots),
     onAvailable: () => dispatchAll(context),
     onConnectFailed: (failure) => failUnreachable(context, failure),
-    retryTimer: undefined,
+    retry: undefined,
     isClosed: false,
     opened: 0,
   }

@@ -19,7 +19,8 @@ export interface Connections {
   readonly onAvailable: () => void
   /** Called when an attempt to connect failed. */
   readonly onConnectFailed: (failure: AppError) => void
-  retryTimer: ReturnType<typeof setTimeout> | undefined
+  /** For the attempt to connect that is due next. */
+  retry: { readonly timer: ReturnType<typeof setTimeout>; readonly dueAt: number } | undefined
   isClosed: boolean
   /** Connections opened so far. */
   opened: number
@@ -150,10 +151,14 @@ function createPooled({ now }: Connections, connection: OpenConnection): PooledC
 }
 
 function retryIn(connections: Connections, milliseconds: number): void {
-  connections.retryTimer ??= setTimeout(() => {
-    connections.retryTimer = undefined
+  const dueAt = connections.now() + milliseconds
+  if (connections.retry && connections.retry.dueAt <= dueAt) return
+  clearTimeout(connections.retry?.timer)
+  const timer = setTimeout(() => {
+    connections.retry = undefined
     connections.onAvailable()
   }, milliseconds)
+  connections.retry = { timer, dueAt }
 }
 
 /** Gives the connection no new operations. It ends after those in progress. */
@@ -192,6 +197,6 @@ export function canExpectConnection(connections: Connections, failure: AppError)
 
 /** Ends every connection after its operations in progress. */
 export async function endConnections(connections: Connections): Promise<void> {
-  clearTimeout(connections.retryTimer)
+  clearTimeout(connections.retry?.timer)
   await Promise.all(connections.slots.map(({ pooled }) => pooled?.connection.end()))
 }
