@@ -113,12 +113,24 @@ export function readEnvFile(path: string | undefined, findings: Findings): Reado
   return values
 }
 
-function check({ name, line, problem, hasComment, isExported, isExpandable }: EnvFileEntry, findings: Findings): void {
+/** The second line of a wrapped base64 or base32 secret looks like a name: it ends with `=`. */
+function mayBeSecret({ name, value }: EnvFileEntry): boolean {
+  if (name !== name.toUpperCase() && name !== name.toLowerCase()) return true
+  return !name.includes('_') && (name.length > 16 || /^=*$/.test(value))
+}
+
+function check(entry: EnvFileEntry, findings: Findings): void {
+  const { name, line, problem, hasComment, isExported, isExpandable } = entry
   const place = `--env-file, line ${line}: ${name}`
   if (!isSettingName(name)) {
     const meant = meantSetting(name)
-    if (meant === undefined) findings.warnings.push(`${place} is not a setting and has no effect.`)
-    else findings.problems.push(`${place} is not a setting. Did you mean ${meant}?`)
+    if (meant !== undefined) findings.problems.push(`${place} is not a setting. Did you mean ${meant}?`)
+    else
+      findings.warnings.push(
+        mayBeSecret(entry)
+          ? `--env-file, line ${line}: This name is not a setting and has no effect. If the line continues the value above, write that value on one line.`
+          : `${place} is not a setting and has no effect.`,
+      )
     return
   }
   if (problem !== undefined) findings.problems.push(`${place} ${problem}.`)

@@ -86,3 +86,14 @@ test('names that other programs use in a shared environment get no warning', () 
   const links = { AUDITTRAIL_PORT: 'tcp://10.0.0.1:8000', AUDITTRAIL_SERVICE_HOST: '10.0.0.1' }
   expect(resultOf({ ...environment, ...links })).toEqual({ problems: [], warnings: [] })
 })
+
+test.each(['SzQx8vKpLm3RtY7uWq2eNb==', 'szQx8vKpLm3RtY7uWq2eN=', 'JBSWY3DPEHPK3PXP====', 'SzQx8_KpLm3R.tY7u-Wq2eNb=='])(
+  'the end of a secret that was wrapped, %s, is not echoed as an unknown name',
+  (line) => {
+    const { problems, warnings } = resultOf({}, `SECRET_KEY=${'k'.repeat(64)}\n${line}`)
+    expect(problems).toEqual([])
+    expect(warnings).toEqual([
+      '--env-file, line 2: This name is not a setting and has no effect. If the line continues the value above, write that value on one line.',
+    ])
+  },
+)
