@@ -115,7 +115,7 @@ class AuditTrail:
                 raise unauthorized
             try:
                 return await self._verify(token)
-            except jwt.InvalidTokenError:
+            except (jwt.InvalidTokenError, RecursionError):
                 raise unauthorized from None
             except KeysUnavailable:
                 raise HTTPException(503, "The signing keys are unavailable.", {"Retry-After": "10"}) from None

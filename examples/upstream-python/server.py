@@ -50,7 +50,7 @@ def make_user_by_token(url, issuer, audience):
                 audience=audience,
                 options={"require": ["exp", "sub", "uid", "roles"]},
             )
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, RecursionError):
             return None
         return {"id": claims["uid"], "username": claims["sub"], "roles": claims["roles"]}
 

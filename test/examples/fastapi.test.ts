@@ -60,6 +60,7 @@ describe.skipIf(!(hasFastApi && hasPyJwt))('examples/fastapi', () => {
       undefined,
       'x',
       'x.y.z',
+      `${Buffer.from('['.repeat(5000)).toString('base64url')}.${payload}.${signature}`,
       `${encode({ alg: 'none', typ: 'at+jwt', kid })}.${payload}.`,
       `${encode({ alg: 'EdDSA', typ: 'JWT', kid })}.${payload}.${signature}`,
       `${encode({ alg: 'EdDSA', typ: 'at+jwt' })}.${payload}.${signature}`,

@@ -67,6 +67,7 @@ describe.skipIf(!(hasNginx && hasPyJwt)).each(upstreams)('examples/%s', (name, c
       `${head}.${encode({ ...claims, roles: ['boss'] })}.${signature}`,
       `${encode({ alg: 'EdDSA', typ: 'at+jwt', kid: 'unknown' })}.${payload}.${signature}`,
       `${encode({ alg: 'EdDSA', typ: 'JWT', kid })}.${payload}.${signature}`,
+      `${Buffer.from('['.repeat(4000)).toString('base64url')}.${payload}.${signature}`,
       'x.y.z',
       'x',
     ]
