@@ -33,6 +33,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   config: ['config'],
   db: [
     'schema',
+    'tableShapes',
     'tables',
     'advice',
     'failure',

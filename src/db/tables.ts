@@ -1,17 +1,8 @@
-import { is } from 'drizzle-orm'
-import { getTableConfig, PgTable } from 'drizzle-orm/pg-core'
-import * as schema from './schema.ts'
-
-export interface TableShape {
-  readonly name: string
-  readonly columns: readonly string[]
-}
+import { bundledTables } from './tableShapes.ts' with { type: 'macro' }
+import type { TableShape } from './tableShapes.ts'
 
 /** The tables and columns that this version reads and writes. */
-export const tables: readonly TableShape[] = Object.values<unknown>(schema)
-  .filter((value) => is(value, PgTable))
-  .map((table) => getTableConfig(table as PgTable))
-  .map(({ name, columns }) => ({ name, columns: columns.map((column) => column.name) }))
+export const tables: readonly TableShape[] = bundledTables()
 
 const names = new Set([
   'audittrail_migrations',
