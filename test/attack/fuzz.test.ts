@@ -11,7 +11,7 @@ import { sendRaw } from './rawSocket.ts'
 
 /** Matches SQL, a stack trace, one of our file names or a stored hash. */
 const insides =
-  /\b(SELECT|INSERT INTO|DELETE FROM|UPDATE \w+ SET|SQLSTATE|audittrail_\w+|hashed_password|postgres\w*|drizzle)\b|\bat .*:\d+:\d+|\.(ts|js):\d+|node_modules|\/\$bunfs|\/tmp\/|\$argon2/i
+  /\b(SELECT|INSERT INTO|DELETE FROM|UPDATE \w+ SET|SQLSTATE|audittrail_\w+|hashed_password|postgres\w*|drizzle)\b|\bat (?:async )?\S+(?: \(\S+)?:\d+:\d+|\.(ts|js):\d+|node_modules|\/\$bunfs|\/tmp\/|\$argon2/i
 
 let application: TestApplication
 let document: OpenApiDocument

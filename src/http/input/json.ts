@@ -25,7 +25,16 @@ async function readObject(request: Request, names: readonly string[]): Promise<u
   }
   const unknown = Object.keys(value).filter((name) => !names.includes(name))
   if (unknown.length > 0) throw unknownMember(unknown, names)
-  return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withoutMembers(member)]))
+}
+
+/**
+ * Empties nested objects, which no schema accepts. Elysia turns invalid values into text, and throws
+ * if one has a member `toString`.
+ */
+function withoutMembers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutMembers)
+  return typeof value === 'object' && value !== null ? {} : value
 }
 
 /** Names only members of the schema: the unknown one may be anything. */
