@@ -1,5 +1,8 @@
-import { equalizeCost } from '../src/domain/passwords/decoy.ts'
+import { bunArgon2 } from '../src/domain/passwords/argon2.ts'
+import { equalizeCost, type RejectionCost } from '../src/domain/passwords/decoy.ts'
 import { hashPassword } from '../src/domain/passwords/hashPassword.ts'
+import { loadNativeArgon2 } from '../src/domain/passwords/nativeArgon2.ts'
+import { readHash } from '../src/domain/passwords/readHash.ts'
 import { verifyPassword } from '../src/domain/passwords/verifyPassword.ts'
 import { rounds } from './options.ts'
 import { reportRatio } from './report.ts'
@@ -7,23 +10,50 @@ import { reportRatio } from './report.ts'
 const today = { memoryKib: 65_536, timeCost: 2 }
 
 /**
- * Measures the CPU time of a rejection by stored hash, relative to one of today's cost. Unlike
- * elapsed time, it hardly depends on what else the machine does.
+ * Measures the CPU time of a rejection by stored hash, relative to one of today's cost, with each
+ * verifier; and relative to the costliest stored hash, where that costs more. Unlike elapsed time, it
+ * hardly depends on what else the machine does.
  */
 export async function measureEqualization(): Promise<void> {
   const newHash = await hashPassword('right', today)
-  for (const [what, hash] of await storedHashes()) {
-    const spent: number[] = []
-    const expected: number[] = []
-    for (let round = 0; round < rounds; round++) {
-      expected.push(await cpuTimeOf(() => reject(newHash)))
-      spent.push(await cpuTimeOf(() => reject(hash)))
+  const stored = await storedHashes()
+  for (const argon2 of [loadNativeArgon2(), bunArgon2]) {
+    for (const [what, hash] of stored) {
+      const costliest = hash === undefined ? 0 : (readHash(hash, argon2)?.share ?? 0)
+      const title = `${argon2.name} argon2, relative to a new hash`
+      await compare(title, newHash, [[what, hash]], { cost: today, argon2, costliest })
     }
-    reportRatio(`CPU time of a rejection, ${what}, relative to a new hash`, spent, expected)
+    for (const cost of [10, 12]) {
+      const bcrypt = await Bun.password.hash('right', { algorithm: 'bcrypt', cost })
+      const costliest = readHash(bcrypt)?.share ?? 0
+      const others = [
+        ['unknown user', undefined],
+        ['new hash', newHash],
+      ] as const
+      await compare(`${argon2.name} argon2, relative to bcrypt ${cost}`, bcrypt, others, {
+        cost: today,
+        argon2,
+        costliest,
+      })
+    }
   }
 }
 
-async function storedHashes(): Promise<readonly (readonly [string, string | undefined])[]> {
+type Stored = readonly (readonly [string, string | undefined])[]
+
+async function compare(title: string, reference: string, stored: Stored, rejection: RejectionCost): Promise<void> {
+  for (const [what, hash] of stored) {
+    const spent: number[] = []
+    const expected: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      expected.push(await cpuTimeOf(() => reject(reference, rejection)))
+      spent.push(await cpuTimeOf(() => reject(hash, rejection)))
+    }
+    reportRatio(`CPU time of a rejection, ${what}, ${title}`, spent, expected)
+  }
+}
+
+async function storedHashes(): Promise<Stored> {
   return [
     ['unknown user', undefined],
     ['malformed hash', 'changeme'],
@@ -39,8 +69,9 @@ async function storedHashes(): Promise<readonly (readonly [string, string | unde
   ]
 }
 
-async function reject(hash: string | undefined): Promise<void> {
-  await equalizeCost('wrong', hash, await verifyPassword('wrong', hash), today)
+async function reject(hash: string | undefined, rejection: RejectionCost): Promise<void> {
+  const verdict = await verifyPassword('wrong', hash, undefined, rejection.argon2)
+  await equalizeCost('wrong', hash, verdict, rejection)
 }
 
 /** Returns microseconds. */

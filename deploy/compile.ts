@@ -1,3 +1,4 @@
+import { placeAddon } from './argon2.ts'
 import type { Platform } from './platforms.ts'
 
 const root = `${import.meta.dir}/..`
@@ -8,8 +9,12 @@ export interface Compiled {
   readonly output: string
 }
 
-/** Builds the embedded assets: the embedded database, the docs page, the common passwords. */
+/**
+ * Builds the embedded assets: the embedded database, the docs page, the common passwords, and this
+ * machine's argon2 addon, which the tests use too.
+ */
 export async function makeAssets(): Promise<Compiled> {
+  placeAddon(undefined)
   for (const step of ['deploy/embedded.ts', 'deploy/docs.ts']) {
     const built = await runBun([step], 'inherit')
     if (built.code !== 0) return built
@@ -21,11 +26,12 @@ export async function makeAssets(): Promise<Compiled> {
  * Compiles the program and its worker into one file, for `platform` or for this machine.
  * The result ignores bunfig.toml and .env in its working directory.
  */
-export function compile(
+export async function compile(
   platform: Platform | undefined,
   outfile: string,
   output: 'inherit' | 'pipe' = 'inherit',
 ): Promise<Compiled> {
+  if (platform) placeAddon(platform)
   const args = [
     'build',
     '--compile',
@@ -34,7 +40,7 @@ export function compile(
     '--format=esm',
     '--no-compile-autoload-bunfig',
     '--no-compile-autoload-dotenv',
-    ...(platform ? [`--target=bun-${platform.name}`] : []),
+    ...(platform ? [`--target=bun-${platform.name}`, `--conditions=${platform.name}`] : []),
     'src/main.ts',
     'src/db/embedded/worker.ts',
     `--outfile=${outfile}`,

@@ -58,6 +58,7 @@ const embeddedFiles = [
   'root/pglite.wasm-',
   'root/pglite.data-',
   'root/cluster.tar-',
+  'root/argon2-',
   'root/swagger-ui-bundle.js-',
   'root/swagger-ui.css-',
 ]

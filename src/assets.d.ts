@@ -21,3 +21,9 @@ declare module '*.svg' {
   const text: string
   export default text
 }
+
+/** The native addon that verifies argon2 hashes; package.json has its file for each platform. */
+declare module '#argon2' {
+  const path: string
+  export default path
+}

@@ -14,7 +14,9 @@ import { openPool } from '../src/db/pool/pool.ts'
 import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys/apiKeys.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { ensureSigningKey } from '../src/domain/keys/signingKeys.ts'
+import { createCostliestHash } from '../src/domain/passwords/costliestHash.ts'
 import { createHashQueue } from '../src/domain/passwords/hashQueue.ts'
+import { createArgon2 } from '../src/domain/passwords/nativeArgon2.ts'
 import { createUncountedFailures } from '../src/domain/uncountedFailures.ts'
 import { seedAdministrator } from '../src/domain/users/seed.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
@@ -95,6 +97,7 @@ export async function openTestApplication(
   const database = openDatabase(pool)
   const metrics = createProductMetrics()
   const hashQueue = createHashQueue({ slots: 2, queue: 200 }, clock, metrics)
+  const argon2 = createArgon2(log)
   const secretKey = randomBytes(32).toString('hex')
   const secretKeys = { current: secretKey, previous: [] }
   const keys = { algorithm, rotationDays: 90, secretKeys: () => secretKeys }
@@ -104,6 +107,8 @@ export async function openTestApplication(
     monotonicClock: clock,
     log,
     hashQueue,
+    argon2,
+    costliestHash: createCostliestHash(argon2),
     uncountedFailures: createUncountedFailures(),
     settings: { ...settings, keys },
     metrics,

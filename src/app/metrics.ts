@@ -42,6 +42,9 @@ export function observeApp(
   observable('gauge', 'audittrail_hash_places', 'Slots for password hashes.', () => slots)
   observable('gauge', 'audittrail_hash_queue_length', 'Hashes waiting for a slot.', () => hashQueue.waiting)
   observable('gauge', 'audittrail_hash_queue_limit', 'Hashes that may wait. More are rejected.', () => queue)
+  observable('gauge', 'audittrail_hash_native', 'Whether argon2 hashes are verified by the native addon.', () =>
+    deps.argon2().name === 'native' ? 1 : 0,
+  )
   const pool = deps.database.pool
   observable('gauge', 'audittrail_database_connections', 'Open database connections.', () => pool().connections)
   observable('gauge', 'audittrail_database_waiting', 'Operations waiting for a connection.', () => pool().waiting)

@@ -1,7 +1,9 @@
 import type { Config } from '../config/config.ts'
 import type { Database } from '../db/database.ts'
 import type { Deps } from '../domain/deps.ts'
+import { createCostliestHash } from '../domain/passwords/costliestHash.ts'
 import { createHashQueue, hashQueueLimits } from '../domain/passwords/hashQueue.ts'
+import { createArgon2 } from '../domain/passwords/nativeArgon2.ts'
 import { createUncountedFailures } from '../domain/uncountedFailures.ts'
 import type { HttpSettings } from '../http/server.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
@@ -21,16 +23,16 @@ export function wireDeps(
   }: Pick<Deps, 'log' | 'clock' | 'monotonicClock'> & { readonly metrics: ProductMetrics },
 ): Deps {
   const hashCost = { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost }
+  const limits = hashQueueLimits(config.passwordConcurrency, hashCost, config.databaseUrl ? 'server' : 'embedded')
+  const argon2 = createArgon2(log)
   return {
     database,
     clock,
     monotonicClock,
     log,
-    hashQueue: createHashQueue(
-      hashQueueLimits(config.passwordConcurrency, hashCost, config.databaseUrl ? 'server' : 'embedded'),
-      monotonicClock,
-      metrics,
-    ),
+    hashQueue: createHashQueue(limits, monotonicClock, metrics),
+    argon2,
+    costliestHash: createCostliestHash(argon2, limits.memory),
     uncountedFailures: createUncountedFailures(),
     metrics,
     settings: {

@@ -8,6 +8,7 @@ import type { Client, Connection } from './pool/connection.ts'
 import type { Pool, PoolState } from './pool/pool.ts'
 import { repeated } from './repeat.ts'
 import { type ApiKeyStatements, apiKeyStatements, type StoredApiKey } from './statements/apiKeys.ts'
+import { type HashSampleStatements, hashSampleStatements } from './statements/hashSamples.ts'
 import { type InstanceStatements, instanceStatements } from './statements/instance.ts'
 import { type LockoutStatements, lockoutStatements } from './statements/lockouts.ts'
 import { type RequestCheckStatements, requestCheckStatements, type SessionKey } from './statements/requestChecks.ts'
@@ -21,7 +22,7 @@ import { type UserTransferStatements, userTransferStatements } from './statement
 
 /** One set of statements per noun. */
 interface Statements {
-  readonly users: UserStatements & UserChangeStatements
+  readonly users: UserStatements & UserChangeStatements & HashSampleStatements
   readonly sessions: SessionStatements
   readonly signIns: SignInStatements
   readonly throttle: ThrottleStatements
@@ -57,7 +58,7 @@ export interface Database extends Omit<Statements, 'requestChecks'> {
 /** Statements are prepared per connection and end with it. */
 function statementsOn({ orm, client }: Connection): Statements {
   return {
-    users: { ...userStatements(orm), ...userChangeStatements(orm) },
+    users: { ...userStatements(orm), ...userChangeStatements(orm), ...hashSampleStatements({ client }) },
     sessions: sessionStatements({ orm }),
     signIns: signInStatements({ client }),
     throttle: throttleStatements({ client }),

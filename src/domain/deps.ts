@@ -4,6 +4,8 @@ import type { Database } from '../db/database.ts'
 import type { SecretKeys } from '../secretKeys.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
+import type { Argon2Verifier } from './passwords/argon2.ts'
+import type { CostliestHash } from './passwords/costliestHash.ts'
 import type { HashCost } from './passwords/hashCost.ts'
 import type { HashQueue } from './passwords/hashQueue.ts'
 import type { UncountedFailures } from './uncountedFailures.ts'
@@ -18,6 +20,9 @@ export interface Deps {
   readonly log: Log
   /** Limits concurrent password hashes. */
   readonly hashQueue: HashQueue
+  /** The native addon, loaded on first use, or `Bun.password` where it does not load. */
+  readonly argon2: () => Argon2Verifier
+  readonly costliestHash: CostliestHash
   readonly uncountedFailures: UncountedFailures
   readonly settings: DomainSettings
   /** Counts the outcomes of use cases. */

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism, setPriority } from 'node:os'
 
 /** A nice value: 0 is the default, 19 yields to every other thread. */
@@ -6,10 +6,10 @@ const niceness = 19
 
 /**
  * Lowers the priority of the threads that hash passwords, so that requests that only read do not
- * wait for a CPU behind sign-ins. Does nothing outside Linux.
+ * wait for a CPU behind sign-ins. Does nothing outside Linux, or without /proc.
  */
 export async function lowerThreadPriority(): Promise<void> {
-  if (process.platform !== 'linux') return
+  if (process.platform !== 'linux' || !existsSync('/proc/self/task')) return
   // Threads are created when there is work for each of them.
   const tiny = { algorithm: 'argon2id', memoryCost: 8, timeCost: 1 } as const
   await Promise.all(Array.from({ length: availableParallelism() * 4 }, () => Bun.password.hash('warm', tiny)))

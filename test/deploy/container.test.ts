@@ -68,6 +68,7 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile in a Do
     expect(performance.now() - started).toBeLessThan(10_000)
     expect(stateOf(container.id)).toMatchObject({ ExitCode: 0, OOMKilled: false, Status: 'exited' })
     expect(engine.docker('logs', container.id)).toContain('server.stopped')
+    expect(engine.docker('logs', container.id)).not.toContain('hash.addon_unavailable')
   })
 
   test('keeps the embedded database and the key in /data and nothing elsewhere', async () => {
@@ -99,6 +100,7 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile in a Do
       expect([...statuses].toSorted()).toEqual([200, 503])
     }
     expect(stateOf(id)).toMatchObject({ OOMKilled: false, Status: 'running' })
+    expect(engine.docker('logs', id)).not.toContain('hash.addon_unavailable')
   })
 
   test('is unhealthy when it does not respond', async () => {

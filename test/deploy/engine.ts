@@ -81,10 +81,11 @@ export async function startEngine(): Promise<Engine> {
 
 /**
  * Builds the base images of deploy/Dockerfile from files of this machine, since nothing can be
- * pulled: glibc for the runtime image, plus Bun and a shell for the build image.
+ * pulled: glibc and libgcc for the runtime image, plus Bun and a shell for the build image.
  */
 export function makeBaseImages({ docker }: Engine, binary: string): void {
-  importImage(docker, 'debian:13-slim', librariesOf(binary))
+  const addon = join(import.meta.dir, '../../dist/argon2/host/argon2.addon')
+  importImage(docker, 'debian:13-slim', [...new Set([binary, addon].flatMap(librariesOf))])
   const bun = process.execPath
   const shell = ['/bin/sh', '/bin/mkdir'].flatMap((program) => [program, ...librariesOf(program)])
   const certificates = ['/etc/ssl/certs/ca-certificates.crt'].filter((path) => existsSync(path))

@@ -1,5 +1,6 @@
 import { bcryptShare, type KnownHash, withoutSpareBits } from '../hashes/encoding.ts'
 import { readThirdPartyHash, withoutPrefix } from '../hashes/formats.ts'
+import { type Argon2Verifier, bunArgon2, verifierFor } from './argon2.ts'
 import { relativeCostOf } from './hashCost.ts'
 import { argon2ParametersOf, bcryptCostOf, isWithinLimits } from './hashLimits.ts'
 
@@ -10,17 +11,21 @@ export const bcryptBytes = 72
  * Returns a stored hash ready to verify; undefined if its format is unknown or it exceeds the
  * limits.
  */
-export function readHash(hash: string): KnownHash | undefined {
+export function readHash(hash: string, argon2: Argon2Verifier = bunArgon2): KnownHash | undefined {
   const plain = withoutPrefix(hash)
   if (!isWithinLimits(plain)) return readThirdPartyHash(hash)
-  const argon2 = argon2ParametersOf(plain)
+  const parameters = argon2ParametersOf(plain)
+  if (parameters) {
+    const { verify, curve } = verifierFor(plain, argon2)
+    return {
+      verify: (password) => verify(password, plain),
+      share: relativeCostOf(parameters, curve),
+      memory: parameters.memoryKib * 1024,
+    }
+  }
   return {
-    verify: (password) =>
-      argon2
-        ? Bun.password.verify(password, plain)
-        : Bun.password.verify(cutForBcrypt(password), withoutSpareBits(plain)),
-    share: argon2 ? relativeCostOf(argon2) : bcryptShare(bcryptCostOf(plain) ?? 0),
-    memory: (argon2?.memoryKib ?? 0) * 1024,
+    verify: (password) => Bun.password.verify(cutForBcrypt(password), withoutSpareBits(plain)),
+    share: bcryptShare(bcryptCostOf(plain) ?? 0),
   }
 }
 

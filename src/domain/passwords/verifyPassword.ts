@@ -1,3 +1,4 @@
+import { type Argon2Verifier, bunArgon2 } from './argon2.ts'
 import { normalizePassword } from './normalize.ts'
 import { readHash } from './readHash.ts'
 
@@ -14,8 +15,9 @@ export async function verifyPassword(
   password: string,
   hash: string | undefined,
   memory = Number.POSITIVE_INFINITY,
+  argon2: Argon2Verifier = bunArgon2,
 ): Promise<Verdict> {
-  const known = hash === undefined ? undefined : readHash(hash)
+  const known = hash === undefined ? undefined : readHash(hash, argon2)
   if (!known || (known.memory ?? 0) > memory) return 'unusable'
   try {
     return (await known.verify(normalizePassword(password))) ? 'right' : 'wrong'

@@ -70,7 +70,8 @@ async function findUnthrottledHistory(
 
 async function verifyCurrent(deps: Deps, { user }: Principal, { current, address }: PasswordChange): Promise<User> {
   const stored = await deps.database.users.findUser(user.id)
-  const verdict = await verifyPassword(current, stored?.hashed_password, deps.hashQueue.limits.memory)
+  const { hashQueue, argon2 } = deps
+  const verdict = await verifyPassword(current, stored?.hashed_password, hashQueue.limits.memory, argon2())
   if (stored && verdict === 'right') return stored
   await countSessionFailure(deps, user)
   record(deps, { event: 'password.change_failed', username: user.username, address })

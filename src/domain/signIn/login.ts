@@ -118,9 +118,12 @@ async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<Fa
  * Verifies the password at equal cost. A failure is counted before the slot is released.
  */
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
-  const verdict = await verifyPassword(input.password, user?.hashed_password, deps.hashQueue.limits.memory)
+  const [argon2, hash] = [deps.argon2(), user?.hashed_password]
+  const verdict = await verifyPassword(input.password, hash, deps.hashQueue.limits.memory, argon2)
+  deps.costliestHash.notice(hash)
   if (user?.is_active && verdict === 'right') return user
-  await equalizeCost(input.password, user?.hashed_password, verdict, deps.settings.hashCost)
+  const costliest = deps.costliestHash.share()
+  await equalizeCost(input.password, hash, verdict, { cost: deps.settings.hashCost, argon2, costliest })
   // Concurrent failures may have used up the free ones.
   await findUnthrottledHistory(deps, input).catch(unlessThrottled)
   await countFailure(deps, input.throttleSubject, user?.username)

@@ -1,0 +1,72 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { createCostliestHashReader } from '../../../src/domain/passwords/costliestHash.ts'
+import { readHash } from '../../../src/domain/passwords/readHash.ts'
+import { databaseKinds, openTestApplication } from '../../application.ts'
+import { hashByArgon2Cffi, hashByPwdlib, thirdPartyHashes } from '../../domain/hashes/formats.ts'
+
+const closing: (() => Promise<unknown>)[] = []
+afterAll(async () => {
+  for (const close of closing) await close()
+})
+
+const bcrypt = (cost: string) => `$2b$${cost}$${'a'.repeat(53)}`
+const formats = [...thirdPartyHashes.map(([, hash]) => hash), hashByPwdlib, hashByArgon2Cffi, bcrypt('04')]
+
+describe.each(databaseKinds)('hash samples on %s', (kind) => {
+  const insert = (sql: (text: string) => Promise<unknown>, hash: string, name: string) =>
+    sql(`INSERT INTO users (username, hashed_password, full_name) VALUES ('${name}', '${hash}', 'User')`)
+
+  test('have one hash per prefix, in every supported format, page by page', async () => {
+    const { deps, sql, close } = await openTestApplication(kind)
+    closing.push(close)
+    await sql('DELETE FROM users')
+    await sql('ALTER TABLE users ALTER hashed_password TYPE text')
+    for (const [index, hash] of formats.entries()) await insert(sql, hash, `user${index}`)
+    for (let copy = 0; copy < 50; copy++) await insert(sql, `$2b$05$${String(copy).padStart(53, 'a')}`, `copy${copy}`)
+    const all = await deps.database.users.sampleHashes(undefined, 1000)
+    expect(all.next).toBeUndefined()
+    expect(all.hashes.filter((hash) => hash.startsWith('$2b$05$'))).toHaveLength(1)
+    const shares = (hashes: readonly string[]) => new Set(hashes.map((hash) => readHash(hash)?.share))
+    expect(shares(all.hashes)).toEqual(shares([...formats, bcrypt('05')]))
+
+    const paged: string[] = []
+    for (let after: string | undefined, isFirst = true; isFirst || after !== undefined; isFirst = false) {
+      const page = await deps.database.users.sampleHashes(after, 7)
+      paged.push(...page.hashes)
+      after = page.next
+    }
+    expect(shares(paged)).toEqual(shares(all.hashes))
+  })
+
+  test('are empty without users, and do not end at a page of hashes without a known format', async () => {
+    const { deps, sql, close } = await openTestApplication(kind)
+    closing.push(close)
+    await sql('DELETE FROM users')
+    expect(await deps.database.users.sampleHashes(undefined, 5)).toEqual({ hashes: [], next: undefined })
+    await sql(`INSERT INTO users (id, username, hashed_password, full_name)
+      SELECT lpad(n::text, 32, '0')::uuid, 'u' || n, '!', 'User' FROM generate_series(0, 4) AS n`)
+    expect((await deps.database.users.sampleHashes(undefined, 5)).next).toBeDefined()
+  })
+
+  test('raise the cost of a rejection to that of an imported bcrypt hash until it is gone', async () => {
+    const { deps, sql, close } = await openTestApplication(kind)
+    closing.push(close)
+    let isEnding = false
+    let now = 0
+    const reread = createCostliestHashReader(
+      { ...deps, users: deps.database.users, monotonicClock: () => now },
+      () => isEnding,
+    )
+    await reread()
+    const before = deps.costliestHash.share()
+    await insert(sql, bcrypt('12'), 'imported')
+    now++
+    await reread()
+    expect(deps.costliestHash.share()).toBe(readHash(bcrypt('12'))?.share ?? 0)
+    await sql(`DELETE FROM users WHERE username = 'imported'`)
+    await reread()
+    expect(deps.costliestHash.share()).toBe(before)
+    isEnding = true
+    await reread()
+  })
+})
