@@ -15,6 +15,7 @@ import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys/apiKeys.ts
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { ensureSigningKey } from '../src/domain/keys/signingKeys.ts'
 import { createCostliestHash } from '../src/domain/passwords/costliestHash.ts'
+import { hashPassword } from '../src/domain/passwords/hashPassword.ts'
 import { createHashQueue } from '../src/domain/passwords/hashQueue.ts'
 import { createArgon2 } from '../src/domain/passwords/nativeArgon2.ts'
 import { createUncountedFailures } from '../src/domain/uncountedFailures.ts'
@@ -24,6 +25,7 @@ import { createLog } from '../src/telemetry/log.ts'
 import { createProductMetrics } from '../src/telemetry/productMetrics.ts'
 import { createTraces } from '../src/telemetry/traces.ts'
 import { expectDocumented } from './document.ts'
+import { migratedDatabase } from './migratedDatabase.ts'
 import { createDatabase } from './postgresql.ts'
 
 export type DatabaseKind = 'PostgreSQL' | 'the embedded database'
@@ -57,8 +59,15 @@ export interface TestApplication {
 }
 
 /** Low-cost hashes keep the tests fast. */
+const hashCost = { memoryKib: 1024, timeCost: 1 }
+
+/** Returns a hash that a login does not replace. */
+export function hashOf(password: string): Promise<string> {
+  return hashPassword(password, hashCost)
+}
+
 const settings: Omit<DomainSettings, 'keys'> = {
-  hashCost: { memoryKib: 8192, timeCost: 1 },
+  hashCost,
   passwordMinLength: 12,
   accessTokenSeconds: 1800,
   refreshLifetimeDays: 30,
@@ -79,7 +88,8 @@ export async function openTestApplication(
     databaseSql = '',
   } = {},
 ): Promise<TestApplication> {
-  const { target, release } = await openTarget(kind, databaseSql)
+  const isCopy = kind === 'PostgreSQL' && databaseSql === ''
+  const { target, release } = await openTarget(kind, databaseSql, isCopy ? await migratedDatabase() : undefined)
   // jose sets `iat` by the system clock, and tokens from the future are rejected, so this clock is
   // ahead.
   const manualClock = { now: Date.now() + 600_000 }
@@ -161,10 +171,10 @@ interface OpenTarget {
   readonly release: () => Promise<void>
 }
 
-/** Opens a new database of the given kind. On a server, runs `sql` there before. */
-export async function openTarget(kind: DatabaseKind, sql = ''): Promise<OpenTarget> {
+/** Opens a new database of the given kind. On a server, copies `template` and runs `sql` there before. */
+export async function openTarget(kind: DatabaseKind, sql = '', template?: string): Promise<OpenTarget> {
   if (kind === 'PostgreSQL') {
-    const address = parseDatabaseUrl(await createDatabase(sql))
+    const address = parseDatabaseUrl(await createDatabase(sql, template))
     return { target: { kind: 'server', address, poolSize: 4 }, release: async () => {} }
   }
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-embedded-'))

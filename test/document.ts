@@ -43,16 +43,25 @@ export async function documentOf(http: Http, basePath: string): Promise<OpenApiD
 
 type Validate = ReturnType<Ajv['compile']>
 
-/** Compiling a schema takes longer than most requests, so each is compiled once. */
-const validators = new WeakMap<object, Validate>()
+const ajv = new Ajv({ strict: false, allErrors: true })
+addFormats(ajv)
+
+/** Compiling a schema takes longer than most requests, so each text of one is compiled once. */
+const validators = new Map<string, Validate>()
+const validatorsOf = new WeakMap<OpenApiDocument, WeakMap<object, Validate>>()
 
 function validatorOf(document: OpenApiDocument, schema: object): Validate {
-  const known = validators.get(schema)
-  if (known) return known
-  const ajv = new Ajv({ strict: false, allErrors: true })
-  addFormats(ajv)
-  const validate = ajv.compile({ ...schema, components: document.components })
-  validators.set(schema, validate)
+  const known = validatorsOf.get(document) ?? new WeakMap<object, Validate>()
+  validatorsOf.set(document, known)
+  const validate = known.get(schema) ?? compile({ ...schema, components: document.components })
+  known.set(schema, validate)
+  return validate
+}
+
+function compile(schema: object): Validate {
+  const text = JSON.stringify(schema)
+  const validate = validators.get(text) ?? ajv.compile(schema)
+  validators.set(text, validate)
   return validate
 }
 

@@ -8,21 +8,29 @@ import { startServer } from './postgresqlServer.ts'
  * databases.
  */
 const existingUrl = process.env.TEST_DATABASE_URL
+/** The runner discards its server, databases included. */
+const isDiscarded = existingUrl === undefined || process.env.TEST_SERVER === 'discarded'
 const server = existingUrl ? undefined : await startServer()
 const administrationUrl = existingUrl ?? server?.url ?? ''
 const administration = postgres(administrationUrl, { max: 2, onnotice: () => {} })
 const made: string[] = []
 
+// With `--parallel --no-isolate` this runs after each file, and the connections stay open.
 afterAll(async () => {
-  for (const name of made) await administration.unsafe(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`)
+  if (!isDiscarded)
+    for (const name of made.splice(0)) await administration.unsafe(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`)
+  if (!server) return
   await administration.end()
-  await server?.stop()
+  await server.stop()
 })
 
-/** Creates a database, runs `sql` in it and returns its URL. It is dropped at the end of the run. */
-export async function createDatabase(sql = ''): Promise<string> {
+/**
+ * Creates a database as a copy of `template`, runs `sql` in it and returns its URL. It is dropped at
+ * the end of the run.
+ */
+export async function createDatabase(sql = '', template = 'template0'): Promise<string> {
   const name = `audittrail_test_${crypto.randomUUID().replaceAll('-', '')}`
-  await administration.unsafe(`CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'UTF8'`)
+  await administration.unsafe(`CREATE DATABASE "${name}" TEMPLATE "${template}" ENCODING 'UTF8'`)
   made.push(name)
   const url = new URL(administrationUrl)
   url.pathname = `/${name}`

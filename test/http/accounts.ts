@@ -1,4 +1,4 @@
-import type { TestApplication } from '../application.ts'
+import { hashOf, type TestApplication } from '../application.ts'
 
 export const good = 'a long enough pass phrase'
 
@@ -30,7 +30,7 @@ export function createAccounts(application: () => TestApplication) {
   /** The user is not quarantined. */
   async function makeUser(roles: readonly string[] = []): Promise<{ username: string; id: string }> {
     const username = newName('user')
-    const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+    const hash = await hashOf(good)
     const [row] = await application().sql(`INSERT INTO users (username, hashed_password, full_name, roles)
       VALUES ('${username}', '${hash}', 'User', '{${roles.join(',')}}') RETURNING id`)
     return { username, id: String(row?.id) }

@@ -1,5 +1,5 @@
 import { expect } from 'bun:test'
-import type { TestApplication } from '../application.ts'
+import { hashOf, type TestApplication } from '../application.ts'
 import { good } from './accounts.ts'
 
 export interface ListedApiKey {
@@ -13,7 +13,7 @@ export interface ListedApiKey {
 
 /** Adds the administrators `boss` and `second`, and the user `ada`. */
 export async function insertUsers({ sql }: TestApplication): Promise<void> {
-  const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+  const hash = await hashOf(good)
   await sql(`INSERT INTO users (username, hashed_password, full_name, roles) VALUES
     ('boss', '${hash}', 'B', '{admin}'), ('second', '${hash}', 'S', '{admin}'), ('ada', '${hash}', 'A', '{staff}')`)
 }

@@ -1,4 +1,4 @@
-import type { TestApplication } from '../application.ts'
+import { hashOf, type TestApplication } from '../application.ts'
 import { good } from './accounts.ts'
 
 export const minute = 60_000
@@ -25,7 +25,7 @@ export function createSignIns(application: () => TestApplication) {
     login,
     makeUser: async (roles = ''): Promise<{ username: string; id: string }> => {
       const username = newName('User')
-      const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+      const hash = await hashOf(good)
       const [row] = await application().sql(
         `INSERT INTO users (username, hashed_password, full_name, roles) VALUES ('${username}', '${hash}', 'U', '{${roles}}') RETURNING id`,
       )

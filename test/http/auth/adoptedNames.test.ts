@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { databaseKinds, hashOf, openTestApplication, type TestApplication } from '../../application.ts'
 import { good } from '../accounts.ts'
 import { createSignIns } from '../signIns.ts'
 
@@ -21,7 +21,7 @@ describe.each(databaseKinds)('an adopted user on %s', (kind) => {
 
   const { guess, login, waitOf } = createSignIns(() => application)
   const addUser = async (username: string) => {
-    const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+    const hash = await hashOf(good)
     const [row] = await application.sql(
       `INSERT INTO users (username, hashed_password, full_name) VALUES ('${username}', '${hash}', 'U') RETURNING id`,
     )

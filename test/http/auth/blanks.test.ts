@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { trimBlanks } from '../../../src/userFields.ts'
-import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { databaseKinds, hashOf, openTestApplication, type TestApplication } from '../../application.ts'
 import { good } from '../accounts.ts'
 import { createSignIns } from '../signIns.ts'
 
@@ -14,7 +14,7 @@ describe.each(databaseKinds)('blanks around a username on %s', (kind) => {
 
   const { deviceOf, guess, login, waitOf, newName } = createSignIns(() => application)
   const addUser = async (username: string, password = good) => {
-    const hash = await Bun.password.hash(password, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+    const hash = await hashOf(password)
     const [row] = await application.sql(
       `INSERT INTO users (username, hashed_password, full_name) VALUES (E'${username}', '${hash}', 'U') RETURNING id`,
     )

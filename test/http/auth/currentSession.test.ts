@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { databaseKinds, hashOf, openTestApplication, type TestApplication } from '../../application.ts'
 import { good } from '../accounts.ts'
 
 describe.each(databaseKinds)('GET /auth/session on %s', (kind) => {
   let application: TestApplication
   beforeAll(async () => {
     application = await openTestApplication(kind)
-    const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+    const hash = await hashOf(good)
     await application.sql(`INSERT INTO users (username, hashed_password, full_name, roles)
       VALUES ('Ada', '${hash}', 'Ada Lovelace', '{billing,staff}')`)
   })

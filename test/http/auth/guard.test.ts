@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { scopes } from '../../../src/domain/apiKeys/apiKeys.ts'
-import { openTestApplication, type TestApplication } from '../../application.ts'
+import { hashOf, openTestApplication, type TestApplication } from '../../application.ts'
 import { documentOf, type OpenApiDocument, type OpenApiOperation } from '../../document.ts'
 
 const good = 'a long enough pass phrase'
@@ -9,7 +9,7 @@ let application: TestApplication
 let document: OpenApiDocument
 beforeAll(async () => {
   application = await openTestApplication('PostgreSQL', { issuer: 'https://auth.example.com' })
-  const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+  const hash = await hashOf(good)
   await application.sql(`INSERT INTO users (username, hashed_password, full_name, roles) VALUES
     ('plain', '${hash}', 'P', '{}'), ('boss', '${hash}', 'B', '{admin}')`)
   document = (await documentOf(application.http, '/api')) as OpenApiDocument

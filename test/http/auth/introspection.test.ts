@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Algorithm } from '../../../src/algorithms.ts'
-import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { databaseKinds, hashOf, openTestApplication, type TestApplication } from '../../application.ts'
 
 const good = 'a long enough pass phrase'
 const inactive = '{"active":false}'
@@ -15,7 +15,7 @@ describe.each(databaseKinds)('introspection on %s', (kind) => {
   let key: string
   beforeAll(async () => {
     application = await openTestApplication(kind, { issuer: 'https://auth.example.com' })
-    const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+    const hash = await hashOf(good)
     for (const name of ['ada', 'bob', 'cleo', 'dan'])
       await application.sql(`INSERT INTO users (username, hashed_password, full_name, roles)
         VALUES ('${name}', '${hash}', 'A', '{staff}')`)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createApiKey } from '../../../src/domain/apiKeys/apiKeys.ts'
-import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { databaseKinds, hashOf, openTestApplication, type TestApplication } from '../../application.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
@@ -188,7 +188,7 @@ describe.each(databaseKinds)('sign-in on %s', (kind) => {
   })
 
   test('login accepts a password in any Unicode normalization form', async () => {
-    const hash = await Bun.password.hash('pass\u00e9', { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+    const hash = await hashOf('pass\u00e9')
     await application.sql(
       `INSERT INTO users (username, hashed_password, full_name) VALUES ('renee', '${hash}', 'Ren\u00e9e')`,
     )

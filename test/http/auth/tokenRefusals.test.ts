@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { randomUUID } from 'node:crypto'
-import { openTestApplication, type TestApplication } from '../../application.ts'
+import { hashOf, openTestApplication, type TestApplication } from '../../application.ts'
 import { good } from '../accounts.ts'
 import { claimsAt, forge, goodHeader } from '../tokens/forgedTokens.ts'
 
@@ -11,7 +11,7 @@ describe.each(['HS256', 'EdDSA'] as const)('the challenge of a 401 with %s', (al
   let application: TestApplication
   beforeAll(async () => {
     application = await openTestApplication('PostgreSQL', { algorithm })
-    const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+    const hash = await hashOf(good)
     await application.sql(`INSERT INTO users (username, hashed_password, full_name, roles)
       VALUES ('ada', '${hash}', 'Ada', '{admin}')`)
   })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { openTestApplication, type TestApplication } from '../../application.ts'
+import { hashOf, openTestApplication, type TestApplication } from '../../application.ts'
 import { good } from '../accounts.ts'
 import { createSignIns } from '../signIns.ts'
 
@@ -7,7 +7,7 @@ let application: TestApplication
 let token: string
 beforeAll(async () => {
   application = await openTestApplication('PostgreSQL')
-  const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+  const hash = await hashOf(good)
   await application.sql(`INSERT INTO users (username, hashed_password, full_name, roles) VALUES
     ('boss', '${hash}', 'B', '{admin}')`)
   token = await application.accessToken('boss', good)

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:tes
 import { METHODS } from 'node:http'
 import { sweepExpiredFailures, sweepExpiredSessions } from '../../../src/domain/sessions/sweep.ts'
 import { createRouteTable } from '../../../src/http/edge/routeTable.ts'
-import { openTestApplication, type TestApplication } from '../../application.ts'
+import { hashOf, openTestApplication, type TestApplication } from '../../application.ts'
 
 const good = 'a long enough pass phrase'
 let application: TestApplication
 beforeAll(async () => {
   application = await openTestApplication('PostgreSQL')
-  const hash = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 8192, timeCost: 1 })
+  const hash = await hashOf(good)
   await application.sql(`INSERT INTO users (username, hashed_password, full_name, is_active)
     VALUES ('ada', '${hash}', 'Ada', true), ('gone', '${hash}', 'Gone', false), ('broken', 'no hash', 'Broken', true)`)
 })
