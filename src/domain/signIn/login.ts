@@ -120,8 +120,8 @@ async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<Fa
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
   const [argon2, hash] = [deps.argon2(), user?.hashed_password]
   const verdict = await verifyPassword(input.password, hash, deps.hashQueue.limits.memory, argon2)
-  deps.costliestHash.notice(hash)
   if (user?.is_active && verdict === 'right') return user
+  deps.costliestHash.notice(hash)
   const costliest = deps.costliestHash.share()
   await equalizeCost(input.password, hash, verdict, { cost: deps.settings.hashCost, argon2, costliest })
   // Concurrent failures may have used up the free ones.

@@ -5,7 +5,7 @@ import type { KeyRing } from '../../domain/keys/keyRing.ts'
 import type { Signer, Verifier } from '../../domain/keys/loadedKeys.ts'
 import type { Session } from '../../domain/sessions/sessions.ts'
 import { isUuid } from '../../uuid.ts'
-import { type CompactJws, parseCompactJws } from './compactJws.ts'
+import { type CompactJws, parseCompactJws, signWithHs256 } from './compactJws.ts'
 import { isSignedBy } from './signature.ts'
 
 /** The claims of an access token (RFC 9068 §2.2). `sid` is the session, `uid` the user's id. */
@@ -64,7 +64,7 @@ interface CachedToken {
 export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSettings, clock: Clock): AccessTokens {
   const audiences = [audience, audience + passwordChangeSuffix]
   const now = () => Math.floor(clock() / 1000)
-  const signWith = createSigning()
+  const signWithPair = createPairSigning()
   const cache = new Map<string, CachedToken>()
   let cachedVersion = keyRing.version()
 
@@ -111,8 +111,10 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
   return {
     verify,
     readExpired,
-    sign: async ({ id, user, expiresIn }) =>
-      signWith(await keyRing.requireSigner(), {
+    sign: async ({ id, user, expiresIn }) => {
+      const signer = await keyRing.requireSigner()
+      const issuedAt = now()
+      const claims = {
         iss: issuer,
         // Other services check `aud` and roles, so they reject a quarantined user's token too.
         aud: user.must_change_password ? audience + passwordChangeSuffix : audience,
@@ -122,8 +124,11 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
         jti: randomUUID(),
         roles: user.must_change_password ? [] : [...user.roles],
         // By this machine's clock, like `iat`.
-        exp: now() + expiresIn,
-      }),
+        exp: issuedAt + expiresIn,
+      }
+      if (signer.algorithm !== 'HS256') return signWithPair(signer, claims)
+      return signWithHs256({ alg: signer.algorithm, typ: tokenType }, { ...claims, iat: issuedAt }, signer.key)
+    },
     verifyByNewKey: async (token) => {
       const jws = parseCompactJws(token)
       const hasUnknownKey = jws && isExpectedHeader(jws.header) && !keyRing.findVerifier(jws.header.kid)
@@ -137,18 +142,19 @@ export function createAccessTokens({ keyRing, issuer, audience }: AccessTokenSet
   }
 }
 
+type PairSigner = Extract<Signer, { readonly kid: string }>
+
 /** A plugin instance has one key, so the latest instance is kept until the key changes. */
-function createSigning() {
-  let latest: { readonly key: Signer['key']; readonly plugin: ReturnType<typeof pluginFor> } | undefined
-  return (signer: Signer, claims: Parameters<ReturnType<typeof pluginFor>['sign']>[0]): Promise<string> => {
+function createPairSigning() {
+  let latest: { readonly key: PairSigner['key']; readonly plugin: ReturnType<typeof pluginFor> } | undefined
+  return (signer: PairSigner, claims: Parameters<ReturnType<typeof pluginFor>['sign']>[0]): Promise<string> => {
     if (latest?.key !== signer.key) latest = { key: signer.key, plugin: pluginFor(signer) }
     return latest.plugin.sign(claims)
   }
 }
 
-function pluginFor({ algorithm, kid, key }: Signer) {
-  const name = kid === undefined ? {} : { kid }
-  return jwt({ name: 'accessTokens', secret: key, alg: algorithm, typ: tokenType, ...name }).decorator.accessTokens
+function pluginFor({ algorithm, kid, key }: PairSigner) {
+  return jwt({ name: 'accessTokens', secret: key, alg: algorithm, typ: tokenType, kid }).decorator.accessTokens
 }
 
 type ExpectedHeader = { readonly alg: Verifier['algorithm']; readonly typ: string; readonly kid: string | undefined }

@@ -49,3 +49,10 @@ export function isSignedWithHs256({ signingInput, signature }: CompactJws, key: 
   const expected = createHmac('sha256', key).update(signingInput).digest()
   return signature.length === expected.length && timingSafeEqual(signature, expected)
 }
+
+/** Returns the token. Synchronous: WebCrypto would queue behind password hashes. */
+export function signWithHs256(header: CompactJws['header'], claims: CompactJws['claims'], key: string): string {
+  const segment = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const signingInput = `${segment(header)}.${segment(claims)}`
+  return `${signingInput}.${createHmac('sha256', key).update(signingInput).digest('base64url')}`
+}
