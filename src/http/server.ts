@@ -100,7 +100,8 @@ export function createHttp(
     const started = performance.now()
     const absolute = withAbsoluteUrl(received)
     const requestedPath = pathOf(absolute.url)
-    const request = hasValidHost(received) ? resolveAlias(absolute, requestedPath, metadata) : absolute
+    const isHostValid = hasValidHost(received)
+    const request = isHostValid ? resolveAlias(absolute, requestedPath, metadata) : absolute
     const path = request === absolute ? requestedPath : pathOf(request.url)
     const requestContext = requestContexts.begin(request, clientOf(received, peer))
     const problemContext = { requestId: requestContext.requestId, isOauth: isOauth(path) }
@@ -108,7 +109,7 @@ export function createHttp(
       requestContexts.abort(request)
       return timeoutResponse(problemContext, isEnding())
     }
-    const result = await deadline.race(dispatch(request, path, problemContext), request, onTimeout)
+    const result = await deadline.race(dispatch({ request, path, isHostValid }, problemContext), request, onTimeout)
     const response = withHeaders(result, received, path, requestContext)
     logAccess(requestContext, { method: received.method, requestedPath, path, status: response.status, started })
     return response
@@ -133,7 +134,13 @@ interface DispatchServices {
   readonly cors: Cors
 }
 
-type Dispatch = (request: Request, path: string, context: ProblemContext) => Promise<Response>
+interface Routed {
+  readonly request: Request
+  readonly path: string
+  readonly isHostValid: boolean
+}
+
+type Dispatch = (routed: Routed, context: ProblemContext) => Promise<Response>
 
 /** Passes a request to its route, or responds to it directly. Never throws. */
 function createDispatch({
@@ -156,11 +163,10 @@ function createDispatch({
     return response
   }
 
-  return async (request, path, context) => {
-    if (isForwardAuth(request, path)) return forwardAuth(request, context)
+  return async ({ request, path, isHostValid }, context) => {
+    if (isForwardAuth(request, path, isHostValid)) return forwardAuth(request, context)
     try {
-      if (!hasValidHost(request))
-        throw new AppError('invalid_request', 'The Host header must be a host name or an IP address.')
+      if (!isHostValid) throw new AppError('invalid_request', 'The Host header must be a host name or an IP address.')
       if (request.method === 'OPTIONS') return optionsResponse(request, path)
       if (unsupportedMethods.includes(request.method)) return methodNotAllowed(routeTable.methodsOf(path), context)
       if (!hasDecodableQuery(request.url))

@@ -22,10 +22,14 @@ const retryDelay = 20
 
 /**
  * The text of one turn of the event loop goes out in one system call, on a thread of Bun's, so that
- * a reader that is stuck blocks nothing. Text for a reader that is gone is dropped. Calls
- * `onDrained` whenever everything is written.
+ * a reader that is stuck blocks nothing. Calls are at least `interval` milliseconds apart. Text for
+ * a reader that is gone is dropped. Calls `onDrained` whenever everything is written.
  */
-export function openOutputStream(descriptor: number, onDrained: () => void = () => {}): OutputStream {
+export function openOutputStream(
+  descriptor: number,
+  onDrained: () => void = () => {},
+  interval: number = 0,
+): OutputStream {
   let waiting = ''
   let sending: Buffer = Buffer.alloc(0)
   let isBusy = false
@@ -33,35 +37,39 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
   let errorCode: string | undefined
   let isEnding = false
   let ended = () => {}
+  let sentAt = Number.NEGATIVE_INFINITY
+  let pause: ReturnType<typeof setTimeout> | undefined
 
   function write(text: string): void {
     if (isGone) return
     waiting += text
     if (isBusy) return
     isBusy = true
-    setImmediate(sendWaiting)
+    schedule()
+  }
+
+  function schedule(): void {
+    const delay = interval === 0 || isEnding ? 0 : sentAt + interval - performance.now()
+    if (delay > 0) pause = setTimeout(sendWaiting, delay)
+    else setImmediate(sendWaiting)
   }
 
   function sendWaiting(): void {
-    if (waiting === '') rest()
-    else {
-      sending = Buffer.from(waiting)
-      waiting = ''
-      send()
-    }
+    pause = undefined
+    if (interval > 0) sentAt = performance.now()
+    sending = Buffer.from(waiting)
+    waiting = ''
+    send()
   }
 
   function send(): void {
     writeToDescriptor(descriptor, sending, (error, written = 0) => {
-      if (error) return isRetryable(error) ? void setTimeout(send, retryDelay) : drop(error)
+      if (error) return isRetryable(error, isEnding) ? void setTimeout(send, retryDelay) : drop(error)
       sending = sending.subarray(written)
       if (sending.length > 0) send()
-      else sendWaiting()
+      else if (waiting === '') rest()
+      else schedule()
     })
-  }
-
-  function isRetryable({ code }: NodeJS.ErrnoException): boolean {
-    return code === 'EAGAIN' || (code === 'ENOSPC' && !isEnding)
   }
 
   function drop({ code }: NodeJS.ErrnoException): void {
@@ -83,6 +91,10 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
     const timer = limit === undefined ? undefined : setTimeout(resolve, limit)
     ended = resolve
     isEnding = true
+    if (pause) {
+      clearTimeout(pause)
+      sendWaiting()
+    }
     if (!isBusy) resolve()
     await promise
     clearTimeout(timer)
@@ -90,4 +102,8 @@ export function openOutputStream(descriptor: number, onDrained: () => void = () 
   }
 
   return { write, buffered: () => waiting.length + sending.length, end }
+}
+
+function isRetryable({ code }: NodeJS.ErrnoException, isEnding: boolean): boolean {
+  return code === 'EAGAIN' || (code === 'ENOSPC' && !isEnding)
 }

@@ -16,6 +16,8 @@ export interface LogWriterEvents {
 
 /** Bytes that wait for a slow reader before lines are dropped. */
 const maxBuffered = 1_048_576
+/** Milliseconds. Under load, lines share a system call. */
+const writeInterval = 5
 /** Milliseconds that a stuck reader may delay the exit. */
 const endLimit = 1000
 
@@ -24,7 +26,7 @@ const endLimit = 1000
  * reader is slow, lines wait; those that do not fit are dropped whole.
  */
 export function createLogWriter(descriptor: number, { reportDropped, countDropped }: LogWriterEvents): LogWriter {
-  const stream = openOutputStream(descriptor, reportAll)
+  const stream = openOutputStream(descriptor, reportAll, writeInterval)
   let dropped = 0
 
   function reportAll(): void {

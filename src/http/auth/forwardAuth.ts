@@ -63,9 +63,10 @@ export function createForwardAuth(services: ForwardAuthServices): ForwardAuth {
 }
 
 /** Returns whether a request is for this route, even with a Host that other routes reject. */
-export function createIsForwardAuth(basePath: string): (request: Request, path: string) => boolean {
+export function createIsForwardAuth(basePath: string) {
   const paths = [basePath + route, `${basePath}${route}/`]
-  return (request, path) => paths.includes(path) || (!hasValidHost(request) && request.url.includes(basePath + route))
+  return ({ url }: Request, path: string, isHostValid: boolean): boolean =>
+    paths.includes(path) || (!isHostValid && url.includes(basePath + route))
 }
 
 /** The route in the OpenAPI document. `http/server` calls the handler before any route. */

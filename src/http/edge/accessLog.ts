@@ -41,7 +41,7 @@ export function createAccessLog(
     if (!isLogged(status)) return
     log.info('request', {
       method,
-      path: redactPath(requestedPath),
+      path: routeTable.isFixed(requestedPath) ? requestedPath : redactPath(requestedPath),
       status,
       duration_ms: Math.round(milliseconds * 100) / 100,
       address,

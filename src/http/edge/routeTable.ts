@@ -11,6 +11,8 @@ export interface RouteTable {
   methodsOf(path: string): readonly string[]
   /** Returns the route of a path without BASE_PATH, such as `/users/:id`, or `unmatched`. */
   labelOf(path: string): string
+  /** Returns whether the path is a route's without parameters: it contains no data. */
+  isFixed(path: string): boolean
 }
 
 interface Route {
@@ -49,6 +51,7 @@ export function createRouteTable({ routes }: RouteList, basePath: string): Route
   return {
     methodsOf: (path) => fixedByPath.get(path)?.methods ?? union(findParameterized(path)),
     labelOf: (path) => (fixedByPath.get(path) ?? findParameterized(path)[0])?.label ?? unmatchedLabel,
+    isFixed: (path) => fixedByPath.has(path),
   }
 }
 
