@@ -85,6 +85,14 @@ export function endsAllConnections(error: AppError): boolean {
   return driverError(error)?.code === readOnly
 }
 
+/** The error of a change that is committed, but would be lost in a failover. */
+export function unreplicated(): AppError {
+  return new AppError(
+    'unavailable',
+    'A change is not on a synchronous standby, because the wait for one was canceled. Check synchronous_standby_names.',
+  )
+}
+
 /** Returns whether nothing was changed because of a concurrent transaction. */
 export function lostToConcurrency(error: unknown): boolean {
   return concurrency.test(driverError(error)?.code ?? '')

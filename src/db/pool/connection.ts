@@ -1,15 +1,14 @@
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
-import { AppError } from '../../error.ts'
-import { sendCancelRequest } from './cancelRequest.ts'
+import type { AbandonedBackend } from './abandoned.ts'
+import { createClient, type Server } from './client.ts'
 import { dial, noResponse } from './dial.ts'
 import { type Encryption, encryptionAttempts, mayTryNext } from './encryption.ts'
-import { type FirstResponse, watchFirstResponse } from './protocol.ts'
-import { scramPassword } from './scramPassword.ts'
-import { checkSession, embeddedParameters, type SessionFacts, serverParameters } from './session.ts'
+import { watchFirstResponse } from './protocol.ts'
+import { checkSession, type SessionFacts } from './session.ts'
 
 export type Client = postgres.Sql
 export type Orm = PostgresJsDatabase
@@ -28,32 +27,45 @@ export interface Connection {
 }
 
 export interface OpenConnection extends Connection {
+  /** Undefined for the embedded database. */
+  readonly facts: SessionFacts | undefined
   /** Resolves once the stream is closed on both ends. */
   readonly closed: Promise<void>
-  /** Waits up to five seconds for statements in progress. */
+  /** Waits half a second for statements in progress, then discards. */
   end(): Promise<void>
-  /** Fails statements in progress and closes. Asks the server to cancel them. */
-  discard(): void
+  /** Fails statements in progress, closes, and makes the server cancel them if there may be any. */
+  discard(isBusy: boolean): void
+  /**
+   * Returns whether a commit since the last call is not on the standby that it must wait for,
+   * because another role canceled the wait.
+   */
+  takeUnreplicated(): boolean
 }
 
 /** Milliseconds to connect, sign in and get the first result. */
 const openLimit = 3000
-/** Seconds that statements in progress get when a connection ends. */
-const endTimeout = 5
-/** Milliseconds that the server gets to close its end. */
-const closeLimit = 10_000
+/** Milliseconds that statements in progress get when a connection ends: see `shutdownLimits`. */
+const endLimit = 500
+
+/** Receives what an attempt to connect creates. */
+export interface ConnectionObserver {
+  /** Called once a stream exists. */
+  count(closed: Promise<void>): void
+  /** Called when a connection is given up whose server process may not notice. */
+  abandon(backend: AbandonedBackend): void
+}
 
 /**
  * Opens one connection and never reopens it (decision 0009: the driver's own pool keeps using
- * connections that are gone). Calls `count` once a stream exists. Throws what `dial` throws, and
- * `unavailable` if the server does not respond in time or is read-only.
+ * connections that are gone). Throws what `dial` throws, and `unavailable` if the server does not
+ * respond in time or is read-only.
  */
 export async function openConnection(
   target: DatabaseTarget,
   isPooled: boolean,
-  count: (closed: Promise<void>) => void,
+  observer: ConnectionObserver,
 ): Promise<OpenConnection> {
-  if (target.kind === 'embedded') return startSession({ isPooled, count }, await target.socket())
+  if (target.kind === 'embedded') return startSession({ isPooled, observer }, await target.socket())
   const limit = AbortSignal.timeout(openLimit)
   const { address } = target
   const [preferred, alternative] = encryptionAttempts[address.sslmode]
@@ -62,7 +74,7 @@ export async function openConnection(
     const stream = await dial(address, encryption, limit)
     const first = watchFirstResponse(stream)
     const server = { address, encryption, limit, first }
-    return startSession({ isPooled, count, server }, stream).catch((error) => {
+    return startSession({ isPooled, observer, server }, stream).catch((error) => {
       // Where the server supports no TLS, `offered` was without it already.
       isRejected = first.isRejection && (encryption !== 'offered' || stream instanceof TLSSocket)
       throw error
@@ -85,35 +97,28 @@ function codeOf(error: unknown): unknown {
 
 interface Start {
   readonly isPooled: boolean
-  readonly count: (closed: Promise<void>) => void
+  readonly observer: ConnectionObserver
   /** Undefined for the embedded database. */
   readonly server?: Server | undefined
 }
 
-interface Server {
-  readonly address: DatabaseAddress
-  readonly encryption: Encryption
-  readonly limit: AbortSignal
-  readonly first: FirstResponse
-}
-
-async function startSession({ isPooled, count, server }: Start, stream: Duplex): Promise<OpenConnection> {
+async function startSession({ isPooled, observer, server }: Start, stream: Duplex): Promise<OpenConnection> {
   const closed = Promise.withResolvers<void>()
   stream.once('close', () => closed.resolve())
-  count(closed.promise)
-  const client = createClient({ isPooled, server }, stream)
+  observer.count(closed.promise)
+  let isUnreplicated = false
+  const client = createClient(server && { ...server, isPooled }, stream, () => {
+    isUnreplicated = true
+  })
   let facts: SessionFacts | undefined
   let isDiscarded = false
-  const discard = () => {
+  const close = () => void client.end({ timeout: 0 })
+  const discard = (isBusy: boolean) => {
     if (isDiscarded) return
     isDiscarded = true
-    const closeTimer = setTimeout(() => stream.destroy(), closeLimit)
-    void closed.promise.then(() => clearTimeout(closeTimer))
-    void cancelStatement().then(() => client.end({ timeout: 0 }))
-  }
-  // PgBouncer forgets the target of a cancel request once the client is gone.
-  const cancelStatement = async () => {
-    if (isPooled && server && facts && !stream.destroyed) await sendCancelRequest(server, facts.backend)
+    // PgBouncer forgets the target of a cancel request once the client is gone.
+    if (!isPooled || !isBusy || !facts) close()
+    if (server) observer.abandon({ server, facts, isBusy, closed: closed.promise, close, drop: () => stream.destroy() })
   }
   try {
     if (server) {
@@ -121,94 +126,28 @@ async function startSession({ isPooled, count, server }: Start, stream: Duplex):
       facts = await withinLimit(limit, () => Promise.race([checkSession(client, isPooled), first.unsupported]))
     }
   } catch (error) {
-    discard()
+    discard(false)
     throw error
   }
   return {
     client,
     orm: drizzle(client),
     needsTransactions: facts?.needsTransactions === true,
+    facts,
     closed: closed.promise,
     discard,
-    end: () => client.end({ timeout: endTimeout }),
-  }
-}
-
-function createClient({ isPooled, server }: Pick<Start, 'isPooled' | 'server'>, stream: Duplex): Client {
-  let isUsed = false
-  const socket = () => {
-    if (isUsed) return closedStream()
-    isUsed = true
-    return stream
-  }
-  const client = postgres({
-    ...(server ? login(server, isPooled) : embeddedLogin),
-    // Only for error messages: the stream already exists.
-    host: ['database'],
-    port: [0],
-    socket,
-    ssl: false,
-    max: 1,
-    // The pool replaces connections and limits their time.
-    connect_timeout: null,
-    max_lifetime: null,
-    backoff: 0,
-    // Set in `dial`.
-    keep_alive: null,
-    prepare: !isPooled,
-    // Looking up array types would cost a round trip per connection. Drizzle parses arrays itself.
-    fetch_types: false,
-    onnotice: () => {},
-    // The driver's types know neither arrays of hosts nor `socket`.
-  } as unknown as postgres.Options<Record<string, never>>)
-  return server ? withPlainTransactions(client) : client
-}
-
-function login({ address, first }: Server, isPooled: boolean) {
-  const { database, username, password, options } = address
-  return {
-    database,
-    user: username,
-    // Without a password, the driver uses PGPASSWORD.
-    pass: password && (() => (first.takesPlainPassword ? password : scramPassword(password))),
-    connection: {
-      application_name: 'audittrail',
-      // libpq's `options`, which some providers use for routing.
-      ...(options === undefined ? {} : { options }),
-      ...serverParameters(isPooled),
+    end: async () => {
+      const limit = Promise.withResolvers<void>()
+      const timer = setTimeout(limit.resolve, endLimit)
+      await Promise.race([client.end(), limit.promise.then(() => discard(true))])
+      clearTimeout(timer)
+    },
+    takeUnreplicated: () => {
+      const was = isUnreplicated
+      isUnreplicated = false
+      return was
     },
   }
-}
-
-const embeddedLogin = { database: 'postgres', user: 'postgres', connection: embeddedParameters }
-
-/**
- * postgres.js's `begin` keeps talking to a connection that is gone. An operation has its server
- * connection to itself, so three plain statements are a transaction, and on a lost connection the
- * next one just fails. Within a transaction, `begin` joins it.
- */
-function withPlainTransactions(client: Client): Client {
-  type Callback = (transaction: Client) => Promise<unknown>
-  let isInTransaction = false
-  const begin = async (first: string | Callback, second?: Callback) => {
-    const [mode, callback] = typeof first === 'string' ? [first, second] : ['isolation level read committed', first]
-    if (isInTransaction) return callback?.(client)
-    await client.unsafe(`BEGIN ${mode}`)
-    isInTransaction = true
-    try {
-      const result = await callback?.(client)
-      const { command } = await client.unsafe('COMMIT')
-      // After a failed statement, PostgreSQL responds to COMMIT with ROLLBACK and no error.
-      if (command !== 'COMMIT') throw new AppError('internal', 'The transaction was rolled back instead of committed.')
-      return result
-    } catch (error) {
-      await client.unsafe('ROLLBACK').catch(() => {})
-      throw error
-    } finally {
-      isInTransaction = false
-    }
-  }
-  return Object.assign(client, { begin: begin as unknown as Client['begin'] })
 }
 
 /** Rejects with `unavailable` once `limit` aborts. */
@@ -222,12 +161,4 @@ async function withinLimit<T>(limit: AbortSignal, work: () => Promise<T>): Promi
   } finally {
     limit.removeEventListener('abort', timeOut)
   }
-}
-
-/** The driver's second stream. Fails only once the driver listens for errors. */
-function closedStream(): Duplex {
-  const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
-  const error = Object.assign(new Error('the connection is closed'), { code: 'CONNECTION_CLOSED' })
-  setImmediate(() => stream.destroy(error))
-  return stream
 }

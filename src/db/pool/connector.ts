@@ -1,5 +1,6 @@
 import { serverLabel } from '../../config/databaseLabel.ts'
 import { databaseFailure, located, refusesStartupParameters } from '../failure.ts'
+import { createAbandonedBackends } from './abandoned.ts'
 import { type DatabaseTarget, type OpenConnection, openConnection } from './connection.ts'
 
 /** Opens connections: a bounded number, at a bounded rate, and one at a time during an outage. */
@@ -16,10 +17,15 @@ export interface Connector {
   isLimitTemporary(): boolean
   /** Rejects with an AppError. */
   open(): Promise<OpenConnection>
+  /** Makes the server cancel what is still in progress on discarded connections. */
+  close(): Promise<void>
 }
 
-/** The most connections, including those that the server has not closed yet. */
-const maxConnections = 10
+/**
+ * Connections that may exist on the server beyond the size of the pool: those that it has not
+ * dropped yet. One more is for `endOver`.
+ */
+const spareConnections = { inUse: 1, atMost: 2 }
 /**
  * Milliseconds between attempts: during an outage, while rejected, and at the limit of connections.
  */
@@ -31,11 +37,8 @@ const delays = { away: 250, refused: 1000, full: 250 }
 const longestSpareDelay = 5000
 
 export function createConnector(target: DatabaseTarget, now: () => number): Connector {
-  const isDeclared = target.kind === 'server' ? target.address.isPooled : false
-  let isPooled = isDeclared ?? false
-  let dialing = 0
+  const opener = createOpener(target, now)
   let inProgress = 0
-  let connections = 0
   let granted = 0
   let isAlone = true
   let failuresAlone = 0
@@ -44,38 +47,10 @@ export function createConnector(target: DatabaseTarget, now: () => number): Conn
   let retryAt = 0
   let spareRetryAt = 0
 
-  async function attempt(): Promise<OpenConnection> {
-    let isDialing = true
-    dialing++
-    const hasDialed = () => {
-      if (isDialing) dialing--
-      isDialing = false
-    }
-    try {
-      return await openConnection(target, isPooled, (closed) => {
-        hasDialed()
-        connections++
-        void closed.then(() => connections--)
-      })
-    } finally {
-      hasDialed()
-    }
-  }
-
-  async function attemptWithPoolerFallback(): Promise<OpenConnection> {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (isDeclared !== undefined || isPooled || !refusesStartupParameters(error)) throw error
-      isPooled = true
-      return attempt()
-    }
-  }
-
   return {
     nextAttemptIn(at, isSpare) {
       if (isAway && inProgress > 0) return undefined
-      if (connections + dialing >= maxConnections) return delays.full
+      if (!opener.hasRoom()) return delays.full
       return Math.max(0, (isSpare ? spareRetryAt : retryAt) - at)
     },
     isLimitTemporary: () => granted > 0 || failuresAlone < 2,
@@ -83,7 +58,7 @@ export function createConnector(target: DatabaseTarget, now: () => number): Conn
       isAlone = inProgress === 0
       inProgress++
       try {
-        const connection = await attemptWithPoolerFallback()
+        const connection = await opener.open()
         isAway = false
         failures = 0
         failuresAlone = 0
@@ -102,6 +77,71 @@ export function createConnector(target: DatabaseTarget, now: () => number): Conn
         inProgress--
       }
     },
+    close: opener.close,
+  }
+}
+
+/** Opens connections, and counts those that exist on the server. */
+interface Opener {
+  open(): Promise<OpenConnection>
+  /** Whether one more connection may exist. */
+  hasRoom(): boolean
+  close(): Promise<void>
+}
+
+function createOpener(target: DatabaseTarget, now: () => number): Opener {
+  const isDeclared = target.kind === 'server' ? target.address.isPooled : false
+  const size = target.kind === 'server' ? target.poolSize : 1
+  let isPooled = isDeclared ?? false
+  let dialing = 0
+  let connections = 0
+  const held = () => connections + dialing + abandoned.closedCount()
+  const abandoned = createAbandonedBackends(async () => {
+    if (held() >= size + spareConnections.atMost) return
+    const connection = await attempt().catch(() => undefined)
+    if (connection?.facts) await abandoned.endOver(connection.client, connection.facts).catch(() => {})
+    await connection?.end()
+  }, now)
+
+  async function attempt(): Promise<OpenConnection> {
+    let isDialing = true
+    dialing++
+    const hasDialed = () => {
+      if (isDialing) dialing--
+      isDialing = false
+    }
+    try {
+      return await openConnection(target, isPooled, {
+        count: (closed) => {
+          hasDialed()
+          connections++
+          void closed.then(() => connections--)
+        },
+        abandon: abandoned.add,
+      })
+    } finally {
+      hasDialed()
+    }
+  }
+
+  async function attemptWithPoolerFallback(): Promise<OpenConnection> {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (isDeclared !== undefined || isPooled || !refusesStartupParameters(error)) throw error
+      isPooled = true
+      return attempt()
+    }
+  }
+
+  return {
+    open: async () => {
+      const connection = await attemptWithPoolerFallback()
+      if (connection.facts) void abandoned.endOver(connection.client, connection.facts).catch(() => {})
+      return connection
+    },
+    hasRoom: () => held() < size + spareConnections.inUse,
+    close: abandoned.stop,
   }
 }
 

@@ -6,6 +6,7 @@ import {
   isDriverFailure,
   located,
   lostToConcurrency,
+  unreplicated,
 } from '../failure.ts'
 import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { DatabaseTarget } from './connection.ts'
@@ -145,7 +146,8 @@ function execute(context: Context, operation: Operation, pooled: PooledConnectio
   operation.work(pooled.connection).then(
     (value) => {
       release(context, operation.lane, pooled)
-      if (operation.pooled === pooled) settle(context, operation, undefined, value)
+      const failure = pooled.connection.takeUnreplicated() ? located(unreplicated(), context.label) : undefined
+      if (operation.pooled === pooled) settle(context, operation, failure, value)
     },
     (error: unknown) => fail(context, operation, pooled, failureOf(context, error)),
   )
@@ -245,6 +247,4 @@ async function close(context: Context): Promise<void> {
   await endConnections(connections)
 }
 
-function closed(): AppError {
-  return new AppError('unavailable', 'The database connection is closed.')
-}
+const closed = () => new AppError('unavailable', 'The database connection is closed.')

@@ -36,8 +36,12 @@ export function serverParameters(isPooled: boolean): Record<string, string> {
 export const embeddedParameters: Record<string, string> = { ...required, DateStyle: 'ISO' }
 
 export interface SessionFacts {
-  /** What a cancel request needs. */
-  readonly backend: { readonly pid: number; readonly secret: number }
+  /** What a cancel request needs, and the time at which the server process started. */
+  readonly backend: { readonly pid: number; readonly secret: number; readonly startedAt: string }
+  /** Whether the process id is the server's own, and not that of a pooler. */
+  readonly isDirect: boolean
+  /** Identifies one run of the server: the time at which it started. */
+  readonly instance: string
   /** A statement on its own would run at another isolation level than read committed. */
   readonly needsTransactions: boolean
 }
@@ -53,7 +57,9 @@ export async function checkSession(client: postgres.Sql, isPooled: boolean): Pro
   const rows = await client`
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only,
            CASE WHEN ${isPooled} THEN current_setting('DateStyle') ELSE set_config('DateStyle', 'ISO', false) END AS date_style,
-           current_setting('default_transaction_isolation') AS isolation,
+           current_setting('default_transaction_isolation') AS isolation, pg_backend_pid() AS pid,
+           to_char(pg_postmaster_start_time(), 'YYYYMMDDHH24MISSUS') AS instance,
+           (SELECT to_char(backend_start, 'YYYYMMDDHH24MISSUS') FROM pg_stat_get_activity(pg_backend_pid())) AS started_at,
            (SELECT count(set_config(name, '0', false)) FROM unnest(ARRAY['transaction_timeout', 'idle_session_timeout']) AS name
             WHERE NOT ${isPooled} AND current_setting(name, true) <> '0') AS lifted`
   const [facts] = rows
@@ -64,8 +70,11 @@ export async function checkSession(client: postgres.Sql, isPooled: boolean): Pro
       'refused',
       "The connection pooler in DATABASE_URL ignores the startup parameter DateStyle. Set it for the role: ALTER ROLE … SET datestyle TO 'ISO'.",
     )
+  const { pid, secret } = rows.state as unknown as SessionFacts['backend']
   return {
-    backend: rows.state as unknown as SessionFacts['backend'],
+    backend: { pid, secret, startedAt: facts.started_at },
+    isDirect: !isPooled && pid === facts.pid,
+    instance: facts.instance,
     needsTransactions: facts.isolation !== 'read committed',
   }
 }

@@ -171,7 +171,7 @@ function retire(slot: Slot, pooled: PooledConnection): void {
 /** Fails everything in progress on the connection and empties its slot. */
 export function discard({ slots }: Connections, pooled: PooledConnection): void {
   for (const slot of slots) if (slot.pooled === pooled) slot.pooled = undefined
-  pooled.connection.discard()
+  pooled.connection.discard(pooled.load > 0)
 }
 
 /** Discards every connection that has been idle since `time`. */
@@ -199,4 +199,5 @@ export function canExpectConnection(connections: Connections, failure: AppError)
 export async function endConnections(connections: Connections): Promise<void> {
   clearTimeout(connections.retry?.timer)
   await Promise.all(connections.slots.map(({ pooled }) => pooled?.connection.end()))
+  await connections.connector.close()
 }
