@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { startServer } from '../test/postgresqlServer.ts'
-import { binary, describeMachine, load, type Started, start } from './machine.ts'
-import { loginRequest, meRequest, password } from './requests.ts'
+import { signIn } from './database/service.ts'
+import { load } from './load/client.ts'
+import { get, post } from './load/requests.ts'
+import { binary, type Started, start } from './machine/process.ts'
+import { describeMachine } from './machine/readings.ts'
+import { password } from './options.ts'
 
 /**
  * `bun bench/capacity.ts`: the table of docs/operations.md. Throughput, memory and CPU time of one
@@ -10,7 +14,7 @@ import { loginRequest, meRequest, password } from './requests.ts'
  * they use the others, with all cores they compete. On a busy machine, only the CPU time is
  * reliable.
  */
-const seconds = Number(process.env.SECONDS ?? 6)
+const seconds = Number(process.env.SECS ?? 6)
 const rounds = Number(process.env.ROUNDS ?? 3)
 const processors = [1, 2] as const
 const hashCosts = [
@@ -77,20 +81,23 @@ async function measure(cores: number, { memoryKib, timeCost }: (typeof hashCosts
     },
   })
   try {
-    const login = loginRequest()
-    await load(server.port, cores, 1, login)
+    const { port } = server
+    const requests = [post('/api/auth/login', { username: 'admin', password })]
+    await load({ port, connections: cores, seconds: 1, requests })
     // Twice as many as hash slots: one waits for each.
-    const logins = await costOf(server, () => load(server.port, cores * 2, seconds, login))
-    const request = await meRequest(server.port)
-    const requests = await costOf(server, () => load(server.port, 32, seconds / 2, request))
+    const logins = await costOf(server, () => load({ port, connections: cores * 2, seconds, requests }))
+    const { access_token: token = '' } = await signIn(port, 'admin')
+    const reads = await costOf(server, () =>
+      load({ port, seconds: seconds / 2, requests: [get('/api/auth/me', token)] }),
+    )
     const { perSecond, p50, p99 } = logins.outcome
     return {
       logins: perSecond,
       loginCost: logins.cpuMilliseconds / (perSecond * seconds),
       p50,
       p99,
-      requests: requests.outcome.perSecond,
-      requestCost: requests.cpuMilliseconds / ((requests.outcome.perSecond * seconds) / 2),
+      requests: reads.outcome.perSecond,
+      requestCost: reads.cpuMilliseconds / ((reads.outcome.perSecond * seconds) / 2),
       peak: peakMegabytes(server),
     }
   } finally {

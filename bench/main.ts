@@ -1,60 +1,63 @@
-import { mkdirSync, statSync } from 'node:fs'
-import { measureEqualization } from './equalization.ts'
-import { binary, describeMachine, reference, root } from './machine.ts'
-import { rounds } from './options.ts'
-import { measureRefusals } from './refusals.ts'
-import { report } from './report.ts'
-import { measureEmbedded, measureStartup } from './startup.ts'
-import { measureStorm } from './storm.ts'
-import { measureSweep } from './sweep.ts'
-import { measureThroughput } from './throughput.ts'
+import { describeMachine, watchOtherLoad } from './machine/readings.ts'
+import { rounds, seconds } from './options.ts'
+import { buildReference } from './reference/reference.ts'
+import { saveResult } from './report/results.ts'
+import type { Row } from './report/row.ts'
+import { printChart, printRows } from './report/terminal.ts'
+import { measureEmbedded } from './suites/embedded.ts'
+import { measureEqualization } from './suites/equalization.ts'
+import { measureGrowth } from './suites/growth.ts'
+import { measureIntrospection } from './suites/introspection.ts'
+import { measureLogin } from './suites/login.ts'
+import { measureMe } from './suites/me.ts'
+import { measureMemory } from './suites/memory.ts'
+import { measureRefresh } from './suites/refresh.ts'
+import { measureRefusals } from './suites/refusals.ts'
+import { measureStart } from './suites/start.ts'
+import { measureStorm } from './suites/storm.ts'
+import { measureSweep } from './suites/sweep.ts'
+import { measureVerify } from './suites/verify.ts'
 
-/**
- * `bun run bench`: every figure of docs/performance.md. Runs are interleaved (A B C, A B C, …), so
- * that a machine whose speed drifts affects all alike. Prints a Markdown table of minimum, median
- * and maximum.
- */
-const parts: Readonly<Record<string, () => Promise<void>>> = {
-  startup: measureStartup,
-  embedded: measureEmbedded,
-  throughput: measureThroughput,
+/** `bun run bench`: measures, prints and saves. See bench/README.md. It judges nothing:
+ * the exit code is 1 only if a suite could not run. */
+const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
+  me: measureMe,
+  verify: measureVerify,
+  login: measureLogin,
+  refresh: measureRefresh,
+  introspection: measureIntrospection,
   storm: measureStorm,
+  start: measureStart,
+  memory: measureMemory,
+  growth: measureGrowth,
+  embedded: measureEmbedded,
   refusals: measureRefusals,
   equalization: measureEqualization,
   sweep: measureSweep,
 }
 
-/** Parts to run, by name: `ONLY=storm,refusals`. */
-const selected = process.env.ONLY?.split(',') ?? Object.keys(parts)
-const unknown = selected.filter((name) => !(name in parts))
+/** Suites to run: `ONLY=storm,refusals`. */
+const selected = process.env.ONLY?.split(',') ?? Object.keys(suites)
+const unknown = selected.filter((name) => !(name in suites))
 if (unknown.length > 0)
-  throw new Error(`Unknown part in ONLY: ${unknown.join(', ')}. Use ${Object.keys(parts).join(', ')}.`)
+  throw new Error(`Unknown suite in ONLY: ${unknown.join(', ')}. Use ${Object.keys(suites).join(', ')}.`)
 
 await buildReference()
-console.log(`${describeMachine()}; ${rounds} rounds\n`)
-console.log('| what | min | median | max |\n|---|---|---|---|')
-reportSizes()
-for (const [name, measure] of Object.entries(parts)) if (selected.includes(name)) await measure()
-
-async function buildReference(): Promise<void> {
-  mkdirSync(`${root}/dist/bench`, { recursive: true })
-  const flags = [
-    '--compile',
-    '--minify',
-    '--bytecode',
-    '--format=esm',
-    '--no-compile-autoload-bunfig',
-    '--no-compile-autoload-dotenv',
-  ]
-  const child = Bun.spawn([process.execPath, 'build', ...flags, 'bench/reference.ts', `--outfile=${reference}`], {
-    cwd: root,
-    stdout: 'ignore',
+console.log(describeMachine())
+const all: Row[] = []
+for (const [name, measure] of Object.entries(suites)) {
+  if (!selected.includes(name)) continue
+  console.log(`\n${name} (${rounds} rounds of ${seconds} s; median, minimum to maximum)`)
+  const otherLoadSince = watchOtherLoad()
+  const rows = await measure().catch((error: unknown) => {
+    console.log(`  Could not be measured. ${error instanceof Error ? error.message : error}`)
+    process.exitCode = 1
   })
-  if ((await child.exited) !== 0) throw new Error('bench/reference.ts does not compile.')
+  const otherLoad = otherLoadSince()
+  if (!rows) continue
+  printRows(rows)
+  if (otherLoad !== undefined) console.log(`  Other programs used ${otherLoad.toFixed(1)} cores during this suite.`)
+  saveResult(name, { date: new Date().toISOString().slice(0, 10), rounds, seconds, otherLoad, rows })
+  all.push(...rows)
 }
-
-function reportSizes(): void {
-  const megabytes = (file: string) => statSync(file).size / 1e6
-  report('binary, MB', [megabytes(binary)])
-  report('binary above a compiled Bun.serve, MB', [megabytes(binary) - megabytes(reference)])
-}
+printChart(all)

@@ -1,12 +1,11 @@
-import { password } from './requests.ts'
+/** Rounds of each measurement, and seconds of each load in it. */
+export const rounds = Number(process.env.ROUNDS ?? 3)
+export const seconds = Number(process.env.SECS ?? 3)
 
-/** Rounds of each measurement, and seconds of each load. */
-export const rounds = Number(process.env.ROUNDS ?? 5)
-export const seconds = Number(process.env.SECONDS ?? 3)
+export const password = 'correct horse battery staple'
+export const secretKey = 'k'.repeat(32)
 
-export const secretKey = { SECRET_KEY: 'k'.repeat(32) }
-
-/** Returns the settings of a server on a PostgreSQL database. */
+/** Returns the settings of a service on a PostgreSQL database. */
 export function settingsFor(databaseUrl: string): Readonly<Record<string, string>> {
-  return { DATABASE_URL: databaseUrl, ...secretKey, ADMIN_PASSWORD: password }
+  return { DATABASE_URL: databaseUrl, SECRET_KEY: secretKey, ADMIN_PASSWORD: password }
 }

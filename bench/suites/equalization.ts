@@ -1,11 +1,11 @@
-import { bunArgon2 } from '../src/domain/passwords/argon2.ts'
-import { equalizeCost, type RejectionCost } from '../src/domain/passwords/decoy.ts'
-import { hashPassword } from '../src/domain/passwords/hashPassword.ts'
-import { loadNativeArgon2 } from '../src/domain/passwords/nativeArgon2.ts'
-import { readHash } from '../src/domain/passwords/readHash.ts'
-import { verifyPassword } from '../src/domain/passwords/verifyPassword.ts'
-import { rounds } from './options.ts'
-import { reportRatio } from './report.ts'
+import { bunArgon2 } from '../../src/domain/passwords/argon2.ts'
+import { equalizeCost, type RejectionCost } from '../../src/domain/passwords/decoy.ts'
+import { hashPassword } from '../../src/domain/passwords/hashPassword.ts'
+import { loadNativeArgon2 } from '../../src/domain/passwords/nativeArgon2.ts'
+import { readHash } from '../../src/domain/passwords/readHash.ts'
+import { verifyPassword } from '../../src/domain/passwords/verifyPassword.ts'
+import { rounds } from '../options.ts'
+import { type Row, ratio } from '../report/row.ts'
 
 const today = { memoryKib: 65_536, timeCost: 2 }
 
@@ -14,14 +14,15 @@ const today = { memoryKib: 65_536, timeCost: 2 }
  * verifier; and relative to the costliest stored hash, where that costs more. Unlike elapsed time, it
  * hardly depends on what else the machine does.
  */
-export async function measureEqualization(): Promise<void> {
+export async function measureEqualization(): Promise<Row[]> {
+  const rows: Row[] = []
   const newHash = await hashPassword('right', today)
   const stored = await storedHashes()
   for (const argon2 of [loadNativeArgon2(), bunArgon2]) {
     for (const [what, hash] of stored) {
       const costliest = hash === undefined ? 0 : (readHash(hash, argon2)?.share ?? 0)
       const title = `${argon2.name} argon2, relative to a new hash`
-      await compare(title, newHash, [[what, hash]], { cost: today, argon2, costliest })
+      rows.push(...(await compare(title, newHash, [[what, hash]], { cost: today, argon2, costliest })))
     }
     for (const cost of [10, 12]) {
       const bcrypt = await Bun.password.hash('right', { algorithm: 'bcrypt', cost })
@@ -30,18 +31,17 @@ export async function measureEqualization(): Promise<void> {
         ['unknown user', undefined],
         ['new hash', newHash],
       ] as const
-      await compare(`${argon2.name} argon2, relative to bcrypt ${cost}`, bcrypt, others, {
-        cost: today,
-        argon2,
-        costliest,
-      })
+      const title = `${argon2.name} argon2, relative to bcrypt ${cost}`
+      rows.push(...(await compare(title, bcrypt, others, { cost: today, argon2, costliest })))
     }
   }
+  return rows
 }
 
 type Stored = readonly (readonly [string, string | undefined])[]
 
-async function compare(title: string, reference: string, stored: Stored, rejection: RejectionCost): Promise<void> {
+async function compare(title: string, reference: string, stored: Stored, rejection: RejectionCost): Promise<Row[]> {
+  const rows: Row[] = []
   for (const [what, hash] of stored) {
     const spent: number[] = []
     const expected: number[] = []
@@ -49,8 +49,9 @@ async function compare(title: string, reference: string, stored: Stored, rejecti
       expected.push(await cpuTimeOf(() => reject(reference, rejection)))
       spent.push(await cpuTimeOf(() => reject(hash, rejection)))
     }
-    reportRatio(`CPU time of a rejection, ${what}, ${title}`, spent, expected)
+    rows.push(ratio(`CPU time of a rejection, ${what}, ${title}`, spent, expected))
   }
+  return rows
 }
 
 async function storedHashes(): Promise<Stored> {

@@ -1,9 +1,8 @@
 import postgres from 'postgres'
-import { startServer } from '../test/postgresqlServer.ts'
-import { binary, spread, start } from './machine.ts'
-import { settingsFor } from './options.ts'
-import { report } from './report.ts'
-import { password } from './requests.ts'
+import { startServer } from '../../test/postgresqlServer.ts'
+import { binary, start } from '../machine/process.ts'
+import { password, settingsFor } from '../options.ts'
+import { type Row, spreadOf } from '../report/row.ts'
 
 const samples = 200
 const kinds = ['unknown', 'known', 'disabled', 'lowCost'] as const
@@ -13,7 +12,7 @@ type Kind = (typeof kinds)[number]
  * Measures how long each kind of failed sign-in takes. Each sample uses another account and
  * network.
  */
-export async function measureRefusals(): Promise<void> {
+export async function measureRefusals(): Promise<Row[]> {
   const server = await startServer([])
   const environment = { ...settingsFor(server.url), TRUSTED_PROXIES: '127.0.0.1' }
   const client = postgres(server.url, { max: 1, onnotice: () => {} })
@@ -25,10 +24,14 @@ export async function measureRefusals(): Promise<void> {
       for (const kind of kinds) times.get(kind)?.push(await timeRefusal(port, kind, number))
     }
     await stop()
-    const median = (kind: Kind) => spread(times.get(kind) ?? []).median
-    report('rejection of a wrong password, ms (the median is of 200)', times.get('known') ?? [])
-    for (const kind of ['unknown', 'disabled', 'lowCost'] as const)
-      report(`median rejection, ${kind} relative to wrong password (0.90 to 1.10)`, [median(kind) / median('known')])
+    const median = (kind: Kind) => spreadOf(times.get(kind) ?? []).median
+    return [
+      { what: 'rejection of a wrong password, ms', values: times.get('known') ?? [] },
+      ...(['unknown', 'disabled', 'lowCost'] as const).map((kind) => ({
+        what: `median rejection, ${kind} to wrong password (0.90 to 1.10)`,
+        values: [median(kind) / median('known')],
+      })),
+    ]
   } finally {
     await client.end()
     await server.stop()
