@@ -55,6 +55,8 @@ export interface TestApplication {
   apiKey(draft: Omit<ApiKeyDraft, 'name'> & { readonly name?: string }): Promise<string>
   /** Runs a query on the database directly. */
   sql(query: string): Promise<readonly Record<string, unknown>[]>
+  /** Runs a statement in a transaction. Returns a function that commits it. */
+  hold(statement: string): Promise<() => Promise<void>>
   close(): Promise<void>
 }
 
@@ -158,6 +160,25 @@ export async function openTestApplication(
     me: (token) => application.call('/auth/me', { headers: { authorization: `Bearer ${token}` } }),
     apiKey: async (draft) => (await createApiKey(deps, 'test', { name: 'machine', ...draft })).text,
     sql: (query) => pool.run(async ({ client }) => client.unsafe(query)),
+    hold: async (statement) => {
+      const held = Promise.withResolvers<void>()
+      const ended = Promise.withResolvers<void>()
+      const transaction = pool.run(
+        ({ client }) =>
+          client.begin(async (session) => {
+            await session.unsafe(statement)
+            held.resolve()
+            await ended.promise
+          }),
+        'unlimited',
+      )
+      transaction.catch(held.reject)
+      await held.promise
+      return async () => {
+        ended.resolve()
+        await transaction
+      }
+    },
     close: async () => {
       await database.close()
       await release()

@@ -44,7 +44,8 @@ describe('pool', () => {
   test('queues 1,024 operations and rejects the next at once', async () => {
     const pool = open(2)
     await processOf(pool)
-    const holding = pool.run(async ({ client }) => client`SELECT pg_sleep(0.7)`)
+    await own`SELECT pg_advisory_lock(1)`
+    const holding = pool.run(async ({ client }) => client`SELECT pg_advisory_xact_lock(1)`)
     const began = performance.now()
     const query = () => outcomeOf(pool.run(async ({ client }) => (await client`SELECT 1 AS one`)[0]?.one))
     const waiting = Array.from({ length: 1024 }, query)
@@ -53,6 +54,7 @@ describe('pool', () => {
       message: expect.stringContaining('Too many operations'),
     })
     expect(performance.now() - began).toBeLessThan(500)
+    await own`SELECT pg_advisory_unlock(1)`
     await holding
     expect(new Set(await Promise.all(waiting))).toEqual(new Set([1]))
   })
@@ -60,11 +62,15 @@ describe('pool', () => {
   test('replaces a lost connection and retries a lost read', async () => {
     const pool = open(2)
     const readProcess = () =>
-      pool.read(async ({ client }) => Number((await client`SELECT pg_backend_pid() AS id, pg_sleep(0.3)`)[0]?.id))
+      pool.read(async ({ client }) =>
+        Number((await client`SELECT pg_backend_pid() AS id, pg_advisory_xact_lock(1)`)[0]?.id),
+      )
     const first = await readProcess()
+    await own`SELECT pg_advisory_lock(1)`
     const reading = readProcess()
     await isActive(first)
     await own`SELECT pg_terminate_backend(${first})`
+    await own`SELECT pg_advisory_unlock(1)`
     expect(await reading).not.toBe(first)
   })
 

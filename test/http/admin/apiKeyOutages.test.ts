@@ -9,16 +9,15 @@ describe('a locked table of API keys', () => {
       Array.from({ length: 100 }, (_, index) => application.apiKey({ name: `held-${index}`, roles: ['x'] })),
     )
     // Building an index takes the same lock.
-    const held = application.sql('BEGIN; LOCK TABLE audittrail_api_keys IN SHARE MODE; SELECT pg_sleep(1); COMMIT')
+    const release = await application.hold('LOCK TABLE audittrail_api_keys IN SHARE MODE')
     const count = async (what: string) => Number((await application.sql(`SELECT count(*) AS n FROM ${what}`))[0]?.n)
-    await until(async () => (await count("pg_locks WHERE mode = 'ShareLock' AND granted")) > 0)
     const verify = (key: string) => application.call('/auth/verify', { headers: { authorization: `Bearer ${key}` } })
     const responses = await Promise.all(keys.map(verify))
     expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([204]))
     const waiting = "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     await until(async () => (await count(waiting)) > 0)
     expect(await count(waiting)).toBe(1)
-    await held
+    await release()
     await until(async () => (await count('audittrail_api_keys WHERE last_used_at IS NULL')) === 0)
     await application.close()
   })

@@ -55,8 +55,9 @@ describe.each(databaseKinds)('an adopted user on %s', (kind) => {
 
   test('with a failure counted by the version before is listed and unblocked', async () => {
     const id = await addUser('older')
+    const failedAt = new Date(application.clock.now).toISOString()
     await application.sql(`INSERT INTO audittrail_attempts (key, kind, username, network, failures, last_failed_at, forgotten_at)
-      VALUES ('client x 192.0.2.9', 'client', 'Older', '192.0.2.9', 9, now() + interval '10 minutes', now() + interval '25 minutes')`)
+      VALUES ('client x 192.0.2.9', 'client', 'Older', '192.0.2.9', 9, '${failedAt}', timestamptz '${failedAt}' + interval '15 minutes')`)
     const headers = { authorization: `Bearer ${await application.accessToken()}` }
     const blocks = async () => (await (await application.call('/blocks', { headers })).json()) as { items: unknown[] }
     expect(await blocks()).toMatchObject({ items: [{ username: 'Older' }] })

@@ -79,13 +79,9 @@ test('ready: returns 503 if the database was used with a different SECRET_KEY', 
 test('ready: returns 503 while reads get no response, although other operations do', async () => {
   const application = await openTestApplication('PostgreSQL')
   expect((await application.call('/ready')).status).toBe(200)
-  const locked = application.sql('BEGIN; LOCK TABLE audittrail_keys; SELECT pg_sleep(2.5); COMMIT')
-  while ((await application.sql(holdsLock)).length === 0) {}
+  const release = await application.hold('LOCK TABLE audittrail_keys')
   expect((await application.call('/ready')).status).toBe(503)
-  await locked
+  await release()
   expect((await application.call('/ready')).status).toBe(200)
   await application.close()
 })
-
-const holdsLock = `
-  SELECT FROM pg_locks WHERE relation = 'audittrail_keys'::regclass AND mode = 'AccessExclusiveLock' AND granted`
