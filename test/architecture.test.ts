@@ -47,6 +47,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'database',
   ],
   domain: [
+    'transparency',
     'hashes',
     'passwords',
     'uncountedFailures',

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto'
+
+/**
+ * The hashes of an RFC 6962 tree that its next leaves and its root need: per level, those on the
+ * right that do not fill a tile of 256 yet. A hash of level n is the root of 256^n leaves.
+ */
+export interface Edge {
+  readonly size: number
+  readonly levels: readonly (readonly Buffer[])[]
+}
+
+/** The root of a full subtree of 256^level leaves; level 1 and up. */
+export interface Node {
+  readonly level: number
+  readonly index: number
+  readonly hash: Buffer
+}
+
+export const tileWidth = 256
+
+export const emptyEdge: Edge = { size: 0, levels: [] }
+
+export function hashLeaf(leaf: string): Buffer {
+  return createHash('sha256').update('\0').update(leaf, 'utf8').digest()
+}
+
+function hashChildren(left: Buffer, right: Buffer): Buffer {
+  return createHash('sha256').update('\x01').update(left).update(right).digest()
+}
+
+/** Returns the edge after more leaves, and the nodes that they complete. */
+export function appendLeaves(edge: Edge, hashes: readonly Buffer[]): { readonly edge: Edge; readonly nodes: Node[] } {
+  const levels: Buffer[][] = []
+  const nodes: Node[] = []
+  let added: readonly Buffer[] = hashes
+  let position = edge.size
+  for (let level = 0; added.length > 0 || level < edge.levels.length; level++) {
+    const row = [...(edge.levels[level] ?? []), ...added]
+    const first = Math.floor(position / tileWidth)
+    const completed: Buffer[] = []
+    for (let start = 0; start + tileWidth <= row.length; start += tileWidth) {
+      const hash = perfectRoot(row, start, tileWidth)
+      nodes.push({ level: level + 1, index: first + completed.length, hash })
+      completed.push(hash)
+    }
+    levels.push(row.slice(completed.length * tileWidth))
+    added = completed
+    position = first
+  }
+  return { edge: { size: edge.size + hashes.length, levels }, nodes }
+}
+
+/** Returns the Merkle tree hash (RFC 6962 §2.1). */
+export function rootOf({ levels }: Edge): Buffer {
+  const subtrees = levels.toReversed().flatMap(perfectSubtrees)
+  return (
+    subtrees.reduceRight<Buffer | undefined>((right, left) => (right ? hashChildren(left, right) : left), undefined) ??
+    createHash('sha256').digest()
+  )
+}
+
+/** Returns for each level how many hashes the edge of a tree has. */
+export function edgeWidths(size: number): readonly number[] {
+  const widths: number[] = []
+  // Sizes exceed 32 bits, so no shifts.
+  for (let rest = size; rest > 0; rest = Math.floor(rest / tileWidth)) widths.push(rest % tileWidth)
+  return widths
+}
+
+/** Splits a row into subtrees whose sizes are powers of two, the largest first. */
+function perfectSubtrees(row: readonly Buffer[]): Buffer[] {
+  const roots: Buffer[] = []
+  let start = 0
+  for (let width = tileWidth / 2; width >= 1; width /= 2) {
+    if (row.length - start < width) continue
+    roots.push(perfectRoot(row, start, width))
+    start += width
+  }
+  return roots
+}
+
+function perfectRoot(row: readonly Buffer[], start: number, width: number): Buffer {
+  let level = row.slice(start, start + width)
+  while (level.length > 1) {
+    const above: Buffer[] = []
+    for (let index = 0; index < level.length; index += 2)
+      above.push(hashChildren(level[index] as Buffer, level[index + 1] as Buffer))
+    level = above
+  }
+  return level[0] as Buffer
+}
