@@ -1,7 +1,7 @@
 import { AppError } from '../../error.ts'
 import type { ApiKeyOutcome } from '../../telemetry/productMetrics.ts'
+import { record } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
-import { record } from '../events.ts'
 import type { Actor } from '../users/users.ts'
 import { digestOfApiKey } from './apiKeyFormat.ts'
 import type { ApiKey, Scope } from './apiKeys.ts'

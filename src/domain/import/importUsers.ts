@@ -1,6 +1,6 @@
 import type { Duplicate, StagedUser, Staging } from '../../db/statements/importStaging.ts'
+import { record } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
-import { record } from '../events.ts'
 import { createWidthCheck, type WidthCheck } from './columnWidths.ts'
 import { isExportedUser, readExportedUser } from './exportedUser.ts'
 import { type Fields, noPassword, readUser } from './importedUser.ts'

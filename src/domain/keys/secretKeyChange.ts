@@ -1,7 +1,7 @@
 import { AppError } from '../../error.ts'
 import { findSecretKey, fingerprintOf } from '../../secretKeys.ts'
+import { record } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
-import { record } from '../events.ts'
 import { decryptPrivateKey, encryptPrivateKey } from './keyCipher.ts'
 
 /**

@@ -4,8 +4,8 @@ import type { ListedSession, RefreshableSession, SessionUser } from '../../db/st
 import type { User } from '../../db/statements/users.ts'
 import { AppError, type TokenRefusal } from '../../error.ts'
 import type { RefreshOutcome } from '../../telemetry/productMetrics.ts'
+import { record } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
-import { record } from '../events.ts'
 
 export type { ListedSession, RefreshableSession }
 

@@ -1,7 +1,7 @@
 import type { User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
+import { record } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
-import { record } from '../events.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { normalizePassword } from '../passwords/normalize.ts'

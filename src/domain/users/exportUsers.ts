@@ -1,6 +1,6 @@
 import type { ExportedUser } from '../../db/statements/userTransfer.ts'
+import { record } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
-import { record } from '../events.ts'
 
 export type { ExportedUser }
 

@@ -1,5 +1,5 @@
+import { record } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
-import { record } from '../events.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { findPolicyViolation } from '../passwords/policy.ts'
 

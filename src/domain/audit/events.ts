@@ -1,11 +1,11 @@
-import type { TokenRefusal } from '../error.ts'
-import type { Deps } from './deps.ts'
+import type { TokenRefusal } from '../../error.ts'
+import type { Log } from '../../telemetry/log.ts'
 
 /**
  * Events of accounts, sessions and keys. Each becomes one log line. Their names and fields are
  * stable.
  */
-export type AuthenticationEvent =
+export type AuditEvent =
   | {
       readonly event: 'login.succeeded'
       readonly username: string
@@ -124,7 +124,7 @@ export type LoginFailure = 'unknown_user' | 'wrong_password' | 'unusable_hash' |
 /** Only logged, except `scope`. Clients get the same response for the others. */
 export type ApiKeyRefusal = 'malformed' | 'unknown' | 'revoked' | 'expired' | 'scope'
 
-const warnings: readonly AuthenticationEvent['event'][] = [
+const warnings: readonly AuditEvent['event'][] = [
   'login.failed',
   'login.throttled',
   'session.replayed',
@@ -135,7 +135,7 @@ const warnings: readonly AuthenticationEvent['event'][] = [
 ]
 
 /** Logs an event. */
-export function record({ log }: Pick<Deps, 'log'>, { event, ...facts }: AuthenticationEvent): void {
+export function record({ log }: { readonly log: Log }, { event, ...facts }: AuditEvent): void {
   if (warnings.includes(event)) log.warn(event, facts)
   else log.info(event, facts)
 }
