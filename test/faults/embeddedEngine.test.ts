@@ -19,8 +19,12 @@ describe('embedded engine', () => {
       stdout: 'pipe',
       stderr: 'inherit',
     })
-    setTimeout(() => child.kill('SIGKILL'), 2500)
-    const acknowledged = (await new Response(child.stdout).text()).split('\n').slice(0, -1).map(Number)
+    let output = ''
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      output += chunk
+      if (output.length > 1000) child.kill('SIGKILL')
+    }
+    const acknowledged = output.split('\n').slice(0, -1).map(Number)
     expect(acknowledged.length).toBeGreaterThan(0)
     const again = await openEmbedded(path, { onFailure: failUnexpectedly })
     const sql = connect(again)

@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { makeAssets } from '../deploy/compile.ts'
+import { startServer } from './postgresqlServer.ts'
+
+// Runs every test on one PostgreSQL server: most files side by side, then one at a time those that
+// measure time or memory. With `fast`, runs only the tests that need no binary, and suites for both
+// databases only on PostgreSQL. Ends with the sums in the form of `bun test`.
+
+const isFast = process.argv[2] === 'fast'
+const fast = /^([^/]+$|(cli|config|contract|db|domain|http|system|telemetry)\/)/
+const alone =
+  /^(attack\/(bruteForce|requests)|binary\/(keyRotation|shutdown)|deploy\/(container|fail2ban|metrics|nginx)|failover|faults\/(?!dataDirectory|embedded|idleConnections)|strictness)/
+
+const files = [...new Bun.Glob('**/*.test.ts').scanSync(import.meta.dir)].sort()
+const chosen = isFast ? files.filter((file) => fast.test(file)) : files
+const groups = [
+  { isParallel: true, files: chosen.filter((file) => !alone.test(file)) },
+  { isParallel: false, files: chosen.filter((file) => alone.test(file)) },
+]
+
+const parts = ['pass', 'skip', 'todo', 'fail'] as const
+const sums = { pass: 0, skip: 0, todo: 0, fail: 0 }
+
+/** Returns the exit code of `bun test`, and adds its results to the sums. */
+async function run({ isParallel, files }: (typeof groups)[number], databaseUrl: string): Promise<number> {
+  // One worker per core, each of which loads a module once.
+  const workers = isParallel ? ['--parallel', '--no-isolate'] : []
+  const paths = files.map((file) => `./test/${file}`)
+  const tests = spawn(process.execPath, ['test', ...workers, '--timeout', '120000', ...paths], {
+    env: {
+      ...process.env,
+      TEST_DATABASE_URL: databaseUrl,
+      TEST_SERVER: 'discarded',
+      ...(isFast ? { TEST_FAST: '1' } : {}),
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let text = ''
+  const closed = once(tests, 'close')
+  for (const stream of [tests.stdout, tests.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      process.stdout.write(chunk)
+      text = `${text}${chunk}`.slice(-2000)
+    })
+  const [code] = await closed
+  for (const part of parts) sums[part] += Number(new RegExp(`^ *(\\d+) ${part}$`, 'm').exec(text)?.[1] ?? 0)
+  return code ?? 1
+}
+
+const began = performance.now()
+const { code: notMade } = await makeAssets()
+if (notMade) process.exit(notMade)
+const server = await startServer()
+const codes: number[] = []
+for (const group of groups) if (group.files.length > 0) codes.push(await run(group, server.url))
+await server.stop()
+console.log(`\n${parts.map((part) => ` ${sums[part]} ${part}\n`).join('')}`)
+console.log(`${chosen.length} files in ${Math.round((performance.now() - began) / 1000)} s`)
+process.exit(codes.find((code) => code !== 0) ?? 0)
