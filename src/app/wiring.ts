@@ -24,7 +24,7 @@ export function wireDeps(
 ): Deps {
   const hashCost = { memoryKib: config.passwordMemoryKib, timeCost: config.passwordTimeCost }
   const limits = hashQueueLimits(config.passwordConcurrency, hashCost, config.databaseUrl ? 'server' : 'embedded')
-  const argon2 = createArgon2(log)
+  const argon2 = createArgon2(log, config.nativeArgon2 === 'on')
   return {
     database,
     clock,

@@ -167,6 +167,12 @@ export const settings = {
     default: 'auto',
     parse: parsePasswordConcurrency,
   }),
+  nativeArgon2: required({
+    env: 'NATIVE_ARGON2',
+    doc: 'on or off: verify argon2 hashes with the native addon. off: with Bun.password, which takes about three times as long.',
+    default: 'on',
+    parse: parseSwitch,
+  }),
   trustedProxies: required({
     env: 'TRUSTED_PROXIES',
     doc: 'Proxies whose X-Forwarded-For is trusted: addresses or networks, separated by commas (127.0.0.1, 10.0.0.0/8).',

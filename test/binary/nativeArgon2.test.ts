@@ -9,10 +9,11 @@ const canHide = spawnSync('unshare', [...hidingDescriptors.slice(1), 'true']).st
 
 async function signIn(start: Start) {
   const port = await freePort()
-  const environment = { METRICS: `127.0.0.1:${port}`, ADMIN_PASSWORD: 'correct horse battery staple' }
+  const password = 'correct horse battery staple'
+  const environment = { METRICS: `127.0.0.1:${port}`, ADMIN_PASSWORD: password, ...start.environment }
   const server = await serve({ ...start, environment })
   try {
-    const right = await login(server.url, 'admin', environment.ADMIN_PASSWORD)
+    const right = await login(server.url, 'admin', password)
     const wrong = await login(server.url, 'admin', 'incorrect horse')
     const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
     const warnings = server.output.stdout.split('\n').filter((line) => line.includes('hash.addon_unavailable'))
@@ -30,11 +31,18 @@ describe('the argon2 verifier of the executable', () => {
     expect(warnings).toEqual([])
   })
 
-  test.skipIf(!canHide)('is Bun.password where the addon does not load, with one warning', async () => {
-    const { statuses, metrics, warnings } = await signIn({ command: hidingDescriptors })
+  async function fallsBack(start: Start) {
+    const { statuses, metrics, warnings } = await signIn(start)
     expect(statuses).toEqual([200, 401])
     expect(metrics).toContain('\naudittrail_hash_native 0\n')
     expect(warnings).toHaveLength(1)
     expect(JSON.parse(warnings[0] ?? '')).toMatchObject({ level: 'warn', event: 'hash.addon_unavailable' })
-  })
+  }
+
+  test.skipIf(!canHide)('is Bun.password where the addon does not load, with one warning', () =>
+    fallsBack({ command: hidingDescriptors }),
+  )
+
+  test('is Bun.password with NATIVE_ARGON2=off, with one warning', () =>
+    fallsBack({ environment: { NATIVE_ARGON2: 'off' } }))
 })

@@ -4,13 +4,14 @@ import type { Log } from '../../telemetry/log.ts'
 import { type Argon2Verifier, bunArgon2 } from './argon2.ts'
 
 /**
- * Returns a function that loads the native verifier on its first call. Where that fails, it warns
- * once and returns `Bun.password`.
+ * Returns a function that loads the native verifier on its first call. Where that fails or is off, it
+ * warns once and returns `Bun.password`.
  */
-export function createArgon2(log: Log, loadNative = loadNativeArgon2): () => Argon2Verifier {
+export function createArgon2(log: Log, isOn = true, loadNative = loadNativeArgon2): () => Argon2Verifier {
   let loaded: Argon2Verifier | undefined
   const load = () => {
     try {
+      if (!isOn) throw new Error('NATIVE_ARGON2 is off.')
       return loadNative()
     } catch (error) {
       log.warn('hash.addon_unavailable', {

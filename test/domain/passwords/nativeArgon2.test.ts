@@ -64,6 +64,18 @@ describe('the native argon2 verifier', () => {
     )
   })
 
+  test('returns the verdict of Bun.password for every one-character change of a valid hash', async () => {
+    const hash = await Bun.password.hash('changeme', { algorithm: 'argon2id', memoryCost: 16, timeCost: 1 })
+    for (let at = 0; at <= hash.length; at++)
+      for (const [removed, added] of ['', 'A', '0', '=', '$', ' ', '\0', 'é'].flatMap((text) => [
+        [0, text] as const,
+        [1, text] as const,
+      ])) {
+        const changed = hash.slice(0, at) + added + hash.slice(at + removed)
+        expect([changed, await verdictBy(native, changed)]).toEqual([changed, await verdictBy(bunArgon2, changed)])
+      }
+  })
+
   test.each([
     ['pwdlib', hashByPwdlib],
     ['argon2-cffi', hashByArgon2Cffi],
@@ -90,7 +102,13 @@ describe('the native argon2 verifier', () => {
     expect(lines).toEqual([])
   })
 
-  test('is replaced by Bun.password with one warning if it does not load', async () => {
+  const unloadable = () => {
+    throw new Error('cannot open shared object file')
+  }
+  test.each([
+    ['does not load', true, unloadable, 'cannot open shared object file'],
+    ['is turned off', false, loadNativeArgon2, 'NATIVE_ARGON2 is off.'],
+  ])('is replaced by Bun.password with one warning if it %s', async (_what, isOn, load, message) => {
     const lines: Record<string, unknown>[] = []
     const log = createLog({
       level: 'debug',
@@ -98,14 +116,10 @@ describe('the native argon2 verifier', () => {
       now: Date.now,
       write: (line) => lines.push(JSON.parse(line)),
     })
-    const argon2 = createArgon2(log, () => {
-      throw new Error('cannot open shared object file')
-    })
+    const argon2 = createArgon2(log, isOn, load)
     expect(argon2()).toBe(bunArgon2)
     expect(argon2()).toBe(bunArgon2)
-    expect(lines).toMatchObject([
-      { level: 'warn', event: 'hash.addon_unavailable', message: 'cannot open shared object file' },
-    ])
+    expect(lines).toMatchObject([{ level: 'warn', event: 'hash.addon_unavailable', message }])
     expect(lines).toHaveLength(1)
   })
 })
