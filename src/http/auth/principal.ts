@@ -27,7 +27,8 @@ export async function requirePrincipal(
   const claims = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
   const principal = claims && (await findPrincipal(deps, claims))
   if (!principal) throw invalidToken(services, request, claims, tokens.readExpired(token))
-  return { ...principal, isForPasswordChange: tokens.isForPasswordChange(claims) }
+  const { user, sessionId } = principal
+  return { user, sessionId, isForPasswordChange: tokens.isForPasswordChange(claims) }
 }
 
 /**
