@@ -11,6 +11,8 @@ const users = 10_000
 /** The binary on a PostgreSQL server of its own, with fsync, 10,000 users and 20,000 sessions. */
 export interface Service extends Started {
   readonly databaseUrl: string
+  /** The process id of PostgreSQL. */
+  readonly databaseId: number
   readonly client: postgres.Sql
   /** The password hash of every user. */
   readonly hash: string
@@ -35,7 +37,16 @@ export async function withService(work: (service: Service) => Promise<void>): Pr
     const logins = Array.from({ length: 200 }, (_, index) =>
       post('/api/auth/login', { username: `user${index}`, password }),
     )
-    const service = { ...started, databaseUrl: server.url, client, hash, tokens, logins, startAnother }
+    const service = {
+      ...started,
+      databaseUrl: server.url,
+      databaseId: server.processId(),
+      client,
+      hash,
+      tokens,
+      logins,
+      startAnother,
+    }
     await work(service).finally(() => started.stop())
   } finally {
     await client.end()

@@ -6,6 +6,7 @@ import type { OpenLoop } from './openLoop.ts'
 
 /** Latencies are in milliseconds. */
 export interface Load {
+  readonly count: number
   readonly perSecond: number
   readonly mean: number
   readonly p50: number

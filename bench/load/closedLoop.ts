@@ -32,6 +32,7 @@ const percentile = (p: number) => latencies[Math.min(latencies.length - 1, Math.
 const mean = latencies.reduce((sum, latency) => sum + latency, 0) / latencies.length
 console.log(
   JSON.stringify({
+    count: latencies.length,
     perSecond: latencies.length / elapsed,
     mean,
     p50: percentile(0.5),

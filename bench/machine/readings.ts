@@ -26,7 +26,7 @@ export async function peakDuring(child: ChildProcess, work: Promise<unknown>): P
  * Undefined where there is no /proc.
  */
 export function watchOtherLoad(): () => number | undefined {
-  const read = () => ({ others: busyTicks() - ownTicks(), at: performance.now() })
+  const read = () => ({ others: busyTicks() - ticksOf(process.pid), at: performance.now() })
   try {
     const before = read()
     return () => {
@@ -45,8 +45,12 @@ function busyTicks(): number {
   return [1, 2, 3, 6, 7].reduce((sum, index) => sum + (fields[index] ?? 0), 0)
 }
 
-/** This process and its descendants, ended ones included. */
-function ownTicks(): number {
+/** Returns the CPU time of a process and its descendants, ended ones included, in microseconds. */
+export function cpuMicroseconds(id: number): number {
+  return (ticksOf(id) / ticksPerSecond) * 1e6
+}
+
+function ticksOf(root: number): number {
   const children = new Map<number, { readonly id: number; readonly ticks: number }[]>()
   let total = 0
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
@@ -54,7 +58,7 @@ function ownTicks(): number {
     if (!fields) continue
     // Fields 4 and 14 to 17 of proc_pid_stat(5).
     const ticks = [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0)
-    if (Number(name) === process.pid) total += ticks
+    if (Number(name) === root) total += ticks
     const parent = Number(fields[1])
     children.set(parent, [...(children.get(parent) ?? []), { id: Number(name), ticks }])
   }
@@ -64,7 +68,7 @@ function ownTicks(): number {
       add(id)
     }
   }
-  add(process.pid)
+  add(root)
   return total
 }
 

@@ -27,6 +27,18 @@ const lines: readonly Line[] = [
     ratio: names.meLatency,
   },
   {
+    work: 'its CPU time in AuditTrail, µs',
+    measured: '/auth/me, CPU of the server per request, µs',
+    limit: 'Bun.serve + one prepared SELECT, CPU of the server per request, µs',
+    limitName: 'the same',
+  },
+  {
+    work: 'its CPU time in PostgreSQL, µs',
+    measured: '/auth/me, CPU of PostgreSQL per request, µs',
+    limit: 'Bun.serve + one prepared SELECT, CPU of PostgreSQL per request, µs',
+    limitName: 'the same',
+  },
+  {
     work: '`/auth/verify` with a token, requests/s',
     measured: '/auth/verify with a token, requests/s',
     limit: '/auth/me, for comparison, requests/s',
@@ -101,6 +113,10 @@ const lines: readonly Line[] = [
     limit: '/auth/me at 10⁴ users and 2·10⁴ sessions, requests/s',
     limitName: 'at 10⁴ users',
     ratio: names.growth,
+  },
+  {
+    work: 'the same, CPU per request to that at 10⁴ users',
+    measured: '/auth/me at 10⁶ users and 2·10⁶ sessions, to 10⁴, CPU per request',
   },
   { work: 'binary, above 123.4 MB (before the native argon2), MB', measured: names.binary },
   { work: 'embedded database: ready on an empty directory, ms', measured: 'embedded: ready on an empty directory, ms' },

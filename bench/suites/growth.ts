@@ -1,9 +1,10 @@
 import postgres from 'postgres'
-import { startServer } from '../../test/postgresqlServer.ts'
+import { type PostgresqlServer, startServer } from '../../test/postgresqlServer.ts'
 import { fill, hashPassword } from '../database/fill.ts'
 import { signIn } from '../database/service.ts'
 import { signTokens } from '../database/tokens.ts'
-import { interleave, type Load, load, type Run } from '../load/client.ts'
+import { interleave, type Run } from '../load/client.ts'
+import { type CostedLoad, loadWithCost, totalCosts } from '../load/cost.ts'
 import { get } from '../load/requests.ts'
 import { binary, type Started, start } from '../machine/process.ts'
 import { settingsFor } from '../options.ts'
@@ -17,7 +18,7 @@ const basis = 10_000
 interface Site {
   readonly users: number
   readonly started: Started
-  readonly run: Run<Load>
+  readonly run: Run<CostedLoad>
 }
 
 /** Requests with a token on databases of different sizes, each with a process of its own. */
@@ -27,25 +28,33 @@ export async function measureGrowth(): Promise<Row[]> {
   const hash = await hashPassword()
   const sites: Site[] = []
   try {
-    for (const users of sizes) sites.push(await openSite(server.url, users, hash))
+    for (const users of sizes) sites.push(await openSite(server, users, hash))
     const runs = await interleave(Object.fromEntries(sites.map(({ users, run }) => [`${users}`, run])))
     for (const { started } of sites) await started.stop()
     const rates = (users: number) => runs[`${users}`]?.map(({ perSecond }) => perSecond) ?? []
-    return sites.flatMap(({ users }) => [
-      ...loadRows(`/auth/me at ${powerOf(users)} users and ${powerOf(users, 2)} sessions`, runs[`${users}`] ?? []),
-      ...(users === basis || rates(basis).length === 0 ? [] : [ratio(nameOf(users), rates(basis), rates(users))]),
-    ])
+    const costs = (users: number) => totalCosts(runs[`${users}`] ?? [])
+    return sites.flatMap(({ users }) => {
+      const name = `/auth/me at ${powerOf(users)} users and ${powerOf(users, 2)} sessions`
+      const comparison =
+        users === basis || rates(basis).length === 0
+          ? []
+          : [
+              ratio(nameOf(users), rates(basis), rates(users)),
+              ratio(`${name}, to 10⁴, CPU per request`, costs(users), costs(basis)),
+            ]
+      return [...loadRows(name, runs[`${users}`] ?? []), ...comparison]
+    })
   } finally {
     await server.stop()
   }
 }
 
-async function openSite(serverUrl: string, users: number, hash: string): Promise<Site> {
+async function openSite(server: PostgresqlServer, users: number, hash: string): Promise<Site> {
   const name = `users_${users}`
-  const administration = postgres(serverUrl, { max: 1, onnotice: () => {} })
+  const administration = postgres(server.url, { max: 1, onnotice: () => {} })
   await administration.unsafe(`CREATE DATABASE ${name}`)
   await administration.end()
-  const url = new URL(serverUrl)
+  const url = new URL(server.url)
   url.pathname = `/${name}`
   const started = await start({ file: binary, path: '/api/ready', environment: settingsFor(url.href) })
   const client = postgres(url.href, { max: 1, onnotice: () => {} })
@@ -55,7 +64,11 @@ async function openSite(serverUrl: string, users: number, hash: string): Promise
   const { access_token: template = '' } = await signIn(started.port, 'admin')
   const requests = (await signTokens(client, template, 1000)).map((token) => get('/api/auth/me', token))
   await client.end()
-  return { users, started, run: (seconds) => load({ port: started.port, seconds, requests }) }
+  return {
+    users,
+    started,
+    run: (seconds) => loadWithCost({ port: started.port, seconds, requests }, started.process.pid, server.processId()),
+  }
 }
 
 function nameOf(users: number): string {
