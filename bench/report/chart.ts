@@ -1,5 +1,5 @@
 import { format, type Row, spreadOf } from './row.ts'
-import { scoreOf, type Target, targetOf, verdictOf } from './targets.ts'
+import { judged, scoreOf, type Target, verdictOf } from './targets.ts'
 
 const width = 760
 const margin = 24
@@ -10,10 +10,7 @@ const mustWidth = (width - 2 * margin) / 2
 
 /** Returns the rows with a target as an SVG that is readable on light and dark pages. */
 export function drawChart(rows: readonly Row[]): string {
-  const measured = rows.flatMap((row) => {
-    const target = targetOf(row)
-    return target ? [{ row, target }] : []
-  })
+  const measured = judged(rows)
   const height = top + measured.length * rowHeight + 12
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Each measured ratio next to its target">
 <style>

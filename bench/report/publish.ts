@@ -29,11 +29,15 @@ writeFileSync(page, before + figures.join('\n\n') + after)
 console.log('Wrote docs/performance.md and docs/performance.svg.')
 
 function describeRun(all: readonly Result[]): string {
-  const range = (values: readonly (number | string)[]) => [...new Set(values)].sort().join(' and ')
+  const dates = [...new Set(all.map(({ date }) => date))].sort().join(' and ')
+  const range = (values: readonly number[]) => {
+    const [least, most] = [Math.min(...values), Math.max(...values)]
+    return least === most ? `${least}` : `${least} to ${most}`
+  }
   const loads = all.flatMap(({ otherLoad }) => otherLoad ?? []).map((cores) => Number(cores.toFixed(1)))
   const shared =
     loads.length === 0
       ? ''
-      : ` Other programs used ${Math.min(...loads)} to ${Math.max(...loads)} cores of the machine during the suites.`
-  return `Measured on ${range(all.map(({ date }) => date))}: ${machine}, PostgreSQL 18.\n${range(all.map((result) => result.rounds))} rounds of ${range(all.map((result) => result.seconds))} s.${shared}`
+      : ` Other programs used ${range(loads)} cores of the machine during the suites${Math.max(...loads) > 0.3 ? ', so the figures are worse than those of an idle machine' : ''}.`
+  return `Measured on ${dates}: ${machine}, PostgreSQL 18.\n${range(all.map((result) => result.rounds))} rounds of ${range(all.map((result) => result.seconds))} s.${shared}`
 }

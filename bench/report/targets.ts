@@ -56,6 +56,14 @@ export function verdictOf(value: number, { must, aim, better }: Target): string 
   return reaches(must) ? 'meets the target' : 'misses the target'
 }
 
+/** Returns the rows that have a target, in the order of the targets. */
+export function judged(rows: readonly Row[]): readonly { readonly row: Row; readonly target: Target }[] {
+  return Object.entries(targets).flatMap(([what, target]) => {
+    const row = rows.find((one) => one.what === what)
+    return row ? [{ row, target }] : []
+  })
+}
+
 export function targetOf({ what }: Row): Target | undefined {
   return targets[what]
 }

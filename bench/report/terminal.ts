@@ -1,5 +1,5 @@
 import { format, type Row, spreadOf } from './row.ts'
-import { scoreOf, type Target, targetOf, verdictOf } from './targets.ts'
+import { judged, scoreOf, type Target, targetOf, verdictOf } from './targets.ts'
 
 const nameWidth = 68
 /** Columns of a bar whose row just meets its target. */
@@ -17,10 +17,7 @@ export function printRows(rows: readonly Row[]): void {
 
 /** Prints a bar for each row with a target: `|` is what it must reach, `:` what it should. */
 export function printChart(rows: readonly Row[]): void {
-  const measured = rows.flatMap((row) => {
-    const target = targetOf(row)
-    return target ? [{ row, target }] : []
-  })
+  const measured = judged(rows)
   if (measured.length === 0) return
   console.log('\nLonger is better. | must be reached, : is the aim.\n')
   for (const { row, target } of measured) {

@@ -42,7 +42,7 @@ const maximumWait = 12_000
 const initialDuration = 100
 const latestWeight = 0.1
 
-/** Bytes of the process beside its hashes, after 200 sign-ins at once: docs/performance.md. */
+/** Bytes of the process beside its hashes, after 200 sign-ins at once: docs/operations.md. */
 const processBytes = { embedded: 220 * 1024 * 1024, server: 100 * 1024 * 1024 }
 
 /**
