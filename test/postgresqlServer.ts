@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,8 +21,16 @@ export interface PostgresqlServer {
   backends(): number[]
   /** The process id of the server. */
   processId(): number
+  /** Starts an asynchronous standby of it, on a copy of its directory. */
+  startStandby(settings?: readonly string[]): Promise<PostgresqlServer>
   /** Stops it and removes its directory. */
   stop(): Promise<void>
+}
+
+interface Installation {
+  readonly serverFile: string
+  /** PostgreSQL refuses to run as root. */
+  readonly identity: { readonly uid?: number; readonly gid?: number }
 }
 
 /**
@@ -35,7 +43,6 @@ export async function startServer(settings: readonly string[] = ['fsync=off']): 
   const { postgres: serverFile, initdb } = await serverFiles(directory, isRoot)
   const data = join(directory, 'data')
   mkdirSync(data)
-  // PostgreSQL refuses to run as root.
   const identity = isRoot ? { uid: nobody, gid: nobody } : {}
   if (isRoot) for (const path of [directory, data]) chownSync(path, nobody, nobody)
   const made = spawnSync(
@@ -48,6 +55,16 @@ export async function startServer(settings: readonly string[] = ['fsync=off']): 
     },
   )
   if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr}`)
+  return open({ serverFile, identity }, directory, settings)
+}
+
+/** Starts PostgreSQL on the folder `data` of the directory. */
+async function open(
+  { serverFile, identity }: Installation,
+  directory: string,
+  settings: readonly string[],
+): Promise<PostgresqlServer> {
+  const data = join(directory, 'data')
   const port = await freePort()
   const options = [
     'listen_addresses=127.0.0.1',
@@ -72,12 +89,41 @@ export async function startServer(settings: readonly string[] = ['fsync=off']): 
       await waitUntilReady(url)
     },
     processId: () => child.pid ?? 0,
+    startStandby: async (standbySettings = settings) => {
+      const copy = mkdtempSync(join(tmpdir(), 'audittrail-standby-'))
+      if (identity.uid) chownSync(copy, identity.uid, identity.uid)
+      await copyAsStandby({ url, port, data }, join(copy, 'data'), identity)
+      return open({ serverFile, identity }, copy, standbySettings)
+    },
     backends: () => childrenOf(child.pid ?? 0).filter((id) => servesClient(id)),
     stop: async () => {
       process.off('exit', kill)
       await ended(child, 'SIGINT')
       rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+async function copyAsStandby(
+  primary: Pick<PostgresqlServer, 'url' | 'port' | 'data'>,
+  target: string,
+  identity: Installation['identity'],
+): Promise<void> {
+  const client = postgres(primary.url, { max: 1, onnotice: () => {} })
+  await client`SELECT pg_backup_start('standby', true)`
+  const copied = spawnSync('cp', ['-a', primary.data, target], { encoding: 'utf8' })
+  if (copied.status !== 0) throw new Error(`cp failed: ${copied.stderr}`)
+  const [stopped] = await client`SELECT labelfile FROM pg_backup_stop(false)`
+  await client.end()
+  for (const file of ['postmaster.pid', 'postmaster.opts']) rmSync(join(target, file), { force: true })
+  const files = {
+    backup_label: String(stopped?.labelfile),
+    'standby.signal': '',
+    'postgresql.auto.conf': `primary_conninfo = 'host=127.0.0.1 port=${primary.port} user=postgres'\n`,
+  }
+  for (const [file, text] of Object.entries(files)) {
+    writeFileSync(join(target, file), text)
+    if (identity.uid) chownSync(join(target, file), identity.uid, identity.uid)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { OpenTarget } from '../db/embedded/target.ts'
+import type { Failover } from '../db/failover/failover.ts'
 import type { AvailabilityObserver } from '../db/pool/availabilityLog.ts'
 import type { DatabaseTarget } from '../db/pool/connection.ts'
 import type { Deps } from '../domain/deps.ts'
@@ -21,6 +22,7 @@ import { httpSettingsOf, wireDeps } from './wiring.ts'
 export interface App {
   readonly deps: Deps
   readonly administrator: Administrator
+  readonly failover: Failover
   /** Reads the time of the database, which `deps.clock` returns from then on. */
   synchronizeClock(): Promise<void>
   /** Chooses the reading of SECRET_KEY that the database was used with, by its fingerprint. */
@@ -61,12 +63,17 @@ export async function openApp(
   lost.then(onDatabaseLost)
   const { openPool } = await import('../db/pool/pool.ts')
   const { openDatabase } = await import('../db/database.ts')
-  const database = openDatabase(openPool(target, availabilityObserver))
+  const { createFailover } = await import('../db/failover/failover.ts')
+  const failover = createFailover(log, monotonicClock)
+  const pool = openPool(target, availabilityObserver, monotonicClock, failover.admit)
+  if (target.kind === 'server') failover.attach(pool)
+  const database = openDatabase(pool, failover.changes)
   const secretKeySource = createSecretKeySource(config, log, claim.created)
   const clock = createDatabaseClock(wallClock, monotonicClock)
   const deps = wireDeps(database, config, secretKeySource, { log, clock: clock.now, monotonicClock, metrics })
   return {
     deps,
+    failover,
     administrator: {
       username: config.adminUsername,
       fullName: config.adminFullName,
@@ -76,6 +83,7 @@ export async function openApp(
     settleSecretKey: secretKeySource.settle,
     keepFiles: claim.created.keep,
     close: async () => {
+      failover.stop()
       // A database that has failed cannot be closed in order.
       await Promise.race([database.close(), lost])
       await close()

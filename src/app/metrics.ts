@@ -1,5 +1,7 @@
 import type { Config } from '../config/config.ts'
 import { listenAddressOf } from '../config/listenAddress.ts'
+import type { Durability } from '../db/failover/durability.ts'
+import type { FailoverState } from '../db/failover/failover.ts'
 import type { AvailabilityObserver } from '../db/pool/availabilityLog.ts'
 import type { Deps } from '../domain/deps.ts'
 import type { KeyRing } from '../domain/keys/keyRing.ts'
@@ -54,6 +56,41 @@ export function observeApp(
     'Database connections opened.',
     () => pool().opened,
   )
+}
+
+/** Registers what is known about the server of DATABASE_URL. */
+export function observeServer(
+  { observable }: MetricsRegistry,
+  state: () => FailoverState,
+  durability: () => Durability | undefined,
+): void {
+  observable('gauge', 'audittrail_database_synchronous', 'Whether commits wait for a standby.', () =>
+    toNumber(durability()?.isSynchronous),
+  )
+  observable('gauge', 'audittrail_database_standbys', 'Standbys of the primary.', () => durability()?.standbys)
+  observable(
+    'gauge',
+    'audittrail_database_standbys_in_step',
+    'Standbys that commits may wait for. Missing if the role must not see it.',
+    () => durability()?.standbysInStep,
+  )
+  observable('gauge', 'audittrail_database_timeline', 'The timeline of the primary.', () => state().timeline)
+  observable(
+    'counter',
+    'audittrail_database_failovers_total',
+    'Failovers of the database to a new timeline.',
+    () => state().failovers,
+  )
+  observable(
+    'counter',
+    'audittrail_database_changes_lost_total',
+    'Acknowledged changes that were missing after a failover, revocations that were repeated included.',
+    () => state().lost,
+  )
+}
+
+function toNumber(value: boolean | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value)
 }
 
 async function readReadiness(deps: Deps, keyRing: KeyRing): Promise<number> {

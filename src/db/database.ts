@@ -1,5 +1,6 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { createBatch } from './batch.ts'
+import type { ChangeObserver } from './changes.ts'
 import { located } from './failure.ts'
 import { type Inspection, inspect } from './migrations/inspection.ts'
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrations/migrate.ts'
@@ -56,26 +57,27 @@ export interface Database extends Omit<Statements, 'requestChecks'> {
 }
 
 /** Statements are prepared per connection and end with it. */
-function statementsOn({ orm, client }: Connection): Statements {
+function statementsOn({ orm, client }: Connection, changes?: ChangeObserver): Statements {
   return {
-    users: { ...userStatements(orm), ...userChangeStatements(orm), ...hashSampleStatements({ client }) },
-    sessions: sessionStatements({ orm }),
-    signIns: signInStatements({ client }),
+    users: { ...userStatements(orm), ...userChangeStatements(orm, changes), ...hashSampleStatements({ client }) },
+    sessions: sessionStatements({ orm }, changes),
+    signIns: signInStatements({ client }, changes),
     throttle: throttleStatements({ client }),
     lockouts: lockoutStatements({ client }),
     instance: instanceStatements(orm),
     signingKeys: signingKeyStatements(orm),
-    apiKeys: apiKeyStatements(orm),
+    apiKeys: apiKeyStatements(orm, changes),
     requestChecks: requestCheckStatements({ client }),
   }
 }
 
-export function openDatabase(pool: Pool): Database {
+/** `changes` receives what is committed. */
+export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
   const cache = new WeakMap<Connection, Statements>()
   const statementsOf = (connection: Connection): Statements => {
     const known = cache.get(connection)
     if (known) return known
-    const statements = statementsOn(connection)
+    const statements = statementsOn(connection, changes)
     cache.set(connection, statements)
     return statements
   }

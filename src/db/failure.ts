@@ -75,14 +75,21 @@ export function isDriverFailure(failure: AppError): boolean {
 export function endsConnection(error: AppError): boolean {
   const { code, severity } = driverError(error) ?? {}
   if (code === undefined) return false
-  return severity === 'FATAL' || severity === 'PANIC' || code === readOnly || unreachable.test(code)
+  return severity === 'FATAL' || severity === 'PANIC' || affectsAll.test(code) || unreachable.test(code)
 }
 
-const readOnly = '25006'
+/** The server is read-only, or it is another one behind the same pooler. */
+const affectsAll = /^(25006|CONNECTION_ELSEWHERE)$/
 
-/** Returns whether all other connections are unusable too: the server is read-only. */
+/** Returns whether all other connections are unusable too. */
 export function endsAllConnections(error: AppError): boolean {
-  return driverError(error)?.code === readOnly
+  return affectsAll.test(driverError(error)?.code ?? '')
+}
+
+/** The error of a connection whose pooler has moved to another server. */
+export function elsewhere(): AppError {
+  const cause = Object.assign(new Error('elsewhere'), { code: 'CONNECTION_ELSEWHERE' })
+  return new AppError('unavailable', 'The connection pooler now uses another server.', { cause })
 }
 
 /** The error of a change that is committed, but would be lost in a failover. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { observeApp } from '../../src/app/metrics.ts'
+import { observeApp, observeServer } from '../../src/app/metrics.ts'
 import { commands, run } from '../../src/cli/run.ts'
 import { type Setting, settings } from '../../src/config/settings.ts'
 import type { ErrorCode } from '../../src/error.ts'
@@ -117,6 +117,18 @@ async function readMetrics({ deps, http }: TestApplication): Promise<string[]> {
   const meters = createProductMetrics()
   const stopObserving = observeProcess(meters.registry)
   observeApp(meters.registry, deps, http.keyRing, () => false)
+  observeServer(
+    meters.registry,
+    () => ({ timeline: 1, failovers: 0, lost: 0 }),
+    () => ({
+      isSynchronous: false,
+      synchronousCommit: 'on',
+      synchronousStandbyNames: '',
+      isFlushed: true,
+      standbys: 0,
+      standbysInStep: 0,
+    }),
+  )
   meters.requestFinished('/health', 'GET', 200, 0.001)
   meters.databaseSucceeded()
   const text = await meters.registry.render()

@@ -2,8 +2,10 @@ import { isatty } from 'node:tty'
 import { openApp, openHttp } from '../../app/app.ts'
 import { keepSynchronized } from '../../app/databaseClock.ts'
 import { claimDataDirectory } from '../../app/dataDirectoryClaim.ts'
+import { type DurabilityReport, startDurabilityReport } from '../../app/durabilityReport.ts'
+import { startFailoverChecks } from '../../app/failoverChecks.ts'
 import { startHousekeeping } from '../../app/housekeeping.ts'
-import { countFailures, observeApp, serveMetrics } from '../../app/metrics.ts'
+import { countFailures, observeApp, observeServer, serveMetrics } from '../../app/metrics.ts'
 import { prepareDatabaseWithRetries } from '../../app/startup.ts'
 import { databaseLabel } from '../../config/databaseLabel.ts'
 import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
@@ -117,6 +119,8 @@ async function startServer({
   const requestFinished = config.metrics === 'off' ? undefined : metrics.requestFinished
   const http = await openHttp(app, config, isEnding, Date.now, { requestFinished, traces, logged: config.logRequests })
   observeApp(metrics.registry, app.deps, http.keyRing, isEnding)
+  let durability: DurabilityReport | undefined
+  if (config.databaseUrl) observeServer(metrics.registry, app.failover.state, () => durability?.latest())
   steps.http = () => stopHttp(listener, http)
   const preparing = Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
   // No token can be checked before the database has told which reading of SECRET_KEY is its own.
@@ -130,6 +134,11 @@ async function startServer({
   steps.housekeeping = startHousekeeping(app)
   steps.keyRing = http.keyRing.startPolling()
   steps.clock = keepSynchronized(app.synchronizeClock)
+  if (config.databaseUrl) {
+    steps.failover = startFailoverChecks(app)
+    durability = startDurabilityReport(app.failover, log)
+    steps.durability = durability.stop
+  }
   if (!config.databaseUrl) steps.controlSocket = listenForCommands(config.dataDir, app.deps)
   log.info('server.ready', { url })
   showBanner?.(bannerText(config, listener, await app.deps.database.users.listQuarantinedAdministrators(), program))

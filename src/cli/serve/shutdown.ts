@@ -8,6 +8,8 @@ export const shutdownOrder = [
   'housekeeping',
   'keyRing',
   'clock',
+  'failover',
+  'durability',
   'http',
   'database',
   'metrics',

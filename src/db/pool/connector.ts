@@ -1,7 +1,9 @@
 import { serverLabel } from '../../config/databaseLabel.ts'
 import { databaseFailure, located, refusesStartupParameters } from '../failure.ts'
 import { createAbandonedBackends } from './abandoned.ts'
-import { type DatabaseTarget, type OpenConnection, openConnection } from './connection.ts'
+import { type Connection, type DatabaseTarget, type OpenConnection, openConnection } from './connection.ts'
+import { noResponse } from './dial.ts'
+import type { SessionFacts } from './session.ts'
 
 /** Opens connections: a bounded number, at a bounded rate, and one at a time during an outage. */
 export interface Connector {
@@ -36,8 +38,16 @@ const delays = { away: 250, refused: 1000, full: 250 }
  */
 const longestSpareDelay = 5000
 
-export function createConnector(target: DatabaseTarget, now: () => number): Connector {
-  const opener = createOpener(target, now)
+/**
+ * Prepares a connection before the pool uses it. Rejects if it must not be used.
+ */
+export type Admit = (connection: Connection, facts: SessionFacts) => Promise<void>
+
+/** Milliseconds for `Admit`. */
+const admissionLimit = 5000
+
+export function createConnector(target: DatabaseTarget, now: () => number, admit?: Admit): Connector {
+  const opener = createOpener(target, now, admit)
   let inProgress = 0
   let granted = 0
   let isAlone = true
@@ -89,7 +99,7 @@ interface Opener {
   close(): Promise<void>
 }
 
-function createOpener(target: DatabaseTarget, now: () => number): Opener {
+function createOpener(target: DatabaseTarget, now: () => number, admit: Admit = async () => {}): Opener {
   const isDeclared = target.kind === 'server' ? target.address.isPooled : false
   const size = target.kind === 'server' ? target.poolSize : 1
   let isPooled = isDeclared ?? false
@@ -137,7 +147,19 @@ function createOpener(target: DatabaseTarget, now: () => number): Opener {
   return {
     open: async () => {
       const connection = await attemptWithPoolerFallback()
-      if (connection.facts) void abandoned.endOver(connection.client, connection.facts).catch(() => {})
+      const { client, facts } = connection
+      if (!facts) return connection
+      void abandoned.endOver(client, facts).catch(() => {})
+      const limit = Promise.withResolvers<never>()
+      const timer = setTimeout(() => limit.reject(noResponse()), admissionLimit)
+      try {
+        await Promise.race([admit(connection, facts), limit.promise])
+      } catch (error) {
+        connection.discard(true)
+        throw error
+      } finally {
+        clearTimeout(timer)
+      }
       return connection
     },
     hasRoom: () => held() < size + spareConnections.inUse,

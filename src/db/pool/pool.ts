@@ -10,7 +10,7 @@ import {
 } from '../failure.ts'
 import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { DatabaseTarget } from './connection.ts'
-import { createConnector, labelOf } from './connector.ts'
+import { type Admit, createConnector, labelOf } from './connector.ts'
 import {
   createLanes,
   isTurnOf,
@@ -57,7 +57,6 @@ export interface PoolState {
   readonly connections: number
   /** Operations without a connection yet. */
   readonly waiting: number
-  /** Connections opened since the start. */
   readonly opened: number
 }
 
@@ -77,11 +76,12 @@ export function openPool(
   target: DatabaseTarget,
   observer: AvailabilityObserver = { failed() {}, succeeded() {} },
   now: () => number = () => performance.now(),
+  admit?: Admit,
 ): Pool {
   const { reads, others } = createLanes(target)
   const lanes = [...new Set([reads, others])]
   const connections: Connections = {
-    connector: createConnector(target, now),
+    connector: createConnector(target, now, admit),
     now,
     hasNetwork: target.kind === 'server',
     lanes,

@@ -35,6 +35,13 @@ export function serverParameters(isPooled: boolean): Record<string, string> {
 /** The startup parameters of the embedded database. */
 export const embeddedParameters: Record<string, string> = { ...required, DateStyle: 'ISO' }
 
+/** Where the server is in the history of the database. Every promotion starts a new timeline. */
+export interface Timeline {
+  readonly number: number
+  /** The WAL position up to which it replayed before its promotion, unless it has restarted since. */
+  readonly forkedAt: string | null
+}
+
 export interface SessionFacts {
   /** What a cancel request needs, and the time at which the server process started. */
   readonly backend: { readonly pid: number; readonly secret: number; readonly startedAt: string }
@@ -42,6 +49,7 @@ export interface SessionFacts {
   readonly isDirect: boolean
   /** Identifies one run of the server: the time at which it started. */
   readonly instance: string
+  readonly timeline: Timeline | undefined
   /** A statement on its own would run at another isolation level than read committed. */
   readonly needsTransactions: boolean
 }
@@ -54,14 +62,17 @@ export interface SessionFacts {
 export async function checkSession(client: postgres.Sql, isPooled: boolean): Promise<SessionFacts> {
   // transaction_timeout would end an import, idle_session_timeout every idle connection. `ISO` keeps
   // the order of day and month, which triggers may rely on.
-  const rows = await client`
+  const checking = client`
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only,
            CASE WHEN ${isPooled} THEN current_setting('DateStyle') ELSE set_config('DateStyle', 'ISO', false) END AS date_style,
            current_setting('default_transaction_isolation') AS isolation, pg_backend_pid() AS pid,
            to_char(pg_postmaster_start_time(), 'YYYYMMDDHH24MISSUS') AS instance,
            (SELECT to_char(backend_start, 'YYYYMMDDHH24MISSUS') FROM pg_stat_get_activity(pg_backend_pid())) AS started_at,
            (SELECT count(set_config(name, '0', false)) FROM unnest(ARRAY['transaction_timeout', 'idle_session_timeout']) AS name
-            WHERE NOT ${isPooled} AND current_setting(name, true) <> '0') AS lifted`
+            WHERE NOT ${isPooled} AND current_setting(name, true) <> '0') AS lifted`.execute()
+  // After the first query, which gets the error if the server rejects the sign-in.
+  const reading = readTimeline(client)
+  const rows = await checking
   const [facts] = rows
   if (facts?.is_read_only)
     throw new AppError('unavailable', 'The database is read-only: a standby, or set to read-only (25006).')
@@ -75,6 +86,30 @@ export async function checkSession(client: postgres.Sql, isPooled: boolean): Pro
     backend: { pid, secret, startedAt: facts.started_at },
     isDirect: !isPooled && pid === facts.pid,
     instance: facts.instance,
+    timeline: await reading,
     needsTransactions: facts.isolation !== 'read committed',
   }
+}
+
+/**
+ * Undefined on servers without these functions, such as Amazon Aurora. The control file would lag
+ * behind a promotion.
+ */
+async function readTimeline(client: postgres.Sql): Promise<Timeline | undefined> {
+  try {
+    const [row] = await client<Timeline[]>`
+      SELECT CASE WHEN pg_is_in_recovery() THEN 0
+                  ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END AS number,
+             pg_last_wal_replay_lsn()::text AS "forkedAt"`
+    return row
+  } catch {
+    return undefined
+  }
+}
+
+/** Returns the run of the server and its timeline. */
+export async function readRun(client: postgres.Sql): Promise<Pick<SessionFacts, 'instance' | 'timeline'>> {
+  const reading = readTimeline(client)
+  const [row] = await client`SELECT to_char(pg_postmaster_start_time(), 'YYYYMMDDHH24MISSUS') AS instance`
+  return { instance: row?.instance, timeline: await reading }
 }

@@ -132,6 +132,7 @@ function connect(connections: Connections, slot: Slot, now: number): void {
       const target = slot.pooled ? connections.slots.find(({ pooled, isConnecting }) => !pooled && !isConnecting) : slot
       if (connections.isClosed || target === undefined) return void connection.end()
       connections.opened++
+      discardOtherRuns(connections, connection)
       const pooled = createPooled(connections, connection)
       target.pooled = pooled
       void connection.closed.then(() => discard(connections, pooled))
@@ -172,6 +173,12 @@ function retire(slot: Slot, pooled: PooledConnection): void {
 export function discard({ slots }: Connections, pooled: PooledConnection): void {
   for (const slot of slots) if (slot.pooled === pooled) slot.pooled = undefined
   pooled.connection.discard(pooled.load > 0)
+}
+
+/** Discards connections to another run of the server: it has restarted, or there is a new primary. */
+function discardOtherRuns(connections: Connections, { facts }: OpenConnection): void {
+  for (const { pooled } of connections.slots)
+    if (pooled && pooled.connection.facts?.instance !== facts?.instance) discard(connections, pooled)
 }
 
 /** Discards every connection that has been idle since `time`. */

@@ -1,4 +1,5 @@
 import { and, desc, eq, gte, inArray, isNull, lte, or, sql } from 'drizzle-orm'
+import { type ChangeObserver, unobserved } from '../changes.ts'
 import { guarded } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
 import { apiKeys, services } from '../schema.ts'
@@ -59,12 +60,12 @@ const columns = {
   revoked_by: apiKeys.revoked_by,
 }
 
-export function apiKeyStatements(orm: Orm) {
+export function apiKeyStatements(orm: Orm, changes: ChangeObserver = unobserved) {
   return {
     /** Adds a key, and its service if none has that name (compared without case). */
     insertApiKey: (key: NewApiKey): Promise<StoredApiKey> =>
-      guarded(() =>
-        orm.transaction(async (transaction) => {
+      guarded(async () => {
+        const created = await orm.transaction(async (transaction) => {
           const [service] = await transaction.execute<{ id: string; name: string }>(sql`
             INSERT INTO ${services} AS known (name, created_at) VALUES (${key.name}, ${key.now.toISOString()}::timestamptz)
             ON CONFLICT (lower(name COLLATE "C")) DO UPDATE SET name = known.name
@@ -83,8 +84,10 @@ export function apiKeyStatements(orm: Orm) {
             })
             .returning()
           return { ...(row as typeof apiKeys.$inferSelect), name }
-        }),
-      ),
+        })
+        changes.apiKeyCreated(created.id)
+        return created
+      }),
 
     /** Lists one page, newest first. */
     listApiKeys: ({ after, limit, all }: ApiKeyPage): Promise<StoredApiKey[]> =>
@@ -118,6 +121,7 @@ export function apiKeyStatements(orm: Orm) {
           .set({ revoked_at: now, revoked_by: by })
           .where(and(which, isNull(apiKeys.revoked_at)))
           .returning({ ...columns, name })
+        if (row) changes.apiKeysRevoked([row])
         return row
       }),
 
@@ -134,6 +138,7 @@ export function apiKeyStatements(orm: Orm) {
           .set({ revoked_at: now, revoked_by: by })
           .where(and(eq(apiKeys.service_id, service.id), isNull(apiKeys.revoked_at)))
           .returning()
+        changes.apiKeysRevoked(rows)
         return rows.map((row) => ({ ...row, name: service.name }))
       }),
 

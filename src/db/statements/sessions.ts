@@ -1,4 +1,5 @@
 import { and, desc, eq, gt, gte, or, sql } from 'drizzle-orm'
+import { type ChangeObserver, unobserved } from '../changes.ts'
 import { guarded } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
 import { ended, sessions, users } from '../schema.ts'
@@ -64,7 +65,7 @@ const userColumns = {
   must_change_password: users.must_change_password,
 }
 
-export function sessionStatements({ orm }: Pick<Connection, 'orm'>) {
+export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: ChangeObserver = unobserved) {
   return {
     /** Lists a user's active sessions, or the one with this id, last used first, at most 1,000. */
     listActiveSessions: (userId: string, now: Date, id?: string): Promise<ListedSession[]> =>
@@ -94,6 +95,8 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>) {
         const [row] = await orm.execute<RotatedRow>(rotationStatement(rotation))
         if (!row) return undefined
         const { refresh_generation: generation, expires_at, is_replayed: isReplayed, ...user } = row
+        if (isReplayed) changes.sessionsEnded([rotation.id])
+        else changes.sessionRefreshed(rotation.id, generation)
         return { user, generation, expiresAt: new Date(expires_at), isReplayed }
       }),
 
@@ -130,6 +133,7 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>) {
           .set({ expires_at: ended })
           .where(and(eq(sessions.id, id), gt(sessions.expires_at, now), own))
           .returning({ id: sessions.id })
+        changes.sessionsEnded(rows.map((row) => row.id))
         return rows.length === 1
       }),
 
@@ -145,6 +149,7 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>) {
           .set({ expires_at: ended })
           .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), condition))
           .returning({ id: sessions.id })
+        changes.sessionsEnded(rows.map(({ id }) => id))
         return rows.length
       }),
 

@@ -1,3 +1,4 @@
+import { type ChangeObserver, unobserved } from '../changes.ts'
 import { databaseFailure, guarded, lacksPrivilege } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
 
@@ -16,7 +17,7 @@ export interface NewSession {
   readonly userAgent: string | undefined
 }
 
-export function signInStatements({ client }: Pick<Connection, 'client'>) {
+export function signInStatements({ client }: Pick<Connection, 'client'>, changes: ChangeObserver = unobserved) {
   /** False once PostgreSQL has denied it: FOR SHARE requires the privilege UPDATE on `users`. */
   let canLock = true
 
@@ -30,6 +31,7 @@ export function signInStatements({ client }: Pick<Connection, 'client'>) {
       FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password COLLATE "C" = ${session.verifiedHash}
       ${canLock ? client`FOR SHARE` : client``}
       RETURNING id`
+    if (rows.length === 1) changes.sessionStarted(session.id)
     return rows.length === 1
   }
 

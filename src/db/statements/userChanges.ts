@@ -1,5 +1,6 @@
 import { and, eq, gt, type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../../error.ts'
+import { type ChangeObserver, unobserved } from '../changes.ts'
 import { databaseFailure, lacksPrivilege } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
 import { discarded, guardedChange } from '../rejection.ts'
@@ -38,20 +39,22 @@ export interface PasswordChange {
 const lockedAdministrators = sql`(
   SELECT id FROM ${users} WHERE ${isAdministrator} AND is_active ORDER BY id FOR UPDATE)`
 
-export function userChangeStatements(orm: Orm) {
+export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobserved) {
   return {
     /** Adds a user. The reason of the error is `uniqueViolation` if perhaps the username is taken. */
     insertUser: (user: NewUser): Promise<User> =>
-      guardedChange('store', () =>
-        orm.transaction(async (transaction) => {
+      guardedChange('store', async () => {
+        const created = await orm.transaction(async (transaction) => {
           const [row] = await transaction
             .insert(users)
             .values({ ...user, roles: [...user.roles] })
             .returning()
           if (!row) throw discarded()
           return row
-        }),
-      ),
+        })
+        changes.userCreated(created.id)
+        return created
+      }),
 
     /**
      * Changes a user, and ends their sessions if they are no longer active. Fails for the last
@@ -63,8 +66,9 @@ export function userChangeStatements(orm: Orm) {
       change: UserChange,
       protectsAdministrators = false,
     ): Promise<User | Unchanged | undefined> =>
-      guardedChange('store', () =>
-        orm.transaction(async (transaction) => {
+      guardedChange('store', async () => {
+        let endedIds: readonly string[] = []
+        const result = await orm.transaction(async (transaction) => {
           const staysAdministrator = change.roles?.includes('admin') !== false && change.is_active !== false
           const { roles, ...rest } = change
           const values = roles ? { ...rest, roles: [...roles] } : rest
@@ -84,11 +88,15 @@ export function userChangeStatements(orm: Orm) {
               protectsAdministrators,
               requiresAdministrator: !staysAdministrator,
             })
-          if (!row.is_active)
-            await transaction.update(sessions).set({ expires_at: ended }).where(eq(sessions.user_id, id))
+          if (!row.is_active) endedIds = await endSessions(transaction, eq(sessions.user_id, id))
           return row
-        }),
-      ),
+        })
+        changes.sessionsEnded(endedIds)
+        const isDisabled = change.is_active === false
+        if (typeof result === 'object' && (change.roles || isDisabled))
+          changes.userRestricted(id, { roles: change.roles, isDisabled })
+        return result
+      }),
 
     /**
      * Sets a password and ends the user's sessions. Returns how many, or undefined without such a
@@ -101,9 +109,12 @@ export function userChangeStatements(orm: Orm) {
       now: Date,
       ownSession?: string,
     ): Promise<number | Unchanged | undefined> =>
-      guardedChange('store', () =>
-        orm.transaction(async (transaction) => {
-          const { hash, mustChange, replacing, protectsAdministrators = false } = password
+      guardedChange('store', async () => {
+        const { hash, mustChange, replacing, protectsAdministrators = false } = password
+        let endedIds: readonly string[] = []
+        let former: string | undefined
+        const result = await orm.transaction(async (transaction) => {
+          former = replacing ?? (await hashOf(transaction, id))
           const rows = await transaction
             .update(users)
             .set({ hashed_password: hash, must_change_password: mustChange })
@@ -123,14 +134,15 @@ export function userChangeStatements(orm: Orm) {
             throw new AppError('invalid_token', 'Could not validate credentials', { reason: 'revoked' })
           }
           const others = ownSession === undefined ? undefined : sql`${sessions.id} <> ${ownSession}`
-          const rowsEnded = await transaction
-            .update(sessions)
-            .set({ expires_at: ended })
-            .where(and(eq(sessions.user_id, id), gt(sessions.expires_at, now), others))
-            .returning({ id: sessions.id })
-          return rowsEnded.length
-        }),
-      ),
+          endedIds = await endSessions(transaction, and(eq(sessions.user_id, id), gt(sessions.expires_at, now), others))
+          return endedIds.length
+        })
+        if (typeof result === 'number' && former !== undefined) {
+          changes.sessionsEnded(endedIds)
+          changes.passwordChanged(id, { hash, replacing: former, mustChange })
+        }
+        return result
+      }),
 
     /**
      * Replaces a hash with a newer one of the same password, unless it has changed. Returns whether
@@ -156,16 +168,29 @@ export function userChangeStatements(orm: Orm) {
      * there is none.
      */
     deleteUser: (id: string, protectsAdministrators = false): Promise<User | Unchanged | undefined> =>
-      guardedChange('delete', () =>
-        orm.transaction(async (transaction) => {
+      guardedChange('delete', async () => {
+        const result = await orm.transaction(async (transaction) => {
           const [row] = await transaction
             .delete(users)
             .where(and(eq(users.id, id), anotherAdministratorThan(id), unlessProtected(protectsAdministrators)))
             .returning()
           return row ?? reasonForNoChange(transaction, id, { protectsAdministrators, requiresAdministrator: true })
-        }),
-      ),
+        })
+        if (typeof result === 'object') changes.userDeleted(id)
+        return result
+      }),
   }
+}
+
+async function hashOf(orm: Pick<Orm, 'select'>, id: string): Promise<string | undefined> {
+  const rows = await orm.select({ hash: users.hashed_password }).from(users).where(eq(users.id, id)).for('update')
+  return rows[0]?.hash
+}
+
+/** Returns the ids of the sessions. */
+async function endSessions(orm: Pick<Orm, 'update'>, which: SQL | undefined): Promise<readonly string[]> {
+  const rows = await orm.update(sessions).set({ expires_at: ended }).where(which).returning({ id: sessions.id })
+  return rows.map(({ id }) => id)
 }
 
 /** Matches users who are not an active administrator, or not the only one. */

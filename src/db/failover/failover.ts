@@ -1,0 +1,131 @@
+import { AppError } from '../../error.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { ChangeObserver } from '../changes.ts'
+import { elsewhere } from '../failure.ts'
+import type { Admit } from '../pool/connector.ts'
+import type { Pool } from '../pool/pool.ts'
+import { readRun, type SessionFacts } from '../pool/session.ts'
+import { createAcknowledgedChanges } from './acknowledgedChanges.ts'
+import { type Durability, readDurability } from './durability.ts'
+import { type Losses, repeatRevocations } from './repetition.ts'
+import { failoverStatements } from './statements.ts'
+import { createWalPositions, isBefore } from './walPositions.ts'
+
+/**
+ * Notices another server or timeline behind DATABASE_URL. Repeats the revocations that this process
+ * has acknowledged before any operation can see them undone (docs/decisions/0025).
+ */
+export interface Failover {
+  readonly admit: Admit
+  readonly changes: ChangeObserver
+  /** Lets it read from the pool that admits its connections. */
+  attach(pool: Pick<Pool, 'read'>): void
+  /**
+   * Notices another server behind a pooler, and connects to a new primary as long as there are
+   * revocations to repeat there.
+   */
+  check(): Promise<void>
+  /** Reads whether commits wait for a standby. */
+  readDurability(): Promise<Durability>
+  state(): FailoverState
+  /** Reads nothing from now on. */
+  stop(): void
+}
+
+export interface FailoverState {
+  /** Undefined if the server does not report it. */
+  readonly timeline: number | undefined
+  /** Since the start. */
+  readonly failovers: number
+  /** Acknowledged changes that were missing after failovers. */
+  readonly lost: number
+}
+
+type Run = Pick<SessionFacts, 'instance' | 'timeline'>
+
+export function createFailover(log: Log, now: () => number): Failover {
+  const positions = createWalPositions(now)
+  const changes = createAcknowledgedChanges(now, positions.changed)
+  let known: Run | undefined
+  let pending: { readonly run: Run; readonly done: Promise<void> } | undefined
+  let pool: Pick<Pool, 'read'> | undefined
+  let isPooled = false
+  const counts = { failovers: 0, lost: 0 }
+
+  function attached(): Pick<Pool, 'read'> {
+    if (pool === undefined) throw new AppError('unavailable', 'The database is embedded.')
+    return pool
+  }
+
+  async function moveTo(run: Run, former: Run, connection: Parameters<Admit>[0]): Promise<void> {
+    const forkedAt = run.timeline?.forkedAt ?? undefined
+    const safeUntil = forkedAt === undefined ? undefined : positions.latestBefore(forkedAt)
+    const losses = await repeatRevocations(connection, changes, { safeUntil, isPooled })
+    report(run, former, losses)
+    positions.clear()
+    known = run
+  }
+
+  function report(run: Run, former: Run, { repeated, missing }: Losses): void {
+    const lost = repeated + missing
+    counts.lost += lost
+    const [timeline, before] = [run.timeline?.number, former.timeline?.number]
+    const isFailover = timeline !== undefined && before !== undefined && timeline > before
+    if (isFailover) counts.failovers++
+    if (!isFailover && lost === 0) return
+    const acknowledged = positions.latest()
+    const forkedAt = run.timeline?.forkedAt
+    const isBehind = forkedAt && acknowledged ? isBefore(forkedAt, acknowledged) : undefined
+    const facts = {
+      timeline,
+      former_timeline: before,
+      forked_at: forkedAt,
+      acknowledged_at: acknowledged,
+      is_behind: isBehind,
+      revoked_again: repeated,
+      missing,
+    }
+    if (lost > 0) log.error('database.changes_lost', { ...facts, detail: lossText })
+    else log.warn('database.failover', { ...facts, detail: isBehind ? behindText : completeText })
+  }
+
+  return {
+    changes,
+    admit: async (connection, facts) => {
+      isPooled = !facts.isDirect
+      if (known === undefined) known = facts
+      if (isSame(known, facts)) return
+      if (pending === undefined || !isSame(pending.run, facts)) {
+        const done = moveTo(facts, known, connection).finally(() => {
+          pending = undefined
+        })
+        pending = { run: facts, done }
+      }
+      await pending.done
+    },
+    attach: (opened) => {
+      pool = opened
+      positions.readWith(() => opened.read((connection) => failoverStatements(connection).readWalPosition()))
+    },
+    check: async () => {
+      if (!isPooled && changes.revocations().length === 0) return
+      await attached().read(async ({ client }) => {
+        const run = await readRun(client)
+        if (known && !isSame(known, run)) throw elsewhere()
+      })
+    },
+    readDurability: () => attached().read(readDurability),
+    stop: positions.stop,
+    state: () => ({ timeline: known?.timeline?.number, ...counts }),
+  }
+}
+
+const completeText = 'no change that this process had acknowledged is missing'
+const behindText =
+  'the new primary was behind when it took over; none of the latest changes of this process is missing, earlier ones may be'
+const lossText =
+  'the new primary lacks changes that this process had acknowledged; revocations were repeated, other changes are lost: use synchronous replication'
+
+function isSame(one: Run, other: Run): boolean {
+  return one.instance === other.instance && one.timeline?.number === other.timeline?.number
+}
