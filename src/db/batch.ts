@@ -34,6 +34,8 @@ interface Lookup<Key, Row> {
 
 /** One is computed while the next one is on its way. */
 const maxInFlight = 2
+/** Lookups that are worth a second query in flight: each query costs as much as several lookups. */
+const leastForSecond = 8
 const maxSize = 256
 /** Milliseconds for a lookup, the wait included, and what a batch gets at least. */
 const lookupLimit = 4000
@@ -59,7 +61,8 @@ export function createBatch<Key, Row>(
 
   /** Requests of the same turn of the event loop travel together. */
   function schedule(): void {
-    if (isScheduled || inFlight >= maxInFlight || waiting.size === 0) return
+    const least = inFlight === 0 ? 1 : leastForSecond
+    if (isScheduled || inFlight >= maxInFlight || waiting.size < least) return
     isScheduled = true
     setImmediate(send)
   }

@@ -62,13 +62,26 @@ describe('a batch', () => {
 
   test('has at most two queries in flight, and sends what has arrived since in the next one', async () => {
     const { sent, find, respond } = openBatch()
-    for (const key of ['k1', 'k2', 'k3', 'k4']) {
+    const groups = ['a', 'b', 'c'].map((letter) => Array.from({ length: 8 }, (_, index) => `k${letter}${index}`))
+    for (const group of groups) {
+      for (const key of group) void find(key)
+      await turn()
+    }
+    expect(sent.map(({ keys }) => keys)).toEqual(groups.slice(0, 2))
+    void find('k4')
+    await respond(0)
+    expect(sent.at(-1)?.keys).toEqual([...(groups[2] ?? []), 'k4'])
+  })
+
+  test('lets a few lookups wait for the query in flight', async () => {
+    const { sent, find, respond } = openBatch()
+    for (const key of ['k1', 'k2', 'k3']) {
       void find(key)
       await turn()
     }
-    expect(sent.map(({ keys }) => keys)).toEqual([['k1'], ['k2']])
+    expect(sent.map(({ keys }) => keys)).toEqual([['k1']])
     await respond(0)
-    expect(sent.at(-1)?.keys).toEqual(['k3', 'k4'])
+    expect(sent.at(-1)?.keys).toEqual(['k2', 'k3'])
   })
 
   test('has at most 256 keys, in order of arrival', async () => {
@@ -91,6 +104,7 @@ describe('a batch', () => {
     await turn()
     sent[0]?.response.reject(new AppError('unavailable', 'gone'))
     expect(await Promise.all(failed)).toEqual(['unavailable', 'unavailable'])
+    await turn()
     await respond(1)
     expect(await other).toBe('row of k3')
   })
@@ -111,18 +125,16 @@ describe('a batch', () => {
 
   test('counts the wait toward the limit of four seconds', async () => {
     const { time, sent, find, respond } = openBatch()
-    for (const key of ['k1', 'k2']) {
-      void find(key)
-      await turn()
-    }
-    const late = find('k3').catch(codeOf)
+    void find('k1')
+    await turn()
+    const late = find('k2').catch(codeOf)
     time.now = 500
-    const later = find('k4')
+    const later = find('k3')
     time.now = 4000
     await respond(0)
     expect(await late).toBe('unavailable')
-    expect(sent.map(({ limit }) => limit)).toEqual([4000, 4000, 1000])
-    await respond(2)
-    expect(await later).toBe('row of k4')
+    expect(sent.map(({ limit }) => limit)).toEqual([4000, 1000])
+    await respond(1)
+    expect(await later).toBe('row of k3')
   })
 })
