@@ -43,6 +43,9 @@ export async function start({
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  // Not left behind if the suite fails.
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
   for (;;) {
     const status = await fetch(`http://127.0.0.1:${port}${path}`).then(
       (response) => response.status,
@@ -57,6 +60,7 @@ export async function start({
     process: child,
     milliseconds: performance.now() - started,
     stop: async (signal = 'SIGTERM') => {
+      process.off('exit', kill)
       child.kill(signal)
       await ended
     },
