@@ -142,6 +142,8 @@ async function startServer({
   if (!config.databaseUrl) steps.controlSocket = listenForCommands(config.dataDir, app.deps)
   log.info('server.ready', { url })
   showBanner?.(bannerText(config, listener, await app.deps.database.users.listQuarantinedAdministrators(), program))
+  // Frees what only startup needed.
+  Bun.shrink()
 }
 
 /** A terminal is read by a person. */
