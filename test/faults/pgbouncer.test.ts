@@ -1,14 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import postgres from 'postgres'
 import { login, me, run, type Server, serve } from '../binary/binary.ts'
-import { freePort, nobody, type PostgresqlServer, startServer } from '../postgresqlServer.ts'
+import { type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 import { password, startLoad } from './load.ts'
+import { type Pooler, startPooler } from './pooler.ts'
 
 const isHere = hasProgram('pgbouncer', 'pgbouncer')
 const environment = {
@@ -18,54 +14,27 @@ const environment = {
   PASSWORD_TIME_COST: '1',
 }
 
-/** As in docs/settings.md, except for authentication. */
-const settings = (port: number, serverPort: number, directory: string) => `
-[databases]
-* = host=127.0.0.1 port=${serverPort}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = ${port}
-unix_socket_dir =
-auth_type = trust
-auth_file = ${join(directory, 'users')}
-pool_mode = transaction
-default_pool_size = 4
-server_login_retry = 1
-logfile = ${join(directory, 'log')}
-`
-
 describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-pgbouncer-'))
   let database: PostgresqlServer
-  let pooler: ChildProcess
-  let port: number
+  let pooler: Pooler
   let own: postgres.Sql
   let server: Server
 
-  const urlOf = (name: string, query = '') => `postgresql://postgres@127.0.0.1:${port}/${name}${query}`
+  const urlOf = (name: string, query = '') => `postgresql://postgres@127.0.0.1:${pooler.port}/${name}${query}`
 
   beforeAll(async () => {
     database = await startServer()
     own = postgres(database.url, { max: 1, onnotice: () => {} })
     for (const name of ['shown', 'declared', 'many']) await own`CREATE DATABASE ${own(name)}`
-    port = await freePort()
-    const file = join(directory, 'pgbouncer.ini')
-    writeFileSync(file, settings(port, database.port, directory))
-    writeFileSync(join(directory, 'users'), '"postgres" ""\n')
-    // PgBouncer refuses to run as root.
-    const isRoot = process.getuid?.() === 0
-    if (isRoot) for (const path of [directory, file, join(directory, 'users')]) chownSync(path, nobody, nobody)
-    pooler = spawn('pgbouncer', ['-q', file], { ...(isRoot ? { uid: nobody, gid: nobody } : {}), stdio: 'ignore' })
-    await untilItListens(port)
+    pooler = await startPooler(database.port)
     server = await serve({ environment: { ...environment, DATABASE_URL: urlOf('declared', '?pgbouncer=true') } })
   })
 
   afterAll(async () => {
     await server?.stop()
     await own?.end({ timeout: 1 })
-    pooler?.kill('SIGTERM')
+    pooler?.stop()
     await database?.stop()
-    rmSync(directory, { recursive: true, force: true })
   })
 
   test('carries sign-in, refresh and administration', async () => {
@@ -198,16 +167,4 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
 async function ask(url: string, init: RequestInit): Promise<{ status: number; body: Record<string, unknown> }> {
   const response = await fetch(url, init)
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
-}
-
-async function untilItListens(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    const probe = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
-    const isThere = await promise
-    probe.destroy()
-    if (isThere) return
-    await Bun.sleep(50)
-  }
-  throw new Error('PgBouncer did not start within 5 s')
 }

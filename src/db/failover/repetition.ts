@@ -29,17 +29,14 @@ export async function repeatRevocations(
   { safeUntil = Number.NEGATIVE_INFINITY, isPooled }: RepetitionOptions,
 ): Promise<Losses> {
   const statements = failoverStatements(connection)
-  const revocations = changes.revocations()
-  if (!isPooled) await statements.commitLocally()
   const isUnsafe = ({ at }: { readonly at: number }) => at >= safeUntil
+  const revocations = changes.revocations()
+  const creations = changes.creations().filter(isUnsafe)
+  if (revocations.length === 0 && creations.length === 0) return { repeated: 0, missing: 0 }
+  if (!isPooled) await statements.commitLocally()
   let repeated = await repeatEndings(statements, revocations)
   for (const revocation of revocations) repeated += await repeatUserChange(connection, revocation, isUnsafe(revocation))
-  const missing = await statements.countMissing(
-    changes
-      .creations()
-      .filter(isUnsafe)
-      .map(({ kind, id, generation }) => ({ kind, id, generation })),
-  )
+  const missing = await statements.countMissing(creations.map(({ kind, id, generation }) => ({ kind, id, generation })))
   if (!isPooled) await statements.commitAsConfigured()
   return { repeated, missing }
 }
