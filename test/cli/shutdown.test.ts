@@ -50,6 +50,8 @@ describe('shutdown', () => {
       'housekeeping',
       'keyRing',
       'clock',
+      'failover',
+      'durability',
       'http',
       'database',
       'metrics',
