@@ -5,25 +5,23 @@ export interface MovableAddress {
   readonly port: number
   /** Cuts every connection. Later ones go to that port. */
   moveTo(port: number): void
+  /** As `moveTo`, but the connections to the former server stay open. */
+  moveNewTo(port: number): void
   stop(): Promise<void>
 }
 
 export async function startMovableAddress(firstPort: number): Promise<MovableAddress> {
   const open = new Set<Socket>()
   let targetPort = firstPort
-  const server = createServer((client) => {
-    const upstream = connect(targetPort, '127.0.0.1')
+  // As a network does, it passes on that one end has closed, and not more.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const upstream = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true })
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],
     ] as const) {
       open.add(socket)
-      socket
-        .on('error', () => {})
-        .on('close', () => {
-          open.delete(socket)
-          other.destroy()
-        })
+      socket.on('error', () => other.destroy()).on('close', () => open.delete(socket))
       socket.pipe(other)
     }
   })
@@ -39,6 +37,9 @@ export async function startMovableAddress(firstPort: number): Promise<MovableAdd
     moveTo: (port) => {
       targetPort = port
       cut()
+    },
+    moveNewTo: (port) => {
+      targetPort = port
     },
     stop: async () => {
       cut()
