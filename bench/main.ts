@@ -8,6 +8,7 @@ import { measureEmbedded } from './suites/embedded.ts'
 import { measureEqualization } from './suites/equalization.ts'
 import { measureGrowth } from './suites/growth.ts'
 import { measureIntrospection } from './suites/introspection.ts'
+import { measureLayout } from './suites/layout.ts'
 import { measureLogin } from './suites/login.ts'
 import { measureMe } from './suites/me.ts'
 import { measureMemory } from './suites/memory.ts'
@@ -30,6 +31,7 @@ const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   start: measureStart,
   memory: measureMemory,
   growth: measureGrowth,
+  layout: measureLayout,
   embedded: measureEmbedded,
   refusals: measureRefusals,
   equalization: measureEqualization,

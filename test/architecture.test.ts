@@ -35,6 +35,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'schema',
     'tableShapes',
     'tables',
+    'epoch',
+    'userSearch',
     'advice',
     'failure',
     'rejection',

@@ -14,6 +14,8 @@ const housekeepingInterval = 60_000
  */
 export function startHousekeeping({ deps }: Pick<App, 'deps'>): () => void {
   let isStopped = false
+  let round = 0
+  let areIndexesComplete = false
   const isEnding = () => isStopped
   const reporting = async (work: () => Promise<void>) => {
     try {
@@ -23,22 +25,47 @@ export function startHousekeeping({ deps }: Pick<App, 'deps'>): () => void {
     }
   }
   const rereadCostliestHash = createCostliestHashReader({ ...deps, users: deps.database.users }, isEnding)
-  const maintain = async () => {
-    await maintainKeys(deps)
-    const swept = await sweepExpiredSessions(deps, isEnding)
+  // Each reports its own failure, so that a failing one does not keep the others from running.
+  const sweep = async () => {
+    const swept = await sweepExpiredSessions(deps, isEnding, round)
     if (swept > 0) deps.log.info('sessions.swept', { swept })
-    await sweepExpiredFailures(deps, isEnding)
   }
-  const round = async () => {
+  // Building them takes minutes on a large table, while the server serves.
+  const completeIndexes = async () => {
+    if (!areIndexesComplete) areIndexesComplete = (await deps.database.completeIndexes()) === 0
+  }
+  const works = [
+    () => maintainKeys(deps),
+    sweep,
+    async () => void (await sweepExpiredFailures(deps, isEnding)),
+    rereadCostliestHash,
+    completeIndexes,
+  ].map(unlessRunning)
+  const maintain = async () => {
     await reporting(lowerThreadPriority)
     deps.argon2()
-    // Side by side: with many users, reading takes longer than a round.
-    await Promise.all([reporting(maintain), reporting(rereadCostliestHash)])
+    // Side by side: with many users, reading and sweeping take longer than a round.
+    await Promise.all(works.map(reporting))
+    round++
   }
-  void round()
-  const timer = setInterval(round, housekeepingInterval)
+  void maintain()
+  const timer = setInterval(maintain, housekeepingInterval)
   return () => {
     isStopped = true
     clearInterval(timer)
+  }
+}
+
+/** Returns the work, which does nothing while a call of an earlier round continues. */
+function unlessRunning(work: () => Promise<void>): () => Promise<void> {
+  let isRunning = false
+  return async () => {
+    if (isRunning) return
+    isRunning = true
+    try {
+      await work()
+    } finally {
+      isRunning = false
+    }
   }
 }

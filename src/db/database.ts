@@ -3,7 +3,13 @@ import { createBatch } from './batch.ts'
 import type { ChangeObserver } from './changes.ts'
 import { located } from './failure.ts'
 import { type Inspection, inspect } from './migrations/inspection.ts'
-import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from './migrations/migrate.ts'
+import {
+  completeIndexes,
+  type MigrationReport,
+  type MigrationStatus,
+  migrate,
+  migrationStatus,
+} from './migrations/migrate.ts'
 import { checkSchema, type SchemaCheck } from './migrations/schemaCheck.ts'
 import type { Client, Connection } from './pool/connection.ts'
 import type { Pool, PoolState } from './pool/pool.ts'
@@ -13,6 +19,7 @@ import { type HashSampleStatements, hashSampleStatements } from './statements/ha
 import { type InstanceStatements, instanceStatements } from './statements/instance.ts'
 import { type LockoutStatements, lockoutStatements } from './statements/lockouts.ts'
 import { type RequestCheckStatements, requestCheckStatements, type SessionKey } from './statements/requestChecks.ts'
+import { type SessionSweepStatements, sessionSweepStatements } from './statements/sessionSweep.ts'
 import { type SessionStatements, type SessionUser, sessionStatements } from './statements/sessions.ts'
 import { type SignInStatements, signInStatements } from './statements/signIns.ts'
 import { type SigningKeyStatements, signingKeyStatements } from './statements/signingKeys.ts'
@@ -25,6 +32,7 @@ import { type UserTransferStatements, userTransferStatements } from './statement
 interface Statements {
   readonly users: UserStatements & UserChangeStatements & HashSampleStatements
   readonly sessions: SessionStatements
+  readonly sessionSweep: SessionSweepStatements
   readonly signIns: SignInStatements
   readonly throttle: ThrottleStatements
   readonly lockouts: LockoutStatements
@@ -46,6 +54,11 @@ export interface Database extends Omit<Statements, 'requestChecks'> {
   readonly userTransfer: UserTransferStatements
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
+  /**
+   * Builds indexes of large tables, which a migration leaves for later. Returns how many remain
+   * because another replica builds them.
+   */
+  completeIndexes(): Promise<number>
   /** Names the database in messages. Undefined if it is embedded. */
   readonly label: string | undefined
   /** Compares a migrated database with what this version needs. */
@@ -61,6 +74,7 @@ function statementsOn({ orm, client }: Connection, changes?: ChangeObserver): St
   return {
     users: { ...userStatements(orm), ...userChangeStatements(orm, changes), ...hashSampleStatements({ client }) },
     sessions: sessionStatements({ orm }, changes),
+    sessionSweep: sessionSweepStatements({ orm }),
     signIns: signInStatements({ client }, changes),
     throttle: throttleStatements({ client }),
     lockouts: lockoutStatements({ client }),
@@ -111,9 +125,11 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
     userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
     migrate: () =>
-      repeated(() => pool.run(({ client }) => migrate(client), 'unlimited'), Number.POSITIVE_INFINITY).catch((error) =>
-        Promise.reject(located(error, pool.label)),
-      ),
+      repeated(
+        () => pool.run(({ client }) => migrate(client, pool.kind === 'embedded'), 'unlimited'),
+        Number.POSITIVE_INFINITY,
+      ).catch((error) => Promise.reject(located(error, pool.label))),
+    completeIndexes: () => pool.run(({ client }) => completeIndexes(client), 'unlimited'),
     label: pool.label,
     checkSchema: () => pool.run(({ client }) => checkSchema(client)),
     inspect: (take) => pool.run(({ client }) => inspect(client, take), 'unlimited'),

@@ -9,9 +9,10 @@ export interface SchemaChange {
 /**
  * The statements of a migration that could break the previous version while both run on one schema.
  * New tables may look like anything. Existing tables may only gain optional columns and indexes
- * that forbid nothing. Everything else is rejected, harmful or not.
+ * that forbid nothing, lose such indexes, and get storage parameters. Everything else is rejected,
+ * harmful or not. `earlier` are the statements of the migrations before.
  */
-export function whatBreaksOlderVersions({ statements }: SchemaChange): string[] {
+export function whatBreaksOlderVersions({ statements }: SchemaChange, earlier: readonly string[] = []): string[] {
   const ownTables = new Set(statements.flatMap((statement) => /^CREATE TABLE "(\w+)"/.exec(statement)?.[1] ?? []))
   const concernsOwnTable = (statement: string) =>
     ownTables.has(/^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX "\w+" ON) "(\w+)"/.exec(statement)?.[1] ?? '')
@@ -19,6 +20,8 @@ export function whatBreaksOlderVersions({ statements }: SchemaChange): string[] 
     if (/^CREATE TABLE "/.test(statement)) return false
     if (concernsOwnTable(statement)) return false
     if (/^CREATE INDEX "/.test(statement)) return false
+    if (/^ALTER TABLE "\w+" SET \([\w\s=.,]+\);?$/.test(statement)) return false
+    if (dropsOrdinaryIndex(statement, earlier)) return false
     return !addsOptionalColumn(statement)
   })
 }
@@ -27,4 +30,10 @@ function addsOptionalColumn(statement: string): boolean {
   const definition = /^ALTER TABLE "\w+" ADD COLUMN "\w+" ([^;]*);?$/.exec(statement)?.[1]
   if (definition === undefined || /\b(UNIQUE|PRIMARY|REFERENCES|CHECK|GENERATED)\b/i.test(definition)) return false
   return !/NOT NULL/i.test(definition) || /DEFAULT/i.test(definition)
+}
+
+/** Nothing depends on an index that is not unique, except the time that statements take. */
+function dropsOrdinaryIndex(statement: string, earlier: readonly string[]): boolean {
+  const name = /^DROP INDEX (?:IF EXISTS )?"(\w+)";?$/.exec(statement)?.[1]
+  return name !== undefined && earlier.some((other) => other.startsWith(`CREATE INDEX "${name}" `))
 }

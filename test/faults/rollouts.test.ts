@@ -56,8 +56,13 @@ function open(url: string): postgres.Sql {
 }
 
 describe('migrations only add, so that the previous version keeps working:', () => {
-  test.each(migrations.map((migration) => [migration.name, migration] as const))('%s', (_name, migration) => {
-    expect(whatBreaksOlderVersions(migration)).toEqual([])
+  const change = (statement: string) => ({ name: 'x', createdAt: 1, hash: '', statements: [statement] })
+  const earlier = ['CREATE INDEX "i" ON "users" ("full_name")', 'CREATE UNIQUE INDEX "u" ON "users" ("full_name")']
+
+  test.each(migrations.map((migration, index) => [migration.name, index] as const))('%s', (_name, index) => {
+    const [migration] = migrations.slice(index)
+    const earlier = migrations.slice(0, index).flatMap(({ statements }) => statements)
+    expect(migration && whatBreaksOlderVersions(migration, earlier)).toEqual([])
   })
 
   test.each([
@@ -75,8 +80,13 @@ describe('migrations only add, so that the previous version keeps working:', () 
     'CREATE UNIQUE INDEX "u" ON "users" USING btree ("full_name");',
     'UPDATE "users" SET "full_name" = \'\';',
     'TRUNCATE "audittrail_sessions";',
+    'DROP INDEX "u";',
+    'DROP INDEX "unknown";',
+    'DROP INDEX "i" CASCADE;',
+    'ALTER TABLE "users" SET UNLOGGED;',
+    'ALTER TABLE "users" SET (fillfactor = 80), DROP COLUMN "full_name";',
   ])('the rule rejects %s', (statement) => {
-    expect(whatBreaksOlderVersions({ name: 'x', createdAt: 1, hash: '', statements: [statement] })).toEqual([statement])
+    expect(whatBreaksOlderVersions(change(statement), earlier)).toEqual([statement])
   })
 
   test.each([
@@ -84,8 +94,11 @@ describe('migrations only add, so that the previous version keeps working:', () 
     'ALTER TABLE "users" ADD COLUMN "level" integer DEFAULT 0 NOT NULL;',
     'CREATE INDEX "i" ON "users" USING btree ("full_name");',
     'CREATE TABLE "audittrail_things" ("id" uuid PRIMARY KEY NOT NULL);',
+    'DROP INDEX "i";',
+    'DROP INDEX IF EXISTS "i";',
+    'ALTER TABLE "users" SET (fillfactor = 80);',
   ])('the rule accepts %s', (statement) => {
-    expect(whatBreaksOlderVersions({ name: 'x', createdAt: 1, hash: '', statements: [statement] })).toEqual([])
+    expect(whatBreaksOlderVersions(change(statement), earlier)).toEqual([])
   })
 })
 

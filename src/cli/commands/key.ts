@@ -50,7 +50,7 @@ const reset: Command = {
     requireSecretKey(environment)
     await requireConfirmation('Replace all signing keys and sign out every user?', flags)
     const ended = await perform(environment, 'resetKeys', {})
-    environment.stdout(`All keys replaced. Sessions ended: ${ended}.\n`)
+    environment.stdout(`All keys replaced. Sessions ended: ${ended ?? 'all'}.\n`)
     return 0
   },
 }

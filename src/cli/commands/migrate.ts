@@ -21,7 +21,13 @@ export const migrate: Command = {
     }
     // A server has already migrated its database.
     const isServed = (await askRunningServer(environment, 'migrate', {})) !== undefined
-    const report = isServed ? undefined : await withApp(environment, migrateDatabase)
+    const report = isServed
+      ? undefined
+      : await withApp(environment, async (app) => {
+          const migrated = await migrateDatabase(app)
+          await app.deps.database.completeIndexes()
+          return migrated
+        })
     environment.stdout(reportText(report))
     return 0
   },

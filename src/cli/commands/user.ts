@@ -43,7 +43,10 @@ const list: Command = {
   name: 'user list',
   summary: 'List users',
   arguments: [],
-  flags: { search: { value: 'TEXT', doc: 'Only users whose username or full name contains this' }, json },
+  flags: {
+    search: { value: 'TEXT', doc: 'Only users whose username, or a word of whose name, starts with this' },
+    json,
+  },
   run: async (environment, { flags }): Promise<ExitCode> => {
     const [search] = flags.get('search') ?? []
     const users = await perform(environment, 'listUsers', search ? { search } : {})

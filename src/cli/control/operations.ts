@@ -118,7 +118,7 @@ export const operations = {
 
   rotateKey: (deps: Deps, _input: object): Promise<AddedKey> => rotateKey(deps, actor),
 
-  resetKeys: (deps: Deps, _input: object): Promise<number> => resetKeys(deps, actor),
+  resetKeys: (deps: Deps, _input: object): Promise<number | null> => resetKeys(deps, actor),
 
   revokeSession: async (deps: Deps, { id }: { id: string }): Promise<null> => {
     if (!(await revokeSession(deps, id))) throw new AppError('not_found', 'There is no such active session.')

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { TransactionSql } from 'postgres'
 import { AppError } from '../../error.ts'
 import type { Client } from '../pool/connection.ts'
@@ -6,6 +7,7 @@ import type { Blocker, Session } from './blocker.ts'
 import { findBlockers } from './blockers.ts'
 import { bundledMigrations } from './bundled.ts' with { type: 'macro' }
 import type { Migration } from './bundled.ts'
+import { completeIndexes as complete, isForLater } from './indexes.ts'
 import { elsewhere, privilegeBlockers } from './privileges.ts'
 import { findUsersTable, hasTable } from './usersTable.ts'
 
@@ -29,6 +31,14 @@ export interface MigrationStatus {
 /** Our advisory lock, which is per database: "audittra" as eight ASCII bytes. */
 const lockKey = 0x6175646974747261n.toString()
 
+/**
+ * Milliseconds that a migration waits for a table. Others queue behind it, so it gives up, and tries
+ * again after a pause, while a long transaction such as a dump uses the table.
+ */
+const lockWait = 1000
+const lockPause = 1000
+const lockTimedOut = '55P03'
+
 export const migrations = bundledMigrations() as unknown as Migration[]
 
 /** Returns the state of the database's migrations. Changes nothing and takes no lock. */
@@ -40,22 +50,37 @@ export async function migrationStatus(session: Session): Promise<MigrationStatus
  * Applies pending migrations in one transaction under an advisory lock, so that concurrent starts
  * are safe and a crash leaves nothing half done. Needs only read access if none are pending.
  */
-export async function migrate(client: Client): Promise<MigrationReport> {
+export async function migrate(client: Client, isEmbedded = false): Promise<MigrationReport> {
   if (compare(await listApplied(client)).pending === 0) return { applied: 0, adopted: undefined, isNew: false }
-  try {
-    // Read committed, to see what was committed during the wait for the lock.
-    return (await client.begin('isolation level read committed', applyPending)) as MigrationReport
-  } catch (error) {
-    throw await withPrivileges(client, error)
+  for (;;) {
+    try {
+      // Read committed, to see what was committed during the wait for the lock.
+      return (await client.begin('isolation level read committed', (transaction) =>
+        applyPending(transaction, isEmbedded),
+      )) as MigrationReport
+    } catch (error) {
+      if ((error as { code?: string }).code !== lockTimedOut) throw await withPrivileges(client, error)
+      await wait(lockPause)
+    }
   }
 }
 
-async function applyPending(transaction: TransactionSql): Promise<MigrationReport> {
+/**
+ * Builds and drops indexes of large tables, which a migration leaves for later. Returns how many
+ * remain. Leaves the indexes of a newer version alone.
+ */
+export async function completeIndexes(client: Client): Promise<number> {
+  const { pending, newer } = compare(await listApplied(client))
+  return pending === 0 && newer === 0 ? complete(client, migrations) : 0
+}
+
+async function applyPending(transaction: TransactionSql, isEmbedded: boolean): Promise<MigrationReport> {
   // The connection's time limits are for requests, not for the wait for another replica's migration.
   await transaction`
     SELECT set_config(name, '0', true) FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'transaction_timeout']) AS name
     WHERE current_setting(name, true) IS NOT NULL`
   await transaction`SELECT pg_advisory_xact_lock(${lockKey}::bigint)`
+  await transaction`SELECT set_config('lock_timeout', ${String(lockWait)}, true)`
   const applied = await listApplied(transaction)
   refuseChangedMigrations(applied)
   const { adopted, note } = applied === undefined ? await prepareNew(transaction) : {}
@@ -63,7 +88,7 @@ async function applyPending(transaction: TransactionSql): Promise<MigrationRepor
   const pending = migrations.filter((migration) => !known.has(migration.createdAt))
   for (const [index, migration] of pending.entries()) {
     // An adopted table already has the result of the first migration.
-    if (!(adopted !== undefined && index === 0)) await apply(transaction, migration)
+    if (!(adopted !== undefined && index === 0)) await apply(transaction, migration, isEmbedded)
     await transaction`INSERT INTO audittrail_migrations (created_at, hash) VALUES (${String(migration.createdAt)}, ${migration.hash})`
   }
   return { applied: pending.length, adopted, isNew: applied === undefined, ...(note ? { note } : {}) }
@@ -147,6 +172,7 @@ async function createRecord(transaction: TransactionSql): Promise<void> {
     )`
 }
 
-async function apply(transaction: TransactionSql, migration: Migration): Promise<void> {
-  for (const statement of migration.statements) await transaction.unsafe(statement)
+async function apply(transaction: TransactionSql, migration: Migration, isEmbedded: boolean): Promise<void> {
+  for (const statement of migration.statements)
+    if (isEmbedded || !(await isForLater(transaction, statement))) await transaction.unsafe(statement)
 }

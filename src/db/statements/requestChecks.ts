@@ -34,6 +34,8 @@ export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
             SELECT u.username, u.full_name, u.roles, u.must_change_password
             FROM audittrail_sessions s JOIN users u ON u.id = s.user_id
             WHERE s.id = k.session_id AND s.expires_at > ${latest(keys)}::timestamptz AND u.id = k.user_id AND u.is_active
+              AND coalesce(s.epoch >= (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
+                s.created_at > coalesce((SELECT epoch_began_at FROM audittrail_instance WHERE id = 1), '-infinity'))
             LIMIT 1) u
           WHERE u.username = k.username`
         return (found?.users ?? []).map(([position, username, full_name, roles, must_change_password]) => ({

@@ -1,5 +1,6 @@
 import { and, desc, eq, gt, gte, or, sql } from 'drizzle-orm'
 import { type ChangeObserver, unobserved } from '../changes.ts'
+import { isActive } from '../epoch.ts'
 import { guarded } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
 import { ended, sessions, users } from '../schema.ts'
@@ -80,7 +81,7 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: Cha
             user_agent: sessions.user_agent,
           })
           .from(sessions)
-          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), id ? eq(sessions.id, id) : undefined))
+          .where(and(eq(sessions.user_id, userId), isActive(now), id ? eq(sessions.id, id) : undefined))
           .orderBy(desc(sessions.last_used_at), sessions.id)
           .limit(1000),
       ),
@@ -115,7 +116,7 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: Cha
           .where(
             and(
               eq(sessions.id, presented.id),
-              gt(sessions.expires_at, presented.now),
+              isActive(presented.now),
               gt(sessions.created_at, presented.createdAfter),
               users.is_active,
               or(isCurrent, isRetried),
@@ -129,9 +130,8 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: Cha
       guarded(async () => {
         const own = userId === undefined ? undefined : eq(sessions.user_id, userId)
         const rows = await orm
-          .update(sessions)
-          .set({ expires_at: ended })
-          .where(and(eq(sessions.id, id), gt(sessions.expires_at, now), own))
+          .delete(sessions)
+          .where(and(eq(sessions.id, id), isActive(now), own))
           .returning({ id: sessions.id })
         changes.sessionsEnded(rows.map((row) => row.id))
         return rows.length === 1
@@ -145,22 +145,10 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: Cha
           SELECT id FROM ${users} WHERE id = ${userId}::uuid AND NOT 'admin' = ANY (roles) FOR SHARE)`
         const condition = protectsAdministrators ? isNotAdministrator : undefined
         const rows = await orm
-          .update(sessions)
-          .set({ expires_at: ended })
-          .where(and(eq(sessions.user_id, userId), gt(sessions.expires_at, now), condition))
+          .delete(sessions)
+          .where(and(eq(sessions.user_id, userId), isActive(now), condition))
           .returning({ id: sessions.id })
         changes.sessionsEnded(rows.map(({ id }) => id))
-        return rows.length
-      }),
-
-    /** Deletes at most `limit` ended sessions, skipping locked ones. Returns how many. */
-    deleteEndedSessions: (now: Date, limit: number): Promise<number> =>
-      guarded(async () => {
-        const rows = await orm.execute(sql`
-          DELETE FROM ${sessions} WHERE id IN (
-            SELECT id FROM ${sessions} WHERE expires_at <= ${now.toISOString()}::timestamptz
-            ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED)
-          RETURNING id`)
         return rows.length
       }),
   }
@@ -188,7 +176,7 @@ function rotationStatement({ id, generation, now, retryableSince, createdAfter, 
         WHEN ${isReplayed} THEN ${ended}
         ELSE s.expires_at END
     FROM ${users} u
-    WHERE s.id = ${id} AND u.id = s.user_id AND u.is_active AND s.expires_at > ${at}
+    WHERE s.id = ${id} AND u.id = s.user_id AND u.is_active AND ${isActive(now, sql`s`)}
       AND s.created_at > ${createdAfter.toISOString()}::timestamptz AND s.refresh_generation >= ${generation}::integer
     RETURNING s.refresh_generation, s.expires_at, s.expires_at = ${ended} AS is_replayed,
       u.id, u.username, u.full_name, u.is_active, to_json(u.roles) AS roles, u.must_change_password`

@@ -11,6 +11,8 @@ export interface NewSession {
   readonly verifiedHash: string
   readonly now: Date
   readonly expiresAt: Date
+  /** When it ends at the latest, however often it is refreshed. Without it, sweeping takes longer. */
+  readonly sweepAt?: Date
   /** 0 with a refresh token, null without. */
   readonly refreshGeneration: 0 | null
   readonly address: string | undefined
@@ -25,9 +27,11 @@ export function signInStatements({ client }: Pick<Connection, 'client'>, changes
     const now = session.now.toISOString()
     // Through the driver, which prepares it. Drizzle would plan raw SQL for every login.
     const rows = await client`
-      INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent)
+      INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent,
+                                       sweep_at, epoch)
       SELECT ${session.id}::uuid, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
-             ${session.refreshGeneration}::integer, ${session.address ?? null}::text, ${session.userAgent ?? null}::text
+             ${session.refreshGeneration}::integer, ${session.address ?? null}::text, ${session.userAgent ?? null}::text,
+             ${session.sweepAt?.toISOString() ?? null}::timestamptz, (SELECT session_epoch FROM audittrail_instance WHERE id = 1)
       FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password COLLATE "C" = ${session.verifiedHash}
       ${canLock ? client`FOR SHARE` : client``}
       RETURNING id`

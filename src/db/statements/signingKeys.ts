@@ -1,4 +1,5 @@
 import { asc, eq, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
+import { isActive } from '../epoch.ts'
 import { guarded } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
 import { instance, sessions, signingKeys } from '../schema.ts'
@@ -27,6 +28,9 @@ export interface StoredSigningKeys {
   /** Ordered by generation. */
   readonly rows: readonly SigningKeyRow[]
 }
+
+/** More sessions are not counted. */
+const countedSessions = 10_000
 
 export function signingKeyStatements(orm: Orm) {
   const everything = orm
@@ -118,22 +122,29 @@ export function signingKeyStatements(orm: Orm) {
       guarded(() => orm.delete(signingKeys).where(lte(signingKeys.verifies_until, now)).returning()),
 
     /**
-     * Deletes every key and session and records the SECRET_KEY, at once. Returns the number of
-     * active sessions. The time it takes grows with the number of sessions.
+     * Deletes every key, ends every session and records the SECRET_KEY, at once. Returns the number
+     * of sessions, or null if there are too many to count. Takes the same time for any number.
      */
-    resetKeys: (fingerprint: string, now: Date): Promise<number> =>
+    resetKeys: (fingerprint: string, now: Date): Promise<number | null> =>
       guarded(() =>
         orm.transaction(async (transaction) => {
           // The connection's time limits are for requests.
           await transaction.execute(
             sql`SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)`,
           )
-          await transaction.update(instance).set({ secret_key_fingerprint: fingerprint }).where(eq(instance.id, 1))
+          const [row] = await transaction.execute<{ total: number; active: number }>(sql`
+            SELECT count(*)::integer AS total, count(*) FILTER (WHERE is_active)::integer AS active
+            FROM (SELECT ${isActive(now)} AS is_active FROM ${sessions} LIMIT ${countedSessions}) AS counted`)
+          await transaction
+            .update(instance)
+            .set({
+              secret_key_fingerprint: fingerprint,
+              session_epoch: sql`${instance.session_epoch} + 1`,
+              epoch_began_at: now,
+            })
+            .where(eq(instance.id, 1))
           await transaction.delete(signingKeys)
-          const [row] = await transaction.execute<{ ended: number }>(sql`
-            WITH gone AS (DELETE FROM ${sessions} RETURNING expires_at)
-            SELECT count(*) FILTER (WHERE expires_at > ${at(now)})::integer AS ended FROM gone`)
-          return row?.ended ?? 0
+          return row && row.total < countedSessions ? row.active : null
         }),
       ),
 

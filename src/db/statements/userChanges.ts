@@ -1,10 +1,11 @@
-import { and, eq, gt, type SQL, sql } from 'drizzle-orm'
+import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../../error.ts'
 import { type ChangeObserver, unobserved } from '../changes.ts'
+import { isActive } from '../epoch.ts'
 import { databaseFailure, lacksPrivilege } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
 import { discarded, guardedChange } from '../rejection.ts'
-import { ended, sessions, users } from '../schema.ts'
+import { sessions, users } from '../schema.ts'
 import { isAdministrator, type User } from './users.ts'
 
 export type UserChangeStatements = ReturnType<typeof userChangeStatements>
@@ -134,7 +135,7 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
             throw new AppError('invalid_token', 'Could not validate credentials', { reason: 'revoked' })
           }
           const others = ownSession === undefined ? undefined : sql`${sessions.id} <> ${ownSession}`
-          endedIds = await endSessions(transaction, and(eq(sessions.user_id, id), gt(sessions.expires_at, now), others))
+          endedIds = await endSessions(transaction, and(eq(sessions.user_id, id), isActive(now), others))
           return endedIds.length
         })
         if (typeof result === 'number' && former !== undefined) {
@@ -188,8 +189,8 @@ async function hashOf(orm: Pick<Orm, 'select'>, id: string): Promise<string | un
 }
 
 /** Returns the ids of the sessions. */
-async function endSessions(orm: Pick<Orm, 'update'>, which: SQL | undefined): Promise<readonly string[]> {
-  const rows = await orm.update(sessions).set({ expires_at: ended }).where(which).returning({ id: sessions.id })
+async function endSessions(orm: Pick<Orm, 'delete'>, which: SQL | undefined): Promise<readonly string[]> {
+  const rows = await orm.delete(sessions).where(which).returning({ id: sessions.id })
   return rows.map(({ id }) => id)
 }
 
@@ -201,8 +202,8 @@ function anotherAdministratorThan(id: string): SQL {
 
 /** Locks the session's row, so that its end comes before or after the change. */
 async function isSessionActive(orm: Pick<Orm, 'select'>, id: string, now: Date): Promise<boolean> {
-  const isActive = and(eq(sessions.id, id), gt(sessions.expires_at, now))
-  return (await orm.select({ id: sessions.id }).from(sessions).where(isActive).for('update')).length === 1
+  const isFound = and(eq(sessions.id, id), isActive(now))
+  return (await orm.select({ id: sessions.id }).from(sessions).where(isFound).for('update')).length === 1
 }
 
 function unlessProtected(protectsAdministrators: boolean): SQL | undefined {

@@ -1,7 +1,8 @@
-import { and, eq, getTableColumns, gt, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, gt, or, sql } from 'drizzle-orm'
 import { guarded } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
 import { sessions, signIns, users } from '../schema.ts'
+import { matches } from '../userSearch.ts'
 
 export type User = typeof users.$inferSelect
 export type UserStatements = ReturnType<typeof userStatements>
@@ -13,7 +14,7 @@ export interface UserPage {
   /** The `sort_key` that the page starts after. */
   readonly after: string | undefined
   readonly limit: number
-  /** Part of a username or full name. */
+  /** The start of a username or of a word of a full name. */
   readonly search: string | undefined
 }
 
@@ -60,22 +61,23 @@ export function userStatements(orm: Orm) {
 
     /** Lists one page, ordered by username without case. */
     listUsers: ({ after, limit, search }: UserPage): Promise<ListedUser[]> =>
-      guarded(() =>
+      guarded(async () =>
         orm
           .select({ ...getTableColumns(users), sort_key: lowered, last_sign_in_at: lastSignIn })
           .from(users)
-          .where(and(after === undefined ? undefined : gt(lowered, after), matches(search)))
+          .where(
+            and(
+              after === undefined ? undefined : gt(lowered, after),
+              search === undefined ? undefined : matches(search, await hasTrigrams(orm)),
+            ),
+          )
           .orderBy(lowered)
           .limit(limit),
       ),
   }
 }
 
-function matches(search: string | undefined): SQL | undefined {
-  if (search === undefined) return undefined
-  const pattern = `%${search.replace(/[\\%_]/g, '\\$&')}%`
-  // A column may have a nondeterministic collation, which ILIKE rejects.
-  const isLike = (column: typeof users.username | typeof users.full_name) =>
-    sql`${column} COLLATE "default" ILIKE ${pattern}`
-  return or(isLike(users.username), isLike(users.full_name))
+/** Returns whether an index on substrings can exist. */
+async function hasTrigrams(orm: Orm): Promise<boolean> {
+  return (await orm.execute(sql`SELECT FROM pg_extension WHERE extname = 'pg_trgm'`)).length === 1
 }

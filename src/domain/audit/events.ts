@@ -78,7 +78,7 @@ export type AuditEvent =
   | ({ readonly event: 'key.created'; readonly by: string } & KeyFacts)
   | ({ readonly event: 'key.rotated'; readonly from: string; readonly by: string } & KeyFacts)
   | { readonly event: 'key.retired'; readonly kid: string | null; readonly algorithm: string }
-  | { readonly event: 'key.reset'; readonly ended: number; readonly by: string }
+  | { readonly event: 'key.reset'; readonly ended: number | null; readonly by: string }
   | { readonly event: 'secret_key.changed'; readonly reencrypted: number }
   | {
       readonly event: 'users.imported'

@@ -83,9 +83,9 @@ export async function maintainKeys(deps: Deps): Promise<void> {
 /**
  * Recovers from a lost or leaked SECRET_KEY: ends every session, deletes every key, records
  * SECRET_KEY, and adds a key of the same algorithm that signs at once. Returns the number of
- * sessions ended.
+ * sessions ended, or null if there were too many to count.
  */
-export async function resetKeys(deps: Deps, by: string): Promise<number> {
+export async function resetKeys(deps: Deps, by: string): Promise<number | null> {
   const { signingKeys: keys } = deps.database
   const newest = (await keys.listKeys()).rows.at(-1)
   const fingerprint = fingerprintOf(deps.settings.keys.secretKeys().current)

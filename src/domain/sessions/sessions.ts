@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { endsConnection } from '../../db/failure.ts'
 import type { ListedSession, RefreshableSession, SessionUser } from '../../db/statements/sessions.ts'
 import type { User } from '../../db/statements/users.ts'
@@ -6,6 +5,7 @@ import { AppError, type TokenRefusal } from '../../error.ts'
 import type { RefreshOutcome } from '../../telemetry/productMetrics.ts'
 import { record } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
+import { createSessionId } from './sessionId.ts'
 
 export type { ListedSession, RefreshableSession }
 
@@ -49,9 +49,10 @@ export async function startSession(
 ): Promise<Session | undefined> {
   const now = clock()
   const expiresAt = Math.floor(now / 1000) + settings.accessTokenSeconds
-  const days = Math.min(settings.sessionIdleDays, settings.refreshLifetimeDays)
+  const { sessionIdleDays, refreshLifetimeDays } = settings
+  const after = (days: number) => new Date(isRefreshable ? now + days * dayMilliseconds : expiresAt * 1000)
   const session: Session = {
-    id: randomUUID(),
+    id: createSessionId(now),
     user,
     expiresIn: settings.accessTokenSeconds,
     refreshGeneration: isRefreshable ? 0 : null,
@@ -61,7 +62,8 @@ export async function startSession(
     userId: user.id,
     verifiedHash: user.hashed_password,
     now: new Date(now),
-    expiresAt: new Date(isRefreshable ? now + days * dayMilliseconds : expiresAt * 1000),
+    expiresAt: after(Math.min(sessionIdleDays, refreshLifetimeDays)),
+    sweepAt: after(refreshLifetimeDays),
     refreshGeneration: isRefreshable ? 0 : null,
     address: client.address,
     userAgent: client.userAgent?.slice(0, agentLength),

@@ -33,7 +33,9 @@ export function userRoutes({ deps, guards }: { readonly deps: Deps; readonly gua
       {
         ...queryParameters({
           ...pageParameters,
-          q: t.Optional(t.String({ maxLength: 100, description: 'Part of a username or full name.' })),
+          q: t.Optional(
+            t.String({ maxLength: 100, description: 'The start of a username, or of a word of a full name.' }),
+          ),
         }),
         ...operation({
           ...administration,

@@ -30,9 +30,9 @@ describe('columns with a nondeterministic collation', () => {
 
   test('are searched without regard to case', async () => {
     expect((await create('Some.Body')).status).toBe(201)
-    for (const text of ['some', 'BODY', 'me.b', 'made up']) expect(await found(text)).toContain('Some.Body')
+    for (const text of ['some', 'SOME.b', 'made up', 'UP']) expect(await found(text)).toContain('Some.Body')
     expect(await found('so%e')).toEqual([])
-    expect(await found('ström')).toEqual(['Zoé'])
+    expect(await found('Ångs')).toEqual(['Zoé'])
   })
 
   test('find a duplicate that only the collation sees', async () => {
