@@ -1,4 +1,4 @@
-import { or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+import { and, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import { users } from './schema.ts'
 
 /** The characters that separate words, besides blanks. Few, since each costs time per indexed row. */
@@ -10,24 +10,39 @@ const separators = ['-', "'", '.', ',', '(', '/', '"', '\t']
  */
 export function matches(search: string, anywhere: boolean): SQL | undefined {
   const text = search.trim()
-  const pattern = sql`${text.replace(/[\\%_]/g, '\\$&')}::text`
   // A column may have a nondeterministic collation, which LIKE rejects.
-  const contains = (column: SQLWrapper) => sql`${column} COLLATE "default" ILIKE '%' || ${pattern} || '%'`
+  const contains = (column: SQLWrapper) => sql`${column} COLLATE "default" ILIKE '%' || ${escaped(text)} || '%'`
   return or(
-    sql`lower(${users.username} COLLATE "C") LIKE lower(${pattern} COLLATE "C") || '%'`,
+    startsUsername(text),
     hasWord(text) ? startsInFullName(text) : undefined,
     anywhere ? contains(users.username) : undefined,
     anywhere ? contains(users.full_name) : undefined,
   )
 }
 
-/** The index users_full_name_words finds the words of the text. What is between them is compared. */
-function startsInFullName(text: string): SQL {
+/** Matches by the unique index of usernames. */
+export function startsUsername(text: string): SQL {
+  return sql`lower(${users.username} COLLATE "C") LIKE lower(${escaped(text.trim())} COLLATE "C") || '%'`
+}
+
+/** Matches full names with the words of a text, the last of which may go on, by their index. */
+export function hasWordsOf(text: string): SQL {
+  if (!hasWord(text)) return sql`false`
   // Words have no apostrophe, so that a backslash is all to escape between them.
   const quoted = sql`replace(array_to_string(${words(sql`${text}`)}, ''' & '''), '\\', '\\\\')`
+  return sql`array_to_tsvector(${words(users.full_name)}) @@ ('''' || ${quoted} || ''':*')::tsquery`
+}
+
+/** Matches full names with a text at the start of a word, literally. */
+export function startsInFullName(search: string): SQL | undefined {
+  const text = search.trim()
   const literal = text.replace(/[!-/:-@[-`{-~]/g, '\\$&')
-  return sql`(array_to_tsvector(${words(users.full_name)}) @@ ('''' || ${quoted} || ''':*')::tsquery
-    AND ${lowered(users.full_name)} ~ ('(^|[' || ${` ${separators.join('').replace('-', '\\-')}`} || '])' || ${lowered(sql`${literal}`)}))`
+  const boundary = `(^|[ ${separators.join('').replace('-', '\\-')}])`
+  return and(hasWordsOf(text), sql`${lowered(users.full_name)} ~ (${boundary} || ${lowered(sql`${literal}`)})`)
+}
+
+function escaped(text: string): SQL {
+  return sql`${text.replace(/[\\%_]/g, '\\$&')}::text`
 }
 
 /**

@@ -1,8 +1,8 @@
-import { and, eq, getTableColumns, gt, or, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, gt, lte, or, type SQL, sql } from 'drizzle-orm'
 import { guarded } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
 import { sessions, signIns, users } from '../schema.ts'
-import { matches } from '../userSearch.ts'
+import { hasWordsOf, matches, startsInFullName, startsUsername } from '../userSearch.ts'
 
 export type User = typeof users.$inferSelect
 export type UserStatements = ReturnType<typeof userStatements>
@@ -21,10 +21,13 @@ export interface UserPage {
 /** ASCII lower case in byte order, whatever the collation of the database. */
 const lowered = sql<string>`lower(${users.username} COLLATE "C")`
 export const isAdministrator = sql`'admin' = ANY (${users.roles})`
-/** Older versions beside this one record only sessions. */
+/**
+ * Older versions beside this one record only sessions. Written out, since Drizzle does not qualify
+ * columns in the fields of a query of one table: `id` would be that of the session.
+ */
 const lastSignIn = sql<Date | null>`greatest(
-  (SELECT last_at FROM ${signIns} WHERE ${signIns.user_id} = ${users.id}),
-  (SELECT max(created_at) FROM ${sessions} WHERE ${sessions.user_id} = ${users.id}))`.mapWith(signIns.last_at)
+  (SELECT r.last_at FROM ${signIns} r WHERE r.user_id = users.id),
+  (SELECT max(s.created_at) FROM ${sessions} s WHERE s.user_id = users.id))`.mapWith(signIns.last_at)
 
 export function userStatements(orm: Orm) {
   const byUsername = orm
@@ -60,21 +63,68 @@ export function userStatements(orm: Orm) {
       guarded(async () => (await quarantinedAdministrators.execute()).map((user) => user.username)),
 
     /** Lists one page, ordered by username without case. */
-    listUsers: ({ after, limit, search }: UserPage): Promise<ListedUser[]> =>
-      guarded(async () =>
-        orm
-          .select({ ...getTableColumns(users), sort_key: lowered, last_sign_in_at: lastSignIn })
-          .from(users)
-          .where(
-            and(
-              after === undefined ? undefined : gt(lowered, after),
-              search === undefined ? undefined : matches(search, await hasTrigrams(orm)),
-            ),
-          )
-          .orderBy(lowered)
-          .limit(limit),
-      ),
+    listUsers: (page: UserPage): Promise<ListedUser[]> =>
+      guarded(() => (page.search === undefined ? selectPage(orm, page) : searchPage(orm, page, page.search))),
   }
+}
+
+/** How many users, from the start of the page, are read one by one: many users may match. */
+const walks = { short: 500, long: 50_000 }
+/** More users with a word are not collected from the index, but read in order. */
+const fewNamed = 5000
+
+/**
+ * Reads a page of matching users in a time that does not depend on the number of users: a text that
+ * many have is found soon in the order of usernames, one that few have in the indexes.
+ */
+async function searchPage(orm: Orm, page: UserPage, search: string): Promise<ListedUser[]> {
+  const anywhere = await hasTrigrams(orm)
+  const condition = matches(search, anywhere)
+  for (const walk of [walks.short, walks.long]) {
+    const end = await findSortKey(orm, page, walk)
+    const walked = await selectPage(orm, page, and(end === undefined ? undefined : lte(lowered, end), condition))
+    if (end === undefined || walked.length === page.limit) return walked
+    if (anywhere) break
+    if (walk === walks.short && (await countNamed(orm, search)) <= fewNamed)
+      return selectPage(orm, page, isCandidate(search, page))
+  }
+  return selectPage(orm, page, condition)
+}
+
+function selectPage(orm: Orm, { after, limit }: UserPage, condition?: SQL): Promise<ListedUser[]> {
+  return orm
+    .select({ ...getTableColumns(users), sort_key: lowered, last_sign_in_at: lastSignIn })
+    .from(users)
+    .where(and(after === undefined ? undefined : gt(lowered, after), condition))
+    .orderBy(lowered)
+    .limit(limit)
+}
+
+/** Returns the sort key of the user so far from the start of the page. Undefined: there are fewer. */
+async function findSortKey(orm: Orm, { after }: UserPage, distance: number): Promise<string | undefined> {
+  const [row] = await orm
+    .select({ sort_key: lowered })
+    .from(users)
+    .where(after === undefined ? undefined : gt(lowered, after))
+    .orderBy(lowered)
+    .offset(distance)
+    .limit(1)
+  return row?.sort_key
+}
+
+/** Returns how many users have the words of a text, at most one more than `fewNamed`. */
+async function countNamed(orm: Orm, search: string): Promise<number> {
+  const named = sql`SELECT FROM ${users} WHERE ${hasWordsOf(search)} LIMIT ${fewNamed + 1}`
+  const [row] = await orm.execute<{ count: number }>(sql`SELECT count(*)::integer AS count FROM (${named}) AS named`)
+  return row?.count ?? 0
+}
+
+/** Matches the users that the indexes find. */
+function isCandidate(search: string, { after, limit }: UserPage): SQL {
+  return sql`${users.id} IN (
+    (SELECT id FROM ${users} WHERE ${startsInFullName(search)} LIMIT ${fewNamed})
+    UNION (SELECT id FROM ${users} WHERE ${startsUsername(search)} AND ${after === undefined ? sql`true` : gt(lowered, after)}
+           ORDER BY ${lowered} LIMIT ${limit}))`
 }
 
 /** Returns whether an index on substrings can exist. */

@@ -143,3 +143,12 @@ describe('user search on a large table', () => {
     expect(await search()).toBe(3)
   })
 })
+
+test('the list of users has the last sign-in that only an older version has recorded', async () => {
+  const application = await openTestApplication('PostgreSQL')
+  await application.sql(`INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at)
+    SELECT gen_random_uuid(), id, '2026-01-31T08:00:00Z', now(), now() FROM users`)
+  const [user] = await application.deps.database.users.listUsers({ after: undefined, limit: 1, search: undefined })
+  expect(user?.last_sign_in_at).toEqual(new Date('2026-01-31T08:00:00Z'))
+  await application.close()
+})
