@@ -43,6 +43,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'repeat',
     'batch',
     'changes',
+    'hosts',
     'pool',
     'statements',
     'failover',

@@ -118,5 +118,6 @@ export function countFailures(observer: AvailabilityObserver, metrics: ProductMe
       metrics.databaseSucceeded()
       observer.succeeded()
     },
+    fenced: observer.fenced,
   }
 }

@@ -1,6 +1,7 @@
 /** Parameters of DATABASE_URL that have an effect. */
 const effectiveParameters = [
   'host',
+  'hostaddr',
   'port',
   'user',
   'dbname',
@@ -16,11 +17,12 @@ const effectiveParameters = [
   'keepalives_count',
   'tcp_user_timeout',
   'pgbouncer',
+  'target_session_attrs',
 ]
 
 /**
  * Parameters of libpq, other drivers and hosting providers that have no effect here: AuditTrail
- * has its own limits, pool and encoding, and always requires a primary.
+ * has its own limits, pool and encoding.
  */
 export const ignoredParameters: readonly string[] = [
   // libpq
@@ -37,7 +39,6 @@ export const ignoredParameters: readonly string[] = [
   'sslcompression',
   'sslnegotiation',
   'sslsni',
-  'target_session_attrs',
   // Prisma
   'connection_limit',
   'max_connection_lifetime',
@@ -98,7 +99,6 @@ const unsupportedParameters: Readonly<Record<string, string>> = {
   schema: nameSchema,
   search_path: nameSchema,
   currentSchema: nameSchema,
-  hostaddr: 'is not supported: write host instead',
   passfile: noFiles,
   service: noFiles,
   servicefile: noFiles,
@@ -122,12 +122,18 @@ const unsupportedParameters: Readonly<Record<string, string>> = {
 /** `public` is in every search path by default. */
 const schemaParameters = ['schema', 'search_path', 'currentSchema']
 
+/** Values of `target_session_attrs` that mean a primary. */
+const primaryAttributes = ['any', 'read-write', 'primary']
+const primaryOnly =
+  'must set target_session_attrs to any, read-write or primary, which all mean the primary: a standby takes no writes, and its sessions are stale'
+
 /**
  * Returns why a parameter cannot be used, completing "DATABASE_URL …". Undefined if it can. Quotes
  * only names from a fixed list: after an unescaped ?, an unknown one may be part of a password.
  */
 export function objectionTo(name: string, value: string): string | undefined {
   if (schemaParameters.includes(name) && value === 'public') return undefined
+  if (name === 'target_session_attrs' && !primaryAttributes.includes(value)) return primaryOnly
   if (effectiveParameters.includes(name) || ignoredParameters.includes(name)) return undefined
   const reason = Object.hasOwn(unsupportedParameters, name) ? unsupportedParameters[name] : undefined
   if (reason !== undefined) return `must not use the parameter ${name}, which ${reason}`

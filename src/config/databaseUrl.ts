@@ -1,15 +1,14 @@
 import type { TcpKeepalive } from '../system/tcpKeepalive.ts'
+import { type DatabaseHost, type HostLists, matchHosts, splitAuthority, splitRepeatedHosts } from './databaseHosts.ts'
 import { ignoredParameters, objectionTo } from './databaseParameters.ts'
 
 /**
  * A parsed DATABASE_URL, as written for libpq, SQLAlchemy (asyncpg, psycopg2) or Drizzle.
  * Source: PostgreSQL documentation, "Connection URIs" and "SSL Support".
  */
-export interface DatabaseAddress {
-  readonly host: string
-  readonly port: number
-  /** Directory of a Unix socket, used instead of host and port. */
-  readonly socketDirectory?: string
+export interface DatabaseAddress extends DatabaseHost {
+  /** The other hosts of a list, with the same login. Undefined for a single host. */
+  readonly otherHosts?: readonly DatabaseAddress[]
   readonly database: string
   readonly username: string
   readonly password: string
@@ -31,30 +30,46 @@ const schemes = ['postgresql:', 'postgres:', 'postgresql+asyncpg:', 'postgresql+
 const loopback = ['localhost', '127.0.0.1', '::1']
 
 /**
- * Parses a URL such as `postgresql://user:password@host:5432/database?sslmode=verify-full`. Throws
- * an Error whose message completes "DATABASE_URL …". It never quotes the URL, which may contain a
- * password, except for its scheme.
+ * Parses a URL such as `postgresql://user:password@host:5432/database?sslmode=verify-full`, with
+ * one host or several. Throws an Error whose message completes "DATABASE_URL …". It never quotes
+ * the URL, which may contain a password, except for its scheme.
  */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
-  const url = parseUrl(text)
-  const query = readQuery(url)
-  const host = decode(url.hostname, 'host').replace(/^\[|\]$/g, '')
-  const address = host === '' || query.has('host') ? (query.get('host') ?? 'localhost') : host
-  const isSocket = address.startsWith('/')
-  const username = decode(url.username, 'username') || query.get('user') || 'postgres'
+  const url = splitUrl(text)
+  const query = readQuery(url.query)
+  const username = query.get('user') || decode(url.username, 'username') || 'postgres'
   const [options, sslrootcert] = [query.get('options'), query.get('sslrootcert')]
-  return {
-    host: isSocket ? 'localhost' : address,
-    port: readPort(url.port || query.get('port') || '5432'),
-    ...(isSocket ? { socketDirectory: address } : {}),
-    database: decode(url.pathname.slice(1), 'database name') || query.get('dbname') || username,
+  const login = {
+    database: query.get('dbname') || decode(url.path, 'database name') || username,
     username,
-    password: decode(url.password, 'password') || query.get('password') || '',
-    sslmode: isSocket ? 'disable' : readSslMode(query, loopback.includes(address)),
+    password: query.get('password') || decode(url.password, 'password'),
     ...(sslrootcert === undefined || sslrootcert === 'system' || isUnverified(query) ? {} : { sslrootcert }),
     ...(options === undefined ? {} : { options }),
     ...readKeepalive(query),
     ...(query.has('pgbouncer') ? { isPooled: readSwitch(query, 'pgbouncer') } : {}),
+  }
+  const [first, ...others] = matchHosts(readHostLists(url, query)).map((host) => ({
+    ...host,
+    ...login,
+    sslmode: host.socketDirectory ? 'disable' : readSslMode(query, loopback.includes(host.hostaddr ?? host.host)),
+  })) as [DatabaseAddress, ...DatabaseAddress[]]
+  return others.length === 0 ? first : { ...first, otherHosts: others }
+}
+
+/** Returns every host of a list, in its order. */
+export function listAddresses({ otherHosts = [], ...first }: DatabaseAddress): readonly DatabaseAddress[] {
+  return [first, ...otherHosts]
+}
+
+/** As in libpq, a parameter takes precedence over what is before the path. */
+function readHostLists({ authority, isSqlAlchemy, query: text }: UrlParts, query: Map<string, string>): HostLists {
+  const { hosts, ports } = splitAuthority(authority)
+  const repeated = isSqlAlchemy ? splitRepeatedHosts(readValues(text, 'host')) : undefined
+  if (repeated && query.has('port')) throw new Error('must not mix host=HOST:PORT with port')
+  return {
+    hosts: repeated?.hosts ?? query.get('host') ?? decode(hosts, 'host'),
+    hostaddrs: query.get('hostaddr') ?? '',
+    ports: repeated?.ports ?? query.get('port') ?? decode(ports, 'port'),
   }
 }
 
@@ -91,33 +106,31 @@ function readInteger(parameter: string, text: string): number {
 const unescaped =
   'must percent-encode / ? # in the username and password (write them as %2F, %3F and %23), and contain no # elsewhere'
 
-function readPort(text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65535)
-    throw new Error('must have a port from 1 to 65535')
-  return Number(text)
+/** Percent-encoded. */
+interface UrlParts {
+  readonly isSqlAlchemy: boolean
+  readonly username: string
+  readonly password: string
+  readonly authority: string
+  readonly path: string
+  readonly query: string
 }
 
-function parseUrl(text: string): URL {
+/** `URL` takes no list of hosts. */
+function splitUrl(text: string): UrlParts {
   const scheme = schemes.find((candidate) => text.startsWith(`${candidate}//`))
   if (!scheme) throw new Error(`must start with postgres:// or postgresql://${mistakeIn(text)}`)
-  // URL would drop them.
   if (/[\t\n\r]/.test(text)) throw new Error('must percent-encode tabs and line breaks (%09, %0A, %0D)')
-  // URL parses every accepted scheme alike once it is replaced by one. It requires a host; libpq
-  // defaults to localhost.
   const rest = text.slice(scheme.length + 2)
-  const withHost = /^([^/?#]*@)?(?=[/?#]|$)/.test(rest) ? rest.replace(/^([^/?#]*@)?/, '$1localhost') : rest
+  const [, beforePath = '', path = '', query = ''] = /^([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?/s.exec(rest) ?? []
   // After an unescaped delimiter, the rest of a password would be taken for a path or a query.
-  const [, delimited = ''] = /^[^/?#]*(?:\/([^?#]*))?/.exec(rest) ?? []
-  if (delimited.includes('@')) throw new Error(unescaped)
-  if (!URL.canParse(`postgresql://${withHost}`)) {
-    throw new Error(
-      'must have the form postgresql://USER:PASSWORD@HOST:PORT/DATABASE (in the username and password, percent-encode @ : / ? # % as %40 %3A %2F %3F %23 %25)',
-    )
-  }
-  const url = new URL(`postgresql://${withHost}`)
-  if (url.hostname.includes(',')) throw new Error('must name a single host')
-  if (url.hash || rest.includes('#')) throw new Error(unescaped)
-  return url
+  if (path.includes('@')) throw new Error(unescaped)
+  const end = beforePath.lastIndexOf('@')
+  const [, username = '', password = ''] = /^([^:]*):?(.*)$/s.exec(beforePath.slice(0, Math.max(end, 0))) ?? []
+  const authority = beforePath.slice(end + 1)
+  splitAuthority(authority)
+  if (rest.includes('#')) throw new Error(unescaped)
+  return { isSqlAlchemy: scheme.includes('+'), username, password, authority, path, query }
 }
 
 /** Returns what stands there instead of a scheme. Never more, since it may be part of a password. */
@@ -129,19 +142,29 @@ function mistakeIn(text: string): string {
   return scheme ? ` (got ${scheme})` : ''
 }
 
-/** Like libpq, takes + literally. */
-function readQuery(url: URL): Map<string, string> {
+/** Like libpq, takes + literally, and the last value of a repeated parameter. */
+function readQuery(text: string): Map<string, string> {
   const query = new Map<string, string>()
-  for (const pair of url.search.slice(1).split('&').filter(Boolean)) {
-    const [, rawName = '', rawValue = ''] = /^([^=]*)=?(.*)$/s.exec(pair) ?? []
-    const name = decode(rawName, 'query')
-    if (ignoredParameters.includes(name)) continue
-    const value = decode(rawValue, 'query')
+  for (const [name, value] of readPairs(text)) {
     const objection = objectionTo(name, value)
     if (objection) throw new Error(objection)
-    query.set(name, value)
+    if (!ignoredParameters.includes(name)) query.set(name, value)
   }
   return query
+}
+
+function readValues(text: string, name: string): string[] {
+  return readPairs(text).flatMap(([each, value]) => (each === name ? [value] : []))
+}
+
+function readPairs(text: string): (readonly [name: string, value: string])[] {
+  const pairs = text.split('&').filter(Boolean)
+  return pairs.map((pair) => {
+    const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(pair) ?? []
+    const decoded = decode(name, 'query')
+    // What has no effect need not be valid.
+    return [decoded, ignoredParameters.includes(decoded) ? value : decode(value, 'query')]
+  })
 }
 
 /** node-postgres's `no-verify`, whatever root certificate is given. */

@@ -46,7 +46,7 @@ const logLevelSynonyms = { trace: 'debug', warning: 'warn', critical: 'error', f
 export const settings = {
   databaseUrl: optional({
     env: 'DATABASE_URL',
-    doc: 'PostgreSQL database, postgresql://USER:PASSWORD@HOST:PORT/DATABASE (add ?sslmode=verify-full for verified TLS). Unset: the embedded database in DATA_DIR.',
+    doc: 'PostgreSQL database, postgresql://USER:PASSWORD@HOST:PORT/DATABASE (several hosts: HOST:PORT,HOST:PORT; for verified TLS add ?sslmode=verify-full). Unset: the embedded database in DATA_DIR.',
     parse: parseDatabaseUrl,
     secret: true,
   }),

@@ -90,6 +90,22 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
     expect(stderr.trim().split('\n')).toHaveLength(1)
   })
 
+  test('checks the name of the host it connects to, of several, and not the address in hostaddr', async () => {
+    await show(trusted.issue('localhost'))
+    const migrateOn = (hosts: string, query = '') =>
+      migrate(`postgresql://postgres@${hosts}/postgres?sslmode=verify-full&sslrootcert=${trusted.root}${query}`)
+    const { port } = database
+    expect(await migrateOn(`127.0.0.1:${port},localhost:${port}`)).toMatchObject({ code: 0, stderr: '' })
+    expect(await migrateOn(`localhost:${port}`, '&hostaddr=127.0.0.1')).toMatchObject({ code: 0, stderr: '' })
+    for (const refused of [
+      await migrateOn(`127.0.0.1:${port},[::ffff:127.0.0.1]:${port}`),
+      await migrateOn(`elsewhere.example:${port}`, '&hostaddr=127.0.0.1'),
+    ]) {
+      expect(refused.code).toBe(1)
+      expect(refused.stderr).toContain('ERR_TLS_CERT_ALTNAME_INVALID')
+    }
+  })
+
   test.each(['require', 'verify-ca', 'verify-full'])(
     'ends the start with one line if the server offers no TLS (%s)',
     async (sslmode) => {

@@ -1,4 +1,5 @@
 import type postgres from 'postgres'
+import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { sendCancelRequest } from './cancelRequest.ts'
 import type { Server } from './client.ts'
 import type { SessionFacts } from './session.ts'
@@ -24,8 +25,8 @@ export interface AbandonedBackend {
  */
 export interface AbandonedBackends {
   add(backend: AbandonedBackend): void
-  /** Backends that may still exist although their streams are closed. */
-  closedCount(): number
+  /** Backends, of one host if given, that may still exist although their streams are closed. */
+  closedCount(address?: DatabaseAddress): number
   /**
    * Ends the backends that still exist, over a connection to a server, and forgets those that do
    * not.
@@ -112,7 +113,7 @@ export function createAbandonedBackends(look: () => Promise<void>, now: () => nu
       if (isBusy) start()
       else if (entries.size === 1) schedule(delays.repeat)
     },
-    closedCount: () => [...entries].filter(({ isClosed }) => isClosed).length,
+    closedCount: (address) => countClosed(entries, address),
     endOver: async (client, { instance }) => {
       for (const entry of entries) {
         const { facts, canceledAt } = entry
@@ -133,6 +134,11 @@ export function createAbandonedBackends(look: () => Promise<void>, now: () => nu
       for (const entry of entries) forget(entry)
     },
   }
+}
+
+function countClosed(entries: ReadonlySet<Entry>, address: DatabaseAddress | undefined): number {
+  const isCounted = ({ isClosed, server }: Entry) => isClosed && (address ?? server.address) === server.address
+  return [...entries].filter(isCounted).length
 }
 
 /** Ends those of the backends that still exist. Returns their process ids. */

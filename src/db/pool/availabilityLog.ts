@@ -5,6 +5,8 @@ import type { Log } from '../../telemetry/log.ts'
 export interface AvailabilityObserver {
   failed(failure: AppError): void
   succeeded(): void
+  /** Connections to a lower timeline were dropped. */
+  fenced(reason: string): void
 }
 
 /**
@@ -40,5 +42,6 @@ export function createAvailabilityLog(log: Log, now: () => number): Availability
       })
       outage = undefined
     },
+    fenced: (reason) => log.warn('database.fenced', { detail: reason }),
   }
 }

@@ -42,8 +42,12 @@ export interface OpenConnection extends Connection {
   takeUnreplicated(): boolean
 }
 
-/** Milliseconds to connect, sign in and get the first result. */
 const openLimit = 3000
+/**
+ * Milliseconds to the first byte of a response. A failover must not be waited for on a connection
+ * to the server that is gone. A pooler may be silent while it waits for the server.
+ */
+const silenceLimit = 1000
 /** Milliseconds that statements in progress get when a connection ends: see `shutdownLimits`. */
 const endLimit = 500
 
@@ -55,26 +59,35 @@ export interface ConnectionObserver {
   abandon(backend: AbandonedBackend): void
 }
 
+interface AttemptOptions {
+  /** Whether the server has responded before: then it gets less time for its first response. */
+  readonly isReturning?: boolean
+  /** Whether a standby will do. */
+  readonly isProbe?: boolean
+}
+
 /**
  * Opens one connection and never reopens it (decision 0009: the driver's own pool keeps using
  * connections that are gone). Throws what `dial` throws, and `unavailable` if the server does not
- * respond in time or is read-only.
+ * respond in time or, except for a probe, is read-only.
  */
 export async function openConnection(
   target: DatabaseTarget,
   isPooled: boolean,
   observer: ConnectionObserver,
+  { isReturning = false, isProbe = false }: AttemptOptions = {},
 ): Promise<OpenConnection> {
   if (target.kind === 'embedded') return startSession({ isPooled, observer }, await target.socket())
-  const limit = AbortSignal.timeout(openLimit)
+  const limit = createLimit(openLimit, isReturning && !isPooled ? silenceLimit : openLimit)
   const { address } = target
   const [preferred, alternative] = encryptionAttempts[address.sslmode]
   let isRejected = false
   const attempt = async (encryption: Encryption) => {
-    const stream = await dial(address, encryption, limit)
+    const stream = await dial(address, encryption, limit.signal, limit.extend)
     const first = watchFirstResponse(stream)
-    const server = { address, encryption, limit, first }
-    return startSession({ isPooled, observer, server }, stream).catch((error) => {
+    stream.once('data', limit.extend)
+    const server = { address, encryption, limit: limit.signal, first }
+    return startSession({ isPooled, observer, server, isProbe }, stream).catch((error) => {
       // Where the server supports no TLS, `offered` was without it already.
       isRejected = first.isRejection && (encryption !== 'offered' || stream instanceof TLSSocket)
       throw error
@@ -84,11 +97,26 @@ export async function openConnection(
     return await attempt(preferred)
   } catch (error) {
     if (alternative === undefined || !isRejected || !mayTryNext(address.sslmode, codeOf(error))) throw error
-    return attempt(alternative).catch((laterError) => {
+    return await attempt(alternative).catch((laterError) => {
       // Without TLS on the server, the first reason says more.
       throw codeOf(laterError) === 'refused' ? error : laterError
     })
+  } finally {
+    limit.clear()
   }
+}
+
+/** A signal that aborts after the shorter time, or once extended after the longer one. */
+function createLimit(longer: number, shorter: number) {
+  const controller = new AbortController()
+  const abort = () => controller.abort()
+  const timer = setTimeout(abort, longer)
+  const early = setTimeout(abort, shorter)
+  const clear = () => {
+    clearTimeout(timer)
+    clearTimeout(early)
+  }
+  return { signal: controller.signal, extend: () => clearTimeout(early), clear }
 }
 
 function codeOf(error: unknown): unknown {
@@ -100,9 +128,10 @@ interface Start {
   readonly observer: ConnectionObserver
   /** Undefined for the embedded database. */
   readonly server?: Server | undefined
+  readonly isProbe?: boolean
 }
 
-async function startSession({ isPooled, observer, server }: Start, stream: Duplex): Promise<OpenConnection> {
+async function startSession({ isPooled, observer, server, isProbe }: Start, stream: Duplex): Promise<OpenConnection> {
   const closed = Promise.withResolvers<void>()
   stream.once('close', () => closed.resolve())
   observer.count(closed.promise)
@@ -123,7 +152,7 @@ async function startSession({ isPooled, observer, server }: Start, stream: Duple
   try {
     if (server) {
       const { limit, first } = server
-      facts = await withinLimit(limit, () => Promise.race([checkSession(client, isPooled), first.unsupported]))
+      facts = await withinLimit(limit, () => Promise.race([checkSession(client, isPooled, isProbe), first.unsupported]))
     }
   } catch (error) {
     discard(false)

@@ -1,7 +1,16 @@
 import { serverLabel } from '../../config/databaseLabel.ts'
+import { type DatabaseAddress, listAddresses } from '../../config/databaseUrl.ts'
 import { databaseFailure, located, refusesStartupParameters } from '../failure.ts'
+import { createPrimaryOpener, type PrimaryOpenerSettings } from '../hosts/primaryOpener.ts'
 import { createAbandonedBackends } from './abandoned.ts'
-import { type Connection, type DatabaseTarget, type OpenConnection, openConnection } from './connection.ts'
+import { sendCancelRequest } from './cancelRequest.ts'
+import {
+  type Connection,
+  type ConnectionObserver,
+  type DatabaseTarget,
+  type OpenConnection,
+  openConnection,
+} from './connection.ts'
 import { noResponse } from './dial.ts'
 import type { SessionFacts } from './session.ts'
 
@@ -46,8 +55,15 @@ export type Admit = (connection: Connection, facts: SessionFacts) => Promise<voi
 /** Milliseconds for `Admit`. */
 const admissionLimit = 5000
 
-export function createConnector(target: DatabaseTarget, now: () => number, admit?: Admit): Connector {
-  const opener = createOpener(target, now, admit)
+/** What the pool does for the search of a primary among several hosts. */
+export type HostObserver = Pick<PrimaryOpenerSettings<OpenConnection>, 'onStale' | 'readPrimary'>
+
+interface ConnectorSettings extends HostObserver {
+  readonly admit: Admit | undefined
+}
+
+export function createConnector(target: DatabaseTarget, now: () => number, settings: ConnectorSettings): Connector {
+  const opener = createOpener(target, now, settings)
   let inProgress = 0
   let granted = 0
   let isAlone = true
@@ -99,72 +115,121 @@ interface Opener {
   close(): Promise<void>
 }
 
-function createOpener(target: DatabaseTarget, now: () => number, admit: Admit = async () => {}): Opener {
+type OpenAt = (
+  target: DatabaseTarget,
+  observer: ConnectionObserver,
+  options?: Parameters<typeof openConnection>[3],
+) => Promise<OpenConnection>
+
+/** A probe is not one of the pool's connections. */
+const uncounted: ConnectionObserver = { count() {}, abandon: ({ drop }) => drop() }
+
+function createOpener(
+  target: DatabaseTarget,
+  now: () => number,
+  { admit = async () => {}, ...hostObserver }: ConnectorSettings,
+): Opener {
   const isDeclared = target.kind === 'server' ? target.address.isPooled : false
   const size = target.kind === 'server' ? target.poolSize : 1
   let isPooled = isDeclared ?? false
+  let hasConnected = false
   let dialing = 0
-  let connections = 0
-  const held = () => connections + dialing + abandoned.closedCount()
+  /** By host. Those to a former primary take no room from those to the new one. */
+  const connections = new Map<DatabaseAddress | undefined, number>()
+  const held = () => {
+    const address = primary?.current()
+    return (connections.get(address) ?? 0) + dialing + abandoned.closedCount(address)
+  }
   const abandoned = createAbandonedBackends(async () => {
     if (held() >= size + spareConnections.atMost) return
-    const connection = await attempt().catch(() => undefined)
+    const connection = await openCounted().catch(() => undefined)
     if (connection?.facts) await abandoned.endOver(connection.client, connection.facts).catch(() => {})
     await connection?.end()
   }, now)
 
-  async function attempt(): Promise<OpenConnection> {
+  /** Tries again where a pooler is detected. */
+  const openAt: OpenAt = async (...attempt) => {
+    const [at, observer, options] = attempt
+    try {
+      return await openConnection(at, isPooled, observer, options)
+    } catch (error) {
+      if (isDeclared !== undefined || isPooled || !refusesStartupParameters(error)) throw error
+      isPooled = true
+      return openConnection(at, isPooled, observer, options)
+    }
+  }
+  const primary = createOpenerOfPrimary(target, openAt, now, hostObserver)
+
+  async function openCounted(): Promise<OpenConnection> {
     let isDialing = true
     dialing++
     const hasDialed = () => {
       if (isDialing) dialing--
       isDialing = false
     }
+    const add = (address: DatabaseAddress | undefined, difference: number) =>
+      connections.set(address, (connections.get(address) ?? 0) + difference)
+    const observerOf = (address?: DatabaseAddress): ConnectionObserver => ({
+      count: (closed) => {
+        hasDialed()
+        add(address, 1)
+        void closed.then(() => add(address, -1))
+      },
+      abandon: abandoned.add,
+    })
     try {
-      return await openConnection(target, isPooled, {
-        count: (closed) => {
-          hasDialed()
-          connections++
-          void closed.then(() => connections--)
-        },
-        abandon: abandoned.add,
-      })
+      const isReturning = hasConnected
+      if (target.kind === 'embedded' || primary === undefined)
+        return await openAt(target, observerOf(), { isReturning })
+      return await primary.open((address) => openAt({ ...target, address }, observerOf(address), { isReturning }))
     } finally {
       hasDialed()
     }
   }
 
-  async function attemptWithPoolerFallback(): Promise<OpenConnection> {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (isDeclared !== undefined || isPooled || !refusesStartupParameters(error)) throw error
-      isPooled = true
-      return attempt()
-    }
-  }
-
   return {
     open: async () => {
-      const connection = await attemptWithPoolerFallback()
-      const { client, facts } = connection
-      if (!facts) return connection
-      void abandoned.endOver(client, facts).catch(() => {})
-      const limit = Promise.withResolvers<never>()
-      const timer = setTimeout(() => limit.reject(noResponse()), admissionLimit)
-      try {
-        await Promise.race([admit(connection, facts), limit.promise])
-      } catch (error) {
-        connection.discard(true)
-        throw error
-      } finally {
-        clearTimeout(timer)
+      const connection = await openCounted()
+      hasConnected = true
+      if (connection.facts) {
+        void abandoned.endOver(connection.client, connection.facts).catch(() => {})
+        await admitted(connection, connection.facts, admit)
       }
       return connection
     },
-    hasRoom: () => held() < size + spareConnections.inUse,
-    close: abandoned.stop,
+    hasRoom: () => (primary && !primary.current()) || held() < size + spareConnections.inUse,
+    close: async () => {
+      primary?.close()
+      await abandoned.stop()
+    },
   }
+}
+
+/** Discards the connection if it is not admitted in time. */
+async function admitted(connection: OpenConnection, facts: SessionFacts, admit: Admit): Promise<void> {
+  const limit = Promise.withResolvers<never>()
+  const timer = setTimeout(() => limit.reject(noResponse()), admissionLimit)
+  try {
+    await Promise.race([admit(connection, facts), limit.promise])
+  } catch (error) {
+    connection.discard(true)
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Returns undefined for a single host. */
+function createOpenerOfPrimary(target: DatabaseTarget, openAt: OpenAt, now: () => number, observer: HostObserver) {
+  if (target.kind === 'embedded' || target.address.otherHosts === undefined) return undefined
+  return createPrimaryOpener<OpenConnection>({
+    ...observer,
+    addresses: listAddresses(target.address),
+    openProbe: (address) => openAt({ ...target, address }, uncounted, { isReturning: true, isProbe: true }),
+    responds: ({ sslrootcert: _, ...address }) =>
+      sendCancelRequest({ address: { ...address, sslmode: 'prefer' }, encryption: 'offered' }, undefined),
+    now,
+  })
 }
 
 /** Returns undefined for the embedded database, which has no address. */

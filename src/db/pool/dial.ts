@@ -13,23 +13,24 @@ const tlsRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 /**
  * Opens a stream to the server, with TLS or without, before the protocol starts. The driver's own
  * dialing hangs or loops on a server that closes early. Rejects with the system's error, with
- * `refused` if an operator must act, and once `signal` aborts.
+ * `refused` if an operator must act, and once `signal` aborts. Calls `onResponse` at the first byte.
  */
 export async function dial(
   address: DatabaseAddress,
   encryption: Encryption,
   signal: AbortSignal,
+  onResponse = () => {},
 ): Promise<Socket | TLSSocket> {
   const tls = encryption === 'none' ? undefined : tlsOptions(address)
   const socket = address.socketDirectory
-    ? createConnection(`${address.socketDirectory}/.s.PGSQL.${address.port}`)
-    : createConnection({ host: address.host, port: address.port })
+    ? createConnection(`${address.socketDirectory.replace(/^@/, '\0')}/.s.PGSQL.${address.port}`)
+    : createConnection({ host: address.hostaddr ?? address.host, port: address.port })
   const timeOut = () => socket.destroy(noResponse())
   signal.addEventListener('abort', timeOut, { once: true })
   try {
     await arrival(socket, 'connect')
     if (!address.socketDirectory) keepAlive(socket, address)
-    return tls ? await encrypt(socket, address, encryption, tls) : socket
+    return tls ? await encrypt(socket, address, encryption, tls, onResponse) : socket
   } catch (error) {
     socket.destroy()
     throw error
@@ -58,10 +59,12 @@ async function encrypt(
   { host, sslmode }: DatabaseAddress,
   encryption: Encryption,
   tls: ConnectionOptions,
+  onResponse: () => void,
 ): Promise<Socket | TLSSocket> {
   const received = arrival<Buffer>(socket, 'data')
   socket.write(tlsRequest)
   const response = await received
+  onResponse()
   // More than one byte would be plain text injected before encryption starts (CVE-2021-23222).
   if (response.length === 1 && response[0] === 0x53) {
     const secure = startTls({ ...tls, socket, host, ...(isIP(host) ? {} : { servername: host }) })

@@ -8,6 +8,7 @@ import {
   lostToConcurrency,
   unreplicated,
 } from '../failure.ts'
+import { readHostState } from '../hosts/hostState.ts'
 import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { DatabaseTarget } from './connection.ts'
 import { type Admit, createConnector, labelOf } from './connector.ts'
@@ -27,8 +28,11 @@ import {
   connectForWaiting,
   discard,
   discardIdleSince,
+  discardStale,
   endConnections,
   findAvailable,
+  type PoolState,
+  stateOf,
 } from './slots.ts'
 
 /**
@@ -53,13 +57,6 @@ export interface Pool {
   close(): Promise<void>
 }
 
-export interface PoolState {
-  readonly connections: number
-  /** Operations without a connection yet. */
-  readonly waiting: number
-  readonly opened: number
-}
-
 /** Milliseconds that one operation may take, including the wait for a connection. */
 const operationLimit = 4000
 
@@ -74,14 +71,18 @@ interface Context {
 /** Returns a pool that connects when it is first used. */
 export function openPool(
   target: DatabaseTarget,
-  observer: AvailabilityObserver = { failed() {}, succeeded() {} },
+  observer: AvailabilityObserver = { failed() {}, succeeded() {}, fenced() {} },
   now: () => number = () => performance.now(),
   admit?: Admit,
 ): Pool {
   const { reads, others } = createLanes(target)
   const lanes = [...new Set([reads, others])]
   const connections: Connections = {
-    connector: createConnector(target, now, admit),
+    connector: createConnector(target, now, {
+      admit,
+      onStale: (...stale) => discardStale(connections, observer, ...stale),
+      readPrimary: () => submit(context, reads, ({ client }) => readHostState(client), true, operationLimit),
+    }),
     now,
     hasNetwork: target.kind === 'server',
     lanes,
@@ -98,11 +99,7 @@ export function openPool(
     read: (work, limit = operationLimit) => submit(context, reads, work, true, limit),
     kind: target.kind,
     label: labelOf(target),
-    state: () => ({
-      connections: connections.slots.filter(({ pooled }) => pooled).length,
-      waiting: lanes.reduce((sum, { waiting }) => sum + waiting.length, 0),
-      opened: connections.opened,
-    }),
+    state: () => stateOf(connections),
     close: () => close(context),
   }
 }

@@ -57,9 +57,9 @@ export interface SessionFacts {
 /**
  * The first query: signs in and checks what startup parameters cannot establish. Throws
  * `unavailable` unless the server accepts writes (the standby of a failover does not, and its
- * sessions are stale), and `refused` if a pooler ignores the parameters.
+ * sessions are stale) or `isProbe`, and `refused` if a pooler ignores the parameters.
  */
-export async function checkSession(client: postgres.Sql, isPooled: boolean): Promise<SessionFacts> {
+export async function checkSession(client: postgres.Sql, isPooled: boolean, isProbe = false): Promise<SessionFacts> {
   // transaction_timeout would end an import, idle_session_timeout every idle connection. `ISO` keeps
   // the order of day and month, which triggers may rely on.
   const checking = client`
@@ -74,7 +74,7 @@ export async function checkSession(client: postgres.Sql, isPooled: boolean): Pro
   const reading = readTimeline(client)
   const rows = await checking
   const [facts] = rows
-  if (facts?.is_read_only)
+  if (facts?.is_read_only && !isProbe)
     throw new AppError('unavailable', 'The database is read-only: a standby, or set to read-only (25006).')
   if (!facts?.date_style.startsWith('ISO'))
     throw new AppError(

@@ -1,7 +1,8 @@
 import type { AppError } from '../../error.ts'
 import { reachesConnectionLimit } from '../failure.ts'
+import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { OpenConnection } from './connection.ts'
-import type { Connector } from './connector.ts'
+import type { Connector, HostObserver } from './connector.ts'
 import { capacity, hasConnection, type Lane, type PooledConnection, type Slot } from './lanes.ts'
 
 /** The connections of a pool, over all lanes. */
@@ -24,6 +25,22 @@ export interface Connections {
   isClosed: boolean
   /** Connections opened so far. */
   opened: number
+}
+
+export interface PoolState {
+  readonly connections: number
+  /** Operations without a connection yet. */
+  readonly waiting: number
+  /** Connections opened since the start. */
+  readonly opened: number
+}
+
+export function stateOf({ lanes, slots, opened }: Connections): PoolState {
+  return {
+    connections: slots.filter(({ pooled }) => pooled).length,
+    waiting: lanes.reduce((sum, { waiting }) => sum + waiting.length, 0),
+    opened,
+  }
 }
 
 /** Milliseconds between two attempts to fill one slot. */
@@ -179,6 +196,19 @@ export function discard({ slots }: Connections, pooled: PooledConnection): void 
 function discardOtherRuns(connections: Connections, { facts }: OpenConnection): void {
   for (const { pooled } of connections.slots)
     if (pooled && pooled.connection.facts?.instance !== facts?.instance) discard(connections, pooled)
+}
+
+/** Discards connections, retired ones too, and connects again where operations wait. */
+export function discardStale(
+  connections: Connections,
+  observer: AvailabilityObserver,
+  ...[stale, reason]: Parameters<HostObserver['onStale']>
+): void {
+  observer.fenced(reason)
+  for (const slot of connections.slots)
+    if (slot.pooled && stale.includes(slot.pooled.connection)) slot.pooled = undefined
+  for (const connection of stale) connection.discard(true)
+  connections.onAvailable()
 }
 
 /** Discards every connection that has been idle since `time`. */

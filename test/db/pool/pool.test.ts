@@ -79,7 +79,7 @@ describe('pool', () => {
     const address = parseDatabaseUrl(url)
     const pool = openPool(
       { kind: 'server', address, poolSize: 2 },
-      { failed: ({ message }) => reported.push(message), succeeded() {} },
+      { failed: ({ message }) => reported.push(message), succeeded() {}, fenced() {} },
     )
     pools.push(pool)
     const raise = (code: string) =>
