@@ -26,7 +26,7 @@ const checks: Record<Scenario, () => Promise<readonly string[]>> = {
 
 let failed = 0
 for (const name of options.scenarios) {
-  const problems = await checks[name]().catch((error: Error) => [`${error.stack ?? error}`])
+  const problems = await checks[name]().catch((error: Error) => [`${error.name}: ${error.message}\n${error.stack}`])
   if (problems.length > 0) failed++
   console.log(`${problems.length === 0 ? 'pass' : 'FAIL'} ${name}`)
   for (const problem of problems.slice(0, 20)) console.log(`  ${problem}`)

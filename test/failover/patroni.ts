@@ -38,8 +38,11 @@ export function openPatroni(addresses: readonly string[], isSynchronous: () => b
 
   async function members(): Promise<readonly Member[]> {
     for (const node of nodes) {
-      const response = await call(node, '/cluster').catch(() => undefined)
-      if (response?.ok) return ((await response.json()) as { members: Member[] }).members
+      // The time limit covers the body too.
+      const cluster = await call(node, '/cluster')
+        .then((response) => (response.ok ? (response.json() as Promise<{ members: Member[] }>) : undefined))
+        .catch(() => undefined)
+      if (cluster) return cluster.members
     }
     return []
   }
