@@ -17,8 +17,6 @@ export interface Options {
   readonly standbySeconds: number
 }
 
-/** Scenarios of features that are still being built run only by name. */
-const pending: readonly string[] = ['asynchronous', 'splitBrain', 'standbyLost']
 const names: readonly string[] = [...kinds, ...scenarios.slice(1)]
 
 const usage = `bun run test:failover [--rounds N] [--only NAME,…] [--hang-seconds N] [--standby-seconds N]
@@ -37,7 +35,7 @@ export function parseOptions(args: readonly string[]): Options {
   const only = values.only?.split(',')
   const unknown = only?.filter((name) => !names.includes(name)) ?? []
   if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(', ')}\n\n${usage}`)
-  const includes = (name: string) => only?.includes(name) ?? !pending.includes(name)
+  const includes = (name: string) => only?.includes(name) ?? true
   const roundsOf = (kind: Kind) => (includes(kind) ? Number(values.rounds ?? (kind === 'switchover' ? 20 : 10)) : 0)
   return {
     rounds: {
