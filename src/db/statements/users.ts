@@ -69,7 +69,7 @@ export function userStatements(orm: Orm) {
 }
 
 /** How many users, from the start of the page, are read one by one: many users may match. */
-const walks = { short: 500, long: 50_000 }
+const walks = { short: 100, long: 50_000 }
 /** More users with a word are not collected from the index, but read in order. */
 const fewNamed = 5000
 
