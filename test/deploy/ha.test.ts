@@ -35,8 +35,8 @@ describe('deploy/ha/docker-compose.yml', () => {
   })
 
   test('gives each process the address that run.sh expects', () => {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: Compose replaces it.
-    const network = '${NETWORK:-10.83.30}'
+    // Compose replaces it.
+    const network = `\${NETWORK:-10.83.30}`
     for (const [name, { command, environment, networks }] of services) {
       const [role = '', number = ''] = command ?? []
       const prefixes: Record<string, string | null | undefined> = {
