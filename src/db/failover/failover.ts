@@ -59,6 +59,12 @@ export function createFailover(log: Log, now: () => number): Failover {
 
   async function moveTo(run: Run, former: Run, connection: Parameters<Admit>[0]): Promise<void> {
     const forkedAt = run.timeline?.forkedAt ?? undefined
+    const isSameTimeline = run.timeline !== undefined && run.timeline.number === former.timeline?.number
+    if (isSameTimeline && forkedAt === undefined) {
+      // A restart, which loses nothing.
+      known = run
+      return
+    }
     const safeUntil = forkedAt === undefined ? undefined : positions.latestBefore(forkedAt)
     const losses = await repeatRevocations(connection, changes, { safeUntil, isPooled })
     report(run, former, losses)
