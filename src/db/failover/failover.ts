@@ -59,14 +59,8 @@ export function createFailover(log: Log, now: () => number): Failover {
 
   async function moveTo(run: Run, former: Run, connection: Parameters<Admit>[0]): Promise<void> {
     const forkedAt = run.timeline?.forkedAt ?? undefined
-    const isSameTimeline = run.timeline !== undefined && run.timeline.number === former.timeline?.number
-    if (isSameTimeline && forkedAt === undefined) {
-      // A restart, which loses nothing.
-      known = run
-      return
-    }
     const safeUntil = forkedAt === undefined ? undefined : positions.latestBefore(forkedAt)
-    const losses = await repeatRevocations(connection, changes, { safeUntil, isPooled })
+    const losses = isRestart(run, former) ? none : await repeatRevocations(connection, changes, { safeUntil, isPooled })
     report(run, former, losses)
     positions.clear()
     known = run
@@ -134,4 +128,11 @@ const lossText =
 
 function isSame(one: Run, other: Run): boolean {
   return one.instance === other.instance && one.timeline?.number === other.timeline?.number
+}
+
+const none: Losses = { repeated: 0, missing: 0 }
+
+/** Returns whether the server was restarted on its timeline, which loses nothing. */
+function isRestart({ timeline }: Run, former: Run): boolean {
+  return timeline !== undefined && !timeline.forkedAt && timeline.number === former.timeline?.number
 }
