@@ -45,11 +45,15 @@ export async function checkHost(host: Host, openProbe: OpenProbe): Promise<void>
     host.state = await host.probe.read()
     host.failure = undefined
   } catch (error) {
-    host.probe?.end()
-    host.probe = undefined
+    endProbe(host)
     host.state = undefined
     host.failure = error as AppError
   }
   host.isChecking = false
   host.checks++
+}
+
+export function endProbe(host: Host): void {
+  host.probe?.end()
+  host.probe = undefined
 }

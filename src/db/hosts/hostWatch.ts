@@ -1,7 +1,7 @@
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
 import { elect, explainAbsence, isAhead, mayBeAhead } from './election.ts'
-import { checkHost, createHost, type Host, type OpenProbe } from './host.ts'
+import { checkHost, createHost, endProbe, type Host, type OpenProbe } from './host.ts'
 import type { HostState } from './hostState.ts'
 
 /** Finds the primary among several hosts and keeps checking them. */
@@ -17,6 +17,8 @@ export interface HostWatch<T> {
   hold(connection: T, address: DatabaseAddress, state: HostState, closed: Promise<void>): boolean
   /** The host could not be used: it is checked before it is the primary again. */
   suspect(address: DatabaseAddress): void
+  /** The host responds, but has no connection left. Ends the one that checks it. */
+  makeRoom(address: DatabaseAddress): void
   close(): void
 }
 
@@ -98,6 +100,9 @@ export function createHostWatch<T>(settings: WatchSettings<T>): HostWatch<T> {
     suspect: (address) => {
       for (const host of hosts) if (host.address === address) suspect(watch, host)
     },
+    makeRoom: (address) => {
+      for (const host of hosts) if (host.address === address && !host.isChecking) endProbe(host)
+    },
     close: () => {
       watch.isClosed = true
       clearTimeout(watch.timer)
@@ -130,10 +135,8 @@ async function check<T>(watch: Watch<T>, host: Host): Promise<void> {
   clearTimeout(host.timer)
   if (watch.isClosed || host.isChecking) return
   const began = watch.settings.now()
-  if (isInUse(watch, host)) {
-    host.probe?.end()
-    host.probe = undefined
-  } else {
+  if (isInUse(watch, host)) endProbe(host)
+  else {
     await checkHost(host, watch.settings.openProbe)
     if (watch.isClosed) return void host.probe?.end()
     evaluate(watch)

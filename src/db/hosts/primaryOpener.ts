@@ -2,7 +2,7 @@ import type postgres from 'postgres'
 import { hostLabel } from '../../config/databaseLabel.ts'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
-import { databaseFailure } from '../failure.ts'
+import { databaseFailure, reachesConnectionLimit } from '../failure.ts'
 import { staleText } from './election.ts'
 import type { Probe } from './host.ts'
 import { type HostState, readHostState } from './hostState.ts'
@@ -52,7 +52,8 @@ export function createPrimaryOpener<T extends HostConnection>(settings: PrimaryO
         connection.discard(false)
         throw new AppError('unavailable', staleText(hostLabel(address), state.timeline))
       } catch (error) {
-        watch.suspect(address)
+        if (reachesConnectionLimit(databaseFailure(error))) watch.makeRoom(address)
+        else watch.suspect(address)
         throw error
       }
     },
