@@ -7,9 +7,8 @@ import { instance, sessions, signingKeys } from '../schema.ts'
 export type SigningKeyRow = typeof signingKeys.$inferSelect
 export type SigningKeyStatements = ReturnType<typeof signingKeyStatements>
 
-export interface NewSigningKey {
-  /** The previous generation; 0 for the first key. */
-  readonly after: number
+/** A key that signs from `now`. */
+export interface FirstSigningKey {
   readonly algorithm: string
   readonly kid: string | null
   readonly publicKey: string | null
@@ -17,6 +16,11 @@ export interface NewSigningKey {
   /** The SECRET_KEY that encrypts the private key. */
   readonly fingerprint: string
   readonly now: Date
+}
+
+export interface NewSigningKey extends FirstSigningKey {
+  /** The previous generation; 0 for the first key. */
+  readonly after: number
   readonly signsFrom: Date
   /** How long the previous key verifies. */
   readonly predecessorVerifiesUntil: Date
@@ -122,10 +126,11 @@ export function signingKeyStatements(orm: Orm) {
       guarded(() => orm.delete(signingKeys).where(lte(signingKeys.verifies_until, now)).returning()),
 
     /**
-     * Deletes every key, ends every session and records the SECRET_KEY, at once. Returns the number
-     * of sessions, or null if there are too many to count. Takes the same time for any number.
+     * Replaces every key by `first`, ends every session and records the SECRET_KEY, at once. Returns
+     * the number of sessions, or null if there are too many to count. Takes the same time for any
+     * number.
      */
-    resetKeys: (fingerprint: string, now: Date): Promise<number | null> =>
+    resetKeys: ({ algorithm, kid, publicKey, privateKey, fingerprint, now }: FirstSigningKey): Promise<number | null> =>
       guarded(() =>
         orm.transaction(async (transaction) => {
           // The connection's time limits are for requests.
@@ -144,13 +149,29 @@ export function signingKeyStatements(orm: Orm) {
             })
             .where(eq(instance.id, 1))
           await transaction.delete(signingKeys)
+          await transaction.insert(signingKeys).values({
+            generation: 1,
+            algorithm,
+            kid,
+            public_key: publicKey,
+            private_key: privateKey,
+            created_at: now,
+            signs_from: now,
+          })
           return row && row.total < countedSessions ? row.active : null
         }),
       ),
 
-    /** Returns whether tokens from before there were keys may exist. */
-    hasSessions: (): Promise<boolean> =>
-      guarded(async () => (await orm.select({ id: sessions.id }).from(sessions).limit(1)).length === 1),
+    /** Returns whether tokens from before there were keys may be valid. A reset has ended them. */
+    hasSessionsFromBeforeKeys: (): Promise<boolean> =>
+      guarded(async () => {
+        const rows = await orm
+          .select({ id: sessions.id })
+          .from(sessions)
+          .where(sql`NOT EXISTS (SELECT FROM ${instance} WHERE session_epoch > 0)`)
+          .limit(1)
+        return rows.length === 1
+      }),
   }
 }
 

@@ -81,18 +81,20 @@ export async function maintainKeys(deps: Deps): Promise<void> {
 }
 
 /**
- * Recovers from a lost or leaked SECRET_KEY: ends every session, deletes every key, records
- * SECRET_KEY, and adds a key of the same algorithm that signs at once. Returns the number of
- * sessions ended, or null if there were too many to count.
+ * Recovers from a lost or leaked SECRET_KEY: ends every session, records SECRET_KEY, and replaces
+ * every key by one of the newest one's algorithm that signs at once. Returns the number of sessions
+ * ended, or null if there were too many to count.
  */
 export async function resetKeys(deps: Deps, by: string): Promise<number | null> {
   const { signingKeys: keys } = deps.database
   const newest = (await keys.listKeys()).rows.at(-1)
-  const fingerprint = fingerprintOf(deps.settings.keys.secretKeys().current)
-  const ended = await keys.resetKeys(fingerprint, new Date(deps.clock()))
-  record(deps, { event: 'key.reset', ended, by })
   const algorithm = newest ? requireAlgorithm(newest) : deps.settings.keys.algorithm
-  await addKey(deps, { fingerprint, rows: [] }, { algorithm, by })
+  const secretKey = deps.settings.keys.secretKeys().current
+  const key = await createKey(algorithm, secretKey)
+  const now = new Date(deps.clock())
+  const ended = await keys.resetKeys({ ...key, fingerprint: fingerprintOf(secretKey), now })
+  record(deps, { event: 'key.reset', ended, by })
+  record(deps, { event: 'key.created', kid: key.kid, algorithm, signs_from: now.toISOString(), by })
   return ended
 }
 
@@ -100,7 +102,7 @@ export async function resetKeys(deps: Deps, by: string): Promise<number | null> 
  * Sessions without keys mean that an earlier version signed with SECRET_KEY. Its tokens stay valid.
  */
 async function firstAlgorithm({ database, settings }: Deps): Promise<Algorithm> {
-  return (await database.signingKeys.hasSessions()) ? 'HS256' : settings.keys.algorithm
+  return (await database.signingKeys.hasSessionsFromBeforeKeys()) ? 'HS256' : settings.keys.algorithm
 }
 
 export interface AddedKey {
@@ -129,26 +131,31 @@ async function addKey(
   const { database, clock, settings } = deps
   const fingerprint = stored.fingerprint ?? ''
   const secretKey = requireSecretKey(deps, fingerprint)
-  const pair = algorithm === 'HS256' ? undefined : await createKeyPair(algorithm)
+  const key = await createKey(algorithm, secretKey)
   const newest = stored.rows.at(-1)
   const now = clock()
   const signsFrom = newest ? Math.max(now + lead, newest.signs_from.getTime()) : now
   const isAdded = await database.signingKeys.insertKey({
+    ...key,
     after: newest?.generation ?? 0,
-    algorithm,
-    kid: pair?.kid ?? null,
-    publicKey: pair ? JSON.stringify(pair.publicJwk) : null,
-    privateKey: pair ? encryptPrivateKey(pair.privateKey, pair, secretKey) : null,
     fingerprint,
     now: new Date(now),
     signsFrom: new Date(signsFrom),
     predecessorVerifiesUntil: lastExpiry(settings, signsFrom),
   })
   if (!isAdded) return undefined
-  const added = { kid: pair?.kid ?? null, algorithm, signs_from: new Date(signsFrom).toISOString() }
+  const added = { kid: key.kid, algorithm, signs_from: new Date(signsFrom).toISOString() }
   if (newest) record(deps, { event: 'key.rotated', from: newest.kid ?? newest.algorithm, ...added, by })
   else record(deps, { event: 'key.created', ...added, by })
   return added
+}
+
+/** Returns a new key as it is stored. HS256 signs with SECRET_KEY itself. */
+async function createKey(algorithm: Algorithm, secretKey: string) {
+  if (algorithm === 'HS256') return { algorithm, kid: null, publicKey: null, privateKey: null }
+  const pair = await createKeyPair(algorithm)
+  const privateKey = encryptPrivateKey(pair.privateKey, pair, secretKey)
+  return { algorithm, kid: pair.kid, publicKey: JSON.stringify(pair.publicJwk), privateKey }
 }
 
 /** A key that stops signing verifies for as long as tokens of this replica may be valid. */
