@@ -12,6 +12,8 @@ import { createAvailabilityLog } from '../src/db/pool/availabilityLog.ts'
 import type { DatabaseTarget } from '../src/db/pool/connection.ts'
 import { openPool } from '../src/db/pool/pool.ts'
 import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys/apiKeys.ts'
+import { createAuditKeys } from '../src/domain/audit/auditKeys.ts'
+import { createRecorder } from '../src/domain/audit/recorder.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { ensureSigningKey } from '../src/domain/keys/signingKeys.ts'
 import { createCostliestHash } from '../src/domain/passwords/costliestHash.ts'
@@ -118,6 +120,7 @@ export async function openTestApplication(
     clock,
     monotonicClock: clock,
     log,
+    audit: createRecorder(createAuditKeys(keys.secretKeys), clock, clock),
     hashQueue,
     argon2,
     costliestHash: createCostliestHash(argon2),

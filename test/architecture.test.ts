@@ -33,6 +33,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   config: ['config'],
   db: [
     'schema',
+    'auditSchema',
     'tableShapes',
     'tables',
     'epoch',
@@ -45,6 +46,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'changes',
     'hosts',
     'pool',
+    'audit',
     'statements',
     'failover',
     'migrations',

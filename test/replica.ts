@@ -1,5 +1,7 @@
 import type { Algorithm } from '../src/algorithms.ts'
 import type { Clock } from '../src/clock.ts'
+import { createAuditKeys } from '../src/domain/audit/auditKeys.ts'
+import { createRecorder } from '../src/domain/audit/recorder.ts'
 import type { Deps } from '../src/domain/deps.ts'
 import { createHttp, type Http } from '../src/http/server.ts'
 import type { SecretKeys } from '../src/secretKeys.ts'
@@ -37,7 +39,14 @@ export function openReplica(application: TestApplication, replica: ReplicaSettin
     secretKeys: () => secretKeys,
   }
   const accessTokenSeconds = replica.accessTokenSeconds ?? settings.accessTokenSeconds
-  const deps: Deps = { ...application.deps, database, clock, log, settings: { ...settings, accessTokenSeconds, keys } }
+  const deps: Deps = {
+    ...application.deps,
+    database,
+    clock,
+    log,
+    audit: createRecorder(createAuditKeys(keys.secretKeys), clock, clock),
+    settings: { ...settings, accessTokenSeconds, keys },
+  }
   const http = createHttp(
     deps,
     {

@@ -1,5 +1,7 @@
 import type { Config } from '../config/config.ts'
 import type { Database } from '../db/database.ts'
+import { createAuditKeys } from '../domain/audit/auditKeys.ts'
+import { createRecorder } from '../domain/audit/recorder.ts'
 import type { Deps } from '../domain/deps.ts'
 import { createCostliestHash } from '../domain/passwords/costliestHash.ts'
 import { createHashQueue, hashQueueLimits } from '../domain/passwords/hashQueue.ts'
@@ -30,6 +32,7 @@ export function wireDeps(
     clock,
     monotonicClock,
     log,
+    audit: createRecorder(createAuditKeys(secretKeys), clock, monotonicClock),
     hashQueue: createHashQueue(limits, monotonicClock, metrics),
     argon2,
     costliestHash: createCostliestHash(argon2, limits.memory),

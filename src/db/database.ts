@@ -1,7 +1,9 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
+import { type EventRow, insertEvents } from './audit/pending.ts'
+import { type AuditStatements, auditStatements } from './audit/reading.ts'
 import { createBatch } from './batch.ts'
 import type { ChangeObserver } from './changes.ts'
-import { located } from './failure.ts'
+import { guarded, located } from './failure.ts'
 import { type Inspection, inspect } from './migrations/inspection.ts'
 import {
   completeIndexes,
@@ -41,7 +43,11 @@ interface Statements {
   readonly signingKeys: SigningKeyStatements
   readonly apiKeys: ApiKeyStatements
   readonly requestChecks: RequestCheckStatements
+  readonly audit: AuditStatements
 }
+
+/** The statements of a change that is recorded in the audit log. */
+export type AuditedStatements = Omit<Statements, 'requestChecks' | 'audit'>
 
 /** The database as other layers see it. Throws only AppError. */
 export interface Database extends Omit<Statements, 'requestChecks'> {
@@ -53,6 +59,12 @@ export interface Database extends Omit<Statements, 'requestChecks'> {
   /** Finds an API key by digest, expired and revoked ones too. Concurrent calls share a query. */
   findApiKey(digest: string): Promise<StoredApiKey | undefined>
   readonly userTransfer: UserTransferStatements
+  /** Makes a change and inserts the events of its result, in one transaction. */
+  withEvents<T>(
+    change: (statements: AuditedStatements) => Promise<T>,
+    eventsOf: (result: T) => readonly EventRow[],
+    limit?: 'unlimited',
+  ): Promise<T>
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
   /**
@@ -83,6 +95,7 @@ function statementsOn({ orm, client }: Connection, changes?: ChangeObserver): St
     signingKeys: signingKeyStatements(orm),
     apiKeys: apiKeyStatements(orm, changes),
     requestChecks: requestCheckStatements({ client }),
+    audit: auditStatements({ client }),
   }
 }
 
@@ -124,6 +137,11 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
     },
     // Without a time limit, on a connection of their own.
     userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),
+    withEvents: (change, eventsOf, limit) =>
+      repeated(
+        () => pool.run((connection) => changeWithEvents(connection, statementsOf(connection), change, eventsOf), limit),
+        limit === 'unlimited' ? Number.POSITIVE_INFINITY : undefined,
+      ),
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
     migrate: () =>
       repeated(
@@ -137,6 +155,22 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
     pool: pool.state,
     close: pool.close,
   }
+}
+
+function changeWithEvents<T>(
+  { client }: Connection,
+  statements: AuditedStatements,
+  change: (statements: AuditedStatements) => Promise<T>,
+  eventsOf: (result: T) => readonly EventRow[],
+): Promise<T> {
+  return guarded(
+    () =>
+      client.begin(async () => {
+        const result = await change(statements)
+        await insertEvents(client, eventsOf(result))
+        return result
+      }) as Promise<T>,
+  )
 }
 
 /** Runs statements at read committed, in a transaction if that is not the session's default. */

@@ -81,6 +81,16 @@ export function endsConnection(error: AppError): boolean {
 /** The server is read-only, or it is another one behind the same pooler. */
 const affectsAll = /^(25006|CONNECTION_ELSEWHERE)$/
 
+/**
+ * Returns whether nothing of a failed operation was committed: the server or this process rejected
+ * it. Otherwise the response to COMMIT may be what was lost.
+ */
+export function isRolledBack(error: unknown): boolean {
+  const { code, severity } = driverError(error) ?? {}
+  if (code !== undefined) return isSqlState(code) && severity !== 'FATAL' && severity !== 'PANIC'
+  return error instanceof AppError && error.code !== 'unavailable' && error.code !== 'internal'
+}
+
 /** Returns whether all other connections are unusable too. */
 export function endsAllConnections(error: AppError): boolean {
   return affectsAll.test(driverError(error)?.code ?? '')

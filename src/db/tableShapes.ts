@@ -1,5 +1,6 @@
 import { is } from 'drizzle-orm'
 import { getTableConfig, PgTable } from 'drizzle-orm/pg-core'
+import * as auditSchema from './auditSchema.ts'
 import * as schema from './schema.ts'
 
 export interface TableShape {
@@ -12,7 +13,7 @@ export interface TableShape {
  * loads after it listens.
  */
 export function bundledTables(): TableShape[] {
-  return Object.values<unknown>(schema)
+  return Object.values<unknown>({ ...schema, ...auditSchema })
     .filter((value) => is(value, PgTable))
     .map((table) => getTableConfig(table as PgTable))
     .map(({ name, columns }) => ({ name, columns: columns.map((column) => column.name) }))

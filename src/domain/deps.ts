@@ -4,6 +4,8 @@ import type { Database } from '../db/database.ts'
 import type { SecretKeys } from '../secretKeys.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
+import type { Source } from './audit/record.ts'
+import type { Recorder } from './audit/recorder.ts'
 import type { Argon2Verifier } from './passwords/argon2.ts'
 import type { CostliestHash } from './passwords/costliestHash.ts'
 import type { HashCost } from './passwords/hashCost.ts'
@@ -18,6 +20,10 @@ export interface Deps {
   /** Milliseconds since some moment, for durations. Not affected when a clock is set. */
   readonly monotonicClock: Clock
   readonly log: Log
+  /** Makes the records of the audit log. */
+  readonly audit: Recorder
+  /** Where the call comes from. Undefined: from this service itself. */
+  readonly source?: Source | undefined
   /** Limits concurrent password hashes. */
   readonly hashQueue: HashQueue
   /** The native addon, loaded on first use, or `Bun.password` where it does not load. */

@@ -55,7 +55,7 @@ export function createClient(
     },
     // The driver's types know neither arrays of hosts nor `socket`.
   } as unknown as postgres.Options<Record<string, never>>)
-  return server ? withPlainTransactions(client) : client
+  return withPlainTransactions(client)
 }
 
 function login({ address, first, isPooled }: Server & { readonly isPooled: boolean }) {

@@ -1,5 +1,6 @@
 import type { TransactionSql } from 'postgres'
 import { AppError } from '../../error.ts'
+import { type EventRow, insertEvents } from '../audit/pending.ts'
 import { databaseFailure, guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
 import { discarded, rejectionOf, uniqueViolation } from '../rejection.ts'
@@ -42,10 +43,10 @@ export interface Staging {
   /** Stages users, invisibly to other sessions. Returns those that cannot be imported. */
   add(users: readonly StagedUser[]): Promise<Duplicate[]>
   /**
-   * Inserts all staged users or none. Returns how many. Throws `conflict` if a name or ID has been
+   * Inserts all staged users, with the event, or none. Returns how many. Throws `conflict` if a name or ID has been
    * taken since.
    */
-  insertUsers(): Promise<number>
+  insertUsers(event?: EventRow): Promise<number>
 }
 
 /** Users per INSERT: no statement may occupy the embedded engine for long. */
@@ -127,10 +128,15 @@ export function stagingIn(
         return duplicates
       }),
 
-    insertUsers: async () => {
+    insertUsers: async (event) => {
       try {
         return await repeated(
-          () => inTransaction((transaction) => insertStaged(transaction, table)),
+          () =>
+            inTransaction(async (transaction) => {
+              const inserted = await insertStaged(transaction, table)
+              if (event) await insertEvents(transaction, [event])
+              return inserted
+            }),
           Number.POSITIVE_INFINITY,
         )
       } catch (error) {

@@ -53,7 +53,7 @@ export interface RotatedSession {
   readonly user: SessionUser
   readonly generation: number
   readonly expiresAt: Date
-  /** A token older than the parent was presented, so the session has just ended. */
+  /** A token older than the parent was presented, so the session must end. */
   readonly isReplayed: boolean
 }
 
@@ -89,7 +89,7 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: Cha
     /**
      * Rotates a refresh token in one statement; the row lock orders concurrent ones. The current
      * token rotates; its direct parent, presented soon enough, gets the same successor; anything
-     * older ends the session. Returns undefined if no session matches.
+     * older is a replay, after which the caller ends the session. Returns undefined if none matches.
      */
     rotate: (rotation: Rotation): Promise<RotatedSession | undefined> =>
       guarded(async () => {
@@ -173,11 +173,10 @@ function rotationStatement({ id, generation, now, retryableSince, createdAfter, 
       last_used_at = CASE WHEN ${isCurrent} THEN ${at} ELSE s.last_used_at END,
       expires_at = CASE
         WHEN ${isCurrent} THEN least(${at} + ${milliseconds(idle)}, s.created_at + ${milliseconds(lifetime)})
-        WHEN ${isReplayed} THEN ${ended}
         ELSE s.expires_at END
     FROM ${users} u
     WHERE s.id = ${id} AND u.id = s.user_id AND u.is_active AND ${isActive(now, sql`s`)}
       AND s.created_at > ${createdAfter.toISOString()}::timestamptz AND s.refresh_generation >= ${generation}::integer
-    RETURNING s.refresh_generation, s.expires_at, s.expires_at = ${ended} AS is_replayed,
+    RETURNING s.refresh_generation, s.expires_at, (${isReplayed}) AS is_replayed,
       u.id, u.username, u.full_name, u.is_active, to_json(u.roles) AS roles, u.must_change_password`
 }

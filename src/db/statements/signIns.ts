@@ -1,3 +1,4 @@
+import { type EventRow, eventCte } from '../audit/pending.ts'
 import { type ChangeObserver, unobserved } from '../changes.ts'
 import { databaseFailure, guarded, lacksPrivilege } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
@@ -23,10 +24,11 @@ export function signInStatements({ client }: Pick<Connection, 'client'>, changes
   /** False once PostgreSQL has denied it: FOR SHARE requires the privilege UPDATE on `users`. */
   let canLock = true
 
-  async function insert(session: NewSession): Promise<boolean> {
+  async function insert(session: NewSession, event: EventRow | undefined): Promise<boolean> {
     const now = session.now.toISOString()
     // Through the driver, which prepares it. Drizzle would plan raw SQL for every login.
     const rows = await client`
+      WITH started AS (
       INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent,
                                        sweep_at, epoch)
       SELECT ${session.id}::uuid, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
@@ -34,7 +36,8 @@ export function signInStatements({ client }: Pick<Connection, 'client'>, changes
              ${session.sweepAt?.toISOString() ?? null}::timestamptz, (SELECT session_epoch FROM audittrail_instance WHERE id = 1)
       FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password COLLATE "C" = ${session.verifiedHash}
       ${canLock ? client`FOR SHARE` : client``}
-      RETURNING id`
+      RETURNING id)${eventCte(client, event, client`FROM started`)}
+      SELECT id FROM started`
     if (rows.length === 1) changes.sessionStarted(session.id)
     return rows.length === 1
   }
@@ -43,17 +46,17 @@ export function signInStatements({ client }: Pick<Connection, 'client'>, changes
     /**
      * Starts a session unless the user was disabled, deleted or given another password since the
      * hash was read. Returns whether it did. Locking the user orders it against concurrent changes;
-     * a role that cannot lock users cannot make those changes either.
+     * a role that cannot lock users cannot make those changes either. Inserts the event with it.
      */
-    insertSession: (session: NewSession): Promise<boolean> =>
+    insertSession: (session: NewSession, event?: EventRow): Promise<boolean> =>
       guarded(async () => {
         try {
-          return await insert(session)
+          return await insert(session, event)
         } catch (error) {
           if (!canLock || !lacksPrivilege(error)) throw error
           canLock = false
           // The denial remains the error if this was in a transaction.
-          return insert(session).catch(() => Promise.reject(databaseFailure(error)))
+          return insert(session, event).catch(() => Promise.reject(databaseFailure(error)))
         }
       }),
 

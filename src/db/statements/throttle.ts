@@ -1,3 +1,4 @@
+import { type EventRow, eventCte } from '../audit/pending.ts'
 import { guarded } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
 import type { throttleFailures } from '../schema.ts'
@@ -51,10 +52,11 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
       }),
 
     /** Counts one failure in one row. */
-    insertFailure: (failure: NewFailure, now: Date): Promise<void> =>
+    insertFailure: (failure: NewFailure, now: Date, event?: EventRow): Promise<void> =>
       guarded(async () => {
         const at = now.toISOString()
         await driver`
+          WITH nothing AS (SELECT)${eventCte(driver, event)}
           INSERT INTO audittrail_attempts AS counted
             (key, kind, username, account_username, network, failures, last_failed_at, forgotten_at)
           VALUES (${failure.key}, ${failure.kind}, ${narrowed(failure.username)}, ${failure.username ?? null}, ${failure.network ?? null}, 1,
@@ -71,7 +73,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
      * first. In one statement whose rows are locked in a fixed order, so that concurrent ones count
      * exactly and never deadlock.
      */
-    insertClientFailure: ({ client, account, network }: ClientFailure, now: Date): Promise<void> =>
+    insertClientFailure: ({ client, account, network }: ClientFailure, now: Date, event?: EventRow): Promise<void> =>
       guarded(async () => {
         const at = now.toISOString()
         await driver`
@@ -100,7 +102,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
               username = excluded.username, account_username = excluded.account_username,
               forgotten_at = excluded.forgotten_at
             RETURNING failures
-          )
+          )${eventCte(driver, event)}
           INSERT INTO audittrail_attempts AS counted (key, kind, network, failures, last_failed_at, forgotten_at)
           SELECT ${network?.key ?? ''}, 'network', ${network?.network ?? null}, 1, ${at}::timestamptz,
                  ${(network ?? client).forgottenAt.toISOString()}::timestamptz

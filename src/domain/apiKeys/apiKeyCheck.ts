@@ -1,6 +1,6 @@
 import { AppError } from '../../error.ts'
 import type { ApiKeyOutcome } from '../../telemetry/productMetrics.ts'
-import { record } from '../audit/events.ts'
+import { recordRefusal } from '../audit/audited.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor } from '../users/users.ts'
 import { digestOfApiKey } from './apiKeyFormat.ts'
@@ -49,13 +49,13 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
     require: async (text, required, address) => {
       const lookup = await findKey(deps, text)
       if (!('apiKey' in lookup)) {
-        recordInvalid(deps, lookup, address)
+        await recordInvalid(deps, lookup, address)
         throw new AppError('invalid_token', 'Could not validate credentials')
       }
       const { apiKey } = lookup
       recordUse(apiKey)
       if (!grants(apiKey, required)) {
-        recordRejection(deps, 'scope', apiKey, address)
+        await recordRejection(deps, 'scope', apiKey, address)
         throw new AppError('forbidden', missingAccess[required])
       }
       metrics.apiKey('accepted')
@@ -66,8 +66,8 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
       const lookup = await findKey(deps, text)
       if ('apiKey' in lookup) {
         recordUse(lookup.apiKey)
-        recordRejection(deps, 'scope', lookup.apiKey, address)
-      } else recordInvalid(deps, lookup, address)
+        await recordRejection(deps, 'scope', lookup.apiKey, address)
+      } else await recordInvalid(deps, lookup, address)
       throw new AppError('invalid_token', 'This endpoint requires a signed-in user; API keys are not accepted.')
     },
   }
@@ -106,8 +106,8 @@ function grants({ scopes, roles }: ApiKey, required: RequiredAccess): boolean {
   return required === 'roles' ? roles.length > 0 : scopes.includes(required)
 }
 
-function recordInvalid(deps: Deps, invalid: InvalidKey, address: string | undefined): void {
-  recordRejection(deps, invalid.reason, 'formerKey' in invalid ? invalid.formerKey : undefined, address)
+function recordInvalid(deps: Deps, invalid: InvalidKey, address: string | undefined): Promise<void> {
+  return recordRejection(deps, invalid.reason, 'formerKey' in invalid ? invalid.formerKey : undefined, address)
 }
 
 function recordRejection(
@@ -115,8 +115,14 @@ function recordRejection(
   reason: Exclude<ApiKeyOutcome, 'accepted'>,
   apiKey: ApiKey | undefined,
   address: string | undefined,
-): void {
+): Promise<void> {
   deps.metrics.apiKey(reason)
   const identity = apiKey && { api_key: apiKey.id, service: apiKey.name }
-  record(deps, { event: 'api_key.refused', reason, ...identity, address })
+  return recordRefusal(
+    { ...deps, source: deps.source ?? { address } },
+    {
+      event: { event: 'api_key.refused', reason, ...identity, address },
+      by: apiKey ? { kind: 'api_key', id: apiKey.id } : { kind: 'anonymous' },
+    },
+  )
 }

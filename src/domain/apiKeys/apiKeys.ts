@@ -2,7 +2,8 @@ import { isInCalendar } from '../../calendar.ts'
 import type { Revocation, StoredApiKey } from '../../db/statements/apiKeys.ts'
 import { AppError, type FieldError, sentencesOf } from '../../error.ts'
 import { isUuid } from '../../uuid.ts'
-import { record } from '../audit/events.ts'
+import { audited } from '../audit/audited.ts'
+import type { AuditRecord } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { validationErrorsOf } from '../users/users.ts'
 import { digestOfApiKey, generateApiKey } from './apiKeyFormat.ts'
@@ -50,7 +51,7 @@ export async function createApiKey(
   const now = deps.clock()
   const expiresAt = requireExpiry(draft, now)
   const text = generateApiKey()
-  const apiKey = await deps.database.apiKeys.insertApiKey({
+  const made = {
     name: draft.name,
     digest: digestOfApiKey(text) as string,
     scopes: [...new Set(draft.scopes)],
@@ -58,10 +59,18 @@ export async function createApiKey(
     createdBy: by,
     now: new Date(now),
     expiresAt,
-  })
-  const { id, name, scopes, roles } = apiKey
+  }
   const expires_at = expiresAt?.toISOString() ?? null
-  record(deps, { event: 'api_key.created', api_key: id, service: name, by, scopes, roles, expires_at })
+  const apiKey = await audited(
+    deps,
+    (statements) => statements.apiKeys.insertApiKey(made),
+    ({ id, name: service, scopes, roles }) => [
+      {
+        event: { event: 'api_key.created', api_key: id, service, by, scopes, roles, expires_at },
+        about: { kind: 'api_key', id },
+      },
+    ],
+  )
   return { apiKey, text }
 }
 
@@ -78,9 +87,8 @@ export async function listApiKeys(
 
 /** Revokes a key, effective on the next request. Throws `not_found` if there is no such key. */
 export async function revokeApiKey(deps: Deps, by: string, id: string): Promise<void> {
-  const revoked = await deps.database.apiKeys.revokeApiKey({ id }, revocationBy(deps, by))
+  const revoked = await revoke(deps, by, { id })
   if (!revoked) throw new AppError('not_found', 'API key not found.')
-  recordRevoked(deps, by, revoked)
 }
 
 /**
@@ -88,9 +96,12 @@ export async function revokeApiKey(deps: Deps, by: string, id: string): Promise<
  * for that name.
  */
 export async function revokeApiKeysOf(deps: Deps, by: string, name: string): Promise<number> {
-  const revoked = await deps.database.apiKeys.revokeApiKeysOf(name, revocationBy(deps, by))
+  const revoked = await audited(
+    deps,
+    (statements) => statements.apiKeys.revokeApiKeysOf(name, revocationBy(deps, by)),
+    (keys = []) => keys.map((apiKey) => revocationOf(by, apiKey)),
+  )
   if (!revoked) throw new AppError('not_found', 'No API key has this ID, and no service has this name.')
-  for (const apiKey of revoked) recordRevoked(deps, by, apiKey)
   return revoked.length
 }
 
@@ -100,8 +111,7 @@ export async function revokeApiKeysOf(deps: Deps, by: string, name: string): Pro
  */
 export async function revokePresentedApiKey(deps: Deps, text: string): Promise<void> {
   const digest = digestOfApiKey(text)
-  const revoked = digest && (await deps.database.apiKeys.revokeApiKey({ digest }, revocationBy(deps, holder)))
-  if (revoked) recordRevoked(deps, holder, revoked)
+  if (digest) await revoke(deps, holder, { digest })
 }
 
 /** Cannot be a username: those contain no spaces. */
@@ -111,8 +121,20 @@ function revocationBy({ clock }: Deps, by: string): Revocation {
   return { now: new Date(clock()), by }
 }
 
-function recordRevoked(deps: Deps, by: string, { id, name }: ApiKey): void {
-  record(deps, { event: 'api_key.revoked', api_key: id, service: name, by })
+function revoke(
+  deps: Deps,
+  by: string,
+  which: { readonly id: string } | { readonly digest: string },
+): Promise<ApiKey | undefined> {
+  return audited(
+    deps,
+    (statements) => statements.apiKeys.revokeApiKey(which, revocationBy(deps, by)),
+    (apiKey) => (apiKey ? [revocationOf(by, apiKey)] : []),
+  )
+}
+
+function revocationOf(by: string, { id, name: service }: ApiKey): AuditRecord {
+  return { event: { event: 'api_key.revoked', api_key: id, service, by }, about: { kind: 'api_key', id } }
 }
 
 /**

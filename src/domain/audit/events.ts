@@ -33,7 +33,7 @@ export type AuditEvent =
       readonly event: 'session.ended'
       readonly username?: string
       readonly session: string
-      readonly by: 'request' | 'revocation'
+      readonly by: 'request' | 'revocation' | 'failure'
     }
   | { readonly event: 'sessions.ended'; readonly username: string; readonly by: string; readonly ended: number }
   | { readonly event: 'password.changed'; readonly username: string; readonly ended: number }
@@ -108,6 +108,11 @@ export type AuditEvent =
     }
   /** The export contains password hashes, which can be brute-forced. */
   | { readonly event: 'users.exported'; readonly by: string; readonly exported: number }
+  /** Refusals above the bound of one second, which are only counted. */
+  | { readonly event: 'audit.suppressed'; readonly type: string; readonly count: number }
+  | { readonly event: 'server.started'; readonly version: string; readonly configuration: string }
+  | { readonly event: 'database.migrated'; readonly applied: number; readonly detail?: string | undefined }
+  | { readonly event: 'administration.forbidden'; readonly username: string; readonly address: Address }
 
 type Address = string | undefined
 
@@ -132,6 +137,8 @@ const warnings: readonly AuditEvent['event'][] = [
   'password.change_throttled',
   'api_key.refused',
   'administrator.spared',
+  'administration.forbidden',
+  'audit.suppressed',
 ]
 
 /** Logs an event. */

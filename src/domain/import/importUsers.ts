@@ -1,5 +1,6 @@
 import type { Duplicate, StagedUser, Staging } from '../../db/statements/importStaging.ts'
-import { record } from '../audit/events.ts'
+import { auditedWork } from '../audit/audited.ts'
+import { type AuditEvent, record as logEvent } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
 import { createWidthCheck, type WidthCheck } from './columnWidths.ts'
 import { isExportedUser, readExportedUser } from './exportedUser.ts'
@@ -58,15 +59,20 @@ export async function importUsers(
   report: (finding: Finding) => Promise<void> | void,
 ): Promise<ImportReport> {
   const isImported = ({ bad }: ImportReport) => !options.isDryRun && (bad === 0 || options.skipsBad)
-  const totals = await deps.database.userTransfer.withStaging(async (staging) => {
-    const staged = await stageAll(staging, source, options, report)
-    if (isImported(staged)) await staging.insertUsers()
-    return staged
-  })
-  const { good: imported, bad: skipped, administrators } = totals
-  if (isImported(totals) && imported > 0)
-    record(deps, { event: 'users.imported', by, imported, skipped, administrators })
+  const totals = await auditedWork(deps, (rowOf) =>
+    deps.database.userTransfer.withStaging(async (staging) => {
+      const staged = await stageAll(staging, source, options, report)
+      const event = staged.good > 0 && isImported(staged) ? rowOf({ event: importOf(staged, by) }) : undefined
+      if (isImported(staged)) await staging.insertUsers(event)
+      return staged
+    }),
+  )
+  if (isImported(totals) && totals.good > 0) logEvent(deps, importOf(totals, by))
   return totals
+}
+
+function importOf({ good: imported, bad: skipped, administrators }: ImportReport, by: string): AuditEvent {
+  return { event: 'users.imported', by, imported, skipped, administrators }
 }
 
 async function stageAll(

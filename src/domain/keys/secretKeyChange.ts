@@ -1,6 +1,6 @@
 import { AppError } from '../../error.ts'
 import { findSecretKey, fingerprintOf } from '../../secretKeys.ts'
-import { record } from '../audit/events.ts'
+import { audited } from '../audit/audited.ts'
 import type { Deps } from '../deps.ts'
 import { decryptPrivateKey, encryptPrivateKey } from './keyCipher.ts'
 
@@ -21,14 +21,17 @@ export async function reconcileSecretKey(deps: Deps): Promise<void> {
       continue
     }
     const former = requireSecretKey(deps, fingerprint)
-    const reencrypted = await keys.reencryptKeys({
+    const change = {
       from: fingerprint,
       to: own,
-      reencrypt: (row) => reencrypt(row, former, secretKeys.current),
-    })
-    if (reencrypted === undefined) continue
-    record(deps, { event: 'secret_key.changed', reencrypted })
-    return
+      reencrypt: (row: EncryptedKey) => reencrypt(row, former, secretKeys.current),
+    }
+    const reencrypted = await audited(
+      deps,
+      ({ signingKeys }) => signingKeys.reencryptKeys(change),
+      (count) => (count === undefined ? [] : [{ event: { event: 'secret_key.changed', reencrypted: count } }]),
+    )
+    if (reencrypted !== undefined) return
   }
 }
 

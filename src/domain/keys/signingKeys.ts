@@ -2,7 +2,8 @@ import { type Algorithm, algorithms } from '../../algorithms.ts'
 import type { SigningKeyRow, StoredSigningKeys } from '../../db/statements/signingKeys.ts'
 import { AppError } from '../../error.ts'
 import { fingerprintOf } from '../../secretKeys.ts'
-import { record } from '../audit/events.ts'
+import { audited } from '../audit/audited.ts'
+import type { AuditEvent } from '../audit/events.ts'
 import type { Deps } from '../deps.ts'
 import { encryptPrivateKey } from './keyCipher.ts'
 import { createKeyPair } from './keyPair.ts'
@@ -75,9 +76,13 @@ export async function maintainKeys(deps: Deps): Promise<void> {
     rotationDays > 0 &&
     newest.signs_from.getTime() + rotationDays * dayMilliseconds <= deps.clock()
   if (isDue) await addKey(deps, stored, { algorithm: requireAlgorithm(newest), by: 'age' })
-  for (const { kid, algorithm } of await deps.database.signingKeys.deleteRetiredKeys(new Date(deps.clock()))) {
-    record(deps, { event: 'key.retired', kid, algorithm })
-  }
+  const isRetired = stored.rows.some(({ verifies_until }) => verifies_until && verifies_until.getTime() <= deps.clock())
+  if (!isRetired) return
+  await audited(
+    deps,
+    ({ signingKeys }) => signingKeys.deleteRetiredKeys(new Date(deps.clock())),
+    (keys) => keys.map(({ kid, algorithm }) => ({ event: { event: 'key.retired', kid, algorithm } })),
+  )
 }
 
 /**
@@ -92,10 +97,14 @@ export async function resetKeys(deps: Deps, by: string): Promise<number | null> 
   const secretKey = deps.settings.keys.secretKeys().current
   const key = await createKey(algorithm, secretKey)
   const now = new Date(deps.clock())
-  const ended = await keys.resetKeys({ ...key, fingerprint: fingerprintOf(secretKey), now })
-  record(deps, { event: 'key.reset', ended, by })
-  record(deps, { event: 'key.created', kid: key.kid, algorithm, signs_from: now.toISOString(), by })
-  return ended
+  const first = { ...key, fingerprint: fingerprintOf(secretKey), now }
+  const added = { kid: key.kid, algorithm, signs_from: now.toISOString() }
+  return audited(
+    deps,
+    ({ signingKeys }) => signingKeys.resetKeys(first),
+    (ended) => [{ event: { event: 'key.reset', ended, by } }, { event: { event: 'key.created', ...added, by } }],
+    'unlimited',
+  )
 }
 
 /**
@@ -128,26 +137,31 @@ async function addKey(
   stored: StoredSigningKeys,
   { algorithm, by }: Addition,
 ): Promise<AddedKey | undefined> {
-  const { database, clock, settings } = deps
+  const { clock, settings } = deps
   const fingerprint = stored.fingerprint ?? ''
   const secretKey = requireSecretKey(deps, fingerprint)
   const key = await createKey(algorithm, secretKey)
   const newest = stored.rows.at(-1)
   const now = clock()
   const signsFrom = newest ? Math.max(now + lead, newest.signs_from.getTime()) : now
-  const isAdded = await database.signingKeys.insertKey({
+  const next = {
     ...key,
     after: newest?.generation ?? 0,
     fingerprint,
     now: new Date(now),
     signsFrom: new Date(signsFrom),
     predecessorVerifiesUntil: lastExpiry(settings, signsFrom),
-  })
-  if (!isAdded) return undefined
+  }
   const added = { kid: key.kid, algorithm, signs_from: new Date(signsFrom).toISOString() }
-  if (newest) record(deps, { event: 'key.rotated', from: newest.kid ?? newest.algorithm, ...added, by })
-  else record(deps, { event: 'key.created', ...added, by })
-  return added
+  const event: AuditEvent = newest
+    ? { event: 'key.rotated', from: newest.kid ?? newest.algorithm, ...added, by }
+    : { event: 'key.created', ...added, by }
+  const isAdded = await audited(
+    deps,
+    ({ signingKeys }) => signingKeys.insertKey(next),
+    (isInserted) => (isInserted ? [{ event }] : []),
+  )
+  return isAdded ? added : undefined
 }
 
 /** Returns a new key as it is stored. HS256 signs with SECRET_KEY itself. */

@@ -1,9 +1,13 @@
 import { endsConnection } from '../../db/failure.ts'
 import type { ListedSession, RefreshableSession, SessionUser } from '../../db/statements/sessions.ts'
+import type { NewSession } from '../../db/statements/signIns.ts'
 import type { User } from '../../db/statements/users.ts'
 import { AppError, type TokenRefusal } from '../../error.ts'
 import type { RefreshOutcome } from '../../telemetry/productMetrics.ts'
-import { record } from '../audit/events.ts'
+import { audited, auditedStatement } from '../audit/audited.ts'
+import { type AuditEvent, record } from '../audit/events.ts'
+import { partyOf } from '../audit/party.ts'
+import type { Party } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { createSessionId } from './sessionId.ts'
 
@@ -42,11 +46,13 @@ const retryWindow = 10_000
  * long as its access token.
  */
 export async function startSession(
-  { database, clock, settings }: Deps,
+  deps: Deps,
   user: User,
   client: Client,
   isRefreshable: boolean,
+  eventOf: (sessionId: string) => AuditEvent,
 ): Promise<Session | undefined> {
+  const { database, clock, settings } = deps
   const now = clock()
   const expiresAt = Math.floor(now / 1000) + settings.accessTokenSeconds
   const { sessionIdleDays, refreshLifetimeDays } = settings
@@ -57,7 +63,7 @@ export async function startSession(
     expiresIn: settings.accessTokenSeconds,
     refreshGeneration: isRefreshable ? 0 : null,
   }
-  const starting = database.signIns.insertSession({
+  const started: NewSession = {
     id: session.id,
     userId: user.id,
     verifiedHash: user.hashed_password,
@@ -67,20 +73,24 @@ export async function startSession(
     refreshGeneration: isRefreshable ? 0 : null,
     address: client.address,
     userAgent: client.userAgent?.slice(0, agentLength),
-  })
+  }
+  const record = { event: eventOf(session.id), by: partyOf(user), about: partyOf(user) }
+  const starting = auditedStatement(
+    { ...deps, source: deps.source ?? { address: client.address, agent: client.userAgent } },
+    record,
+    (row) => database.signIns.insertSession(started, row),
+    (isStarted) => isStarted,
+  )
   // If the connection was lost, it may have started. After a timeout PostgreSQL cancels the statement.
   starting.catch((error: unknown) => {
-    if (error instanceof AppError && endsConnection(error)) void abandonSession({ database, clock }, session.id)
+    if (error instanceof AppError && endsConnection(error)) void abandonSession(deps, session.id)
   })
   return (await starting) ? session : undefined
 }
 
 /** Ends the session of a sign-in that failed, if the database can. */
-export async function abandonSession(
-  { database, clock }: Pick<Deps, 'database' | 'clock'>,
-  sessionId: string,
-): Promise<void> {
-  await database.sessions.endSession(sessionId, new Date(clock())).catch(() => {})
+export async function abandonSession(deps: Deps, sessionId: string): Promise<void> {
+  await endAudited(deps, { sessionId }, { event: 'session.ended', session: sessionId, by: 'failure' }).catch(() => {})
 }
 
 /**
@@ -147,7 +157,9 @@ async function rotateSession(deps: Deps, token: RefreshToken, address: string | 
   })
   if (!rotated) throw invalidGrant()
   if (rotated.isReplayed) {
-    record(deps, { event: 'session.replayed', username: rotated.user.username, session: token.sessionId, address })
+    const { username } = rotated.user
+    const event = { event: 'session.replayed', username, session: token.sessionId, address } as const
+    await endAudited(deps, { sessionId: token.sessionId, by: { kind: 'anonymous' }, user: rotated.user }, event)
     throw invalidGrant('replayed')
   }
   const seconds = Math.floor(showing.now.getTime() / 1000)
@@ -162,17 +174,20 @@ async function rotateSession(deps: Deps, token: RefreshToken, address: string | 
 
 /** Ends a session for the holder of one of its tokens (RFC 7009). Returns whether it was active. */
 export async function revokeSession(deps: Deps, sessionId: string): Promise<boolean> {
-  const hasEnded = await deps.database.sessions.endSession(sessionId, now(deps))
-  if (hasEnded) record(deps, { event: 'session.ended', session: sessionId, by: 'revocation' })
-  return hasEnded
+  return endAudited(deps, { sessionId }, { event: 'session.ended', session: sessionId, by: 'revocation' })
 }
 
 /** Ends the session of the request, or all of its user's. */
 export async function logout(deps: Deps, { sessionId, user }: Principal, everywhere: boolean): Promise<void> {
-  const ended = everywhere
-    ? await deps.database.sessions.endSessionsOf(user.id, now(deps))
-    : Number(await deps.database.sessions.endSession(sessionId, now(deps), user.id))
-  record(deps, { event: 'logout', username: user.username, session: sessionId, ended })
+  const own = { by: partyOf(user, sessionId), about: partyOf(user) }
+  await audited(
+    deps,
+    async ({ sessions }) =>
+      everywhere
+        ? sessions.endSessionsOf(user.id, now(deps))
+        : Number(await sessions.endSession(sessionId, now(deps), user.id)),
+    (ended) => [{ event: { event: 'logout', username: user.username, session: sessionId, ended }, ...own }],
+  )
 }
 
 /** Lists a user's active sessions, last used first. */
@@ -210,9 +225,26 @@ export async function endSession(
   user: { readonly id: string; readonly username: string },
   sessionId: string,
 ): Promise<void> {
-  const hasEnded = await deps.database.sessions.endSession(sessionId, now(deps), user.id)
+  const event = { event: 'session.ended', username: user.username, session: sessionId, by: 'request' } as const
+  const hasEnded = await endAudited(deps, { sessionId, by: partyOf(user), user, isOwn: true }, event)
   if (!hasEnded) throw new AppError('not_found', 'Session not found.')
-  record(deps, { event: 'session.ended', username: user.username, session: sessionId, by: 'request' })
+}
+
+interface EndedSession {
+  readonly sessionId: string
+  readonly by?: Party
+  readonly user?: Pick<SessionUser, 'id' | 'username'>
+  /** Only if the session is of this user. */
+  readonly isOwn?: boolean
+}
+
+/** Ends an active session with its event. Returns whether it did. */
+function endAudited(deps: Deps, { sessionId, by, user, isOwn }: EndedSession, event: AuditEvent): Promise<boolean> {
+  return audited(
+    deps,
+    ({ sessions }) => sessions.endSession(sessionId, now(deps), isOwn ? user?.id : undefined),
+    (hasEnded) => (hasEnded ? [{ event, by, ...(user ? { about: partyOf(user) } : {}) }] : []),
+  )
 }
 
 function invalidGrant(reason?: 'replayed'): AppError {

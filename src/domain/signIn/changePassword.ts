@@ -1,6 +1,7 @@
 import type { User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
-import { record } from '../audit/events.ts'
+import { audited, recordRefusal } from '../audit/audited.ts'
+import { partyOf } from '../audit/party.ts'
 import type { Deps } from '../deps.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
@@ -31,7 +32,7 @@ export interface PasswordChange {
  * current passwords.
  */
 export async function changePassword(deps: Deps, principal: Principal, change: PasswordChange): Promise<void> {
-  const { database, clock, settings } = deps
+  const { clock, settings } = deps
   const { sessionId, user } = principal
   const history = await findUnthrottledHistory(deps, principal, change)
   const stored = await deps.hashQueue.run(async (hasWaited) => {
@@ -49,32 +50,50 @@ export async function changePassword(deps: Deps, principal: Principal, change: P
   const hash = await deps.hashQueue.run(() => hashPassword(change.next, settings.hashCost), change.signal)
   requireNotAborted(change.signal)
   const password = { hash, mustChange: false, replacing: stored.hashed_password }
-  const ended = await database.users.updatePassword(user.id, password, new Date(clock()), sessionId)
+  const own = { by: partyOf(user, principal.sessionId), about: partyOf(user, principal.sessionId) }
+  const ended = await audited(
+    deps,
+    ({ users }) => users.updatePassword(user.id, password, new Date(clock()), sessionId),
+    (count) =>
+      typeof count === 'number'
+        ? [{ event: { event: 'password.changed', username: user.username, ended: count }, ...own }]
+        : [],
+  )
   if (typeof ended !== 'number')
     throw new AppError('conflict', 'The password was changed by another request. Sign in again.')
-  record(deps, { event: 'password.changed', username: user.username, ended })
   await reportingFailure(deps, user, 'reset_throttle', () => forgetSessionFailures(deps, user.id, history))
 }
 
 /** A stolen token must not allow brute force of the password. */
 async function findUnthrottledHistory(
   deps: Deps,
-  { user }: Principal,
+  principal: Principal,
   { address }: PasswordChange,
 ): Promise<FailureHistory> {
+  const { user } = principal
   const history = await findSessionFailureHistory(deps, user.id)
-  if (history.lockedUntil) record(deps, { event: 'password.change_throttled', username: user.username, address })
+  if (history.lockedUntil)
+    await recordRefusal(deps, {
+      event: { event: 'password.change_throttled', username: user.username, address },
+      by: partyOf(user, principal.sessionId),
+      about: partyOf(user, principal.sessionId),
+    })
   requireNotThrottled(deps, history)
   return history
 }
 
-async function verifyCurrent(deps: Deps, { user }: Principal, { current, address }: PasswordChange): Promise<User> {
+async function verifyCurrent(deps: Deps, principal: Principal, { current, address }: PasswordChange): Promise<User> {
+  const { user } = principal
   const stored = await deps.database.users.findUser(user.id)
   const { hashQueue, argon2 } = deps
   const verdict = await verifyPassword(current, stored?.hashed_password, hashQueue.limits.memory, argon2())
   if (stored && verdict === 'right') return stored
-  await countSessionFailure(deps, user)
-  record(deps, { event: 'password.change_failed', username: user.username, address })
+  const event = { event: 'password.change_failed', username: user.username, address } as const
+  await countSessionFailure(deps, user, {
+    event,
+    by: partyOf(user, principal.sessionId),
+    about: partyOf(user, principal.sessionId),
+  })
   throw refusal('current_password', 'is incorrect')
 }
 

@@ -1,7 +1,8 @@
 import type { ListedLockout } from '../../db/statements/lockouts.ts'
 import { AppError } from '../../error.ts'
 import { trimBlanks } from '../../userFields.ts'
-import { record } from '../audit/events.ts'
+import { audited } from '../audit/audited.ts'
+import { partyOf } from '../audit/party.ts'
 import type { Deps } from '../deps.ts'
 import { requireUser } from '../users/users.ts'
 import { networkOf } from './network.ts'
@@ -52,16 +53,23 @@ function withReadableTime(row: ListedLockout, now: Date): ListedLockout {
 
 /** Lifts one lockout and deletes its failures. Throws `not_found`. */
 export async function liftLockout(deps: Deps, by: string, id: string): Promise<void> {
-  if (!(await deps.database.lockouts.deleteLockout(id))) throw new AppError('not_found', 'Block not found.')
-  record(deps, { event: 'block.lifted', by, block: id, lifted: 1 })
+  const isLifted = await audited(
+    deps,
+    ({ lockouts }) => lockouts.deleteLockout(id),
+    (isDeleted) => (isDeleted ? [{ event: { event: 'block.lifted', by, block: id, lifted: 1 } }] : []),
+  )
+  if (!isLifted) throw new AppError('not_found', 'Block not found.')
 }
 
 /** Lifts every lockout of a user on all networks. Throws `not_found` if there is no such user. */
 export async function liftLockoutsOfUser(deps: Deps, by: string, id: string): Promise<number> {
-  const { username } = await requireUser(deps, id)
-  const lifted = await deps.database.lockouts.deleteFailuresOfUser(trimBlanks(username))
-  record(deps, { event: 'block.lifted', by, username, lifted })
-  return lifted
+  const user = await requireUser(deps, id)
+  const { username } = user
+  return audited(
+    deps,
+    ({ lockouts }) => lockouts.deleteFailuresOfUser(trimBlanks(username)),
+    (lifted) => [{ event: { event: 'block.lifted', by, username, lifted }, about: partyOf(user) }],
+  )
 }
 
 /**
@@ -69,12 +77,15 @@ export async function liftLockoutsOfUser(deps: Deps, by: string, id: string): Pr
  */
 export async function liftLockoutsOfNetwork(deps: Deps, by: string, address: string): Promise<number> {
   const network = networkOf(address)
-  const lifted = await deps.database.lockouts.deleteFailuresOfNetwork(network)
+  const lifted = await audited(
+    deps,
+    ({ lockouts }) => lockouts.deleteFailuresOfNetwork(network),
+    (count) => (count > 0 ? [{ event: { event: 'block.lifted', by, network, lifted: count } }] : []),
+  )
   if (lifted === 0)
     throw new AppError(
       'not_found',
       'No user has this name, and no sign-in failures are recorded for a network of this address.',
     )
-  record(deps, { event: 'block.lifted', by, network, lifted })
   return lifted
 }

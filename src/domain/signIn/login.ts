@@ -1,7 +1,10 @@
 import type { User } from '../../db/statements/users.ts'
 import { AppError, type ErrorCode } from '../../error.ts'
 import { type LoginOutcome, loginOutcomes } from '../../telemetry/productMetrics.ts'
-import { type LoginFailure, record } from '../audit/events.ts'
+import { audited, recordRefusal } from '../audit/audited.ts'
+import { type LoginFailure, record as logEvent } from '../audit/events.ts'
+import { partyOf } from '../audit/party.ts'
+import type { AuditRecord } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { equalizeCost } from '../passwords/decoy.ts'
 import { hashPassword, isOutdated } from '../passwords/hashPassword.ts'
@@ -54,13 +57,16 @@ type Issue<Tokens> = (session: Session) => Promise<Tokens>
 async function signInWithRetry<Tokens>(deps: Deps, input: LoginInput, issue: Issue<Tokens>): Promise<Tokens> {
   // Retry once: a concurrent login may have rehashed the password.
   const started = (await attemptLogin(deps, input)) ?? (await attemptLogin(deps, input))
-  if (!started) throw refuse(deps, input, 'changed_meanwhile')
+  if (!started) {
+    await recordRefusal(deps, failureOf(deps, input, 'changed_meanwhile'))
+    throw incorrect('changed_meanwhile')
+  }
   const { session, user, history } = started
   try {
     const tokens = await issue(session)
     await followUp(deps, input, user, history)
     requireNotAborted(input.signal)
-    record(deps, { event: 'login.succeeded', username: user.username, session: session.id, address: input.address })
+    logEvent(deps, signInOf(user, session.id, input))
     return tokens
   } catch (error) {
     await abandonSession(deps, session.id)
@@ -87,7 +93,8 @@ async function attemptLogin(deps: Deps, input: LoginInput): Promise<StartedLogin
   }, input.signal)
 
   requireNotAborted(input.signal)
-  const session = await startSession(deps, user, input, input.isRefreshable && !user.must_change_password)
+  const isRefreshable = input.isRefreshable && !user.must_change_password
+  const session = await startSession(deps, user, input, isRefreshable, (id) => signInOf(user, id, input))
   return session && { session, user, history }
 }
 
@@ -109,7 +116,12 @@ async function followUp(
 
 async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<FailureHistory> {
   const history = await findFailureHistory(deps, input.throttleSubject)
-  if (history.lockedUntil) record(deps, { event: 'login.throttled', address: input.address })
+  if (history.lockedUntil)
+    await recordRefusal(deps, {
+      event: { event: 'login.throttled', address: input.address },
+      by: { kind: 'anonymous' },
+      account: deps.audit.keys.pseudonymOf(input.username.toLowerCase()),
+    })
   requireNotThrottled(deps, history)
   return history
 }
@@ -126,8 +138,9 @@ async function authenticate(deps: Deps, input: LoginInput, user: User | undefine
   await equalizeCost(input.password, hash, verdict, { cost: deps.settings.hashCost, argon2, costliest })
   // Concurrent failures may have used up the free ones.
   await findUnthrottledHistory(deps, input).catch(unlessThrottled)
-  await countFailure(deps, input.throttleSubject, user?.username)
-  throw refuse(deps, input, reasonOf(user, verdict), user?.username)
+  const reason = reasonOf(user, verdict)
+  await countFailure(deps, input.throttleSubject, user?.username, failureOf(deps, input, reason, user))
+  throw incorrect(reason)
 }
 
 /** Whatever else fails, a failed sign-in is counted and logged. */
@@ -149,13 +162,28 @@ async function rehashIfOutdated(deps: Deps, user: User, password: string): Promi
   const { hashCost } = deps.settings
   if (!isOutdated(user.hashed_password, password, hashCost) || deps.hashQueue.waiting > 0) return
   const hash = await deps.hashQueue.run(() => hashPassword(password, hashCost))
-  const isReplaced = await deps.database.users.replaceHash(user.id, user.hashed_password, hash)
-  if (isReplaced) record(deps, { event: 'password.rehashed', username: user.username })
+  await audited(
+    deps,
+    ({ users }) => users.replaceHash(user.id, user.hashed_password, hash),
+    (isReplaced) =>
+      isReplaced ? [{ event: { event: 'password.rehashed', username: user.username }, about: partyOf(user) }] : [],
+  )
 }
 
-/** Without a user no name is logged: the input may be a password in the wrong field. */
-function refuse(deps: Deps, { address }: LoginInput, reason: LoginFailure, username?: string): AppError {
-  record(deps, { event: 'login.failed', ...(username === undefined ? {} : { username }), reason, address })
+/** Without a user no name is recorded: the input may be a password in the wrong field. */
+function failureOf(deps: Deps, { username, address }: LoginInput, reason: LoginFailure, user?: User): AuditRecord {
+  return {
+    event: { event: 'login.failed', ...(user ? { username: user.username } : {}), reason, address },
+    by: { kind: 'anonymous' },
+    ...(user ? { about: partyOf(user) } : { account: deps.audit.keys.pseudonymOf(username.toLowerCase()) }),
+  }
+}
+
+function signInOf({ username }: User, session: string, { address }: LoginInput) {
+  return { event: 'login.succeeded', username, session, address } as const
+}
+
+function incorrect(reason: LoginFailure): AppError {
   return new AppError('invalid_credentials', 'Incorrect username or password', { reason })
 }
 

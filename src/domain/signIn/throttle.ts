@@ -1,7 +1,11 @@
+import type { EventRow } from '../../db/audit/pending.ts'
 import type { FailureCount, FailureKind, NewFailure } from '../../db/statements/throttle.ts'
 import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import { trimBlanks } from '../../userFields.ts'
+import { auditedStatement } from '../audit/audited.ts'
+import { record as logEvent } from '../audit/events.ts'
+import type { AuditRecord } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { sumOf } from '../uncountedFailures.ts'
 
@@ -83,7 +87,12 @@ export function findSessionFailureHistory(deps: Deps, userId: string): Promise<F
  * Counts a failure, in memory if the database cannot. `username` is that of the account, undefined
  * if there is none.
  */
-export async function countFailure(deps: Deps, attempt: ThrottleSubject, username: string | undefined): Promise<void> {
+export async function countFailure(
+  deps: Deps,
+  attempt: ThrottleSubject,
+  username: string | undefined,
+  record?: AuditRecord,
+): Promise<void> {
   const { database } = deps
   const now = new Date(deps.clock())
   const counted = (kind: FailureKind, key: string, network?: string): NewFailure => ({
@@ -94,23 +103,35 @@ export async function countFailure(deps: Deps, attempt: ThrottleSubject, usernam
     forgottenAt: new Date(now.getTime() + failureLifetime),
   })
   const { network } = attempt
-  if (attempt.device !== undefined) return countOne(deps, counted('device', deviceKey(attempt, attempt.device)), now)
+  if (attempt.device !== undefined)
+    return countOne(deps, counted('device', deviceKey(attempt, attempt.device)), now, record)
   const failure = {
     client: counted('client', clientKey(attempt), network),
     account: counted('account', accountKey(attempt)),
     network: network === undefined ? undefined : counted('network', networkKey(network), network),
   }
   try {
-    await database.throttle.insertClientFailure(failure, now)
+    await recordingFailure(deps, record, (row) => database.throttle.insertClientFailure(failure, now, row))
   } catch (error) {
     deps.uncountedFailures.addOfClient(failure, now)
     reportUncounted(deps, error)
   }
 }
 
-async function countOne(deps: Deps, failure: NewFailure, now: Date): Promise<void> {
+/** Counts a failure with its event, unless this second has had its share of events. */
+async function recordingFailure(
+  deps: Deps,
+  record: AuditRecord | undefined,
+  count: (row?: EventRow) => Promise<void>,
+): Promise<void> {
+  if (record) logEvent(deps, record.event)
+  if (record && deps.audit.admit(record.event.event)) await auditedStatement(deps, record, count)
+  else await count()
+}
+
+async function countOne(deps: Deps, failure: NewFailure, now: Date, record?: AuditRecord): Promise<void> {
   try {
-    await deps.database.throttle.insertFailure(failure, now)
+    await recordingFailure(deps, record, (row) => deps.database.throttle.insertFailure(failure, now, row))
   } catch (error) {
     deps.uncountedFailures.add(failure, now)
     reportUncounted(deps, error)
@@ -141,11 +162,12 @@ export async function forgetFailures(
 export function countSessionFailure(
   deps: Deps,
   { id, username }: { readonly id: string; readonly username: string },
+  record?: AuditRecord,
 ): Promise<void> {
   const now = new Date(deps.clock())
   const forgottenAt = new Date(now.getTime() + failureLifetime)
   const failure = { kind: 'session', key: sessionKey(id), username: trimBlanks(username), network: undefined } as const
-  return countOne(deps, { ...failure, forgottenAt }, now)
+  return countOne(deps, { ...failure, forgottenAt }, now, record)
 }
 
 export async function forgetSessionFailures(deps: Deps, userId: string, { counts }: FailureHistory): Promise<void> {

@@ -1,5 +1,5 @@
 import type { ExportedUser } from '../../db/statements/userTransfer.ts'
-import { record } from '../audit/events.ts'
+import { recordAlone } from '../audit/audited.ts'
 import type { Deps } from '../deps.ts'
 
 export type { ExportedUser }
@@ -21,7 +21,7 @@ export async function exportUsers(
     })
   } finally {
     // A partial export is recorded too.
-    record(deps, { event: 'users.exported', by, exported })
+    await recordAlone(deps, { event: { event: 'users.exported', by, exported } })
   }
   return exported
 }

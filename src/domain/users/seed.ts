@@ -1,4 +1,4 @@
-import { record } from '../audit/events.ts'
+import { audited } from '../audit/audited.ts'
 import type { Deps } from '../deps.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { findPolicyViolation } from '../passwords/policy.ts'
@@ -28,14 +28,22 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
     { password, username: administrator.username },
     deps.settings.passwordMinLength,
   )
-  const seeded = await instance.insertFirstAdministrator({
-    username: administrator.username,
-    full_name: administrator.fullName,
+  const { username, fullName: full_name } = administrator
+  const first = {
+    username,
+    full_name,
     hashed_password: await deps.hashQueue.run(() => hashPassword(password, deps.settings.hashCost)),
     must_change_password: violation !== undefined || password === defaultPassword,
-  })
+  }
+  const seeded = await audited(
+    deps,
+    (statements) => statements.instance.insertFirstAdministrator(first),
+    (isSeeded) =>
+      isSeeded
+        ? [{ event: { event: 'administrator.seeded', username }, about: { kind: 'user', username, full_name } }]
+        : [],
+  )
   if (!seeded) return false
-  record(deps, { event: 'administrator.seeded', username: administrator.username })
   if (violation !== undefined && administrator.password !== undefined) {
     deps.log.warn('setting.weak_password', {
       setting: 'ADMIN_PASSWORD',

@@ -3,7 +3,8 @@ import type { NewUser, Unchanged, UserChange } from '../../db/statements/userCha
 import type { ListedUser, User } from '../../db/statements/users.ts'
 import { AppError, type FieldError, sentencesOf } from '../../error.ts'
 import { areRoles, fullNameRule, isFullName, isUsername, rolesRule, usernameRule } from '../../userFields.ts'
-import { record } from '../audit/events.ts'
+import { audited, recordRefusal } from '../audit/audited.ts'
+import { partyOf } from '../audit/party.ts'
 import type { Deps } from '../deps.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
@@ -49,27 +50,35 @@ export interface UserList {
  */
 export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal?: AbortSignal): Promise<WithPassword> {
   requireValidFields(draft)
-  requireMayManageAdministrators(deps, by, draft.roles)
+  await requireMayManageAdministrators(deps, by, draft.roles)
   const oneTimePassword = draft.password === undefined ? generateOneTimePassword() : undefined
   const password = await hashNewPassword(deps, draft.password, draft.username, oneTimePassword, signal)
-  const user = await insertUser(deps, {
+  const user = await insertUser(deps, by, {
     username: draft.username,
     full_name: draft.full_name,
     hashed_password: password,
     roles: unique(draft.roles ?? []),
     must_change_password: draft.must_change_password ?? true,
   })
-  record(deps, { event: 'user.created', username: user.username, by: by.name, roles: user.roles })
   return { user, oneTimePassword }
 }
 
-async function insertUser({ database }: Deps, user: NewUser): Promise<User> {
+async function insertUser(deps: Deps, by: Actor, draft: NewUser): Promise<User> {
   try {
-    return await database.users.insertUser(user)
+    return await audited(
+      deps,
+      ({ users }) => users.insertUser(draft),
+      (user) => [
+        {
+          event: { event: 'user.created', username: user.username, by: by.name, roles: user.roles },
+          about: partyOf(user),
+        },
+      ],
+    )
   } catch (error) {
     // An application may have unique constraints of its own.
     const mayBeTaken = error instanceof AppError && error.reason === uniqueViolation
-    if (mayBeTaken && (await database.users.isUsernameTaken(user.username)))
+    if (mayBeTaken && (await deps.database.users.isUsernameTaken(draft.username)))
       throw new AppError('conflict', 'This username is taken.')
     throw error
   }
@@ -100,19 +109,15 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
   requireValidFields(change)
   if (Object.keys(change).length === 0)
     throw new AppError('invalid_fields', 'Provide at least one of the fields full_name, roles and is_active.')
-  requireMayManageAdministrators(deps, by, change.roles)
+  await requireMayManageAdministrators(deps, by, change.roles)
   const roles = change.roles && unique(change.roles)
   const changed = roles ? { ...change, roles } : change
-  const user = requireChanged(deps, by, await deps.database.users.updateUser(id, changed, !by.canManageAdministrators))
-  record(deps, {
-    event: 'user.changed',
-    username: user.username,
-    by: by.name,
-    fields: Object.keys(change),
-    roles: user.roles,
-    is_active: user.is_active,
-  })
-  return user
+  const result = await audited(
+    deps,
+    ({ users }) => users.updateUser(id, changed, !by.canManageAdministrators),
+    (user) => (isChanged(user) ? [changeOf(user, by, Object.keys(change))] : []),
+  )
+  return requireChanged(deps, by, result)
 }
 
 /**
@@ -120,8 +125,15 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
  * active administrator.
  */
 export async function deleteUser(deps: Deps, by: Actor, id: string): Promise<void> {
-  const user = requireChanged(deps, by, await deps.database.users.deleteUser(id, !by.canManageAdministrators))
-  record(deps, { event: 'user.deleted', username: user.username, by: by.name })
+  const result = await audited(
+    deps,
+    ({ users }) => users.deleteUser(id, !by.canManageAdministrators),
+    (user) =>
+      isChanged(user)
+        ? [{ event: { event: 'user.deleted', username: user.username, by: by.name }, about: partyOf(user) }]
+        : [],
+  )
+  await requireChanged(deps, by, result)
 }
 
 export interface PasswordReset {
@@ -146,8 +158,15 @@ export async function resetPassword(
   const hash = await hashNewPassword(deps, reset.password, user.username, oneTimePassword, signal)
   const mustChange = reset.must_change_password ?? true
   const password = { hash, mustChange, protectsAdministrators: !by.canManageAdministrators }
-  requireChanged(deps, by, await deps.database.users.updatePassword(id, password, new Date(deps.clock())))
-  record(deps, { event: 'password.reset', username: user.username, by: by.name })
+  const result = await audited(
+    deps,
+    ({ users }) => users.updatePassword(id, password, new Date(deps.clock())),
+    (ended) =>
+      isChanged(ended)
+        ? [{ event: { event: 'password.reset', username: user.username, by: by.name }, about: partyOf(user) }]
+        : [],
+  )
+  await requireChanged(deps, by, result)
   return { user: { ...user, must_change_password: mustChange }, oneTimePassword }
 }
 
@@ -160,10 +179,17 @@ export async function listSessionsOf(deps: Deps, id: string) {
 /** Ends all of a user's sessions. Throws `not_found`, `forbidden`. */
 export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<number> {
   const user = await requireUserFor(deps, by, id)
-  const ended = await deps.database.sessions.endSessionsOf(id, new Date(deps.clock()), !by.canManageAdministrators)
-  // The user had none, or has become an administrator.
-  if (ended === 0) await requireUserFor(deps, by, id)
-  record(deps, { event: 'sessions.ended', username: user.username, by: by.name, ended })
+  const { username } = user
+  const ended = await audited(
+    deps,
+    async ({ sessions }) => {
+      const count = await sessions.endSessionsOf(id, new Date(deps.clock()), !by.canManageAdministrators)
+      // The user had none, or has become an administrator.
+      if (count === 0) await requireUserFor(deps, by, id)
+      return count
+    },
+    (count) => [{ event: { event: 'sessions.ended', username, by: by.name, ended: count }, about: partyOf(user) }],
+  )
   return ended
 }
 
@@ -173,18 +199,30 @@ export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<
  */
 async function requireUserFor(deps: Deps, by: Actor, id: string): Promise<User> {
   const user = await requireUser(deps, id)
-  requireMayManageAdministrators(deps, by, user.roles)
+  await requireMayManageAdministrators(deps, by, user.roles)
   return user
 }
 
-function requireMayManageAdministrators(deps: Deps, by: Actor, roles: readonly string[] = []): void {
-  if (!by.canManageAdministrators && roles.includes('admin')) throw protectAdministrator(deps, by)
+async function requireMayManageAdministrators(deps: Deps, by: Actor, roles: readonly string[] = []): Promise<void> {
+  if (!by.canManageAdministrators && roles.includes('admin')) throw await protectAdministrator(deps, by)
 }
 
-function requireChanged<Result>(deps: Deps, by: Actor, result: Result | Unchanged | undefined): Result {
+function changeOf(user: User, by: Actor, fields: readonly string[]) {
+  const { username, roles, is_active } = user
+  return {
+    event: { event: 'user.changed', username, by: by.name, fields, roles, is_active } as const,
+    about: partyOf(user),
+  }
+}
+
+function isChanged<Result>(result: Result | Unchanged | undefined): result is Exclude<Result, Unchanged | undefined> {
+  return result !== undefined && result !== 'last_administrator' && result !== 'protected_administrator'
+}
+
+async function requireChanged<Result>(deps: Deps, by: Actor, result: Result | Unchanged | undefined): Promise<Result> {
   if (result === 'last_administrator')
     throw new AppError('conflict', 'This is the last active administrator. Create or activate another one first.')
-  if (result === 'protected_administrator') throw protectAdministrator(deps, by)
+  if (result === 'protected_administrator') throw await protectAdministrator(deps, by)
   if (result === undefined) throw userNotFound()
   return result
 }
@@ -235,7 +273,7 @@ function userNotFound(): AppError {
   return new AppError('not_found', 'User not found.')
 }
 
-function protectAdministrator(deps: Deps, by: Actor): AppError {
-  record(deps, { event: 'administrator.spared', by: by.name })
+async function protectAdministrator(deps: Deps, by: Actor): Promise<AppError> {
+  await recordRefusal(deps, { event: { event: 'administrator.spared', by: by.name } })
   return new AppError('forbidden', 'API keys cannot create or change users with the role admin.')
 }

@@ -1,0 +1,153 @@
+import { guarded } from '../failure.ts'
+import type { Client } from '../pool/connection.ts'
+import { type EventRow, insertEvents } from './pending.ts'
+import { type Batch, readHead, type SequenceInput, type StoredHead, sequenceBatch } from './sequence.ts'
+
+/** A record of the log, as stored. */
+export interface StoredEvent {
+  readonly index: number
+  readonly leaf: string
+  readonly hash: Buffer
+  readonly seal: Buffer
+  readonly process: string
+  readonly n: number
+  readonly time: Date
+  readonly type: string
+  readonly by_id: string | null
+  readonly about_id: string | null
+  readonly outcome: string
+  readonly by_private: string | null
+  readonly about_private: string | null
+}
+
+export interface EventFilter {
+  /** Records with a lower index, newest first. Undefined: from the newest. */
+  readonly before?: number | undefined
+  /** Records from this index on, oldest first. */
+  readonly from?: number | undefined
+  readonly limit: number
+  readonly since?: Date | undefined
+  readonly until?: Date | undefined
+  readonly type?: string | undefined
+  readonly by?: string | undefined
+  readonly about?: string | undefined
+  /** By this user or about this user. */
+  readonly of?: string | undefined
+  readonly outcome?: string | undefined
+}
+
+export interface StoredCheckpoint {
+  readonly size: number
+  readonly root: Buffer
+  readonly note: string
+}
+
+type Row = Record<string, string | null>
+
+export function auditStatements({ client }: { readonly client: Client }) {
+  return {
+    /** Records an event that changes nothing else. */
+    insertEvent: (row: EventRow): Promise<void> => guarded(() => insertEvents(client, [row])),
+
+    /** Moves pending events into the log. See `sequenceBatch`. */
+    sequence: (
+      setting: { origin: string; now: Date; widthsOf: (size: number) => readonly number[] },
+      plan: (input: SequenceInput) => Batch | undefined,
+    ): Promise<number | undefined> => guarded(() => sequenceBatch(client, setting, plan)),
+
+    readHead: (origin: string, widthsOf: (size: number) => readonly number[]): Promise<StoredHead> =>
+      guarded(() => readHead(client, origin, widthsOf)),
+
+    /** Lists records of the log by index. */
+    listEvents: (filter: EventFilter): Promise<StoredEvent[]> =>
+      guarded(async () => {
+        const { before, from, limit, since, until, type, by, about, of, outcome } = filter
+        const rows = await client<Row[]>`
+          SELECT index::text AS index, leaf, encode(hash, 'hex') AS hash, encode(seal, 'hex') AS seal, process, n::text AS n,
+                 (extract(epoch FROM time) * 1000)::double precision::text AS time, type, by_id::text AS by_id,
+                 about_id::text AS about_id, outcome, by_private, about_private
+          FROM audittrail_audit_events WHERE true
+            ${before === undefined ? client`` : client`AND index < ${before}::bigint`}
+            ${from === undefined ? client`` : client`AND index >= ${from}::bigint`}
+            ${since ? client`AND time >= ${since.toISOString()}::timestamptz` : client``}
+            ${until ? client`AND time < ${until.toISOString()}::timestamptz` : client``}
+            ${type === undefined ? client`` : client`AND type = ${type}`}
+            ${by === undefined ? client`` : client`AND by_id = ${by}::uuid`}
+            ${about === undefined ? client`` : client`AND about_id = ${about}::uuid`}
+            ${of === undefined ? client`` : client`AND (by_id = ${of}::uuid OR about_id = ${of}::uuid)`}
+            ${outcome === undefined ? client`` : client`AND outcome = ${outcome}`}
+          ORDER BY index ${from === undefined ? client`DESC` : client`ASC`} LIMIT ${limit}`
+        return rows.map(eventOf)
+      }),
+
+    /** Lists checkpoints of at least this size, smallest first. */
+    listCheckpoints: (from: number, limit: number): Promise<StoredCheckpoint[]> =>
+      guarded(async () => {
+        const rows = await client<Row[]>`
+          SELECT size::text AS size, encode(root, 'hex') AS root, note FROM audittrail_audit_checkpoints
+          WHERE size >= ${from}::bigint ORDER BY size LIMIT ${limit}`
+        return rows.map(({ size, root, note }) => ({
+          size: Number(size),
+          root: Buffer.from(root ?? '', 'hex'),
+          note: note ?? '',
+        }))
+      }),
+
+    /** Lists nodes of a level from an index on. */
+    listNodes: (level: number, from: number, limit: number): Promise<{ index: number; hash: Buffer }[]> =>
+      guarded(async () => {
+        const rows = await client<Row[]>`
+          SELECT index::text AS index, encode(hash, 'hex') AS hash FROM audittrail_audit_nodes
+          WHERE level = ${level} AND index >= ${from}::bigint ORDER BY index LIMIT ${limit}`
+        return rows.map(({ index, hash }) => ({ index: Number(index), hash: Buffer.from(hash ?? '', 'hex') }))
+      }),
+
+    /** Lists the hashes of leaves from an index on, up to a size. */
+    listHashes: (from: number, size: number, limit: number): Promise<Buffer[]> =>
+      guarded(async () => {
+        const rows = await client<Row[]>`
+          SELECT encode(hash, 'hex') AS hash FROM audittrail_audit_events
+          WHERE index >= ${from}::bigint AND index < ${size}::bigint ORDER BY index LIMIT ${limit}`
+        return rows.map(({ hash }) => Buffer.from(hash ?? '', 'hex'))
+      }),
+
+    /** Returns how many events are pending, and of how many the service did not write. */
+    countPending: (): Promise<{ pending: number; refused: number }> =>
+      guarded(async () => {
+        const [row] = await client`
+          SELECT count(*) FILTER (WHERE refused_at IS NULL)::integer AS pending, count(refused_at)::integer AS refused
+          FROM audittrail_audit_pending`
+        return { pending: row?.pending ?? 0, refused: row?.refused ?? 0 }
+      }),
+
+    /** Returns which of these events are neither pending nor in the log. */
+    findMissing: (keys: readonly { readonly process: string; readonly n: number }[]): Promise<number[]> =>
+      guarded(async () => {
+        const rows = await client`
+          SELECT given.n::text AS n FROM json_to_recordset(${JSON.stringify(keys)}::text::json) AS given (process text, n bigint)
+          WHERE NOT EXISTS (SELECT FROM audittrail_audit_pending pending WHERE pending.process = given.process AND pending.n = given.n)
+            AND NOT EXISTS (SELECT FROM audittrail_audit_events event WHERE event.process = given.process AND event.n = given.n)`
+        return rows.map(({ n }) => Number(n))
+      }),
+  }
+}
+
+export type AuditStatements = ReturnType<typeof auditStatements>
+
+function eventOf(row: Row): StoredEvent {
+  return {
+    index: Number(row.index),
+    leaf: row.leaf ?? '',
+    hash: Buffer.from(row.hash ?? '', 'hex'),
+    seal: Buffer.from(row.seal ?? '', 'hex'),
+    process: row.process ?? '',
+    n: Number(row.n),
+    time: new Date(Number(row.time)),
+    type: row.type ?? '',
+    by_id: row.by_id ?? null,
+    about_id: row.about_id ?? null,
+    outcome: row.outcome ?? '',
+    by_private: row.by_private ?? null,
+    about_private: row.about_private ?? null,
+  }
+}

@@ -1,0 +1,57 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createKeyDeriver, deriveKey, type SecretKeys } from '../../secretKeys.ts'
+import { createNoteSigner, type NoteSigner } from '../transparency/signedNote.ts'
+
+/** The keys of the audit log, derived from SECRET_KEY and SECRET_KEY_PREVIOUS. */
+export interface AuditKeys {
+  /** A MAC by which the service recognizes the events that it wrote. */
+  macOf(leaf: string): Buffer
+  isMac(leaf: string, mac: Buffer): boolean
+  /** A MAC of a record at its index. */
+  sealOf(index: number, hash: Buffer): Buffer
+  /** Returns whether one of the known keys made the seal. */
+  isSeal(index: number, hash: Buffer, seal: Buffer): boolean
+  /** The signers of checkpoints, the current one first. */
+  signersFor(origin: string): readonly NoteSigner[]
+  /** Identifies a text without telling it. */
+  pseudonymOf(text: string): string
+}
+
+const sealLength = 16
+
+export function createAuditKeys(secretKeys: () => SecretKeys): AuditKeys {
+  const eventKeys = createKeyDeriver(secretKeys, 'audittrail audit event')
+  const sealKeys = createKeyDeriver(secretKeys, 'audittrail audit seal')
+  const nameKeys = createKeyDeriver(secretKeys, 'audittrail audit name')
+  let signers: { readonly keys: SecretKeys; readonly origin: string; readonly list: readonly NoteSigner[] } | undefined
+  return {
+    macOf: (leaf) => mac(eventKeys()[0], leaf),
+    isMac: (leaf, given) => eventKeys().some((key) => isEqual(mac(key, leaf), given)),
+    sealOf: (index, hash) => seal(sealKeys()[0], index, hash),
+    isSeal: (index, hash, given) => sealKeys().some((key) => isEqual(seal(key, index, hash), given)),
+    signersFor: (origin) => {
+      const keys = secretKeys()
+      if (signers?.keys !== keys || signers.origin !== origin) {
+        const seedOf = (secretKey: string) => deriveKey(secretKey, `audittrail audit checkpoint ${origin}`)
+        const list = [...new Set([keys.current, ...keys.previous])].map((key) => createNoteSigner(origin, seedOf(key)))
+        signers = { keys, origin, list }
+      }
+      return signers.list
+    },
+    pseudonymOf: (text) => mac(nameKeys()[0], text).subarray(0, sealLength).toString('base64url'),
+  }
+}
+
+function mac(key: Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text, 'utf8').digest()
+}
+
+function seal(key: Buffer, index: number, hash: Buffer): Buffer {
+  const position = Buffer.alloc(8)
+  position.writeBigUInt64BE(BigInt(index))
+  return createHmac('sha256', key).update(position).update(hash).digest().subarray(0, sealLength)
+}
+
+function isEqual(one: Buffer, other: Buffer): boolean {
+  return one.length === other.length && timingSafeEqual(one, other)
+}

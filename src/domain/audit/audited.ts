@@ -1,0 +1,102 @@
+import type { EventRow } from '../../db/audit/pending.ts'
+import type { AuditedStatements, Database } from '../../db/database.ts'
+import { isRolledBack } from '../../db/failure.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { record as log } from './events.ts'
+import type { Settlement } from './numbers.ts'
+import type { AuditRecord, Source } from './record.ts'
+import type { PreparedEvent, Recorder } from './recorder.ts'
+
+export interface AuditDeps {
+  readonly database: Pick<Database, 'withEvents' | 'audit'>
+  readonly log: Log
+  readonly audit: Recorder
+  readonly source?: Source | undefined
+}
+
+/**
+ * Makes a change and records its events in one transaction: both are committed or neither is. Logs
+ * the events after that.
+ */
+export async function audited<T>(
+  deps: AuditDeps,
+  change: (statements: AuditedStatements) => Promise<T>,
+  recordsOf: (result: T) => readonly AuditRecord[],
+  limit?: 'unlimited',
+): Promise<T> {
+  const { audit, source } = deps
+  let prepared: readonly PreparedEvent[] = []
+  const rowsOf = (result: T) => {
+    // An earlier attempt was rolled back.
+    audit.settle(prepared, 'lost')
+    prepared = recordsOf(result).map((record) => audit.prepare(record, source))
+    return prepared.map(({ row }) => row)
+  }
+  try {
+    const result = await deps.database.withEvents(change, rowsOf, limit)
+    audit.settle(prepared, 'committed')
+    for (const { record } of prepared) log(deps, record.event)
+    return result
+  } catch (error) {
+    audit.settle(prepared, settlementOf(error))
+    throw error
+  }
+}
+
+/**
+ * Runs work that inserts the rows it asks for in a transaction of its own. They are committed when
+ * it ends.
+ */
+export async function auditedWork<T>(
+  { audit, source }: Pick<AuditDeps, 'audit' | 'source'>,
+  work: (rowOf: (record: AuditRecord) => EventRow) => Promise<T>,
+): Promise<T> {
+  const prepared: PreparedEvent[] = []
+  const rowOf = (record: AuditRecord) => {
+    const event = audit.prepare(record, source)
+    prepared.push(event)
+    return event.row
+  }
+  try {
+    const result = await work(rowOf)
+    audit.settle(prepared, 'committed')
+    return result
+  } catch (error) {
+    audit.settle(prepared, settlementOf(error))
+    throw error
+  }
+}
+
+/** Runs one statement that also writes the row of an event, if it does what `isDone` says. */
+export async function auditedStatement<T>(
+  { audit, source }: Pick<AuditDeps, 'audit' | 'source'>,
+  record: AuditRecord,
+  run: (row: EventRow) => Promise<T>,
+  isDone: (result: T) => boolean = () => true,
+): Promise<T> {
+  const prepared = audit.prepare(record, source)
+  try {
+    const result = await run(prepared.row)
+    audit.settle([prepared], isDone(result) ? 'committed' : 'lost')
+    return result
+  } catch (error) {
+    audit.settle([prepared], settlementOf(error))
+    throw error
+  }
+}
+
+/** Records an event that changes nothing else, and logs it. */
+export async function recordAlone(deps: AuditDeps, record: AuditRecord): Promise<void> {
+  await auditedStatement(deps, record, deps.database.audit.insertEvent)
+  log(deps, record.event)
+}
+
+/** Records a refusal, and logs it. Those above the bound of this second are only counted. */
+export async function recordRefusal(deps: AuditDeps, record: AuditRecord): Promise<void> {
+  if (deps.audit.admit(record.event.event)) return recordAlone(deps, record)
+  log(deps, record.event)
+}
+
+function settlementOf(error: unknown): Settlement {
+  return isRolledBack(error) ? 'lost' : 'unsure'
+}

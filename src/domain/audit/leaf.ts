@@ -1,0 +1,103 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { Numbers } from './numbers.ts'
+import { type AuditRecord, factsOf, outcomeOf, type Party, type Source, typeOf } from './record.ts'
+
+/** A leaf of the audit log with the personal data that it commits to. */
+export interface Leaf {
+  readonly leaf: string
+  readonly byPrivate: string | null
+  readonly aboutPrivate: string | null
+}
+
+const maxLeafBytes = 8192
+const maxAgentLength = 256
+
+/** Builds the leaf of a record. It is stored as it is, and never parsed to be written again. */
+export function buildLeaf(
+  { event, by, about, session, account }: AuditRecord,
+  source: Source,
+  process: string,
+  { n, done, lost, unsure }: Numbers,
+  time: Date,
+): Leaf {
+  const actor = by ?? source.by ?? { kind: 'system' }
+  const { request, address, agent } = source
+  const byPrivate = privateText({
+    username: actor.username,
+    full_name: actor.full_name,
+    address,
+    agent: agent?.slice(0, maxAgentLength).toWellFormed(),
+  })
+  const aboutPrivate = about ? privateText({ username: about.username, full_name: about.full_name }) : null
+  const members = {
+    v: 1,
+    p: process,
+    n,
+    done,
+    ...(lost === '' ? {} : { lost }),
+    ...(unsure === '' ? {} : { unsure }),
+    time: time.toISOString(),
+    type: typeOf(event),
+    by: partyOf(actor, byPrivate),
+    ...(about ? { about: partyOf(about, aboutPrivate) } : {}),
+    session: session ?? ('session' in event ? event.session : undefined) ?? actor.session,
+    request,
+    outcome: outcomeOf(event),
+  }
+  const whole = JSON.stringify({ ...members, facts: { ...factsOf(event), account } })
+  const leaf = Buffer.byteLength(whole) <= maxLeafBytes ? whole : JSON.stringify({ ...members, facts: {}, cut: true })
+  return { leaf, byPrivate, aboutPrivate }
+}
+
+function partyOf({ kind, id }: Party, text: string | null) {
+  return { kind, id, private: text === null ? undefined : commitmentOf(text) }
+}
+
+/** Returns personal data with a salt, without which its hash would tell it. Null without any. */
+function privateText(data: Readonly<Record<string, string | undefined>>): string | null {
+  if (Object.values(data).every((value) => value === undefined)) return null
+  return JSON.stringify({ salt: randomBytes(16).toString('base64'), ...data })
+}
+
+export function commitmentOf(text: string): string {
+  return createHash('sha256').update(text, 'utf8').digest('base64')
+}
+
+/** What is read back from a leaf. */
+export interface ParsedLeaf {
+  readonly p: string
+  readonly n: number
+  readonly done: number
+  readonly lost?: string
+  readonly unsure?: string
+  readonly time: string
+  readonly type: string
+  readonly by: ParsedParty
+  readonly about?: ParsedParty
+  readonly session?: string
+  readonly request?: string
+  readonly outcome: string
+  readonly facts: Readonly<Record<string, unknown>>
+}
+
+interface ParsedParty {
+  readonly kind: Party['kind']
+  readonly id?: string
+  readonly private?: string
+}
+
+/** Returns undefined for a text that no version of this service wrote. */
+export function parseLeaf(leaf: string): ParsedLeaf | undefined {
+  try {
+    const parsed = JSON.parse(leaf) as ParsedLeaf & { readonly v: unknown }
+    const isComplete =
+      parsed.v === 1 &&
+      [parsed.p, parsed.time, parsed.type, parsed.outcome].every((text) => typeof text === 'string') &&
+      [parsed.n, parsed.done].every(Number.isSafeInteger) &&
+      !Number.isNaN(Date.parse(parsed.time)) &&
+      typeof parsed.by === 'object'
+    return isComplete ? parsed : undefined
+  } catch {
+    return undefined
+  }
+}

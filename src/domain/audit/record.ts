@@ -1,0 +1,66 @@
+import type { AuditEvent } from './events.ts'
+
+/** Who acted, or whom an event concerns. */
+export interface Party {
+  readonly kind: 'user' | 'api_key' | 'command' | 'system' | 'anonymous'
+  readonly id?: string | undefined
+  /** Personal data: kept beside the leaf. */
+  readonly username?: string | undefined
+  readonly full_name?: string | undefined
+  readonly session?: string | undefined
+}
+
+/** Where a call comes from. */
+export interface Source {
+  readonly by?: Party | undefined
+  readonly request?: string | undefined
+  readonly address?: string | undefined
+  readonly agent?: string | undefined
+}
+
+export type Outcome = 'done' | 'refused'
+
+/** An event with its context: what the log line and the record in the audit log are made of. */
+export interface AuditRecord {
+  readonly event: AuditEvent
+  /** Defaults to the caller. */
+  readonly by?: Party | undefined
+  readonly about?: Party | undefined
+  readonly session?: string | undefined
+  /** The MAC of an entered username that does not exist. */
+  readonly account?: string | undefined
+}
+
+const refusals: readonly AuditEvent['event'][] = [
+  'login.failed',
+  'login.throttled',
+  'session.replayed',
+  'password.change_failed',
+  'password.change_throttled',
+  'api_key.refused',
+  'administrator.spared',
+  'administration.forbidden',
+  'token.refused',
+]
+
+export function outcomeOf({ event }: AuditEvent): Outcome {
+  return refusals.includes(event) ? 'refused' : 'done'
+}
+
+/** Returns the type of an event in the audit log: its name, or a finer one. */
+export function typeOf(event: AuditEvent): string {
+  if (event.event !== 'user.changed') return event.event
+  if (event.fields.includes('is_active')) return event.is_active ? 'user.enabled' : 'user.disabled'
+  return event.fields.includes('roles') ? 'user.roles_changed' : event.event
+}
+
+/** Members of log lines that name a person or an address, or that the leaf has elsewhere. */
+const elsewhere = ['event', 'username', 'by', 'address', 'session', 'network']
+
+/** Returns the facts of an event for the leaf: nothing that identifies a person. */
+export function factsOf(event: AuditEvent): Readonly<Record<string, unknown>> {
+  const { event: name } = event
+  const kept = Object.entries(event).filter(([member, value]) => value !== undefined && !elsewhere.includes(member))
+  // Not an actor here, but how the session ended.
+  return { ...Object.fromEntries(kept), ...(name === 'session.ended' ? { by: event.by } : {}) }
+}

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../../clock.ts'
+import type { EventRow } from '../../db/audit/pending.ts'
+import type { AuditKeys } from './auditKeys.ts'
+import type { AuditEvent } from './events.ts'
+import { buildLeaf } from './leaf.ts'
+import { createEventNumbers, type Settlement } from './numbers.ts'
+import type { AuditRecord, Source } from './record.ts'
+
+/** A record with its row, which is yet to be written. */
+export interface PreparedEvent {
+  readonly record: AuditRecord
+  readonly row: EventRow
+}
+
+/** Makes the rows of this process's events, and knows what became of each. */
+export interface Recorder {
+  readonly keys: AuditKeys
+  /** Numbers an event and returns its row. Settle it once the outcome is known. */
+  prepare(record: AuditRecord, source: Source | undefined): PreparedEvent
+  settle(events: readonly PreparedEvent[], settlement: Settlement): void
+  /** Returns whether a refusal is within the bound for this second. Counts it otherwise. */
+  admit(event: AuditEvent['event']): boolean
+  /** Returns how many refusals were not admitted since the last call, by event. */
+  takeSuppressed(): readonly (readonly [event: string, count: number])[]
+  /** Called after events are committed. */
+  onCommitted: () => void
+  /** Returns committed events that should be in the log by now, and forgets them. */
+  takeOverdue(now: number): readonly CommittedEvent[]
+}
+
+export interface CommittedEvent {
+  readonly process: string
+  readonly n: number
+  readonly leaf: string
+}
+
+/** Refusals that one process records in full per second. */
+export const refusalsPerSecond = 20
+/** Committed events kept to check that they arrive. */
+const maxKept = 10_000
+/** Milliseconds after which a committed event must be pending or in the log. */
+const patience = 30_000
+
+export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Clock): Recorder {
+  const process = randomBytes(8).toString('hex')
+  const numbers = createEventNumbers()
+  const kept = new Map<number, { readonly at: number; readonly leaf: string }>()
+  const suppressed = new Map<string, number>()
+  let window = { since: Number.NEGATIVE_INFINITY, admitted: 0 }
+  const recorder: Recorder = {
+    keys,
+    onCommitted: () => {},
+    prepare: (record, source = {}) => {
+      const taken = numbers.take()
+      const leaf = buildLeaf(record, source, process, taken, new Date(clock()))
+      return { record, row: { process, n: taken.n, ...leaf, mac: keys.macOf(leaf.leaf) } }
+    },
+    settle: (events, settlement) => {
+      for (const { row } of events) {
+        numbers.settle(row.n, settlement)
+        if (settlement !== 'committed') continue
+        kept.set(row.n, { at: monotonicClock(), leaf: row.leaf })
+        const [oldest] = kept.keys()
+        if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest)
+      }
+      if (settlement === 'committed' && events.length > 0) recorder.onCommitted()
+    },
+    admit: (event) => {
+      const now = monotonicClock()
+      if (now - window.since >= 1000) window = { since: now, admitted: 0 }
+      if (window.admitted < refusalsPerSecond) {
+        window.admitted++
+        return true
+      }
+      suppressed.set(event, (suppressed.get(event) ?? 0) + 1)
+      recorder.onCommitted()
+      return false
+    },
+    takeSuppressed: () => {
+      const counts = [...suppressed]
+      suppressed.clear()
+      return counts
+    },
+    takeOverdue: (now) => {
+      const overdue = [...kept].filter(([, { at }]) => now - at >= patience)
+      for (const [n] of overdue) kept.delete(n)
+      return overdue.map(([n, { leaf }]) => ({ process, n, leaf }))
+    },
+  }
+  return recorder
+}

@@ -1,0 +1,166 @@
+import type { Clock } from '../../clock.ts'
+import type { Database } from '../../db/database.ts'
+import { describeError, type Log } from '../../telemetry/log.ts'
+import { readCheckpoint } from '../transparency/checkpoint.ts'
+import { appendLeaves, type Edge, edgeWidths, rootOf } from '../transparency/tree.ts'
+import { recordAlone } from './audited.ts'
+import type { Recorder } from './recorder.ts'
+import { checkHead, type Inconsistency, planBatch } from './sequencing.ts'
+
+/** Moves events into the log, and follows its head in memory. One per process. */
+export interface Sequencer {
+  /** Takes what is pending, unless another process is doing so, and follows the head. */
+  run(): Promise<void>
+  /** Runs every few seconds, and within a second of an event. Returns a function that stops it. */
+  start(): () => Promise<void>
+  state(): SequencerState
+}
+
+export interface SequencerState {
+  readonly size: number
+  /** Why the log cannot be continued. Undefined while it can. */
+  readonly inconsistency: Inconsistency | undefined
+}
+
+export interface SequencerDeps {
+  readonly database: Pick<Database, 'audit' | 'withEvents'>
+  readonly audit: Recorder
+  readonly clock: Clock
+  readonly monotonicClock: Clock
+  readonly log: Log
+}
+
+interface Followed {
+  readonly origin: string
+  readonly edge: Edge
+}
+
+/** Milliseconds. */
+const shortestPause = 1000
+const pollInterval = 5000
+const reportInterval = 60_000
+const hashesPerRead = 4096
+
+export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls: boolean): Sequencer {
+  const { database, audit, clock, monotonicClock, log } = deps
+  let followed: Followed | undefined
+  let inconsistency: Inconsistency | undefined
+  let reportedAt = Number.NEGATIVE_INFINITY
+
+  async function sequence(): Promise<void> {
+    for (;;) {
+      let found: Inconsistency | undefined
+      const setting = { origin: firstOrigin, now: new Date(clock()), widthsOf: edgeWidths }
+      const taken = await database.audit.sequence(setting, (input) => {
+        const checked = checkHead(audit.keys, input.head)
+        if ('inconsistency' in checked) found = checked.inconsistency
+        // Never signs on top of a head that this process knows to be wrong.
+        else if (isBehind(input.head)) found = 'rolled_back'
+        else return planBatch(audit.keys, checked.edge, input)
+        return undefined
+      })
+      inconsistency = found
+      if (found !== undefined || taken === undefined || taken === 0) return
+    }
+  }
+
+  const isBehind = ({ origin, size }: { readonly origin: string; readonly size: number }) =>
+    followed !== undefined && followed.origin === origin && size < followed.edge.size
+
+  /** Extends the edge in memory by what is new, and compares it with the newest checkpoint. */
+  async function follow(): Promise<void> {
+    const head = await database.audit.readHead(firstOrigin, edgeWidths)
+    const checked = checkHead(audit.keys, head)
+    if ('inconsistency' in checked) inconsistency = checked.inconsistency
+    else if (!followed || followed.origin !== head.origin) followed = { origin: head.origin, edge: checked.edge }
+    else if (isBehind(head)) inconsistency = 'rolled_back'
+    else {
+      const edge = await extend(followed.edge, head.size)
+      const checkpoint = head.note && readCheckpoint(head.note, head.origin, audit.keys.signersFor(head.origin))
+      if (checkpoint && !rootOf(edge).equals(checkpoint.root)) inconsistency = 'rewritten'
+      else followed = { origin: head.origin, edge }
+    }
+  }
+
+  async function extend(edge: Edge, size: number): Promise<Edge> {
+    let extended = edge
+    while (extended.size < size) {
+      const hashes = await database.audit.listHashes(extended.size, size, hashesPerRead)
+      if (hashes.length === 0) break
+      extended = appendLeaves(extended, hashes).edge
+    }
+    return extended
+  }
+
+  async function checkArrivals(): Promise<void> {
+    const overdue = audit.takeOverdue(monotonicClock())
+    if (overdue.length === 0) return
+    const missing = new Set(await database.audit.findMissing(overdue.map(({ process, n }) => ({ process, n }))))
+    for (const { n, leaf } of overdue) if (missing.has(n)) log.error('audit.missing', { leaf })
+  }
+
+  async function recordSuppressed(): Promise<void> {
+    for (const [type, count] of audit.takeSuppressed())
+      await recordAlone(deps, { event: { event: 'audit.suppressed', type, count } })
+  }
+
+  async function run(): Promise<void> {
+    await recordSuppressed()
+    await sequence()
+    await follow()
+    await checkArrivals()
+    reportInconsistency()
+  }
+
+  function reportInconsistency(): void {
+    if (inconsistency === undefined || monotonicClock() - reportedAt < reportInterval) return
+    reportedAt = monotonicClock()
+    log.error('audit.inconsistent', {
+      reason: inconsistency,
+      detail:
+        'the audit log in the database is not the one that this service has signed; nothing is added to it until "audittrail audit restored" accepts it',
+    })
+  }
+
+  return {
+    run,
+    start: () => startRunning({ run, audit, log, polls }),
+    state: () => ({ size: followed?.edge.size ?? 0, inconsistency }),
+  }
+}
+
+interface Running {
+  readonly run: () => Promise<void>
+  readonly audit: Recorder
+  readonly log: Log
+  /** Whether other processes write events too. */
+  readonly polls: boolean
+}
+
+function startRunning({ run, audit, log, polls }: Running): () => Promise<void> {
+  let current: Promise<void> = Promise.resolve()
+  let timer: Timer | undefined
+  let isStopped = false
+  const attempt = () =>
+    run().catch((error: unknown) => {
+      log.warn('audit.sequencing_failed', describeError(error))
+    })
+  const schedule = (pause: number) => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      current = attempt()
+    }, pause)
+  }
+  audit.onCommitted = () => {
+    if (!isStopped) schedule(shortestPause)
+  }
+  const poll = polls ? setInterval(() => schedule(0), pollInterval) : undefined
+  schedule(0)
+  return async () => {
+    isStopped = true
+    clearInterval(poll)
+    clearTimeout(timer)
+    await current
+    await attempt()
+  }
+}

@@ -1,0 +1,76 @@
+import type { Batch, PendingEvent, SequencedEvent, SequenceInput, StoredHead } from '../../db/audit/sequence.ts'
+import { readCheckpoint, writeCheckpoint } from '../transparency/checkpoint.ts'
+import { appendLeaves, type Edge, edgeWidths, hashLeaf, rootOf } from '../transparency/tree.ts'
+import type { AuditKeys } from './auditKeys.ts'
+import { commitmentOf, type ParsedLeaf, parseLeaf } from './leaf.ts'
+
+/** Why the log cannot be continued. */
+export type Inconsistency = 'signature' | 'root' | 'beyond_head' | 'rolled_back' | 'rewritten'
+
+export type CheckedHead = { readonly edge: Edge } | { readonly inconsistency: Inconsistency }
+
+/**
+ * Checks the newest checkpoint and the hashes under it. A sequencer that trusted them would sign
+ * what someone else wrote there.
+ */
+export function checkHead(keys: AuditKeys, head: StoredHead): CheckedHead {
+  const edge: Edge = { size: head.size, levels: head.edge }
+  if (head.lastIndex + 1 > head.size) return { inconsistency: 'beyond_head' }
+  if (head.note === undefined) return { edge }
+  const checkpoint = readCheckpoint(head.note, head.origin, keys.signersFor(head.origin))
+  if (!checkpoint || checkpoint.size !== head.size) return { inconsistency: 'signature' }
+  const isComplete = edgeWidths(head.size).every((width, level) => head.edge[level]?.length === width)
+  return isComplete && rootOf(edge).equals(checkpoint.root) ? { edge } : { inconsistency: 'root' }
+}
+
+/** Returns what a batch of pending events adds to the log. Undefined: nothing. */
+export function planBatch(keys: AuditKeys, edge: Edge, { head, pending, known }: SequenceInput): Batch | undefined {
+  if (pending.length === 0) return undefined
+  const taken = new Set(known)
+  const accepted: SequencedEvent[] = []
+  const refused: number[] = []
+  for (const row of pending) {
+    const parsed = genuine(keys, row)
+    const number = `${row.process} ${row.n}`
+    if (!parsed || taken.has(number)) {
+      refused.push(row.id)
+      continue
+    }
+    taken.add(number)
+    accepted.push(sequenced(keys, row, parsed, edge.size + accepted.length))
+  }
+  const appended = appendLeaves(
+    edge,
+    accepted.map(({ hash }) => hash),
+  )
+  const root = rootOf(appended.edge)
+  const checkpoint = { origin: head.origin, size: appended.edge.size, root }
+  const note = writeCheckpoint(checkpoint, keys.signersFor(head.origin))
+  return { accepted, refused, nodes: appended.nodes, size: checkpoint.size, root, note }
+}
+
+/** Returns the leaf of a row that this service wrote as it is. */
+function genuine(keys: AuditKeys, { leaf, mac, process, n, byPrivate, aboutPrivate }: PendingEvent) {
+  const parsed = keys.isMac(leaf, mac) ? parseLeaf(leaf) : undefined
+  const isWhole =
+    parsed?.p === process &&
+    parsed.n === n &&
+    isCommitted(parsed.by.private, byPrivate) &&
+    isCommitted(parsed.about?.private, aboutPrivate)
+  return isWhole ? parsed : undefined
+}
+
+/** Returns whether a personal text is the one that a leaf commits to. */
+export function isCommitted(commitment: string | undefined, text: string | null): boolean {
+  return text === null ? commitment === undefined : commitment === commitmentOf(text)
+}
+
+function sequenced(keys: AuditKeys, row: PendingEvent, parsed: ParsedLeaf, index: number): SequencedEvent {
+  const hash = hashLeaf(row.leaf)
+  return { ...row, index, hash, seal: keys.sealOf(index, hash), ...columnsOf(parsed) }
+}
+
+/** Returns the filter columns that repeat what a leaf says. */
+export function columnsOf({ time, type, by, about, outcome }: ParsedLeaf) {
+  return { time, type, byId: by.id ?? null, aboutId: about?.id ?? null, outcome }
+}
