@@ -4,6 +4,7 @@ import type { OpenTarget } from '../db/embedded/target.ts'
 import type { Failover } from '../db/failover/failover.ts'
 import type { AvailabilityObserver } from '../db/pool/availabilityLog.ts'
 import type { DatabaseTarget } from '../db/pool/connection.ts'
+import { createSequencer, type Sequencer } from '../domain/audit/sequencer.ts'
 import type { Deps } from '../domain/deps.ts'
 import type { Administrator } from '../domain/users/seed.ts'
 import type { Instrumentation } from '../http/edge/accessLog.ts'
@@ -13,7 +14,7 @@ import { createProductMetrics, type ProductMetrics } from '../telemetry/productM
 import { createDatabaseClock, createSynchronization } from './databaseClock.ts'
 import type { DataDirectoryClaim } from './dataDirectoryClaim.ts'
 import { createSecretKeySource } from './secretKey.ts'
-import { httpSettingsOf, wireDeps } from './wiring.ts'
+import { auditOriginOf, httpSettingsOf, wireDeps } from './wiring.ts'
 
 // Drizzle, Elysia and the embedded engine are imported on use: a server listens and reports that it
 // is alive before they are loaded.
@@ -23,6 +24,7 @@ export interface App {
   readonly deps: Deps
   readonly administrator: Administrator
   readonly failover: Failover
+  readonly sequencer: Sequencer
   /** Reads the time of the database, which `deps.clock` returns from then on. */
   synchronizeClock(): Promise<void>
   /** Chooses the reading of SECRET_KEY that the database was used with, by its fingerprint. */
@@ -74,6 +76,7 @@ export async function openApp(
   return {
     deps,
     failover,
+    sequencer: createSequencer(deps, auditOriginOf(config), config.databaseUrl !== undefined),
     administrator: {
       username: config.adminUsername,
       fullName: config.adminFullName,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../db/database.ts'
 import { createAuditKeys } from '../domain/audit/auditKeys.ts'
@@ -51,6 +52,14 @@ export function wireDeps(
       },
     },
   }
+}
+
+/** Returns the name of a new audit log: that of the URL it belongs to, or a random one. */
+export function auditOriginOf({ issuer, basePath }: Pick<Config, 'issuer' | 'basePath'>): string {
+  const url = URL.parse(issuer)
+  const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:'
+  if (!isWeb) return `audittrail/${randomBytes(16).toString('hex')}`
+  return `${url.host}${url.pathname.replace(/\/$/, '')}${basePath}/audit/log`
 }
 
 export function httpSettingsOf(config: Config): HttpSettings {

@@ -12,8 +12,8 @@ export interface CommandEnvironment {
   readonly program: string
 }
 
-/** 0: done. 1: refused or failed. 2: wrong usage or invalid setting. */
-export type ExitCode = 0 | 1 | 2
+/** 0: done. 1: refused or failed. 2: wrong usage or invalid setting. 3: could not be checked. */
+export type ExitCode = 0 | 1 | 2 | 3
 
 export interface Flag {
   readonly doc: string

@@ -6,6 +6,7 @@ import { parseArguments } from './arguments.ts'
 import type { Command, CommandGroup, ExitCode } from './command.ts'
 import { adopt } from './commands/adopt.ts'
 import { apiKeyCommands } from './commands/apikey.ts'
+import { auditCommands } from './commands/audit/audit.ts'
 import { blockCommands } from './commands/block.ts'
 import { config } from './commands/config.ts'
 import { exportCommand } from './commands/export.ts'
@@ -26,6 +27,7 @@ export const commandGroups: readonly CommandGroup[] = [
   { heading: 'Server', commands: [serve, migrate, adopt, seed, healthcheck, config] },
   { heading: 'Users', commands: [...userCommands, ...sessionCommands, ...blockCommands] },
   { heading: 'Keys', commands: [...keyCommands, ...apiKeyCommands] },
+  { heading: 'Audit log', commands: auditCommands },
   { heading: 'Moving users', commands: [importCommand, exportCommand] },
   { heading: 'Integration', commands: [nginx, openapi] },
 ]

@@ -3,7 +3,7 @@ import { createWidthCheck, newColumnWidths } from '../../domain/import/columnWid
 import { hashWarnings } from '../../domain/import/exportedUser.ts'
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
 import type { Command, CommandEnvironment, ExitCode } from '../command.ts'
-import { actor } from '../control/operations.ts'
+import { actor, asCommand } from '../control/operations.ts'
 import { hasRunningServer, requireDatabase, withApp } from '../control/perform.ts'
 import { askServerToExport } from '../control/streams.ts'
 import { openOutput } from '../terminal/output.ts'
@@ -43,7 +43,7 @@ async function runExport(
   requireDatabase(environment.config)
   return withApp(environment, async (app) => {
     await migrateDatabase(app)
-    return exportUsers(app.deps, actor, take)
+    return exportUsers(asCommand(app.deps), actor, take)
   })
 }
 

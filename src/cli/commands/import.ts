@@ -6,6 +6,7 @@ import { AppError } from '../../error.ts'
 import { printable } from '../../telemetry/log.ts'
 import type { Command, CommandEnvironment, CommandInput, ExitCode } from '../command.ts'
 import { type ImportRequest, importBy } from '../control/importRequest.ts'
+import { asCommand } from '../control/operations.ts'
 import { hasRunningServer, requireDatabase, withApp } from '../control/perform.ts'
 import { askServerToImport } from '../control/streams.ts'
 import { failOnSignal, openInput, readSmallFile } from '../terminal/input.ts'
@@ -64,7 +65,7 @@ async function runImport(
   return withApp(environment, async (app) => {
     // Not seeded: on an empty database the first administrator comes from the file.
     await migrateDatabase(app)
-    return importBy(app.deps, request, source, report)
+    return importBy(asCommand(app.deps), request, source, report)
   })
 }
 

@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs'
 import type { Deps } from '../../domain/deps.ts'
 import { AppError } from '../../error.ts'
-import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
+import { asCommand, type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 import { type Refusal, refusalOf, socketPath } from './socket.ts'
 import { streamedOperations } from './streams.ts'
 
@@ -66,7 +66,7 @@ function removeQuietly(path: string): void {
 
 async function respond(deps: Deps, request: Request): Promise<Response> {
   const name = new URL(request.url).pathname.slice(1)
-  if (Object.hasOwn(streamedOperations, name)) return streamedOperations[name]?.(deps, request) as Response
+  if (Object.hasOwn(streamedOperations, name)) return streamedOperations[name]?.(asCommand(deps), request) as Response
   if (!Object.hasOwn(operations, name))
     return Response.json({
       refusal: {
@@ -76,7 +76,9 @@ async function respond(deps: Deps, request: Request): Promise<Response> {
     })
   try {
     const operation = operations[name as OperationName] as (deps: Deps, input: unknown) => Promise<unknown>
-    return Response.json({ output: (await operation(deps, await request.json())) ?? null } satisfies ControlResponse)
+    return Response.json({
+      output: (await operation(asCommand(deps), await request.json())) ?? null,
+    } satisfies ControlResponse)
   } catch (error) {
     return Response.json({ refusal: refusalOf(deps, name, error) } satisfies ControlResponse)
   }

@@ -6,6 +6,8 @@ import {
   revokeApiKey,
   revokeApiKeysOf,
 } from '../../domain/apiKeys/apiKeys.ts'
+import { type PresentedEvent, presentEvent } from '../../domain/audit/presentEvent.ts'
+import { type Finding, type Verification, verifyLog } from '../../domain/audit/verify.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { listKeys } from '../../domain/keys/keyList.ts'
 import { type AddedKey, resetKeys, rotateKey } from '../../domain/keys/signingKeys.ts'
@@ -51,10 +53,29 @@ export interface UserSettings {
 /** A user with the time of the last sign-in, in ISO 8601; null if there was none. */
 export type UserRow = PresentedUser & { readonly last_sign_in_at: string | null }
 
+export interface AuditReport extends Verification {
+  /** The first findings. */
+  readonly listed: readonly Finding[]
+}
+
+const listedFindings = 20
+
+export interface AuditFilter {
+  readonly limit: number
+  readonly from?: number
+  readonly type?: string
+  readonly username?: string
+}
+
 /** The actor of commands in the log. */
 export const actor = 'command line'
 const administrator: Actor = { name: actor, canManageAdministrators: true }
 const pageSize = 500
+
+/** Returns dependencies that record the command line as the source of events. */
+export function asCommand(deps: Deps): Deps {
+  return { ...deps, source: { by: { kind: 'command' } } }
+}
 
 /**
  * The command line's operations on accounts and keys, with the same domain functions as HTTP. Runs
@@ -162,6 +183,26 @@ export const operations = {
   liftBlock: async (deps: Deps, { id }: { id: string }): Promise<number> => {
     await liftLockout(deps, actor, id)
     return 1
+  },
+
+  verifyAudit: async (deps: Deps, _input: object): Promise<AuditReport> => {
+    const findings: Finding[] = []
+    const verification = await verifyLog({ database: deps.database, keys: deps.audit.keys }, (finding) => {
+      if (findings.length < listedFindings) findings.push(finding)
+    })
+    return { ...verification, listed: findings }
+  },
+
+  listAudit: async (deps: Deps, filter: AuditFilter): Promise<readonly PresentedEvent[]> => {
+    const { username, ...rest } = filter
+    const of = username === undefined ? undefined : (await requireByName(deps, username)).id
+    return (await deps.database.audit.listEvents({ ...rest, of })).map(presentEvent)
+  },
+
+  showAudit: async (deps: Deps, { index }: { index: number }): Promise<PresentedEvent> => {
+    const [event] = await deps.database.audit.listEvents({ from: index, limit: 1 })
+    if (event?.index !== index) throw new AppError('not_found', `There is no record ${index} in the audit log.`)
+    return presentEvent(event)
   },
 
   /** A target that is not a username is a network. */

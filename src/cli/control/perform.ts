@@ -5,7 +5,7 @@ import { AppError } from '../../error.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { CommandEnvironment } from '../command.ts'
 import { askServer, isServerListening } from './control.ts'
-import { type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
+import { asCommand, type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
 
 /**
  * Runs a command's work on an opened app, then closes it. The log goes to stderr, so that stdout
@@ -31,8 +31,14 @@ export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (
     },
   })
   try {
+    let hasEvents = false
+    app.deps.audit.onCommitted = () => {
+      hasEvents = true
+    }
     const result = await work(app)
     app.keepFiles()
+    // The next server takes them otherwise.
+    if (hasEvents) await app.sequencer.run().catch(() => {})
     return result
   } finally {
     await app.close()
@@ -72,7 +78,7 @@ export async function perform<Name extends OperationName>(
       deps: App['deps'],
       input: OperationInput<Name>,
     ) => Promise<OperationOutput<Name>>
-    return operation(app.deps, input)
+    return operation(asCommand(app.deps), input)
   })
 }
 

@@ -1,5 +1,6 @@
 import { isatty } from 'node:tty'
 import { openApp, openHttp } from '../../app/app.ts'
+import { startAudit } from '../../app/audit.ts'
 import { keepSynchronized } from '../../app/databaseClock.ts'
 import { claimDataDirectory } from '../../app/dataDirectoryClaim.ts'
 import { type DurabilityReport, startDurabilityReport } from '../../app/durabilityReport.ts'
@@ -132,6 +133,7 @@ async function startServer({
   // Keys that cannot be read now are read on first use.
   await http.keyRing.refresh().catch(() => {})
   steps.housekeeping = startHousekeeping(app)
+  steps.audit = await startAudit(app, config)
   steps.keyRing = http.keyRing.startPolling()
   steps.clock = keepSynchronized(app.synchronizeClock)
   if (config.databaseUrl) {

@@ -11,6 +11,7 @@ export const shutdownOrder = [
   'failover',
   'durability',
   'http',
+  'audit',
   'database',
   'metrics',
   'dataDirectory',

@@ -76,7 +76,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
             ${about === undefined ? client`` : client`AND about_id = ${about}::uuid`}
             ${of === undefined ? client`` : client`AND (by_id = ${of}::uuid OR about_id = ${of}::uuid)`}
             ${outcome === undefined ? client`` : client`AND outcome = ${outcome}`}
-          ORDER BY index ${from === undefined ? client`DESC` : client`ASC`} LIMIT ${limit}`
+          ORDER BY audittrail_audit_events.index ${from === undefined ? client`DESC` : client`ASC`} LIMIT ${limit}`
         return rows.map(eventOf)
       }),
 
@@ -85,7 +85,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
       guarded(async () => {
         const rows = await client<Row[]>`
           SELECT size::text AS size, encode(root, 'hex') AS root, note FROM audittrail_audit_checkpoints
-          WHERE size >= ${from}::bigint ORDER BY size LIMIT ${limit}`
+          WHERE size >= ${from}::bigint ORDER BY audittrail_audit_checkpoints.size LIMIT ${limit}`
         return rows.map(({ size, root, note }) => ({
           size: Number(size),
           root: Buffer.from(root ?? '', 'hex'),
@@ -98,7 +98,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
       guarded(async () => {
         const rows = await client<Row[]>`
           SELECT index::text AS index, encode(hash, 'hex') AS hash FROM audittrail_audit_nodes
-          WHERE level = ${level} AND index >= ${from}::bigint ORDER BY index LIMIT ${limit}`
+          WHERE level = ${level} AND index >= ${from}::bigint ORDER BY audittrail_audit_nodes.index LIMIT ${limit}`
         return rows.map(({ index, hash }) => ({ index: Number(index), hash: Buffer.from(hash ?? '', 'hex') }))
       }),
 
@@ -109,6 +109,19 @@ export function auditStatements({ client }: { readonly client: Client }) {
           SELECT encode(hash, 'hex') AS hash FROM audittrail_audit_events
           WHERE index >= ${from}::bigint AND index < ${size}::bigint ORDER BY index LIMIT ${limit}`
         return rows.map(({ hash }) => Buffer.from(hash ?? '', 'hex'))
+      }),
+
+    /** Lists pending events in order, those that the service did not write too. */
+    listPending: (after: number, limit: number): Promise<{ id: number; leaf: string; mac: Buffer }[]> =>
+      guarded(async () => {
+        const rows = await client<Row[]>`
+          SELECT id::text AS id, leaf, encode(mac, 'hex') AS mac FROM audittrail_audit_pending
+          WHERE id > ${after}::bigint ORDER BY audittrail_audit_pending.id LIMIT ${limit}`
+        return rows.map(({ id, leaf, mac }) => ({
+          id: Number(id),
+          leaf: leaf ?? '',
+          mac: Buffer.from(mac ?? '', 'hex'),
+        }))
       }),
 
     /** Returns how many events are pending, and of how many the service did not write. */

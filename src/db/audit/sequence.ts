@@ -70,7 +70,7 @@ export async function sequenceBatch(
     const rows = await transaction`
       SELECT id::text AS id, process, n::text AS n, leaf, by_private, about_private, encode(mac, 'hex') AS mac
       FROM audittrail_audit_pending WHERE refused_at IS NULL OR refused_at < ${now.toISOString()}::timestamptz - interval '1 minute'
-      ORDER BY id LIMIT ${batchSize} FOR UPDATE SKIP LOCKED`
+      ORDER BY audittrail_audit_pending.id LIMIT ${batchSize} FOR UPDATE SKIP LOCKED`
     const pending = rows.map((row) => ({
       id: Number(row.id),
       process: row.process,

@@ -1,6 +1,7 @@
 import { AppError } from '../../error.ts'
 import type { ApiKeyOutcome } from '../../telemetry/productMetrics.ts'
 import { recordRefusal } from '../audit/audited.ts'
+import type { Source } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor } from '../users/users.ts'
 import { digestOfApiKey } from './apiKeyFormat.ts'
@@ -21,12 +22,12 @@ export interface ApiKeyCheck {
    * Returns the key with this text. Throws `invalid_token` if `find` returns none, and `forbidden`
    * if the key does not grant the required access. Records both.
    */
-  require(text: string, required: RequiredAccess, address: string | undefined): Promise<ApiKey>
+  require(text: string, required: RequiredAccess, source: Source): Promise<ApiKey>
   /**
    * For endpoints that accept no key: throws `invalid_token`, whether or not the key is valid, and
    * records it.
    */
-  reject(text: string, address: string | undefined): Promise<never>
+  reject(text: string, source: Source): Promise<never>
 }
 
 type Lookup = { readonly apiKey: ApiKey } | InvalidKey
@@ -46,28 +47,28 @@ export function createApiKeyCheck(deps: Deps): ApiKeyCheck {
       return lookup.apiKey
     },
 
-    require: async (text, required, address) => {
+    require: async (text, required, source) => {
       const lookup = await findKey(deps, text)
       if (!('apiKey' in lookup)) {
-        await recordInvalid(deps, lookup, address)
+        await recordInvalid(deps, lookup, source)
         throw new AppError('invalid_token', 'Could not validate credentials')
       }
       const { apiKey } = lookup
       recordUse(apiKey)
       if (!grants(apiKey, required)) {
-        await recordRejection(deps, 'scope', apiKey, address)
+        await recordRejection(deps, 'scope', apiKey, source)
         throw new AppError('forbidden', missingAccess[required])
       }
       metrics.apiKey('accepted')
       return apiKey
     },
 
-    reject: async (text, address) => {
+    reject: async (text, source) => {
       const lookup = await findKey(deps, text)
       if ('apiKey' in lookup) {
         recordUse(lookup.apiKey)
-        await recordRejection(deps, 'scope', lookup.apiKey, address)
-      } else await recordInvalid(deps, lookup, address)
+        await recordRejection(deps, 'scope', lookup.apiKey, source)
+      } else await recordInvalid(deps, lookup, source)
       throw new AppError('invalid_token', 'This endpoint requires a signed-in user; API keys are not accepted.')
     },
   }
@@ -89,7 +90,8 @@ export function subjectOf({ name }: ApiKey): string {
  * Returns the actor of a service. It cannot manage administrators, so its key cannot create one.
  */
 export function actorOf(apiKey: ApiKey): Actor {
-  return { name: `${subjectOf(apiKey)}/${apiKey.id}`, canManageAdministrators: false }
+  const party = { kind: 'api_key', id: apiKey.id } as const
+  return { name: `${subjectOf(apiKey)}/${apiKey.id}`, canManageAdministrators: false, party }
 }
 
 async function findKey({ database, clock }: Deps, text: string): Promise<Lookup> {
@@ -106,22 +108,22 @@ function grants({ scopes, roles }: ApiKey, required: RequiredAccess): boolean {
   return required === 'roles' ? roles.length > 0 : scopes.includes(required)
 }
 
-function recordInvalid(deps: Deps, invalid: InvalidKey, address: string | undefined): Promise<void> {
-  return recordRejection(deps, invalid.reason, 'formerKey' in invalid ? invalid.formerKey : undefined, address)
+function recordInvalid(deps: Deps, invalid: InvalidKey, source: Source): Promise<void> {
+  return recordRejection(deps, invalid.reason, 'formerKey' in invalid ? invalid.formerKey : undefined, source)
 }
 
 function recordRejection(
   deps: Deps,
   reason: Exclude<ApiKeyOutcome, 'accepted'>,
   apiKey: ApiKey | undefined,
-  address: string | undefined,
+  source: Source,
 ): Promise<void> {
   deps.metrics.apiKey(reason)
   const identity = apiKey && { api_key: apiKey.id, service: apiKey.name }
   return recordRefusal(
-    { ...deps, source: deps.source ?? { address } },
+    { ...deps, source },
     {
-      event: { event: 'api_key.refused', reason, ...identity, address },
+      event: { event: 'api_key.refused', reason, ...identity, address: source.address },
       by: apiKey ? { kind: 'api_key', id: apiKey.id } : { kind: 'anonymous' },
     },
   )

@@ -110,6 +110,9 @@ export type AuditEvent =
   | { readonly event: 'users.exported'; readonly by: string; readonly exported: number }
   /** Refusals above the bound of one second, which are only counted. */
   | { readonly event: 'audit.suppressed'; readonly type: string; readonly count: number }
+  | { readonly event: 'server.stopped' }
+  /** The log was accepted as it is after a restore or a failover that lost commits. */
+  | { readonly event: 'audit.restored'; readonly from: string; readonly size: number; readonly root: string }
   | { readonly event: 'server.started'; readonly version: string; readonly configuration: string }
   | { readonly event: 'database.migrated'; readonly applied: number; readonly detail?: string | undefined }
   | { readonly event: 'administration.forbidden'; readonly username: string; readonly address: Address }

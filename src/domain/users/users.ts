@@ -5,6 +5,7 @@ import { AppError, type FieldError, sentencesOf } from '../../error.ts'
 import { areRoles, fullNameRule, isFullName, isUsername, rolesRule, usernameRule } from '../../userFields.ts'
 import { audited, recordRefusal } from '../audit/audited.ts'
 import { partyOf } from '../audit/party.ts'
+import type { Party } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
@@ -20,6 +21,8 @@ export interface Actor {
    * Without it, an actor cannot create or change administrators, and so cannot gain their rights.
    */
   readonly canManageAdministrators: boolean
+  /** For the audit log. Undefined: the source of the call. */
+  readonly party?: Party
 }
 
 export interface UserDraft {

@@ -1,9 +1,11 @@
 import { Elysia, t } from 'elysia'
 import { apiKeyPattern } from '../../domain/apiKeys/apiKeyFormat.ts'
 import { createApiKey, listApiKeys, revokeApiKey, scopes, serviceNamePattern } from '../../domain/apiKeys/apiKeys.ts'
-import type { Deps } from '../../domain/deps.ts'
+import { partyOf } from '../../domain/audit/party.ts'
 import { presentApiKey } from '../../domain/presentation.ts'
-import { type Guards, guardErrors } from '../auth/guard.ts'
+import { guardErrors } from '../auth/guard.ts'
+import type { TokenPrincipal } from '../auth/principal.ts'
+import { recording } from '../edge/source.ts'
 import { timeCursor } from '../input/cursor.ts'
 import { jsonBody, jsonErrors } from '../input/json.ts'
 import { pageOf, pageParameters, readPage, toPage } from '../input/page.ts'
@@ -11,6 +13,7 @@ import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
 import { creation, emptyOperation, operation } from '../operation.ts'
 import { constrained, named, uuid } from '../schema.ts'
+import type { UserChangeServices as AdministrationServices } from './userChanges.ts'
 import { rolesSchema } from './userSchema.ts'
 
 const nullable = (description: string) => t.Union([t.String({ format: 'date-time', description }), t.Null()])
@@ -85,13 +88,15 @@ const cursor = timeCursor('createdAt')
 const administration = { tag: 'API keys', isForUsers: true } as const
 
 /** API keys, for administrators. These routes do not accept API keys. */
-export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
+export function apiKeyRoutes({ deps, guards, requestContexts }: AdministrationServices) {
+  const by = ({ user, sessionId }: TokenPrincipal, request: Request) =>
+    recording(deps, requestContexts, request, partyOf(user, sessionId))
   return new Elysia({ name: 'apiKeys' })
     .use(guards.administrator)
     .post(
       '/api-keys',
-      async ({ principal, body, status }) => {
-        const { apiKey, text } = await createApiKey(deps, principal.user.username, body)
+      async ({ principal, body, status, request }) => {
+        const { apiKey, text } = await createApiKey(by(principal, request), principal.user.username, body)
         return status(201, { ...presentApiKey(apiKey), key: text })
       },
       {
@@ -144,8 +149,8 @@ export function apiKeyRoutes({ deps, guards }: { readonly deps: Deps; readonly g
     )
     .delete(
       '/api-keys/:id',
-      async ({ principal, params }) => {
-        await revokeApiKey(deps, principal.user.username, params.id)
+      async ({ principal, params, request }) => {
+        await revokeApiKey(by(principal, request), principal.user.username, params.id)
         return new Response(null, { status: 204 })
       },
       {

@@ -1,14 +1,17 @@
 import { Elysia, t } from 'elysia'
-import type { Deps } from '../../domain/deps.ts'
+import { partyOf } from '../../domain/audit/party.ts'
 import { presentLockout } from '../../domain/presentation.ts'
 import { liftLockout, liftLockoutsOfUser, listLockouts } from '../../domain/signIn/lockouts.ts'
-import { type Guards, guardErrors } from '../auth/guard.ts'
+import { guardErrors } from '../auth/guard.ts'
+import type { TokenPrincipal } from '../auth/principal.ts'
+import { recording } from '../edge/source.ts'
 import { timeCursor } from '../input/cursor.ts'
 import { pageOf, pageParameters, readPage, toPage } from '../input/page.ts'
 import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
 import { emptyOperation, operation } from '../operation.ts'
 import { constrained, named, uuid } from '../schema.ts'
+import type { UserChangeServices as AdministrationServices } from './userChanges.ts'
 
 export const Block = named(
   'Lockout',
@@ -50,7 +53,9 @@ const cursor = timeCursor('lastFailedAt')
 const administration = { tag: 'Users', isForUsers: true } as const
 
 /** Lockouts after failed sign-ins, for administrators. */
-export function lockoutRoutes({ deps, guards }: { readonly deps: Deps; readonly guards: Guards }) {
+export function lockoutRoutes({ deps, guards, requestContexts }: AdministrationServices) {
+  const by = ({ user, sessionId }: TokenPrincipal, request: Request) =>
+    recording(deps, requestContexts, request, partyOf(user, sessionId))
   return new Elysia({ name: 'blocks' })
     .use(guards.administrator)
     .get(
@@ -76,8 +81,8 @@ export function lockoutRoutes({ deps, guards }: { readonly deps: Deps; readonly 
     )
     .delete(
       '/blocks/:id',
-      async ({ principal, params }) => {
-        await liftLockout(deps, principal.user.username, params.id)
+      async ({ principal, params, request }) => {
+        await liftLockout(by(principal, request), principal.user.username, params.id)
         return new Response(null, { status: 204 })
       },
       {
@@ -93,8 +98,8 @@ export function lockoutRoutes({ deps, guards }: { readonly deps: Deps; readonly 
     )
     .delete(
       '/users/:id/blocks',
-      async ({ principal, params }) => {
-        await liftLockoutsOfUser(deps, principal.user.username, params.id)
+      async ({ principal, params, request }) => {
+        await liftLockoutsOfUser(by(principal, request), principal.user.username, params.id)
         return new Response(null, { status: 204 })
       },
       {

@@ -11,8 +11,9 @@ import {
   type WithPassword,
 } from '../../domain/users/users.ts'
 import { maxFullNameLength, usernamePattern } from '../../userFields.ts'
-import { type Guards, guardErrors } from '../auth/guard.ts'
+import { type Guards, guardErrors, type UserAdministrator } from '../auth/guard.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
+import { recording } from '../edge/source.ts'
 import { jsonBody, jsonErrors } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { creation, emptyOperation, operation } from '../operation.ts'
@@ -77,12 +78,18 @@ export interface UserChangeServices {
  * API keys cannot create or change administrators.
  */
 export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeServices) {
+  const by = ({ actor }: UserAdministrator, request: Request) => recording(deps, requestContexts, request, actor.party)
   return new Elysia({ name: 'userChanges' })
     .use(guards.userWriter)
     .post(
       '/users',
       async ({ principal, body, status, request }) =>
-        status(201, withPassword(await createUser(deps, principal.actor, body, requestContexts.signalOf(request)))),
+        status(
+          201,
+          withPassword(
+            await createUser(by(principal, request), principal.actor, body, requestContexts.signalOf(request)),
+          ),
+        ),
       {
         ...jsonBody(NewUser),
         ...creation({
@@ -98,7 +105,8 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
     )
     .patch(
       '/users/:id',
-      async ({ principal, params, body }) => presentUser(await changeUser(deps, principal.actor, params.id, body)),
+      async ({ principal, params, body, request }) =>
+        presentUser(await changeUser(by(principal, request), principal.actor, params.id, body)),
       {
         ...byId,
         ...jsonBody(UserChange),
@@ -117,7 +125,8 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
     )
     .delete(
       '/users/:id',
-      async ({ principal, params }) => noContent(await deleteUser(deps, principal.actor, params.id)),
+      async ({ principal, params, request }) =>
+        noContent(await deleteUser(by(principal, request), principal.actor, params.id)),
       {
         ...byId,
         ...emptyOperation({
@@ -134,7 +143,15 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
     .post(
       '/users/:id/password',
       async ({ principal, params, body, request }) =>
-        withPassword(await resetPassword(deps, principal.actor, params.id, body, requestContexts.signalOf(request))),
+        withPassword(
+          await resetPassword(
+            by(principal, request),
+            principal.actor,
+            params.id,
+            body,
+            requestContexts.signalOf(request),
+          ),
+        ),
       {
         ...byId,
         ...jsonBody(NewPassword),
@@ -151,7 +168,8 @@ export function userChangeRoutes({ deps, guards, requestContexts }: UserChangeSe
     )
     .delete(
       '/users/:id/sessions',
-      async ({ principal, params }) => noContent(await endSessionsOf(deps, principal.actor, params.id)),
+      async ({ principal, params, request }) =>
+        noContent(await endSessionsOf(by(principal, request), principal.actor, params.id)),
       {
         ...byId,
         ...emptyOperation({

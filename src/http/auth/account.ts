@@ -10,6 +10,7 @@ import {
 } from '../../domain/sessions/sessions.ts'
 import { changePassword } from '../../domain/signIn/changePassword.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
+import { recording } from '../edge/source.ts'
 import { jsonBody, jsonErrors } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
 import { queryParameters } from '../input/query.ts'
@@ -109,8 +110,8 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
     )
     .post(
       '/auth/logout',
-      async ({ principal, query }) => {
-        await logout(deps, principal, query.all === 'true')
+      async ({ principal, query, request }) => {
+        await logout(recording(deps, requestContexts, request), principal, query.all === 'true')
         return new Response(null, { status: 204 })
       },
       {
@@ -136,7 +137,7 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
     .post(
       '/auth/password',
       async ({ principal, body, request }) => {
-        await changePassword(deps, principal, {
+        await changePassword(recording(deps, requestContexts, request), principal, {
           current: body.current_password,
           next: body.new_password,
           address: requestContexts.of(request).address,
@@ -181,8 +182,8 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
     )
     .delete(
       '/auth/sessions/:id',
-      async ({ principal, params }) => {
-        await endSession(deps, principal.user, params.id)
+      async ({ principal, params, request }) => {
+        await endSession(recording(deps, requestContexts, request), principal.user, params.id)
         return new Response(null, { status: 204 })
       },
       {

@@ -5,6 +5,7 @@ import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import { isRole, maxRoles } from '../../userFields.ts'
 import { hasDecodableQuery, hasValidHost } from '../edge/requestTarget.ts'
+import { sourceOf } from '../edge/source.ts'
 import { emptyOperation } from '../operation.ts'
 import { type ProblemContext, problemResponse, statusOf } from '../problem.ts'
 import { bearerToken } from './authorization.ts'
@@ -42,7 +43,7 @@ export function createForwardAuth(services: ForwardAuthServices): ForwardAuth {
     return { name: percentEncode(user.username), id: user.id, roles: user.roles, sessionId }
   }
   const requireService = async (credential: string, request: Request): Promise<Identity> => {
-    const apiKey = await apiKeys.require(credential, 'roles', requestContexts.of(request).address)
+    const apiKey = await apiKeys.require(credential, 'roles', sourceOf(requestContexts, request))
     return { name: subjectOf(apiKey), id: apiKey.service_id, roles: apiKey.roles, sessionId: undefined }
   }
   return async (request, context) => {

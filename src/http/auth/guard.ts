@@ -1,8 +1,11 @@
 import { Elysia } from 'elysia'
 import { type ApiKeyCheck, actorOf, type RequiredAccess } from '../../domain/apiKeys/apiKeyCheck.ts'
 import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
+import { recordRefusal } from '../../domain/audit/audited.ts'
+import { partyOf } from '../../domain/audit/party.ts'
 import type { Actor } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
+import { recording, sourceOf } from '../edge/source.ts'
 import { bearerToken, clientSecret } from './authorization.ts'
 import { type PrincipalServices, requirePrincipal, requireUnquarantined, type TokenPrincipal } from './principal.ts'
 
@@ -31,14 +34,14 @@ export function createGuards(services: GuardServices) {
   const { apiKeys, requestContexts } = services
   const anyUser = (request: Request) => {
     const credential = bearerToken(request)
-    if (looksLikeApiKey(credential)) return apiKeys.reject(credential, requestContexts.of(request).address)
+    if (looksLikeApiKey(credential)) return apiKeys.reject(credential, sourceOf(requestContexts, request))
     return requirePrincipal(services, request, credential)
   }
   const signedIn = async (request: Request) =>
     requireUnquarantined(services, request, await anyUser(request), 'invalid_token')
-  const administrator = async (request: Request) => requireAdministrator(await signedIn(request))
+  const administrator = async (request: Request) => requireAdministrator(services, request, await signedIn(request))
   const requireKey = (apiKey: string, access: RequiredAccess, request: Request) =>
-    apiKeys.require(apiKey, access, requestContexts.of(request).address)
+    apiKeys.require(apiKey, access, sourceOf(requestContexts, request))
   const administratorOrKey =
     (access: RequiredAccess) =>
     async (request: Request): Promise<UserAdministrator> => {
@@ -46,7 +49,8 @@ export function createGuards(services: GuardServices) {
       if (looksLikeApiKey(credential))
         return { actor: actorOf(await requireKey(credential, access, request)), sessionId: undefined }
       const { user, sessionId } = await administrator(request)
-      return { actor: { name: user.username, canManageAdministrators: true }, sessionId }
+      const party = partyOf(user, sessionId)
+      return { actor: { name: user.username, canManageAdministrators: true, party }, sessionId }
     }
   const introspector = async (request: Request) => {
     const secret = clientSecret(request)
@@ -100,9 +104,18 @@ export function isGuarded({ hooks }: ComposedRoute): boolean {
   return transforms.some(({ fn }) => fn !== undefined && guardHooks.has(fn))
 }
 
-function requireAdministrator(principal: TokenPrincipal): TokenPrincipal {
-  if (!principal.user.roles.includes('admin')) throw new AppError('forbidden', 'This endpoint requires the role admin.')
-  return principal
+async function requireAdministrator(
+  { deps, requestContexts }: PrincipalServices,
+  request: Request,
+  principal: TokenPrincipal,
+): Promise<TokenPrincipal> {
+  const { user, sessionId } = principal
+  if (user.roles.includes('admin')) return principal
+  const by = partyOf(user, sessionId)
+  const { address } = requestContexts.of(request)
+  const event = { event: 'administration.forbidden', username: user.username, address } as const
+  await recordRefusal(recording(deps, requestContexts, request, by), { event, by })
+  throw new AppError('forbidden', 'This endpoint requires the role admin.')
 }
 
 /** Replaces `invalid_token` by the code of RFC 6749 §5.2 for a bad client secret. */

@@ -1,6 +1,7 @@
 import { Elysia, t } from 'elysia'
 import { login } from '../../domain/signIn/login.ts'
 import { resolveUsername } from '../../domain/signIn/username.ts'
+import { recording } from '../edge/source.ts'
 import { formErrors, optionalField } from '../input/form.ts'
 import { formOrJsonBody } from '../input/formOrJson.ts'
 import { operation } from '../operation.ts'
@@ -78,7 +79,9 @@ async function grantTokens(
     throttleSubject,
     signal: requestContexts.signalOf(request),
   }
-  const tokens = await login(deps, input, (session) => issueTokens(services, session))
+  const tokens = await login(recording(deps, requestContexts, request), input, (session) =>
+    issueTokens(services, session),
+  )
   headers['set-cookie'] = deviceCookies.setCookie(request, throttleSubject)
   return tokens
 }

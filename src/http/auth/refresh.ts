@@ -3,6 +3,7 @@ import type { Deps } from '../../domain/deps.ts'
 import { refreshSession, type Session } from '../../domain/sessions/sessions.ts'
 import { AppError } from '../../error.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
+import { recording } from '../edge/source.ts'
 import { formBody, formErrors, optionalField } from '../input/form.ts'
 import { operation } from '../operation.ts'
 import { ignoredClientFields, requireGrantType } from './tokenRequest.ts'
@@ -57,5 +58,5 @@ export function refresh(
     deps.metrics.refresh('invalid')
     throw new AppError('invalid_grant', 'The refresh token is invalid, expired or revoked. Sign in again.')
   }
-  return refreshSession(deps, token, requestContexts.of(request).address)
+  return refreshSession(recording(deps, requestContexts, request), token, requestContexts.of(request).address)
 }

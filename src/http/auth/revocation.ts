@@ -3,6 +3,8 @@ import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
 import { revokePresentedApiKey } from '../../domain/apiKeys/apiKeys.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { revokeSession } from '../../domain/sessions/sessions.ts'
+import type { RequestContexts } from '../edge/requestContext.ts'
+import { recording } from '../edge/source.ts'
 import { formBody, formErrors, optionalField } from '../input/form.ts'
 import { emptyOperation } from '../operation.ts'
 import type { AccessTokens } from '../tokens/accessTokens.ts'
@@ -17,11 +19,13 @@ export interface RevocationServices {
   readonly deps: Deps
   readonly tokens: AccessTokens
   readonly refreshTokens: RefreshTokens
+  readonly requestContexts: RequestContexts
 }
 
 /** RFC 7009. Needs no credentials besides the token or API key. */
-export function revocationRoute({ deps, tokens, refreshTokens }: RevocationServices) {
-  const revoke = async (token: string): Promise<void> => {
+export function revocationRoute({ deps: general, tokens, refreshTokens, requestContexts }: RevocationServices) {
+  const revoke = async (token: string, request: Request): Promise<void> => {
+    const deps = recording(general, requestContexts, request, { kind: 'anonymous' })
     if (looksLikeApiKey(token)) return revokePresentedApiKey(deps, token)
     const refreshToken = refreshTokens.read(token)
     const claims = refreshToken ? undefined : (tokens.verify(token) ?? (await tokens.verifyByNewKey(token)))
@@ -30,8 +34,8 @@ export function revocationRoute({ deps, tokens, refreshTokens }: RevocationServi
   }
   return new Elysia({ name: 'revocation' }).post(
     '/auth/revoke',
-    async ({ body }) => {
-      await revoke(body.token)
+    async ({ body, request }) => {
+      await revoke(body.token, request)
       return new Response(null, { status: 200 })
     },
     {

@@ -27,7 +27,7 @@ function declaredEvents(): ReadonlyMap<string, readonly string[]> {
 function documentedEvents(): ReadonlyMap<string, readonly string[]> {
   const page = readFileSync(join(root, 'docs/operations.md'), 'utf8')
   const section = page.split('\n### Audit events\n')[1]?.split('\n## ')[0] ?? ''
-  const rows = section.matchAll(/^\| `([a-z_.]+)` \| .* \| (.*) \|$/gm)
+  const rows = section.matchAll(/^\| `([a-z_.]+)` \| .* \|(.*) \|$/gm)
   return new Map(
     [...rows].map(([, event = '', members = '']) => [
       event,

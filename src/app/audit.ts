@@ -1,0 +1,41 @@
+import { createHmac } from 'node:crypto'
+import type { Config } from '../config/config.ts'
+import { type Setting, settings } from '../config/settings.ts'
+import { auditedStatement, recordAlone } from '../domain/audit/audited.ts'
+import type { Deps } from '../domain/deps.ts'
+import { deriveKey } from '../secretKeys.ts'
+import { describeError } from '../telemetry/log.ts'
+import { version } from '../version.ts'
+import type { App } from './app.ts'
+
+/**
+ * Records the start of a server, and starts moving events into the log. Returns a function that
+ * records its stop and takes what is left.
+ */
+export async function startAudit({ deps, sequencer }: App, config: Config): Promise<() => Promise<void>> {
+  const configuration = fingerprintOf(deps, config)
+  await reporting(deps, () => recordAlone(deps, { event: { event: 'server.started', version, configuration } }))
+  const stop = sequencer.start()
+  return async () => {
+    const { insertEvent } = deps.database.audit
+    await reporting(deps, () => auditedStatement(deps, { event: { event: 'server.stopped' } }, insertEvent))
+    await stop()
+  }
+}
+
+/** A server without this one record is still better than none. */
+async function reporting({ log }: Pick<Deps, 'log'>, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    log.warn('audit.not_recorded', describeError(error))
+  }
+}
+
+/** Returns a MAC of the settings that are no secrets, by which a changed configuration shows. */
+function fingerprintOf(deps: Deps, config: Config): string {
+  const named = Object.entries(settings) as [keyof typeof settings, Setting<unknown>][]
+  const values = named.filter(([, { secret }]) => !secret).map(([name]) => [name, config[name] ?? null])
+  const key = deriveKey(deps.settings.keys.secretKeys().current, 'audittrail audit configuration')
+  return createHmac('sha256', key).update(JSON.stringify(values)).digest('hex').slice(0, 32)
+}
