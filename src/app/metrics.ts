@@ -3,6 +3,7 @@ import { listenAddressOf } from '../config/listenAddress.ts'
 import type { Durability } from '../db/failover/durability.ts'
 import type { FailoverState } from '../db/failover/failover.ts'
 import type { AvailabilityObserver } from '../db/pool/availabilityLog.ts'
+import type { Sequencer } from '../domain/audit/sequencer.ts'
 import type { Deps } from '../domain/deps.ts'
 import type { KeyRing } from '../domain/keys/keyRing.ts'
 import { findUnreadiness } from '../domain/readiness.ts'
@@ -91,6 +92,32 @@ export function observeServer(
 
 function toNumber(value: boolean | undefined): number | undefined {
   return value === undefined ? undefined : Number(value)
+}
+
+/** Registers the metrics of the audit log. */
+export function observeAudit({ observable }: MetricsRegistry, { state }: Pick<Sequencer, 'state'>): void {
+  observable('gauge', 'audittrail_audit_consistent', 'Whether the audit log is the one that was signed.', () =>
+    state().inconsistency === undefined ? 1 : 0,
+  )
+  observable('gauge', 'audittrail_audit_size', 'Records in the audit log.', () => state().size)
+  observable(
+    'gauge',
+    'audittrail_audit_pending',
+    'Committed events that are not in the audit log yet.',
+    () => state().pending,
+  )
+  observable(
+    'gauge',
+    'audittrail_audit_refused',
+    'Pending rows that this service did not write.',
+    () => state().refused,
+  )
+  observable(
+    'gauge',
+    'audittrail_audit_sequenced_timestamp_seconds',
+    'When pending events were last taken without an error.',
+    () => state().sequencedAt / 1000,
+  )
 }
 
 async function readReadiness(deps: Deps, keyRing: KeyRing): Promise<number> {

@@ -1,4 +1,5 @@
 import type { MigrationReport } from '../db/migrations/migrate.ts'
+import { recordAlone } from '../domain/audit/audited.ts'
 import type { Deps } from '../domain/deps.ts'
 import { ensureSigningKey } from '../domain/keys/signingKeys.ts'
 import { seedAdministrator, warnOfSeededPasswords } from '../domain/users/seed.ts'
@@ -11,10 +12,9 @@ import type { App } from './app.ts'
  */
 export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<MigrationReport> {
   const report = await deps.database.migrate()
-  const { applied, adopted, note } = report
+  const { adopted } = report
   if (adopted !== undefined)
     deps.log.info('database.adopted', { users: adopted, detail: 'adopted the existing users table with all its rows' })
-  if (applied > 0) deps.log.info('database.migrated', { applied, detail: note })
   const { newer } = await deps.database.migrationStatus()
   if (newer > 0) {
     const detail = 'a newer version has migrated this database; this version can run next to it'
@@ -55,13 +55,14 @@ function refusal({ label }: Deps['database'], problem: string): AppError {
 /** Migrates, and seeds an administrator if there never was a user. Returns whether it seeded. */
 export async function prepareDatabase(app: App): Promise<boolean> {
   const { deps, administrator } = app
-  await migrateDatabase(app)
+  const { applied, note } = await migrateDatabase(app)
   await app.synchronizeClock()
   const { fingerprint } = await deps.database.signingKeys.listKeys()
   app.settleSecretKey(fingerprint)
   // The database is about to depend on a key that this process may have created. A database that
   // was used before does not: it has the fingerprint of another one.
   if (fingerprint === null) app.keepFiles()
+  if (applied > 0) await recordAlone(deps, { event: { event: 'database.migrated', applied, detail: note } })
   return seedAdministrator(deps, administrator)
 }
 

@@ -45,3 +45,34 @@ export const unobserved: ChangeObserver = {
   userDeleted() {},
   passwordChanged() {},
 }
+
+/** Returns an observer that keeps changes until their transaction has been committed. */
+export function delayed(changes: ChangeObserver) {
+  let kept: (() => void)[] = []
+  const keep =
+    <Facts extends readonly unknown[]>(observe: (...facts: Facts) => void) =>
+    (...facts: Facts): void => {
+      kept.push(() => observe(...facts))
+    }
+  const observer: ChangeObserver = {
+    sessionStarted: keep(changes.sessionStarted),
+    sessionRefreshed: keep(changes.sessionRefreshed),
+    sessionsEnded: keep(changes.sessionsEnded),
+    apiKeyCreated: keep(changes.apiKeyCreated),
+    apiKeysRevoked: keep(changes.apiKeysRevoked),
+    userCreated: keep(changes.userCreated),
+    userRestricted: keep(changes.userRestricted),
+    userDeleted: keep(changes.userDeleted),
+    passwordChanged: keep(changes.passwordChanged),
+  }
+  return {
+    observer,
+    deliver: () => {
+      for (const observe of kept) observe()
+      kept = []
+    },
+    discard: () => {
+      kept = []
+    },
+  }
+}

@@ -2,7 +2,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { type EventRow, insertEvents } from './audit/pending.ts'
 import { type AuditStatements, auditStatements } from './audit/reading.ts'
 import { createBatch } from './batch.ts'
-import type { ChangeObserver } from './changes.ts'
+import { type ChangeObserver, delayed, unobserved } from './changes.ts'
 import { guarded, located } from './failure.ts'
 import { type Inspection, inspect } from './migrations/inspection.ts'
 import {
@@ -47,7 +47,7 @@ interface Statements {
 }
 
 /** The statements of a change that is recorded in the audit log. */
-export type AuditedStatements = Omit<Statements, 'requestChecks' | 'audit'>
+export type AuditedStatements = Omit<Statements, 'requestChecks'>
 
 /** The database as other layers see it. Throws only AppError. */
 export interface Database extends Omit<Statements, 'requestChecks'> {
@@ -118,6 +118,12 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
   /** Runs one read-only statement. */
   const read = <T>(work: (statements: Statements) => Promise<T>, limit?: number) =>
     repeated(() => pool.read((connection) => work(statementsOf(connection)), limit))
+  const transactions = new WeakMap<Connection, ReturnType<typeof changesWithEvents>>()
+  const transactionsOn = (connection: Connection) => {
+    const known = transactions.get(connection) ?? changesWithEvents(connection, changes)
+    transactions.set(connection, known)
+    return known
+  }
   const statements = statementsThrough(run)
   return {
     ...statements,
@@ -139,7 +145,7 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
     userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),
     withEvents: (change, eventsOf, limit) =>
       repeated(
-        () => pool.run((connection) => changeWithEvents(connection, statementsOf(connection), change, eventsOf), limit),
+        () => pool.run((connection) => transactionsOn(connection)(change, eventsOf), limit),
         limit === 'unlimited' ? Number.POSITIVE_INFINITY : undefined,
       ),
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
@@ -157,20 +163,27 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
   }
 }
 
-function changeWithEvents<T>(
-  { client }: Connection,
-  statements: AuditedStatements,
-  change: (statements: AuditedStatements) => Promise<T>,
-  eventsOf: (result: T) => readonly EventRow[],
-): Promise<T> {
-  return guarded(
-    () =>
-      client.begin(async () => {
-        const result = await change(statements)
-        await insertEvents(client, eventsOf(result))
-        return result
-      }) as Promise<T>,
-  )
+/** Returns a function that makes a change and inserts its events, in one transaction. */
+function changesWithEvents(connection: Connection, changes: ChangeObserver = unobserved) {
+  const { client } = connection
+  const { observer, deliver, discard } = delayed(changes)
+  const statements: AuditedStatements = statementsOn(connection, observer)
+  return async <T>(
+    change: (statements: AuditedStatements) => Promise<T>,
+    eventsOf: (result: T) => readonly EventRow[],
+  ): Promise<T> => {
+    discard()
+    const result = await guarded(
+      () =>
+        client.begin(async () => {
+          const changed = await change(statements)
+          await insertEvents(client, eventsOf(changed))
+          return changed
+        }) as Promise<T>,
+    )
+    deliver()
+    return result
+  }
 }
 
 /** Runs statements at read committed, in a transaction if that is not the session's default. */

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { observeApp, observeServer } from '../../src/app/metrics.ts'
+import { observeApp, observeAudit, observeServer } from '../../src/app/metrics.ts'
 import { commands, run } from '../../src/cli/run.ts'
 import { type Setting, settings } from '../../src/config/settings.ts'
+import { createSequencer } from '../../src/domain/audit/sequencer.ts'
 import type { ErrorCode } from '../../src/error.ts'
 import { statusOf } from '../../src/http/problem.ts'
 import { observeProcess } from '../../src/telemetry/processMetrics.ts'
@@ -129,6 +130,7 @@ async function readMetrics({ deps, http }: TestApplication): Promise<string[]> {
       standbysInStep: 0,
     }),
   )
+  observeAudit(meters.registry, createSequencer(deps, 'audittrail/test', true))
   meters.requestFinished('/health', 'GET', 200, 0.001)
   meters.databaseSucceeded()
   const text = await meters.registry.render()

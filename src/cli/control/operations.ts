@@ -7,6 +7,7 @@ import {
   revokeApiKeysOf,
 } from '../../domain/apiKeys/apiKeys.ts'
 import { type PresentedEvent, presentEvent } from '../../domain/audit/presentEvent.ts'
+import { acceptRestored } from '../../domain/audit/restored.ts'
 import { type Finding, type Verification, verifyLog } from '../../domain/audit/verify.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { listKeys } from '../../domain/keys/keyList.ts'
@@ -192,6 +193,8 @@ export const operations = {
     })
     return { ...verification, listed: findings }
   },
+
+  restoreAudit: (deps: Deps, _input: object) => acceptRestored(deps),
 
   listAudit: async (deps: Deps, filter: AuditFilter): Promise<readonly PresentedEvent[]> => {
     const { username, ...rest } = filter

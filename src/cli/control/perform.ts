@@ -1,6 +1,7 @@
 import { type App, openApp } from '../../app/app.ts'
 import { claimDataDirectory, hasDatabase } from '../../app/dataDirectoryClaim.ts'
 import { prepareDatabase } from '../../app/startup.ts'
+import { requireSecretKey } from '../../domain/keys/secretKeyChange.ts'
 import { AppError } from '../../error.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { CommandEnvironment } from '../command.ts'
@@ -74,12 +75,19 @@ export async function perform<Name extends OperationName>(
   requireDatabase(environment.config)
   return withApp(environment, async (app) => {
     await prepareDatabase(app)
+    if (name !== 'resetKeys') await requireOwnSecretKey(app)
     const operation = operations[name] as (
       deps: App['deps'],
       input: OperationInput<Name>,
     ) => Promise<OperationOutput<Name>>
     return operation(asCommand(app.deps), input)
   })
+}
+
+/** Throws `refused` if SECRET_KEY is not the database's, which would not recognize the records. */
+async function requireOwnSecretKey({ deps }: App): Promise<void> {
+  const { fingerprint } = await deps.database.signingKeys.listKeys()
+  if (fingerprint !== null) requireSecretKey(deps, fingerprint)
 }
 
 /**

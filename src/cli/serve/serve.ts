@@ -6,7 +6,9 @@ import { claimDataDirectory } from '../../app/dataDirectoryClaim.ts'
 import { type DurabilityReport, startDurabilityReport } from '../../app/durabilityReport.ts'
 import { startFailoverChecks } from '../../app/failoverChecks.ts'
 import { startHousekeeping } from '../../app/housekeeping.ts'
-import { countFailures, observeApp, observeServer, serveMetrics } from '../../app/metrics.ts'
+
+import { countFailures, observeApp, observeAudit, observeServer, serveMetrics } from '../../app/metrics.ts'
+
 import { prepareDatabaseWithRetries } from '../../app/startup.ts'
 import { databaseLabel } from '../../config/databaseLabel.ts'
 import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
@@ -122,6 +124,7 @@ async function startServer({
   observeApp(metrics.registry, app.deps, http.keyRing, isEnding)
   let durability: DurabilityReport | undefined
   if (config.databaseUrl) observeServer(metrics.registry, app.failover.state, () => durability?.latest())
+  observeAudit(metrics.registry, app.sequencer)
   steps.http = () => stopHttp(listener, http)
   const preparing = Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
   // No token can be checked before the database has told which reading of SECRET_KEY is its own.

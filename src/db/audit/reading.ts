@@ -124,6 +124,18 @@ export function auditStatements({ client }: { readonly client: Client }) {
         }))
       }),
 
+    /** Renames the log, with a new signature of its head. Returns whether it had the former name. */
+    continueAs: (change: { from: string; to: string; size: number; note: string }): Promise<boolean> =>
+      guarded(async () => {
+        const { from, to, size, note } = change
+        const rows = await client`
+          WITH renamed AS (UPDATE audittrail_audit_state SET origin = ${to} WHERE id = 1 AND origin = ${from} RETURNING id),
+          signed AS (
+            UPDATE audittrail_audit_checkpoints SET note = ${note} FROM renamed WHERE audittrail_audit_checkpoints.size = ${size}::bigint)
+          SELECT id FROM renamed`
+        return rows.length === 1
+      }),
+
     /** Returns how many events are pending, and of how many the service did not write. */
     countPending: (): Promise<{ pending: number; refused: number }> =>
       guarded(async () => {

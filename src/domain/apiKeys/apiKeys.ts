@@ -5,7 +5,7 @@ import { isUuid } from '../../uuid.ts'
 import { audited } from '../audit/audited.ts'
 import type { AuditRecord } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
-import { validationErrorsOf } from '../users/users.ts'
+import { validationErrorsOf } from '../users/validation.ts'
 import { digestOfApiKey, generateApiKey } from './apiKeyFormat.ts'
 
 export type ApiKey = StoredApiKey

@@ -23,7 +23,7 @@ export function createAuditKeys(secretKeys: () => SecretKeys): AuditKeys {
   const eventKeys = createKeyDeriver(secretKeys, 'audittrail audit event')
   const sealKeys = createKeyDeriver(secretKeys, 'audittrail audit seal')
   const nameKeys = createKeyDeriver(secretKeys, 'audittrail audit name')
-  let signers: { readonly keys: SecretKeys; readonly origin: string; readonly list: readonly NoteSigner[] } | undefined
+  const signers = new Map<string, { readonly keys: SecretKeys; readonly list: readonly NoteSigner[] }>()
   return {
     macOf: (leaf) => mac(eventKeys()[0], leaf),
     isMac: (leaf, given) => eventKeys().some((key) => isEqual(mac(key, leaf), given)),
@@ -31,12 +31,12 @@ export function createAuditKeys(secretKeys: () => SecretKeys): AuditKeys {
     isSeal: (index, hash, given) => sealKeys().some((key) => isEqual(seal(key, index, hash), given)),
     signersFor: (origin) => {
       const keys = secretKeys()
-      if (signers?.keys !== keys || signers.origin !== origin) {
-        const seedOf = (secretKey: string) => deriveKey(secretKey, `audittrail audit checkpoint ${origin}`)
-        const list = [...new Set([keys.current, ...keys.previous])].map((key) => createNoteSigner(origin, seedOf(key)))
-        signers = { keys, origin, list }
-      }
-      return signers.list
+      const known = signers.get(origin)
+      if (known?.keys === keys) return known.list
+      const seedOf = (secretKey: string) => deriveKey(secretKey, `audittrail audit checkpoint ${origin}`)
+      const list = [...new Set([keys.current, ...keys.previous])].map((key) => createNoteSigner(origin, seedOf(key)))
+      signers.set(origin, { keys, list })
+      return list
     },
     pseudonymOf: (text) => mac(nameKeys()[0], text).subarray(0, sealLength).toString('base64url'),
   }

@@ -20,6 +20,11 @@ export interface SequencerState {
   readonly size: number
   /** Why the log cannot be continued. Undefined while it can. */
   readonly inconsistency: Inconsistency | undefined
+  /** As of the last run. */
+  readonly pending: number
+  readonly refused: number
+  /** When the last run succeeded, in milliseconds since the epoch. */
+  readonly sequencedAt: number
 }
 
 export interface SequencerDeps {
@@ -45,6 +50,8 @@ export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls:
   const { database, audit, clock, monotonicClock, log } = deps
   let followed: Followed | undefined
   let inconsistency: Inconsistency | undefined
+  let counts = { pending: 0, refused: 0 }
+  let sequencedAt = 0
   let reportedAt = Number.NEGATIVE_INFINITY
 
   async function sequence(): Promise<void> {
@@ -110,6 +117,8 @@ export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls:
     await follow()
     await checkArrivals()
     reportInconsistency()
+    counts = await database.audit.countPending()
+    if (inconsistency === undefined) sequencedAt = clock()
   }
 
   function reportInconsistency(): void {
@@ -125,7 +134,7 @@ export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls:
   return {
     run,
     start: () => startRunning({ run, audit, log, polls }),
-    state: () => ({ size: followed?.edge.size ?? 0, inconsistency }),
+    state: () => ({ size: followed?.edge.size ?? 0, inconsistency, ...counts, sequencedAt }),
   }
 }
 

@@ -5,6 +5,7 @@ import { appendLeaves, type Edge, edgeWidths, emptyEdge, hashLeaf, type Node, ro
 import type { AuditKeys } from './auditKeys.ts'
 import { type ParsedLeaf, parseLeaf } from './leaf.ts'
 import { createProcessNumbers } from './processNumbers.ts'
+import { namesOf } from './restored.ts'
 import { columnsOf, isCommitted } from './sequencing.ts'
 
 /** What is wrong with the log. `index` is undefined for a record that has none. */
@@ -43,8 +44,10 @@ export async function verifyLog(
     report({ index: event?.index, time: event?.time?.toISOString(), type: event?.type, problem })
   }
   const { origin, size: signedSize } = await audit.readHead('', edgeWidths)
+  const names = namesOf(origin)
   const checkpoints = checkpointReader(audit)
   const numbers = createProcessNumbers()
+  const restoredSizes: number[] = []
   let edge: Edge = emptyEdge
   let expected = 0
   let findingsAtCheckpoint = 0
@@ -53,7 +56,7 @@ export async function verifyLog(
   const checkCheckpoint = () => {
     if (!checkpoint) return
     const { size, note, root } = checkpoint
-    const signed = readCheckpoint(note, origin, keys.signersFor(origin))
+    const signed = names.map((name) => readCheckpoint(note, name, keys.signersFor(name))).find(Boolean)
     if (!signed || signed.size !== size || !signed.root.equals(root))
       find(`the checkpoint at size ${size} was not signed by this service`)
     else if (!rootOf(edge).equals(root) && findings === findingsAtCheckpoint)
@@ -70,6 +73,7 @@ export async function verifyLog(
       expected = event.index + 1
       const parsed = checkEvent(keys, event, find)
       if (parsed) numbers.add(parsed, event.index)
+      if (parsed?.type === 'audit.restored') restoredSizes.push(Number(parsed.facts.size))
       const appended = appendLeaves(edge, [hashLeaf(event.leaf)])
       edge = appended.edge
       nodes.push(...appended.nodes)
@@ -86,9 +90,13 @@ export async function verifyLog(
   if (expected < signedSize)
     find(`${missingText(expected, signedSize - 1)}; the newest checkpoint has size ${signedSize}`)
   const pending = await checkPending(audit, keys, numbers.add, find)
-  for (const { process, n, after, before } of numbers.removed())
-    find(`event ${n} of process ${process} was removed ${placeText(after, before)}`)
-  return { size: expected, pending, findings, notes: notesOf(numbers) }
+  let lost = 0
+  for (const { process, n, after = -1, before } of numbers.removed()) {
+    const isLost = restoredSizes.some((size) => after < size && (before === undefined || before >= size))
+    if (isLost) lost++
+    else find(`event ${n} of process ${process} was removed ${placeText(after, before)}`)
+  }
+  return { size: expected, pending, findings, notes: notesOf(numbers, lost) }
 }
 
 function checkEvent(
@@ -188,14 +196,15 @@ function missingText(first: number, last: number): string {
   return first === last ? `record ${first} is missing` : `records ${first} to ${last} are missing`
 }
 
-function placeText(after: number | undefined, before: number | undefined): string {
-  if (after === undefined) return before === undefined ? 'from the log' : `before index ${before}`
+function placeText(after: number, before: number | undefined): string {
+  if (after < 0) return before === undefined ? 'from the log' : `before index ${before}`
   return before === undefined ? `after index ${after}` : `between the indexes ${after} and ${before}`
 }
 
-function notesOf(numbers: ReturnType<typeof createProcessNumbers>): string[] {
+function notesOf(numbers: ReturnType<typeof createProcessNumbers>, lost: number): string[] {
   const [inFlight, unsure] = [numbers.inFlight(), numbers.unsure()]
   return [
+    ...(lost > 0 ? [`${lost} events were lost by a restore that was accepted`] : []),
     ...(inFlight > 0 ? [`${inFlight} events were in flight when their process ended`] : []),
     ...(unsure > 0 ? [`${unsure} events were in flight when their connection was lost`] : []),
     'nothing from outside was given: a tail cut while all was stopped, or a rewrite with SECRET_KEY, would not show',

@@ -4,7 +4,7 @@ import { isUuid } from '../../uuid.ts'
 import { withoutPrefix } from '../hashes/formats.ts'
 import { unsupportedHashName } from '../hashes/unsupported.ts'
 import { readHash } from '../passwords/readHash.ts'
-import { validationErrorsOf } from '../users/users.ts'
+import { validationErrorsOf } from '../users/validation.ts'
 
 /** An unchecked record: the members of a JSON object, or CSV fields by column. */
 export type Fields = Readonly<Record<string, unknown>>

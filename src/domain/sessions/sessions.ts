@@ -7,8 +7,8 @@ import type { RefreshOutcome } from '../../telemetry/productMetrics.ts'
 import { audited, auditedStatement } from '../audit/audited.ts'
 import { type AuditEvent, record } from '../audit/events.ts'
 import { partyOf } from '../audit/party.ts'
-import type { Party } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
+import { endAudited } from './endAudited.ts'
 import { createSessionId } from './sessionId.ts'
 
 export type { ListedSession, RefreshableSession }
@@ -228,23 +228,6 @@ export async function endSession(
   const event = { event: 'session.ended', username: user.username, session: sessionId, by: 'request' } as const
   const hasEnded = await endAudited(deps, { sessionId, by: partyOf(user), user, isOwn: true }, event)
   if (!hasEnded) throw new AppError('not_found', 'Session not found.')
-}
-
-interface EndedSession {
-  readonly sessionId: string
-  readonly by?: Party
-  readonly user?: Pick<SessionUser, 'id' | 'username'>
-  /** Only if the session is of this user. */
-  readonly isOwn?: boolean
-}
-
-/** Ends an active session with its event. Returns whether it did. */
-function endAudited(deps: Deps, { sessionId, by, user, isOwn }: EndedSession, event: AuditEvent): Promise<boolean> {
-  return audited(
-    deps,
-    ({ sessions }) => sessions.endSession(sessionId, now(deps), isOwn ? user?.id : undefined),
-    (hasEnded) => (hasEnded ? [{ event, by, ...(user ? { about: partyOf(user) } : {}) }] : []),
-  )
 }
 
 function invalidGrant(reason?: 'replayed'): AppError {

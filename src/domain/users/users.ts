@@ -1,8 +1,7 @@
 import { uniqueViolation } from '../../db/rejection.ts'
 import type { NewUser, Unchanged, UserChange } from '../../db/statements/userChanges.ts'
 import type { ListedUser, User } from '../../db/statements/users.ts'
-import { AppError, type FieldError, sentencesOf } from '../../error.ts'
-import { areRoles, fullNameRule, isFullName, isUsername, rolesRule, usernameRule } from '../../userFields.ts'
+import { AppError } from '../../error.ts'
 import { audited, recordRefusal } from '../audit/audited.ts'
 import { partyOf } from '../audit/party.ts'
 import type { Party } from '../audit/record.ts'
@@ -12,6 +11,7 @@ import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { generateOneTimePassword } from '../passwords/oneTimePassword.ts'
 import { requireAcceptablePassword } from '../passwords/policy.ts'
 import { listSessions } from '../sessions/sessions.ts'
+import { requireValidFields } from './validation.ts'
 
 /** The user, service or command line that administers users. */
 export interface Actor {
@@ -246,26 +246,6 @@ async function hashNewPassword(
   )
   requireNotAborted(signal)
   return hash
-}
-
-function requireValidFields(draft: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>): void {
-  const fields = [...validationErrorsOf(draft)]
-  if (fields.length > 0) throw new AppError('invalid_fields', sentencesOf(fields), { fields })
-}
-
-/** Yields every invalid field. The rules are the same for HTTP, command line and import. */
-export function* validationErrorsOf(
-  draft: Partial<Pick<UserDraft, 'username' | 'full_name' | 'roles'>>,
-): Generator<FieldError> {
-  if (draft.username !== undefined && !isUsername(draft.username)) {
-    yield { field: 'username', message: usernameRule }
-  }
-  if (draft.full_name !== undefined && !isFullName(draft.full_name)) {
-    yield { field: 'full_name', message: fullNameRule }
-  }
-  if (draft.roles && !areRoles(draft.roles)) {
-    yield { field: 'roles', message: rolesRule }
-  }
 }
 
 function unique(roles: readonly string[]): readonly string[] {

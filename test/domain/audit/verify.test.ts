@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
+import { acceptRestored } from '../../../src/domain/audit/restored.ts'
 import { createSequencer, type Sequencer } from '../../../src/domain/audit/sequencer.ts'
 import { verifyLog } from '../../../src/domain/audit/verify.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
@@ -149,5 +150,21 @@ describe('audit log verification', () => {
   test('names a checkpoint that the service did not sign', async () => {
     await sql(`UPDATE audittrail_audit_checkpoints SET note = replace(note, '—', '-')`)
     expect((await problems())[0]).toContain('was not signed by this service')
+  })
+
+  test('accepts a log that was rolled back once told to, and keeps verifying', async () => {
+    const { size } = sequencer.state()
+    application.clock.now += 20 * 60_000
+    await application.login('admin', 'lost by the restore')
+    await sequencer.run()
+    await sql(`DELETE FROM ${events} WHERE index >= ${size}`)
+    await sql(`DELETE FROM audittrail_audit_checkpoints WHERE size > ${size}`)
+    await sequencer.run()
+    expect(sequencer.state().inconsistency).toBe('rolled_back')
+    expect((await application.login()).status).toBe(200)
+    expect(await acceptRestored(application.deps)).toEqual({ origin: 'audittrail/test/r2', size })
+    await sequencer.run()
+    expect(sequencer.state()).toMatchObject({ inconsistency: undefined, size: size + 2, pending: 0 })
+    expect(await problems()).toEqual([])
   })
 })

@@ -73,6 +73,18 @@ const verify: Command = {
   },
 }
 
+const restored: Command = {
+  name: 'audit restored',
+  summary: 'Accept the audit log after a restore or a failover that lost commits',
+  arguments: [],
+  flags: {},
+  run: async (environment): Promise<ExitCode> => {
+    const { origin, size } = await perform(environment, 'restoreAudit', {})
+    environment.stdout(`Accepted ${size} records. The log continues as ${origin}.\n`)
+    return 0
+  },
+}
+
 function filterOf({ flags }: CommandInput) {
   const [limit = String(listedByDefault)] = flags.get('limit') ?? []
   if (!/^([1-9]\d{0,2}|1000)$/.test(limit)) throw new AppError('usage', '--limit must be a number from 1 to 1000.')
@@ -112,4 +124,4 @@ function findingText({ index, time, type, problem }: Finding): string {
   return index === undefined ? problem : `record ${index} (${time} ${type}) ${problem}`
 }
 
-export const auditCommands: readonly Command[] = [list, show, verify]
+export const auditCommands: readonly Command[] = [list, show, verify, restored]
