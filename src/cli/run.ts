@@ -24,10 +24,9 @@ import { serve } from './serve/serve.ts'
 
 /** All commands, as the help lists them. */
 export const commandGroups: readonly CommandGroup[] = [
-  { heading: 'Server', commands: [serve, migrate, adopt, seed, healthcheck, config] },
+  { heading: 'Server', commands: [serve, migrate, adopt, seed, healthcheck, config, ...auditCommands] },
   { heading: 'Users', commands: [...userCommands, ...sessionCommands, ...blockCommands] },
   { heading: 'Keys', commands: [...keyCommands, ...apiKeyCommands] },
-  { heading: 'Audit log', commands: auditCommands },
   { heading: 'Moving users', commands: [importCommand, exportCommand] },
   { heading: 'Integration', commands: [nginx, openapi] },
 ]

@@ -53,6 +53,7 @@ describe('shutdown', () => {
       'failover',
       'durability',
       'http',
+      'audit',
       'database',
       'metrics',
       'dataDirectory',

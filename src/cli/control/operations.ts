@@ -30,8 +30,8 @@ import {
   liftLockoutsOfUser,
   listLockouts,
 } from '../../domain/signIn/lockouts.ts'
+import type { Actor } from '../../domain/users/actor.ts'
 import {
-  type Actor,
   changeUser,
   createUser,
   deleteUser,

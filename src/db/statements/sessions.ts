@@ -3,7 +3,7 @@ import { type ChangeObserver, unobserved } from '../changes.ts'
 import { isActive } from '../epoch.ts'
 import { guarded } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
-import { ended, sessions, users } from '../schema.ts'
+import { sessions, users } from '../schema.ts'
 
 export type SessionStatements = ReturnType<typeof sessionStatements>
 
@@ -96,8 +96,7 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: Cha
         const [row] = await orm.execute<RotatedRow>(rotationStatement(rotation))
         if (!row) return undefined
         const { refresh_generation: generation, expires_at, is_replayed: isReplayed, ...user } = row
-        if (isReplayed) changes.sessionsEnded([rotation.id])
-        else changes.sessionRefreshed(rotation.id, generation)
+        if (!isReplayed) changes.sessionRefreshed(rotation.id, generation)
         return { user, generation, expiresAt: new Date(expires_at), isReplayed }
       }),
 

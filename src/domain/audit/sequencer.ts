@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.ts'
 import type { Database } from '../../db/database.ts'
 import { describeError, type Log } from '../../telemetry/log.ts'
-import { readCheckpoint } from '../transparency/checkpoint.ts'
-import { appendLeaves, type Edge, edgeWidths, rootOf } from '../transparency/tree.ts'
+import { edgeWidths } from '../transparency/tree.ts'
 import { recordAlone } from './audited.ts'
+import { followHead } from './head.ts'
 import type { Recorder } from './recorder.ts'
 import { checkHead, type Inconsistency, planBatch } from './sequencing.ts'
 
@@ -35,20 +35,14 @@ export interface SequencerDeps {
   readonly log: Log
 }
 
-interface Followed {
-  readonly origin: string
-  readonly edge: Edge
-}
-
 /** Milliseconds. */
 const shortestPause = 1000
 const pollInterval = 5000
 const reportInterval = 60_000
-const hashesPerRead = 4096
 
 export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls: boolean): Sequencer {
   const { database, audit, clock, monotonicClock, log } = deps
-  let followed: Followed | undefined
+  const head = followHead(deps, firstOrigin)
   let inconsistency: Inconsistency | undefined
   let counts = { pending: 0, refused: 0 }
   let sequencedAt = 0
@@ -62,41 +56,13 @@ export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls:
         const checked = checkHead(audit.keys, input.head)
         if ('inconsistency' in checked) found = checked.inconsistency
         // Never signs on top of a head that this process knows to be wrong.
-        else if (isBehind(input.head)) found = 'rolled_back'
+        else if (head.isBehind(input.head)) found = 'rolled_back'
         else return planBatch(audit.keys, checked.edge, input)
         return undefined
       })
       inconsistency = found
       if (found !== undefined || taken === undefined || taken === 0) return
     }
-  }
-
-  const isBehind = ({ origin, size }: { readonly origin: string; readonly size: number }) =>
-    followed !== undefined && followed.origin === origin && size < followed.edge.size
-
-  /** Extends the edge in memory by what is new, and compares it with the newest checkpoint. */
-  async function follow(): Promise<void> {
-    const head = await database.audit.readHead(firstOrigin, edgeWidths)
-    const checked = checkHead(audit.keys, head)
-    if ('inconsistency' in checked) inconsistency = checked.inconsistency
-    else if (!followed || followed.origin !== head.origin) followed = { origin: head.origin, edge: checked.edge }
-    else if (isBehind(head)) inconsistency = 'rolled_back'
-    else {
-      const edge = await extend(followed.edge, head.size)
-      const checkpoint = head.note && readCheckpoint(head.note, head.origin, audit.keys.signersFor(head.origin))
-      if (checkpoint && !rootOf(edge).equals(checkpoint.root)) inconsistency = 'rewritten'
-      else followed = { origin: head.origin, edge }
-    }
-  }
-
-  async function extend(edge: Edge, size: number): Promise<Edge> {
-    let extended = edge
-    while (extended.size < size) {
-      const hashes = await database.audit.listHashes(extended.size, size, hashesPerRead)
-      if (hashes.length === 0) break
-      extended = appendLeaves(extended, hashes).edge
-    }
-    return extended
   }
 
   async function checkArrivals(): Promise<void> {
@@ -114,7 +80,7 @@ export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls:
   async function run(): Promise<void> {
     await recordSuppressed()
     await sequence()
-    await follow()
+    inconsistency = (await head.follow()) ?? inconsistency
     await checkArrivals()
     reportInconsistency()
     counts = await database.audit.countPending()
@@ -134,7 +100,7 @@ export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls:
   return {
     run,
     start: () => startRunning({ run, audit, log, polls }),
-    state: () => ({ size: followed?.edge.size ?? 0, inconsistency, ...counts, sequencedAt }),
+    state: () => ({ size: head.size(), inconsistency, ...counts, sequencedAt }),
   }
 }
 

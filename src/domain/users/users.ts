@@ -1,29 +1,18 @@
 import { uniqueViolation } from '../../db/rejection.ts'
-import type { NewUser, Unchanged, UserChange } from '../../db/statements/userChanges.ts'
+import type { NewUser, UserChange } from '../../db/statements/userChanges.ts'
 import type { ListedUser, User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
-import { audited, recordRefusal } from '../audit/audited.ts'
+import { audited } from '../audit/audited.ts'
 import { partyOf } from '../audit/party.ts'
-import type { Party } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { generateOneTimePassword } from '../passwords/oneTimePassword.ts'
 import { requireAcceptablePassword } from '../passwords/policy.ts'
 import { listSessions } from '../sessions/sessions.ts'
+import type { Actor } from './actor.ts'
+import { changeOf, isChanged, requireChanged, requireMayManageAdministrators, userNotFound } from './changeResult.ts'
 import { requireValidFields } from './validation.ts'
-
-/** The user, service or command line that administers users. */
-export interface Actor {
-  /** For the log: a username, the command line, or a service and its key. */
-  readonly name: string
-  /**
-   * Without it, an actor cannot create or change administrators, and so cannot gain their rights.
-   */
-  readonly canManageAdministrators: boolean
-  /** For the audit log. Undefined: the source of the call. */
-  readonly party?: Party
-}
 
 export interface UserDraft {
   readonly username: string
@@ -206,30 +195,6 @@ async function requireUserFor(deps: Deps, by: Actor, id: string): Promise<User> 
   return user
 }
 
-async function requireMayManageAdministrators(deps: Deps, by: Actor, roles: readonly string[] = []): Promise<void> {
-  if (!by.canManageAdministrators && roles.includes('admin')) throw await protectAdministrator(deps, by)
-}
-
-function changeOf(user: User, by: Actor, fields: readonly string[]) {
-  const { username, roles, is_active } = user
-  return {
-    event: { event: 'user.changed', username, by: by.name, fields, roles, is_active } as const,
-    about: partyOf(user),
-  }
-}
-
-function isChanged<Result>(result: Result | Unchanged | undefined): result is Exclude<Result, Unchanged | undefined> {
-  return result !== undefined && result !== 'last_administrator' && result !== 'protected_administrator'
-}
-
-async function requireChanged<Result>(deps: Deps, by: Actor, result: Result | Unchanged | undefined): Promise<Result> {
-  if (result === 'last_administrator')
-    throw new AppError('conflict', 'This is the last active administrator. Create or activate another one first.')
-  if (result === 'protected_administrator') throw await protectAdministrator(deps, by)
-  if (result === undefined) throw userNotFound()
-  return result
-}
-
 async function hashNewPassword(
   deps: Deps,
   chosen: string | undefined,
@@ -250,13 +215,4 @@ async function hashNewPassword(
 
 function unique(roles: readonly string[]): readonly string[] {
   return [...new Set(roles)]
-}
-
-function userNotFound(): AppError {
-  return new AppError('not_found', 'User not found.')
-}
-
-async function protectAdministrator(deps: Deps, by: Actor): Promise<AppError> {
-  await recordRefusal(deps, { event: { event: 'administrator.spared', by: by.name } })
-  return new AppError('forbidden', 'API keys cannot create or change users with the role admin.')
 }

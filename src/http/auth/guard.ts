@@ -3,7 +3,7 @@ import { type ApiKeyCheck, actorOf, type RequiredAccess } from '../../domain/api
 import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
 import { recordRefusal } from '../../domain/audit/audited.ts'
 import { partyOf } from '../../domain/audit/party.ts'
-import type { Actor } from '../../domain/users/users.ts'
+import type { Actor } from '../../domain/users/actor.ts'
 import { AppError } from '../../error.ts'
 import { recording, sourceOf } from '../edge/source.ts'
 import { bearerToken, clientSecret } from './authorization.ts'
