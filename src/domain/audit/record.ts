@@ -64,3 +64,11 @@ export function factsOf(event: AuditEvent): Readonly<Record<string, unknown>> {
   // Not an actor here, but how the session ended.
   return { ...Object.fromEntries(kept), ...(name === 'session.ended' ? { by: event.by } : {}) }
 }
+
+/** Identifies a user in the audit log. */
+export function partyOf(
+  user: { readonly id: string; readonly username: string; readonly full_name?: string },
+  session?: string,
+): Party {
+  return { kind: 'user', id: user.id, username: user.username, full_name: user.full_name, session }
+}

@@ -1,8 +1,7 @@
 import type { SessionUser } from '../../db/statements/sessions.ts'
 import { audited } from '../audit/audited.ts'
 import type { AuditEvent } from '../audit/events.ts'
-import { partyOf } from '../audit/party.ts'
-import type { Party } from '../audit/record.ts'
+import { type Party, partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 
 interface EndedSession {

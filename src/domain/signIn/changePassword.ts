@@ -1,7 +1,7 @@
 import type { User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
 import { audited, recordRefusal } from '../audit/audited.ts'
-import { partyOf } from '../audit/party.ts'
+import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'

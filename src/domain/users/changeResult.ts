@@ -2,7 +2,7 @@ import type { Unchanged } from '../../db/statements/userChanges.ts'
 import type { User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
 import { recordRefusal } from '../audit/audited.ts'
-import { partyOf } from '../audit/party.ts'
+import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor } from './actor.ts'
 

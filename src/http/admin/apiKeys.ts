@@ -1,7 +1,7 @@
 import { Elysia, t } from 'elysia'
 import { apiKeyPattern } from '../../domain/apiKeys/apiKeyFormat.ts'
 import { createApiKey, listApiKeys, revokeApiKey, scopes, serviceNamePattern } from '../../domain/apiKeys/apiKeys.ts'
-import { partyOf } from '../../domain/audit/party.ts'
+import { partyOf } from '../../domain/audit/record.ts'
 import { presentApiKey } from '../../domain/presentation.ts'
 import { guardErrors } from '../auth/guard.ts'
 import type { TokenPrincipal } from '../auth/principal.ts'

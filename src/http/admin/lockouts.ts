@@ -1,5 +1,5 @@
 import { Elysia, t } from 'elysia'
-import { partyOf } from '../../domain/audit/party.ts'
+import { partyOf } from '../../domain/audit/record.ts'
 import { presentLockout } from '../../domain/presentation.ts'
 import { liftLockout, liftLockoutsOfUser, listLockouts } from '../../domain/signIn/lockouts.ts'
 import { guardErrors } from '../auth/guard.ts'
