@@ -14,8 +14,9 @@ import {
 } from './migrations/migrate.ts'
 import { checkSchema, type SchemaCheck } from './migrations/schemaCheck.ts'
 import type { Client, Connection } from './pool/connection.ts'
-import type { Pool } from './pool/pool.ts'
+import type { Pool, Pool, PoolState } from './pool/pool.ts'
 import type { PoolState } from './pool/slots.ts'
+import { guardedChange } from './rejection.ts'
 import { repeated } from './repeat.ts'
 import { type ApiKeyStatements, apiKeyStatements, type StoredApiKey } from './statements/apiKeys.ts'
 import { type HashSampleStatements, hashSampleStatements } from './statements/hashSamples.ts'
@@ -63,7 +64,7 @@ export interface Database extends Omit<Statements, 'requestChecks'> {
   withEvents<T>(
     change: (statements: AuditedStatements) => Promise<T>,
     eventsOf: (result: T) => readonly EventRow[],
-    limit?: 'unlimited',
+    kind?: ChangeKind,
   ): Promise<T>
   migrationStatus(): Promise<MigrationStatus>
   migrate(): Promise<MigrationReport>
@@ -143,10 +144,10 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
     },
     // Without a time limit, on a connection of their own.
     userTransfer: userTransferStatements(pool.kind, (work) => pool.run(({ client }) => work(client), 'unlimited')),
-    withEvents: (change, eventsOf, limit) =>
+    withEvents: (change, eventsOf, kind) =>
       repeated(
-        () => pool.run((connection) => transactionsOn(connection)(change, eventsOf), limit),
-        limit === 'unlimited' ? Number.POSITIVE_INFINITY : undefined,
+        () => pool.run((connection) => transactionsOn(connection)(change, eventsOf, kind), unlimitedIf(kind)),
+        kind === 'unlimited' ? Number.POSITIVE_INFINITY : undefined,
       ),
     migrationStatus: () => pool.run(({ client }) => migrationStatus(client)),
     migrate: () =>
@@ -163,6 +164,13 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
   }
 }
 
+/** A deletion, which other tables may forbid, or a change without a time limit. */
+export type ChangeKind = 'deletion' | 'unlimited'
+
+function unlimitedIf(kind: ChangeKind | undefined): 'unlimited' | undefined {
+  return kind === 'unlimited' ? kind : undefined
+}
+
 /** Returns a function that makes a change and inserts its events, in one transaction. */
 function changesWithEvents(connection: Connection, changes: ChangeObserver = unobserved) {
   const { client } = connection
@@ -171,13 +179,16 @@ function changesWithEvents(connection: Connection, changes: ChangeObserver = uno
   return async <T>(
     change: (statements: AuditedStatements) => Promise<T>,
     eventsOf: (result: T) => readonly EventRow[],
+    kind: ChangeKind | undefined,
   ): Promise<T> => {
     discard()
-    const result = await guarded(
+    // COMMIT checks deferred constraints, and may reject the change.
+    const result = await guardedChange(
+      kind === 'deletion' ? 'delete' : 'store',
       () =>
         client.begin(async () => {
           const changed = await change(statements)
-          await insertEvents(client, eventsOf(changed))
+          await guarded(() => insertEvents(client, eventsOf(changed)))
           return changed
         }) as Promise<T>,
     )

@@ -1,5 +1,5 @@
 import type { EventRow } from '../../db/audit/pending.ts'
-import type { AuditedStatements, Database } from '../../db/database.ts'
+import type { AuditedStatements, ChangeKind, Database } from '../../db/database.ts'
 import { isRolledBack } from '../../db/failure.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { record as log } from './events.ts'
@@ -22,7 +22,7 @@ export async function audited<T>(
   deps: AuditDeps,
   change: (statements: AuditedStatements) => Promise<T>,
   recordsOf: (result: T) => readonly AuditRecord[],
-  limit?: 'unlimited',
+  kind?: ChangeKind,
 ): Promise<T> {
   const { audit, source } = deps
   let prepared: readonly PreparedEvent[] = []
@@ -33,7 +33,7 @@ export async function audited<T>(
     return prepared.map(({ row }) => row)
   }
   try {
-    const result = await deps.database.withEvents(change, rowsOf, limit)
+    const result = await deps.database.withEvents(change, rowsOf, kind)
     audit.settle(prepared, 'committed')
     for (const { record } of prepared) log(deps, record.event)
     return result

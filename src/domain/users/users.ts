@@ -124,6 +124,7 @@ export async function deleteUser(deps: Deps, by: Actor, id: string): Promise<voi
       isChanged(user)
         ? [{ event: { event: 'user.deleted', username: user.username, by: by.name }, about: partyOf(user) }]
         : [],
+    'deletion',
   )
   await requireChanged(deps, by, result)
 }

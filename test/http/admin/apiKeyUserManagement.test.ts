@@ -95,7 +95,12 @@ describe.each(databaseKinds)('an API key with the scope users:write on %s', (kin
       await application.sql(`UPDATE users SET roles = '{staff}' WHERE id = '${id}'`)
       return outcome
     }
-    const promoting = { ...deps, database: { ...deps.database, users: { ...users, updatePassword } } }
+    const withEvents: typeof deps.database.withEvents = (change, eventsOf) =>
+      deps.database.withEvents(
+        (statements) => change({ ...statements, users: { ...statements.users, updatePassword } }),
+        eventsOf,
+      )
+    const promoting = { ...deps, database: { ...deps.database, withEvents } }
     const error = await resetPassword(promoting, actor, id).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ code: 'forbidden' })
   })

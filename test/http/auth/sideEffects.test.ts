@@ -134,7 +134,7 @@ describe.each(databaseKinds)('what follows a sign-in on %s', (kind) => {
   test('a sign-in whose session started although the database was lost leaves none', async () => {
     const { username, id } = await makeUser()
     const { deps } = application
-    const { signIns, sessions } = deps.database
+    const { signIns } = deps.database
     const ended = Promise.withResolvers<void>()
     const database = {
       ...deps.database,
@@ -145,14 +145,11 @@ describe.each(databaseKinds)('what follows a sign-in on %s', (kind) => {
           throw new AppError('unavailable', 'lost', { cause: { code: 'CONNECTION_CLOSED' } })
         },
       },
-      sessions: {
-        ...sessions,
-        endSession: async (...key: Parameters<typeof sessions.endSession>) => {
-          const result = await sessions.endSession(...key)
-          ended.resolve()
-          return result
-        },
-      },
+      withEvents: (async (...change: Parameters<typeof deps.database.withEvents>) => {
+        const result = await deps.database.withEvents(...change)
+        ended.resolve()
+        return result
+      }) as typeof deps.database.withEvents,
     }
     expect(await failureOf(login({ ...deps, database }, attempt(username), async () => {}))).toBe('lost')
     await ended.promise
