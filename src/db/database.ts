@@ -14,7 +14,7 @@ import {
 } from './migrations/migrate.ts'
 import { checkSchema, type SchemaCheck } from './migrations/schemaCheck.ts'
 import type { Client, Connection } from './pool/connection.ts'
-import type { Pool, Pool, PoolState } from './pool/pool.ts'
+import type { Pool } from './pool/pool.ts'
 import type { PoolState } from './pool/slots.ts'
 import { guardedChange } from './rejection.ts'
 import { repeated } from './repeat.ts'
