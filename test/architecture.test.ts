@@ -59,6 +59,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'passwords',
     'uncountedFailures',
     'audit',
+    'auditVerification',
     'deps',
     'keys',
     'readiness',

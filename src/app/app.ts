@@ -13,7 +13,7 @@ import type { Log } from '../telemetry/log.ts'
 import { createProductMetrics, type ProductMetrics } from '../telemetry/productMetrics.ts'
 import { createDatabaseClock, createSynchronization } from './databaseClock.ts'
 import type { DataDirectoryClaim } from './dataDirectoryClaim.ts'
-import { createSecretKeySource } from './secretKey.ts'
+import { createSecretKeySource, hasSecretKey } from './secretKey.ts'
 import { auditOriginOf, httpSettingsOf, wireDeps } from './wiring.ts'
 
 // Drizzle, Elysia and the embedded engine are imported on use: a server listens and reports that it
@@ -31,6 +31,8 @@ export interface App {
   readonly settleSecretKey: (fingerprint: string | null) => void
   /** Keeps what this process has created in DATA_DIR, whatever fails from now on. */
   readonly keepFiles: () => void
+  /** Whether SECRET_KEY is set or DATA_DIR had a key, so that this process did not create one. */
+  readonly hasSecretKey: boolean
   close(): Promise<void>
 }
 
@@ -70,6 +72,7 @@ export async function openApp(
   const pool = openPool(target, availabilityObserver, monotonicClock, failover.admit)
   if (target.kind === 'server') failover.attach(pool)
   const database = openDatabase(pool, failover.changes)
+  const hasKey = hasSecretKey(config)
   const secretKeySource = createSecretKeySource(config, log, claim.created)
   const clock = createDatabaseClock(wallClock, monotonicClock)
   const deps = wireDeps(database, config, secretKeySource, { log, clock: clock.now, monotonicClock, metrics })
@@ -85,6 +88,7 @@ export async function openApp(
     synchronizeClock: createSynchronization(clock, deps),
     settleSecretKey: secretKeySource.settle,
     keepFiles: claim.created.keep,
+    hasSecretKey: hasKey,
     close: async () => {
       failover.stop()
       // A database that has failed cannot be closed in order.

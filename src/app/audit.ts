@@ -16,11 +16,25 @@ export async function startAudit({ deps, sequencer }: App, config: Config): Prom
   const configuration = fingerprintOf(deps, config)
   await reporting(deps, () => recordAlone(deps, { event: { event: 'server.started', version, configuration } }))
   const stop = sequencer.start()
-  return async () => {
-    const { insertEvent } = deps.database.audit
-    await reporting(deps, () => auditedStatement(deps, { event: { event: 'server.stopped' } }, insertEvent))
-    await stop()
-  }
+  return () =>
+    atMost(stopLimit, async () => {
+      const { insertEvent } = deps.database.audit
+      await reporting(deps, () => auditedStatement(deps, { event: { event: 'server.stopped' } }, insertEvent))
+      await stop()
+    })
+}
+
+/**
+ * Milliseconds that a shutdown waits for the last events. The next server takes what is left, and a
+ * database that does not respond must not keep its connections open.
+ */
+const stopLimit = 500
+
+async function atMost(limit: number, work: () => Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, limit)
+  await Promise.race([work(), late])
+  clearTimeout(timer)
 }
 
 /** A server without this one record is still better than none. */

@@ -1,9 +1,11 @@
 import type { MigrationReport } from '../db/migrations/migrate.ts'
 import { recordAlone } from '../domain/audit/audited.ts'
 import type { Deps } from '../domain/deps.ts'
+import { bindFirstKey, requireSecretKey } from '../domain/keys/secretKeyChange.ts'
 import { ensureSigningKey } from '../domain/keys/signingKeys.ts'
 import { seedAdministrator, warnOfSeededPasswords } from '../domain/users/seed.ts'
 import { AppError } from '../error.ts'
+import { findSecretKey } from '../secretKeys.ts'
 import type { App } from './app.ts'
 
 /**
@@ -52,17 +54,67 @@ function refusal({ label }: Deps['database'], problem: string): AppError {
   return new AppError('refused', label === undefined ? problem : `${problem} Database: ${label}.`)
 }
 
+/**
+ * Throws `refused` if SECRET_KEY is not the one of the database, which would not recognize the
+ * records of this process. Changes nothing.
+ */
+export async function requireDatabaseKey({ deps, settleSecretKey }: App): Promise<void> {
+  const fingerprint = await deps.database.instance.findFingerprint()
+  if (fingerprint === null) return
+  settleSecretKey(fingerprint)
+  requireSecretKey(deps, fingerprint)
+}
+
+/** Returns whether this process has the SECRET_KEY of the database, which sequencing needs. */
+export async function isDatabaseKey({ deps }: App): Promise<boolean> {
+  const fingerprint = await deps.database.instance.findFingerprint()
+  return fingerprint !== null && findSecretKey(deps.settings.keys.secretKeys(), fingerprint) !== undefined
+}
+
+/**
+ * Makes the SECRET_KEY of this process that of a database without one, since records depend on it.
+ * One that a command has just generated, on a server that others use too, is not.
+ */
+export async function bindSecretKey({ deps, hasSecretKey, keepFiles }: App): Promise<void> {
+  if (!hasSecretKey && deps.database.label !== undefined) return
+  if ((await deps.database.instance.findFingerprint()) !== null) return
+  keepFiles()
+  await bindFirstKey(deps)
+}
+
+/** Migrates, and records it. A migration may be run without SECRET_KEY, and then is only logged. */
+export async function migrateAndRecord(app: App): Promise<MigrationReport> {
+  const { deps, hasSecretKey } = app
+  const report = await migrateDatabase(app)
+  if (report.applied === 0) return report
+  const fingerprint = await deps.database.instance.findFingerprint()
+  app.settleSecretKey(fingerprint)
+  const isKeyOf = (known: string) => findSecretKey(deps.settings.keys.secretKeys(), known) !== undefined
+  if (hasSecretKey && (fingerprint === null || isKeyOf(fingerprint))) {
+    await app.synchronizeClock()
+    await recordMigration(deps, report)
+  } else
+    deps.log.warn('audit.not_recorded', {
+      detail: 'the migration is not in the audit log, because SECRET_KEY is not set to the key of this database',
+    })
+  return report
+}
+
+function recordMigration(deps: Deps, { applied, adopted, note }: MigrationReport): Promise<void> {
+  return recordAlone(deps, { event: { event: 'database.migrated', applied, adopted, detail: note } })
+}
+
 /** Migrates, and seeds an administrator if there never was a user. Returns whether it seeded. */
 export async function prepareDatabase(app: App): Promise<boolean> {
   const { deps, administrator } = app
-  const { applied, note } = await migrateDatabase(app)
+  const report = await migrateDatabase(app)
   await app.synchronizeClock()
   const { fingerprint } = await deps.database.signingKeys.listKeys()
   app.settleSecretKey(fingerprint)
   // The database is about to depend on a key that this process may have created. A database that
   // was used before does not: it has the fingerprint of another one.
   if (fingerprint === null) app.keepFiles()
-  if (applied > 0) await recordAlone(deps, { event: { event: 'database.migrated', applied, detail: note } })
+  if (report.applied > 0) await recordMigration(deps, report)
   return seedAdministrator(deps, administrator)
 }
 

@@ -1,4 +1,4 @@
-import { migrateDatabase } from '../../app/startup.ts'
+import { bindSecretKey, migrateAndRecord, requireDatabaseKey } from '../../app/startup.ts'
 import { createWidthCheck, newColumnWidths } from '../../domain/import/columnWidths.ts'
 import { hashWarnings } from '../../domain/import/exportedUser.ts'
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
@@ -42,8 +42,11 @@ async function runExport(
   if (await hasRunningServer(environment)) return askServerToExport(environment.config.dataDir, take)
   requireDatabase(environment.config)
   return withApp(environment, async (app) => {
-    await migrateDatabase(app)
-    return exportUsers(asCommand(app.deps), actor, take)
+    await requireDatabaseKey(app)
+    await migrateAndRecord(app)
+    const exported = await exportUsers(asCommand(app.deps), actor, take)
+    await bindSecretKey(app)
+    return exported
   })
 }
 

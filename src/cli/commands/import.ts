@@ -1,4 +1,4 @@
-import { migrateDatabase } from '../../app/startup.ts'
+import { bindSecretKey, migrateAndRecord, requireDatabaseKey } from '../../app/startup.ts'
 import type { Finding, ImportReport } from '../../domain/import/importUsers.ts'
 import { type ImportFormat, importFormats } from '../../domain/import/recordSplitter.ts'
 import { type ImportSource, importSources } from '../../domain/import/sources.ts'
@@ -63,9 +63,12 @@ async function runImport(
   if (await hasRunningServer(environment)) return askServerToImport(environment.config.dataDir, request, source, report)
   requireDatabase(environment.config)
   return withApp(environment, async (app) => {
+    await requireDatabaseKey(app)
     // Not seeded: on an empty database the first administrator comes from the file.
-    await migrateDatabase(app)
-    return importBy(asCommand(app.deps), request, source, report)
+    await migrateAndRecord(app)
+    const result = await importBy(asCommand(app.deps), request, source, report)
+    await bindSecretKey(app)
+    return result
   })
 }
 

@@ -1,4 +1,4 @@
-import { migrateDatabase } from '../../app/startup.ts'
+import { migrateAndRecord } from '../../app/startup.ts'
 import type { MigrationReport } from '../../db/migrations/migrate.ts'
 import type { Command, ExitCode } from '../command.ts'
 import { askRunningServer, withApp } from '../control/perform.ts'
@@ -24,7 +24,7 @@ export const migrate: Command = {
     const report = isServed
       ? undefined
       : await withApp(environment, async (app) => {
-          const migrated = await migrateDatabase(app)
+          const migrated = await migrateAndRecord(app)
           await app.deps.database.completeIndexes()
           return migrated
         })

@@ -1,6 +1,14 @@
-import { prepareDatabase } from '../../app/startup.ts'
+import type { App } from '../../app/app.ts'
+import { bindSecretKey, prepareDatabase, requireDatabaseKey } from '../../app/startup.ts'
 import type { Command, ExitCode } from '../command.ts'
 import { askRunningServer, withApp } from '../control/perform.ts'
+
+async function seedDatabase(app: App): Promise<boolean> {
+  await requireDatabaseKey(app)
+  const isSeeded = await prepareDatabase(app)
+  await bindSecretKey(app)
+  return isSeeded
+}
 
 export const seed: Command = {
   name: 'seed',
@@ -10,7 +18,7 @@ export const seed: Command = {
   arguments: [],
   flags: {},
   run: async (environment): Promise<ExitCode> => {
-    const isSeeded = (await askRunningServer(environment, 'seed', {})) ?? (await withApp(environment, prepareDatabase))
+    const isSeeded = (await askRunningServer(environment, 'seed', {})) ?? (await withApp(environment, seedDatabase))
     environment.stdout(
       isSeeded
         ? `Administrator ${environment.config.adminUsername} created.\n`

@@ -8,7 +8,8 @@ import {
 } from '../../domain/apiKeys/apiKeys.ts'
 import { type PresentedEvent, presentEvent } from '../../domain/audit/presentEvent.ts'
 import { acceptRestored } from '../../domain/audit/restored.ts'
-import { type Finding, type Verification, verifyLog } from '../../domain/audit/verify.ts'
+import type { Finding } from '../../domain/auditVerification/findings.ts'
+import { type Verification, verifyLog } from '../../domain/auditVerification/verify.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { listKeys } from '../../domain/keys/keyList.ts'
 import { type AddedKey, resetKeys, rotateKey } from '../../domain/keys/signingKeys.ts'
@@ -214,6 +215,18 @@ export const operations = {
     return user ? liftLockoutsOfUser(deps, actor, user.id) : liftLockoutsOfNetwork(deps, actor, target)
   },
 } as const
+
+/** Operations that change nothing, and so need no SECRET_KEY. */
+export const readOnlyOperations: readonly OperationName[] = [
+  'listUsers',
+  'showUser',
+  'listSessions',
+  'listKeys',
+  'listApiKeys',
+  'listBlocks',
+  'listAudit',
+  'showAudit',
+]
 
 export type OperationName = keyof typeof operations
 export type OperationInput<Name extends OperationName> = Parameters<(typeof operations)[Name]>[1]

@@ -1,12 +1,24 @@
 import { type App, openApp } from '../../app/app.ts'
 import { claimDataDirectory, hasDatabase } from '../../app/dataDirectoryClaim.ts'
-import { prepareDatabase } from '../../app/startup.ts'
-import { requireSecretKey } from '../../domain/keys/secretKeyChange.ts'
+import {
+  bindSecretKey,
+  isDatabaseKey,
+  migrateAndRecord,
+  prepareDatabase,
+  requireDatabaseKey,
+} from '../../app/startup.ts'
 import { AppError } from '../../error.ts'
 import { createLog } from '../../telemetry/log.ts'
 import type { CommandEnvironment } from '../command.ts'
 import { askServer, isServerListening } from './control.ts'
-import { asCommand, type OperationInput, type OperationName, type OperationOutput, operations } from './operations.ts'
+import {
+  asCommand,
+  type OperationInput,
+  type OperationName,
+  type OperationOutput,
+  operations,
+  readOnlyOperations,
+} from './operations.ts'
 
 /**
  * Runs a command's work on an opened app, then closes it. The log goes to stderr, so that stdout
@@ -39,7 +51,7 @@ export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (
     const result = await work(app)
     app.keepFiles()
     // The next server takes them otherwise.
-    if (hasEvents) await app.sequencer.run().catch(() => {})
+    if (hasEvents && (await isDatabaseKey(app))) await app.sequencer.run().catch(() => {})
     return result
   } finally {
     await app.close()
@@ -64,7 +76,10 @@ export async function askRunningServer<Name extends OperationName>(
   return config.databaseUrl ? undefined : (await askServer(config.dataDir, name, input))?.output
 }
 
-/** Runs an operation on that server, or in this process after migrating and seeding. */
+/**
+ * Runs an operation on that server, or in this process after migrating and, unless it only reads,
+ * seeding.
+ */
 export async function perform<Name extends OperationName>(
   environment: CommandEnvironment,
   name: Name,
@@ -74,20 +89,18 @@ export async function perform<Name extends OperationName>(
   if (output !== undefined) return output
   requireDatabase(environment.config)
   return withApp(environment, async (app) => {
-    await prepareDatabase(app)
-    if (name !== 'resetKeys') await requireOwnSecretKey(app)
+    if (readOnlyOperations.includes(name)) await migrateAndRecord(app)
+    else {
+      if (name !== 'resetKeys') await requireDatabaseKey(app)
+      await prepareDatabase(app)
+      await bindSecretKey(app)
+    }
     const operation = operations[name] as (
       deps: App['deps'],
       input: OperationInput<Name>,
     ) => Promise<OperationOutput<Name>>
     return operation(asCommand(app.deps), input)
   })
-}
-
-/** Throws `refused` if SECRET_KEY is not the database's, which would not recognize the records. */
-async function requireOwnSecretKey({ deps }: App): Promise<void> {
-  const { fingerprint } = await deps.database.signingKeys.listKeys()
-  if (fingerprint !== null) requireSecretKey(deps, fingerprint)
 }
 
 /**

@@ -27,7 +27,7 @@ export const shutdownLimits = {
   /** All remaining requests get 503. */
   all: 7000,
   /** The process ends, whatever has not stopped. */
-  deadline: 8000,
+  deadline: 8500,
 }
 
 /** Stops the parts one after another. Logs a failure and continues. */

@@ -1,7 +1,18 @@
 import { guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
 import { type EventRow, insertEvents } from './pending.ts'
-import { type Batch, readHead, type SequenceInput, type StoredHead, sequenceBatch } from './sequence.ts'
+import {
+  type Batch,
+  clamped,
+  type PendingEvent,
+  pendingColumns,
+  pendingOf,
+  readHead,
+  type SequenceInput,
+  type StoredHead,
+  sequenceBatch,
+  signHead,
+} from './sequence.ts'
 
 /** A record of the log, as stored. */
 export interface StoredEvent {
@@ -42,6 +53,13 @@ export interface StoredCheckpoint {
   readonly note: string
 }
 
+/** What the newest checkpoint does not cover. */
+export interface Outside {
+  readonly records: readonly { readonly index: number; readonly time: string; readonly type: string }[]
+  /** Each as level and index. */
+  readonly nodes: readonly string[]
+}
+
 type Row = Record<string, string | null>
 
 export function auditStatements({ client }: { readonly client: Client }) {
@@ -55,8 +73,8 @@ export function auditStatements({ client }: { readonly client: Client }) {
       plan: (input: SequenceInput) => Batch | undefined,
     ): Promise<number | undefined> => guarded(() => sequenceBatch(client, setting, plan)),
 
-    readHead: (origin: string, widthsOf: (size: number) => readonly number[]): Promise<StoredHead> =>
-      guarded(() => readHead(client, origin, widthsOf)),
+    readHead: (widthsOf: (size: number) => readonly number[], firstOrigin?: string): Promise<StoredHead> =>
+      guarded(() => readHead(client, widthsOf, firstOrigin)),
 
     /** Lists records of the log by index. */
     listEvents: (filter: EventFilter): Promise<StoredEvent[]> =>
@@ -87,7 +105,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
           SELECT size::text AS size, encode(root, 'hex') AS root, note FROM audittrail_audit_checkpoints
           WHERE size >= ${from}::bigint ORDER BY audittrail_audit_checkpoints.size LIMIT ${limit}`
         return rows.map(({ size, root, note }) => ({
-          size: Number(size),
+          size: clamped(size ?? 0),
           root: Buffer.from(root ?? '', 'hex'),
           note: note ?? '',
         }))
@@ -112,17 +130,51 @@ export function auditStatements({ client }: { readonly client: Client }) {
       }),
 
     /** Lists pending events in order, those that the service did not write too. */
-    listPending: (after: number, limit: number): Promise<{ id: number; leaf: string; mac: Buffer }[]> =>
+    listPending: (after: string | undefined, limit: number): Promise<PendingEvent[]> =>
+      guarded(async () => {
+        const rows = await client`
+          SELECT ${pendingColumns(client)} FROM audittrail_audit_pending
+          ${after === undefined ? client`` : client`WHERE id > ${after}::bigint`} ORDER BY audittrail_audit_pending.id LIMIT ${limit}`
+        return rows.map(pendingOf)
+      }),
+
+    /**
+     * Lists what is outside of the log, from one snapshot: records and nodes with an index that the
+     * newest checkpoint does not cover.
+     */
+    listOutside: (limit: number): Promise<Outside> =>
       guarded(async () => {
         const rows = await client<Row[]>`
-          SELECT id::text AS id, leaf, encode(mac, 'hex') AS mac FROM audittrail_audit_pending
-          WHERE id > ${after}::bigint ORDER BY audittrail_audit_pending.id LIMIT ${limit}`
-        return rows.map(({ id, leaf, mac }) => ({
-          id: Number(id),
-          leaf: leaf ?? '',
-          mac: Buffer.from(mac ?? '', 'hex'),
-        }))
+          WITH head AS (SELECT coalesce(max(size), 0) AS size FROM audittrail_audit_checkpoints)
+          (SELECT index::text AS index, NULL AS node, time::text AS time, type FROM audittrail_audit_events, head
+           WHERE index < 0 OR index >= head.size ORDER BY audittrail_audit_events.index LIMIT ${limit})
+          UNION ALL
+          (SELECT NULL, level || '/' || index, NULL, NULL FROM audittrail_audit_nodes, head
+           WHERE index < 0 OR level > 6 OR (index::numeric + 1) * 256::numeric ^ level::numeric > head.size LIMIT ${limit})`
+        return {
+          records: rows.flatMap(({ index, time, type }) =>
+            index ? { index: clamped(index), time: time ?? '', type: type ?? '' } : [],
+          ),
+          nodes: rows.flatMap(({ node }) => node ?? []),
+        }
       }),
+
+    /** Gives every pending event another MAC. */
+    replaceMacs: (macOf: (leaf: string) => Buffer): Promise<void> =>
+      guarded(async () => {
+        const rows = await client<Row[]>`SELECT id::text AS id, leaf FROM audittrail_audit_pending FOR UPDATE`
+        const given = rows.map(({ id, leaf }) => ({ id, mac: macOf(leaf ?? '').toString('hex') }))
+        await client`
+          UPDATE audittrail_audit_pending SET mac = decode(given.mac, 'hex'), refused_at = NULL
+          FROM json_to_recordset(${JSON.stringify(given)}::text::json) AS given (id bigint, mac text)
+          WHERE audittrail_audit_pending.id = given.id`
+      }),
+
+    /** Replaces the signatures of the newest checkpoint, while no sequencer adds another. */
+    signHead: (
+      widthsOf: (size: number) => readonly number[],
+      sign: (head: StoredHead) => string | undefined,
+    ): Promise<void> => guarded(() => signHead(client, widthsOf, sign)),
 
     /** Renames the log, with a new signature of its head. Returns whether it had the former name. */
     continueAs: (change: { from: string; to: string; size: number; note: string }): Promise<boolean> =>
@@ -161,7 +213,7 @@ export type AuditStatements = ReturnType<typeof auditStatements>
 
 function eventOf(row: Row): StoredEvent {
   return {
-    index: Number(row.index),
+    index: clamped(row.index ?? 0),
     leaf: row.leaf ?? '',
     hash: Buffer.from(row.hash ?? '', 'hex'),
     seal: Buffer.from(row.seal ?? '', 'hex'),

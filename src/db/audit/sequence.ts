@@ -1,10 +1,11 @@
-import type { TransactionSql } from 'postgres'
+import type { Row, TransactionSql } from 'postgres'
 import type { Client } from '../pool/connection.ts'
 import type { EventRow } from './pending.ts'
 
 /** A pending event with its id, which orders the log. */
 export interface PendingEvent extends EventRow {
-  readonly id: number
+  /** A bigint, since anyone who writes SQL may have chosen it. */
+  readonly id: string
 }
 
 /** The newest checkpoint and the hashes on the right edge of its tree. */
@@ -22,7 +23,7 @@ export interface StoredHead {
 export interface Batch {
   readonly accepted: readonly SequencedEvent[]
   /** Ids of rows that were not written by this service. */
-  readonly refused: readonly number[]
+  readonly refused: readonly string[]
   readonly nodes: readonly { readonly level: number; readonly index: number; readonly hash: Buffer }[]
   readonly size: number
   readonly root: Buffer
@@ -66,24 +67,17 @@ export async function sequenceBatch(
     const [lock] = await transaction`SELECT pg_try_advisory_xact_lock(${sequencerLock}::bigint) AS held`
     if (!lock?.held) return undefined
     await transaction`SET LOCAL synchronous_commit = on`
-    const head = await readHead(transaction, origin, widthsOf)
+    const head = await readHead(transaction, widthsOf, origin)
     const rows = await transaction`
-      SELECT id::text AS id, process, n::text AS n, leaf, by_private, about_private, encode(mac, 'hex') AS mac
-      FROM audittrail_audit_pending WHERE refused_at IS NULL OR refused_at < ${now.toISOString()}::timestamptz - interval '1 minute'
+      SELECT ${pendingColumns(transaction)} FROM audittrail_audit_pending WHERE refused_at IS NULL OR refused_at < ${now.toISOString()}::timestamptz - interval '1 minute'
       ORDER BY audittrail_audit_pending.id LIMIT ${batchSize} FOR UPDATE SKIP LOCKED`
-    const pending = rows.map((row) => ({
-      id: Number(row.id),
-      process: row.process,
-      n: Number(row.n),
-      leaf: row.leaf,
-      byPrivate: row.by_private,
-      aboutPrivate: row.about_private,
-      mac: Buffer.from(row.mac, 'hex'),
-    }))
-    const keys = JSON.stringify(pending.map(({ process, n }) => ({ process, n })))
+    const pending = rows.map(pendingOf)
+    const keys = JSON.stringify(rows.map(({ process, n }) => ({ process, n })))
     const known = await transaction`
       SELECT process, n::text AS n FROM json_to_recordset(${keys}::text::json) AS given (process text, n bigint)
       JOIN audittrail_audit_events USING (process, n)`
+    if (head.size === 0 && rows.length > 0)
+      await transaction`INSERT INTO audittrail_audit_state (id, origin) VALUES (1, ${origin}) ON CONFLICT (id) DO NOTHING`
     const batch = plan({ head, pending, known: new Set(known.map(({ process, n }) => `${process} ${n}`)) })
     if (!batch) return 0
     await writeBatch(transaction, batch, now)
@@ -91,18 +85,21 @@ export async function sequenceBatch(
   }) as Promise<number | undefined>
 }
 
-/** Reads the newest checkpoint and the right edge of its tree, at most 255 hashes a level. */
+/**
+ * Reads the newest checkpoint and the right edge of its tree, at most 255 hashes a level. A new log
+ * has the name `firstOrigin`.
+ */
 export async function readHead(
   client: Client | TransactionSql,
-  origin: string,
   widthsOf: (size: number) => readonly number[],
+  firstOrigin = '',
 ): Promise<StoredHead> {
-  await client`INSERT INTO audittrail_audit_state (id, origin) VALUES (1, ${origin}) ON CONFLICT (id) DO NOTHING`
   const [row] = await client`
-    SELECT state.origin, newest.size::text AS size, newest.note, (SELECT max(index)::text FROM audittrail_audit_events) AS last
-    FROM audittrail_audit_state state
+    SELECT (SELECT origin FROM audittrail_audit_state WHERE id = 1) AS origin, newest.size::text AS size, newest.note,
+           (SELECT max(index)::text FROM audittrail_audit_events) AS last
+    FROM (SELECT) AS one
     LEFT JOIN (SELECT size, note FROM audittrail_audit_checkpoints ORDER BY size DESC LIMIT 1) newest ON true`
-  const size = Number(row?.size ?? 0)
+  const size = clamped(row?.size ?? 0)
   const edge: Buffer[][] = []
   let rest = size
   for (const [level, width] of widthsOf(size).entries()) {
@@ -113,7 +110,47 @@ export async function readHead(
     edge.push(rows.map(({ hash }) => Buffer.from(hash, 'hex')))
     rest = Math.floor(rest / 256)
   }
-  return { origin: String(row?.origin), size, note: row?.note ?? undefined, lastIndex: Number(row?.last ?? -1), edge }
+  return {
+    origin: row?.origin ?? firstOrigin,
+    size,
+    note: row?.note ?? undefined,
+    lastIndex: clamped(row?.last ?? -1),
+    edge,
+  }
+}
+
+/** Signs the newest checkpoint again. Runs in a transaction, whose lock keeps sequencers out. */
+export async function signHead(
+  client: Client | TransactionSql,
+  widthsOf: (size: number) => readonly number[],
+  sign: (head: StoredHead) => string | undefined,
+): Promise<void> {
+  await client`SELECT pg_advisory_xact_lock(${sequencerLock}::bigint)`
+  const head = await readHead(client, widthsOf)
+  const note = sign(head)
+  if (note === undefined) return
+  await client`UPDATE audittrail_audit_checkpoints SET note = ${note} WHERE size = ${head.size}::bigint`
+}
+
+export function pendingColumns(client: Client | TransactionSql) {
+  return client`id::text AS id, process, n::text AS n, leaf, by_private, about_private, encode(mac, 'hex') AS mac`
+}
+
+export function pendingOf(row: Row): PendingEvent {
+  return {
+    id: String(row.id),
+    process: String(row.process),
+    n: clamped(row.n),
+    leaf: String(row.leaf),
+    byPrivate: row.by_private,
+    aboutPrivate: row.about_private,
+    mac: Buffer.from(row.mac, 'hex'),
+  }
+}
+
+/** Returns a bigint of the database as a number. Anyone who writes SQL may have chosen it. */
+export function clamped(bigint: string | number): number {
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number(bigint), Number.MAX_SAFE_INTEGER))
 }
 
 async function writeBatch(transaction: TransactionSql, batch: Batch, now: Date): Promise<void> {

@@ -67,12 +67,21 @@ export async function checkSchema(session: Session): Promise<SchemaCheck> {
   }
 }
 
+/** Tables that the server needs less than all of SELECT, INSERT, UPDATE and DELETE for. */
+const narrower: Readonly<Record<string, readonly string[]>> = {
+  [migrationsTable.name]: ['SELECT'],
+  audittrail_audit_events: ['SELECT', 'INSERT'],
+  audittrail_audit_nodes: ['SELECT', 'INSERT'],
+  audittrail_audit_checkpoints: ['SELECT', 'INSERT', 'UPDATE'],
+  audittrail_audit_state: ['SELECT', 'INSERT', 'UPDATE'],
+}
+
 type Lacking = readonly [name: string, qualified: string, privileges: readonly string[]]
 
 /** One statement for each set of privileges. */
 function grantsFor(lacking: readonly Lacking[], role: string): string[] {
   const needed = lacking.map(([name, qualified, privileges]): [string, string] => [
-    privileges.filter((privilege) => name !== migrationsTable.name || privilege === 'SELECT').join(', '),
+    privileges.filter((privilege) => narrower[name]?.includes(privilege) ?? true).join(', '),
     qualified,
   ])
   return [...Map.groupBy(needed, ([privileges]) => privileges)]

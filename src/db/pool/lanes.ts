@@ -58,7 +58,8 @@ export const capacity = 100
 
 /**
  * Creates one lane for reads and one for everything else. A pool of one connection has a single
- * lane.
+ * lane. On the embedded database both lanes have the one session, and a transaction has it to
+ * itself.
  */
 export function createLanes(target: DatabaseTarget): { reads: Lane; others: Lane } {
   if (target.kind === 'server' && target.poolSize > 1) {
@@ -67,8 +68,8 @@ export function createLanes(target: DatabaseTarget): { reads: Lane; others: Lane
       others: createLane(target.poolSize - 1, capacity, maxWaiting.others),
     }
   }
-  const only = createLane(1, target.kind === 'embedded' ? 1 : capacity, maxWaiting.reads)
-  return { reads: only, others: only }
+  const only = createLane(1, capacity, maxWaiting.reads)
+  return { reads: target.kind === 'embedded' ? { ...only, weight: 1, waiting: [] } : only, others: only }
 }
 
 function createLane(size: number, weight: number, maxWaiting: number): Lane {
@@ -110,7 +111,11 @@ export function isTurnOf(lanes: readonly Lane[], lane: Lane): boolean {
 }
 
 function haveSingleConnection(lanes: readonly Lane[]): boolean {
-  let connections = 0
-  for (const { slots } of lanes) for (const { pooled } of slots) if (pooled) connections++
-  return connections === 1
+  let only: PooledConnection | undefined
+  for (const { slots } of lanes)
+    for (const { pooled } of slots) {
+      if (pooled && only && pooled !== only) return false
+      only ??= pooled
+    }
+  return only !== undefined
 }

@@ -86,7 +86,7 @@ export function openPool(
     now,
     hasNetwork: target.kind === 'server',
     lanes,
-    slots: lanes.flatMap(({ slots }) => slots),
+    slots: [...new Set(lanes.flatMap(({ slots }) => slots))],
     onAvailable: () => dispatchAll(context),
     onConnectFailed: (failure) => failUnreachable(context, failure),
     retry: undefined,

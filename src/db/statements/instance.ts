@@ -36,6 +36,22 @@ export function instanceStatements(orm: Orm) {
         return Number(row?.now)
       }),
 
+    /**
+     * Returns the fingerprint of SECRET_KEY, whatever version has migrated the schema. Null without
+     * one.
+     */
+    findFingerprint: (): Promise<string | null> =>
+      guarded(async () => {
+        const [column] = await orm.execute(sql`
+          SELECT attname FROM pg_attribute
+          WHERE attrelid = to_regclass('audittrail_instance') AND attname = 'secret_key_fingerprint' AND NOT attisdropped`)
+        if (!column) return null
+        const [row] = await orm.execute<{ fingerprint: string | null }>(
+          sql`SELECT secret_key_fingerprint AS fingerprint FROM ${instance}`,
+        )
+        return row?.fingerprint ?? null
+      }),
+
     /** Returns whether the first administrator has been decided. */
     isSeeded: (): Promise<boolean> => guarded(async () => (await orm.select().from(instance).limit(1)).length === 1),
 

@@ -1,4 +1,4 @@
-import { asc, eq, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
+import { asc, eq, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
 import { isActive } from '../epoch.ts'
 import { guarded } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
@@ -52,13 +52,18 @@ export function signingKeyStatements(orm: Orm) {
         return { fingerprint: rows[0]?.fingerprint ?? null, rows: rows.flatMap(({ key }) => key ?? []) }
       }),
 
-    /** Records the SECRET_KEY fingerprint of a database without one. */
-    insertFingerprint: (fingerprint: string): Promise<void> =>
+    /**
+     * Records the SECRET_KEY fingerprint of a database that has an instance row and no fingerprint.
+     * Returns whether it did.
+     */
+    bindFingerprint: (fingerprint: string): Promise<boolean> =>
       guarded(async () => {
-        await orm.execute(sql`
-          INSERT INTO ${instance} AS noted (id, secret_key_fingerprint) VALUES (1, ${fingerprint})
-          ON CONFLICT (id) DO UPDATE SET secret_key_fingerprint = excluded.secret_key_fingerprint
-          WHERE noted.secret_key_fingerprint IS NULL`)
+        const rows = await orm
+          .update(instance)
+          .set({ secret_key_fingerprint: fingerprint })
+          .where(isNull(instance.secret_key_fingerprint))
+          .returning({ id: instance.id })
+        return rows.length === 1
       }),
 
     /**

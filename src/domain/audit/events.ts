@@ -114,7 +114,13 @@ export type AuditEvent =
   /** The log was accepted as it is after a restore or a failover that lost commits. */
   | { readonly event: 'audit.restored'; readonly from: string; readonly size: number; readonly root: string }
   | { readonly event: 'server.started'; readonly version: string; readonly configuration: string }
-  | { readonly event: 'database.migrated'; readonly applied: number; readonly detail?: string | undefined }
+  | {
+      readonly event: 'database.migrated'
+      readonly applied: number
+      /** Users of a database that was adopted. */
+      readonly adopted?: number | undefined
+      readonly detail?: string | undefined
+    }
   | { readonly event: 'administration.forbidden'; readonly username: string; readonly address: Address }
 
 type Address = string | undefined

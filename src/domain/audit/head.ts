@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.ts'
 import { readCheckpoint } from '../transparency/checkpoint.ts'
 import { appendLeaves, type Edge, edgeWidths, rootOf } from '../transparency/tree.ts'
 import type { Recorder } from './recorder.ts'
+import { namesOf } from './restored.ts'
 import { checkHead, type Inconsistency } from './sequencing.ts'
 
 /** The newest head that this process has seen. A database that goes back behind it shows. */
@@ -22,8 +23,12 @@ const hashesPerRead = 4096
 
 export function followHead({ database, audit }: HeadDeps, firstOrigin: string): Head {
   let followed: { readonly origin: string; readonly edge: Edge } | undefined
-  const isBehind: Head['isBehind'] = ({ origin, size }) =>
-    followed !== undefined && followed.origin === origin && size < followed.edge.size
+  const isBehind: Head['isBehind'] = ({ origin, size }) => {
+    if (!followed) return false
+    if (followed.origin === origin) return size < followed.edge.size
+    // Back to the name that the log had before a restore was accepted.
+    return namesOf(followed.origin).includes(origin)
+  }
 
   async function extend(edge: Edge, size: number): Promise<Edge> {
     let extended = edge
@@ -36,7 +41,7 @@ export function followHead({ database, audit }: HeadDeps, firstOrigin: string): 
   }
 
   async function follow(): Promise<Inconsistency | undefined> {
-    const head = await database.audit.readHead(firstOrigin, edgeWidths)
+    const head = await database.audit.readHead(edgeWidths, firstOrigin)
     const { origin, size, note } = head
     const checked = checkHead(audit.keys, head)
     if ('inconsistency' in checked) return checked.inconsistency

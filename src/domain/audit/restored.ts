@@ -11,7 +11,7 @@ import { checkHead } from './sequencing.ts'
  */
 export async function acceptRestored(deps: AuditDeps): Promise<{ readonly origin: string; readonly size: number }> {
   const { keys } = deps.audit
-  const head = await deps.database.audit.readHead('', edgeWidths)
+  const head = await deps.database.audit.readHead(edgeWidths)
   const checked = checkHead(keys, head)
   if ('inconsistency' in checked)
     throw new AppError(

@@ -1,5 +1,5 @@
 import type { Batch, PendingEvent, SequencedEvent, SequenceInput, StoredHead } from '../../db/audit/sequence.ts'
-import { readCheckpoint, writeCheckpoint } from '../transparency/checkpoint.ts'
+import { readCheckpoint, readUnverified, writeCheckpoint } from '../transparency/checkpoint.ts'
 import { appendLeaves, type Edge, edgeWidths, hashLeaf, rootOf } from '../transparency/tree.ts'
 import type { AuditKeys } from './auditKeys.ts'
 import { commitmentOf, type ParsedLeaf, parseLeaf } from './leaf.ts'
@@ -19,8 +19,23 @@ export function checkHead(keys: AuditKeys, head: StoredHead): CheckedHead {
   if (head.note === undefined) return { edge }
   const checkpoint = readCheckpoint(head.note, head.origin, keys.signersFor(head.origin))
   if (!checkpoint || checkpoint.size !== head.size) return { inconsistency: 'signature' }
-  const isComplete = edgeWidths(head.size).every((width, level) => head.edge[level]?.length === width)
-  return isComplete && rootOf(edge).equals(checkpoint.root) ? { edge } : { inconsistency: 'root' }
+  return hasRoot(head, checkpoint.root) ? { edge } : { inconsistency: 'root' }
+}
+
+function hasRoot({ size, edge }: StoredHead, root: Buffer): boolean {
+  const isComplete = edgeWidths(size).every((width, level) => edge[level]?.length === width)
+  return isComplete && rootOf({ size, levels: edge }).equals(root)
+}
+
+/**
+ * Returns the newest checkpoint with a signature of SECRET_KEY, after the former key was lost.
+ * Undefined if there is none, or if the records under it were changed.
+ */
+export function signAgain(keys: AuditKeys, head: StoredHead): string | undefined {
+  const { note, origin, size } = head
+  const checkpoint = note === undefined ? undefined : readUnverified(note, origin)
+  if (checkpoint?.size !== size || !hasRoot(head, checkpoint.root)) return undefined
+  return writeCheckpoint(checkpoint, keys.signersFor(origin))
 }
 
 /** Returns what a batch of pending events adds to the log. Undefined: nothing. */
@@ -28,9 +43,9 @@ export function planBatch(keys: AuditKeys, edge: Edge, { head, pending, known }:
   if (pending.length === 0) return undefined
   const taken = new Set(known)
   const accepted: SequencedEvent[] = []
-  const refused: number[] = []
+  const refused: string[] = []
   for (const row of pending) {
-    const parsed = genuine(keys, row)
+    const parsed = parseGenuine(keys, row)
     const number = `${row.process} ${row.n}`
     if (!parsed || taken.has(number)) {
       refused.push(row.id)
@@ -50,7 +65,10 @@ export function planBatch(keys: AuditKeys, edge: Edge, { head, pending, known }:
 }
 
 /** Returns the leaf of a row that this service wrote as it is. */
-function genuine(keys: AuditKeys, { leaf, mac, process, n, byPrivate, aboutPrivate }: PendingEvent) {
+export function parseGenuine(
+  keys: AuditKeys,
+  { leaf, mac, process, n, byPrivate, aboutPrivate }: PendingEvent,
+): ParsedLeaf | undefined {
   const parsed = keys.isMac(leaf, mac) ? parseLeaf(leaf) : undefined
   const isWhole =
     parsed?.p === process &&

@@ -17,7 +17,8 @@ export async function reconcileSecretKey(deps: Deps): Promise<void> {
     const { fingerprint } = await keys.listKeys()
     if (fingerprint === own) return
     if (fingerprint === null) {
-      await keys.insertFingerprint(own)
+      await deps.database.instance.insertInstance()
+      await bindFirstKey(deps)
       continue
     }
     const former = requireSecretKey(deps, fingerprint)
@@ -33,6 +34,21 @@ export async function reconcileSecretKey(deps: Deps): Promise<void> {
     )
     if (reencrypted !== undefined) return
   }
+}
+
+/**
+ * Records the fingerprint of SECRET_KEY in a database without one. Events that commands have written
+ * until then, with whatever key they had, become events of this key.
+ */
+export async function bindFirstKey(deps: Deps): Promise<void> {
+  const { macOf } = deps.audit.keys
+  await deps.database.withEvents(
+    async ({ signingKeys, audit }) => {
+      const isFirst = await signingKeys.bindFingerprint(fingerprintOf(deps.settings.keys.secretKeys().current))
+      if (isFirst) await audit.replaceMacs(macOf)
+    },
+    () => [],
+  )
 }
 
 /**

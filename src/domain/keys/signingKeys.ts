@@ -4,7 +4,9 @@ import { AppError } from '../../error.ts'
 import { fingerprintOf } from '../../secretKeys.ts'
 import { audited } from '../audit/audited.ts'
 import type { AuditEvent } from '../audit/events.ts'
+import { signAgain } from '../audit/sequencing.ts'
 import type { Deps } from '../deps.ts'
+import { edgeWidths } from '../transparency/tree.ts'
 import { encryptPrivateKey } from './keyCipher.ts'
 import { createKeyPair } from './keyPair.ts'
 import { reconcileSecretKey, requireSecretKey } from './secretKeyChange.ts'
@@ -101,7 +103,10 @@ export async function resetKeys(deps: Deps, by: string): Promise<number | null> 
   const added = { kid: key.kid, algorithm, signs_from: now.toISOString() }
   return audited(
     deps,
-    ({ signingKeys }) => signingKeys.resetKeys(first),
+    async ({ signingKeys, audit }) => {
+      await audit.signHead(edgeWidths, (head) => signAgain(deps.audit.keys, head))
+      return signingKeys.resetKeys(first)
+    },
     (ended) => [{ event: { event: 'key.reset', ended, by } }, { event: { event: 'key.created', ...added, by } }],
     'unlimited',
   )

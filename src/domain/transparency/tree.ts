@@ -50,9 +50,38 @@ export function appendLeaves(edge: Edge, hashes: readonly Buffer[]): { readonly 
   return { edge: { size: edge.size + hashes.length, levels }, nodes }
 }
 
+/** A tree that grows leaf by leaf. Keeps as many hashes as its size has binary ones. */
+export interface GrowingTree {
+  /** Returns the nodes that the leaf completes. */
+  append(hash: Buffer): readonly Node[]
+  root(): Buffer
+}
+
+export function growTree(): GrowingTree {
+  const subtrees: Buffer[] = []
+  let size = 0
+  return {
+    append: (hash) => {
+      const nodes: Node[] = []
+      let merged = hash
+      size++
+      for (let rest = size, height = 1; rest % 2 === 0; rest /= 2, height++) {
+        merged = hashChildren(subtrees.pop() as Buffer, merged)
+        if (height % 8 === 0) nodes.push({ level: height / 8, index: rest / 2 - 1, hash: merged })
+      }
+      subtrees.push(merged)
+      return nodes
+    },
+    root: () => foldSubtrees(subtrees),
+  }
+}
+
 /** Returns the Merkle tree hash (RFC 6962 §2.1). */
 export function rootOf({ levels }: Edge): Buffer {
-  const subtrees = levels.toReversed().flatMap(perfectSubtrees)
+  return foldSubtrees(levels.toReversed().flatMap(perfectSubtrees))
+}
+
+function foldSubtrees(subtrees: readonly Buffer[]): Buffer {
   return (
     subtrees.reduceRight<Buffer | undefined>((right, left) => (right ? hashChildren(left, right) : left), undefined) ??
     createHash('sha256').digest()

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { acceptRestored } from '../../../src/domain/audit/restored.ts'
 import { createSequencer, type Sequencer } from '../../../src/domain/audit/sequencer.ts'
-import { verifyLog } from '../../../src/domain/audit/verify.ts'
+import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
 
 /** 1 sign-in, then as many failures as fit into a second. */

@@ -1,5 +1,5 @@
 import type { PresentedEvent } from '../../../domain/audit/presentEvent.ts'
-import type { Finding } from '../../../domain/audit/verify.ts'
+import type { Finding } from '../../../domain/auditVerification/findings.ts'
 import { AppError } from '../../../error.ts'
 import { printable } from '../../../telemetry/log.ts'
 import type { Command, CommandEnvironment, CommandInput, ExitCode } from '../../command.ts'

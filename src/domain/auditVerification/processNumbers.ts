@@ -1,10 +1,15 @@
-import type { ParsedLeaf } from './leaf.ts'
-import { numbersIn } from './numbers.ts'
+import type { ParsedLeaf } from '../audit/leaf.ts'
+import { numbersIn } from '../audit/numbers.ts'
 
 /** The numbers of each process, which every one of its events must explain. */
 export interface ProcessNumbers {
-  /** Adds an event at its index; `pending` if it is not in the log yet. */
-  add(leaf: ParsedLeaf, index: number | 'pending'): void
+  /**
+   * Adds an event at its index; `pending` if it is not in the log yet. What it says was settled
+   * counts unless it is `new`: other such events may not have been read.
+   */
+  add(leaf: ParsedLeaf, index: number | 'pending', age?: 'new'): void
+  /** Returns the index of an event with the same process and number. */
+  indexOf(leaf: Pick<ParsedLeaf, 'p' | 'n'>): number | undefined
   /** Yields the numbers that a later event says were settled, and that are nowhere. */
   removed(): Generator<RemovedEvent>
   /** Returns how many numbers were in flight when their process ended. */
@@ -48,7 +53,7 @@ export function createProcessNumbers(): ProcessNumbers {
     known.highest = Math.max(known.highest, n)
   }
   return {
-    add: ({ p, n, done, lost = '', unsure = '' }, index) => {
+    add: ({ p, n, done, lost = '', unsure = '' }, index, age) => {
       const known = knownOf(p)
       mark(known, n, index === 'pending' ? explained : index + 2)
       for (const number of numbersIn(lost)) mark(known, number, explained)
@@ -56,7 +61,11 @@ export function createProcessNumbers(): ProcessNumbers {
         mark(known, number, explained)
         unsureCount++
       }
-      known.done = Math.max(known.done, done)
+      if (age !== 'new') known.done = Math.max(known.done, done)
+    },
+    indexOf: ({ p, n }) => {
+      const value = processes.get(p)?.indexes[n] ?? 0
+      return value > explained ? value - 2 : undefined
     },
     removed: function* () {
       for (const [process, { indexes, done }] of processes)

@@ -1,0 +1,53 @@
+import type { StoredEvent } from '../../db/audit/reading.ts'
+import type { AuditKeys } from '../audit/auditKeys.ts'
+import { type ParsedLeaf, parseLeaf } from '../audit/leaf.ts'
+import { columnsOf, isCommitted } from '../audit/sequencing.ts'
+import { hashLeaf } from '../transparency/tree.ts'
+
+export interface CheckedRecord {
+  /** Undefined: no version of this service wrote it. */
+  readonly leaf: ParsedLeaf | undefined
+  readonly problems: readonly string[]
+  /** What is wrong with its seal, which may be of a key that is no longer known. */
+  readonly sealProblem: string | undefined
+}
+
+/** Checks what a record says against its hash, its seal and its columns. */
+export function checkRecord(keys: AuditKeys, event: StoredEvent): CheckedRecord {
+  const hash = hashLeaf(event.leaf)
+  const isHashed = hash.equals(event.hash)
+  const leaf = parseLeaf(event.leaf)
+  const problems = isHashed ? [] : ['was edited: its leaf does not have its hash']
+  if (leaf) problems.push(...columnProblems(leaf, event), ...personalProblems(leaf, event))
+  else problems.push('is not a record of this service')
+  return { leaf, problems, sealProblem: isHashed ? sealProblemOf(keys, event) : undefined }
+}
+
+function sealProblemOf(keys: AuditKeys, { index, hash, seal }: StoredEvent): string | undefined {
+  if (keys.isSeal(index, hash, seal)) return undefined
+  const neighbors = [index - 1, index + 1, index - 2, index + 2].filter((other) => other >= 0)
+  const from = neighbors.find((other) => keys.isSeal(other, hash, seal))
+  return from === undefined ? 'was edited or inserted: its seal does not fit' : `is the record of index ${from}`
+}
+
+function columnProblems(leaf: ParsedLeaf, event: StoredEvent): string[] {
+  const { time, type, byId, aboutId, outcome } = columnsOf(leaf)
+  const columns = { time, type, by_id: byId, about_id: aboutId, outcome, process: leaf.p, n: leaf.n }
+  const stored: Readonly<Record<string, unknown>> = { ...event, time: timeText(event.time) }
+  return Object.entries(columns)
+    .filter(([name, value]) => stored[name] !== value)
+    .map(([name]) => `has another ${name} than its leaf`)
+}
+
+function personalProblems({ by, about }: ParsedLeaf, event: StoredEvent): string[] {
+  const commitments = { by_private: by.private, about_private: about?.private }
+  const changed = (['by_private', 'about_private'] as const).filter(
+    (column) => !isCommitted(commitments[column], event[column]),
+  )
+  return changed.map((column) => `had its ${column} ${event[column] === null ? 'removed' : 'changed'}`)
+}
+
+/** Returns the time in ISO 8601; a time beyond what JavaScript knows stands as it is. */
+export function timeText(time: Date): string {
+  return Number.isNaN(time.getTime()) ? String(time) : time.toISOString()
+}

@@ -1,0 +1,73 @@
+import type { StoredEvent } from '../../db/audit/reading.ts'
+import type { Database } from '../../db/database.ts'
+import type { AuditKeys } from '../audit/auditKeys.ts'
+import { parseLeaf } from '../audit/leaf.ts'
+import { edgeWidths, growTree } from '../transparency/tree.ts'
+import { checkpointReader, nodeChecker } from './checkpoints.ts'
+import { checkRecord } from './checkRecord.ts'
+import { type Find, missingText } from './findings.ts'
+import type { ProcessNumbers } from './processNumbers.ts'
+import { createRootCheck } from './roots.ts'
+
+type Audit = Database['audit']
+
+const pageSize = 2000
+
+/** Reads the records in order, and compares the tree that they make with every checkpoint. */
+export async function recordReader(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, find: Find) {
+  const { origin } = await audit.readHead(edgeWidths)
+  const tree = growTree()
+  const roots = createRootCheck(tree, origin, keys, await hasKeyChange(audit, keys), find)
+  const checkNode = nodeChecker(audit, find)
+  const checkpoints = checkpointReader(audit)
+  let checkpoint = await checkpoints.next()
+  const restoredSizes: number[] = []
+  let expected = 0
+
+  const readRecord = async (event: StoredEvent, age?: 'new') => {
+    if (event.index > expected) {
+      find(missingText(expected, event.index - 1))
+      roots.explain()
+    }
+    expected = event.index + 1
+    const { leaf, problems, sealProblem } = checkRecord(keys, event)
+    for (const problem of problems) find(problem, event)
+    if (sealProblem !== undefined) roots.sealMismatch(event, sealProblem)
+    if (leaf) numbers.add(leaf, event.index, age)
+    if (leaf?.type === 'audit.restored') restoredSizes.push(Number(leaf.facts.size))
+    // The hash is compared with the leaf on its own, so one edited leaf does not hide others.
+    for (const node of tree.append(event.hash)) if (!roots.isExplained()) await checkNode(node)
+    while (checkpoint && checkpoint.size <= expected) {
+      roots.checkpoint(checkpoint, checkpoint.size === expected)
+      checkpoint = await checkpoints.next()
+    }
+  }
+
+  return {
+    restoredSizes,
+    formerSeals: roots.formerSeals,
+    readTo: async (size: number, onPage: (checked: number) => void, age?: 'new') => {
+      while (expected < size) {
+        const page = await audit.listEvents({ from: expected, before: size, limit: pageSize })
+        for (const event of page) await readRecord(event, age)
+        if (page.length === 0) break
+        onPage(expected)
+      }
+    },
+    finish: (size: number) => {
+      if (expected < size) find(`${missingText(expected, size - 1)}; the newest checkpoint has size ${size}`)
+      roots.finish()
+    },
+  }
+}
+
+/** Returns whether the log has a record of this service that SECRET_KEY was changed. */
+async function hasKeyChange(audit: Audit, keys: AuditKeys): Promise<boolean> {
+  for (const type of ['secret_key.changed', 'key.reset']) {
+    const events = await audit.listEvents({ type, limit: pageSize })
+    const isGenuine = (event: StoredEvent) =>
+      checkRecord(keys, event).sealProblem === undefined && parseLeaf(event.leaf)?.type === type
+    if (events.some(isGenuine)) return true
+  }
+  return false
+}

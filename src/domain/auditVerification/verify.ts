@@ -1,0 +1,95 @@
+import type { Database } from '../../db/database.ts'
+import type { AuditKeys } from '../audit/auditKeys.ts'
+import { parseGenuine } from '../audit/sequencing.ts'
+import { edgeWidths } from '../transparency/tree.ts'
+import { countFindings, type Find, type Finding } from './findings.ts'
+import { createProcessNumbers, type ProcessNumbers } from './processNumbers.ts'
+import { recordReader } from './records.ts'
+
+export interface Verification {
+  readonly size: number
+  readonly pending: number
+  readonly findings: number
+  /** What is no finding, and what could not be ruled out. */
+  readonly notes: readonly string[]
+}
+
+export interface VerifyDeps {
+  readonly database: Pick<Database, 'audit'>
+  readonly keys: AuditKeys
+}
+
+type Audit = Database['audit']
+const pageSize = 2000
+const listedOutside = 20
+
+/** Checks every record of the log, and passes what is wrong to `report`. */
+export async function verifyLog(
+  { database: { audit }, keys }: VerifyDeps,
+  report: (finding: Finding) => void,
+  onProgress: (checked: number, size: number) => void = () => {},
+): Promise<Verification> {
+  const { find, count } = countFindings(report)
+  const numbers = createProcessNumbers()
+  const records = await recordReader(audit, keys, numbers, find)
+  const { size } = await audit.readHead(edgeWidths)
+  await records.readTo(size, (checked) => onProgress(checked, size))
+  // An event leaves the pending ones for the log, so they are read in this order.
+  const pending = await checkPending(audit, keys, numbers, find)
+  const { size: newSize } = await audit.readHead(edgeWidths)
+  await records.readTo(newSize, () => {}, 'new')
+  records.finish(newSize)
+  const outside = await audit.listOutside(listedOutside)
+  for (const record of outside.records) find('is not covered by the newest checkpoint', record)
+  for (const node of outside.nodes) find(`the node ${node} is not covered by the newest checkpoint`)
+  const lost = reportRemoved(numbers, records.restoredSizes, find)
+  const notes = notesOf(numbers, lost, records.formerSeals())
+  return { size: newSize, pending, findings: count(), notes }
+}
+
+async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, find: Find): Promise<number> {
+  let after: string | undefined
+  let count = 0
+  for (;;) {
+    const page = await audit.listPending(after, pageSize)
+    if (page.length === 0) return count
+    after = page.at(-1)?.id
+    for (const event of page) {
+      const leaf = parseGenuine(keys, event)
+      const original = leaf && numbers.indexOf(leaf)
+      if (!leaf) find(`the pending event ${event.id} was not written by this service`)
+      else if (original !== undefined) find(`the pending event ${event.id} is a copy of record ${original}`)
+      else numbers.add(leaf, 'pending')
+      count++
+    }
+  }
+}
+
+/** Returns how many were lost by a restore that was accepted. */
+function reportRemoved(numbers: ProcessNumbers, restoredSizes: readonly number[], find: Find): number {
+  let lost = 0
+  for (const { process, n, after = -1, before } of numbers.removed()) {
+    const isLost = restoredSizes.some((size) => after < size && (before === undefined || before >= size))
+    if (isLost) lost++
+    else find(`event ${n} of process ${process} was removed ${placeText(after, before)}`)
+  }
+  return lost
+}
+
+function placeText(after: number, before: number | undefined): string {
+  if (after < 0) return before === undefined ? 'from the log' : `before index ${before}`
+  return before === undefined ? `after index ${after}` : `between the indexes ${after} and ${before}`
+}
+
+function notesOf(numbers: ProcessNumbers, lost: number, formerSeals: number): string[] {
+  const [inFlight, unsure] = [numbers.inFlight(), numbers.unsure()]
+  return [
+    ...(lost > 0 ? [`${lost} events were lost by a restore that was accepted`] : []),
+    ...(inFlight > 0 ? [`${inFlight} events were in flight when their process ended`] : []),
+    ...(unsure > 0 ? [`${unsure} events were in flight when their connection was lost`] : []),
+    ...(formerSeals > 0
+      ? [`${formerSeals} records have the seal of a former SECRET_KEY, so only the checkpoints after them cover them`]
+      : []),
+    'nothing from outside was given: a tail cut while all was stopped, or a rewrite with SECRET_KEY, would not show',
+  ]
+}
