@@ -71,7 +71,7 @@ export async function openApp(
   const failover = createFailover(log, monotonicClock)
   const pool = openPool(target, availabilityObserver, monotonicClock, failover.admit)
   if (target.kind === 'server') failover.attach(pool)
-  const database = openDatabase(pool, failover.changes)
+  const database = openDatabase(pool, target.kind === 'server' ? failover.changes : undefined)
   const hasKey = hasSecretKey(config)
   const secretKeySource = createSecretKeySource(config, log, claim.created)
   const clock = createDatabaseClock(wallClock, monotonicClock)

@@ -3,16 +3,23 @@
  * show whether it has lost any.
  */
 export interface ChangeObserver {
-  sessionStarted(id: string): void
+  sessionStarted(id: string, signIn: SignIn): void
   sessionRefreshed(id: string, generation: number): void
   sessionsEnded(ids: readonly string[]): void
   apiKeyCreated(id: string): void
   apiKeysRevoked(keys: readonly RevokedKey[]): void
   userCreated(id: string): void
-  /** `roles` is undefined if they did not change. */
-  userRestricted(id: string, restriction: UserRestriction): void
+  /** Called for every change of them, so that enabling a user replaces an earlier disabling. */
+  userAccessChanged(id: string, access: UserAccess): void
   userDeleted(id: string): void
   passwordChanged(id: string, change: ChangedPassword): void
+  /** The password is the same. */
+  hashReplaced(id: string, from: string, to: string): void
+}
+
+export interface SignIn {
+  readonly userId: string
+  readonly at: Date
 }
 
 export interface RevokedKey {
@@ -21,10 +28,10 @@ export interface RevokedKey {
   readonly revoked_by: string | null
 }
 
-/** A user may have lost roles, or is disabled. */
-export interface UserRestriction {
+/** Undefined members did not change. */
+export interface UserAccess {
   readonly roles: readonly string[] | undefined
-  readonly isDisabled: boolean
+  readonly isActive: boolean | undefined
 }
 
 export interface ChangedPassword {
@@ -41,9 +48,10 @@ export const unobserved: ChangeObserver = {
   apiKeyCreated() {},
   apiKeysRevoked() {},
   userCreated() {},
-  userRestricted() {},
+  userAccessChanged() {},
   userDeleted() {},
   passwordChanged() {},
+  hashReplaced() {},
 }
 
 /** Returns an observer that keeps changes until their transaction has been committed. */
@@ -61,9 +69,10 @@ export function delayed(changes: ChangeObserver) {
     apiKeyCreated: keep(changes.apiKeyCreated),
     apiKeysRevoked: keep(changes.apiKeysRevoked),
     userCreated: keep(changes.userCreated),
-    userRestricted: keep(changes.userRestricted),
+    userAccessChanged: keep(changes.userAccessChanged),
     userDeleted: keep(changes.userDeleted),
     passwordChanged: keep(changes.passwordChanged),
+    hashReplaced: keep(changes.hashReplaced),
   }
   return {
     observer,

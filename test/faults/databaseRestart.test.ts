@@ -56,6 +56,7 @@ test('a restart of PostgreSQL on the same timeline repeats no revocation', async
   await postgresql.restart()
   for (const replica of replicas) while ((await me(replica.url, admin)).status === 503) await Bun.sleep(20)
   for (const replica of replicas)
-    for (const username of ['ada', 'grace']) expect((await me(replica.url, await signIn(replica, username))).status).toBe(200)
+    for (const username of ['ada', 'grace'])
+      expect((await me(replica.url, await signIn(replica, username))).status).toBe(200)
   for (const { output } of replicas) expect(output.stdout).not.toMatch(/"event":"database\.(changes_lost|failover)"/)
 })

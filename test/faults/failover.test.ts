@@ -93,7 +93,7 @@ describe('a failover to an asynchronous standby that is behind', () => {
     await create('changed')
     const [disabled, deleted, demoted] = [await create('disabled'), await create('deleted'), await create('demoted')]
     await json(first(), kept, 'PATCH', `/users/${demoted.id}`, { roles: ['admin'] })
-    // Each starts where it ends: a row that another replica has deleted also counts as missing.
+    // Half of them end on the replica that did not start them.
     const sessions = await Promise.all(Array.from({ length: 6 }, (_, index) => signIn(replicas[index % 2] as Server)))
     const disabledToken = await signIn(first(), 'disabled')
     const changedToken = await signIn(first(), 'changed')
@@ -105,7 +105,7 @@ describe('a failover to an asynchronous standby that is behind', () => {
     await leaveBehind()
 
     for (const [index, token] of sessions.entries())
-      expect((await json(replicas[index % 2] as Server, token, 'POST', '/auth/logout')).status).toBe(204)
+      expect((await json(replicas[index % 3 === 0 ? 1 : 0] as Server, token, 'POST', '/auth/logout')).status).toBe(204)
     expect((await json(second(), kept, 'DELETE', `/api-keys/${id}`)).status).toBe(204)
     expect((await json(second(), kept, 'PATCH', `/users/${disabled.id}`, { is_active: false })).status).toBe(200)
     expect((await json(first(), kept, 'PATCH', `/users/${demoted.id}`, { roles: [] })).status).toBe(200)

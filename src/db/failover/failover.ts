@@ -6,6 +6,7 @@ import type { Admit } from '../pool/connector.ts'
 import type { Pool } from '../pool/pool.ts'
 import { readRun, type SessionFacts } from '../pool/session.ts'
 import { createAcknowledgedChanges } from './acknowledgedChanges.ts'
+import type { RepetitionProgress } from './batches.ts'
 import { type Durability, readDurability } from './durability.ts'
 import { type Losses, repeatRevocations } from './repetition.ts'
 import { failoverStatements } from './statements.ts'
@@ -51,6 +52,7 @@ export function createFailover(log: Log, now: () => number): Failover {
   let pool: Pick<Pool, 'read'> | undefined
   let isPooled = false
   const counts = { failovers: 0, lost: 0 }
+  let progress = startProgress()
 
   function attached(): Pick<Pool, 'read'> {
     if (pool === undefined) throw new AppError('unavailable', 'The database is embedded.')
@@ -60,33 +62,21 @@ export function createFailover(log: Log, now: () => number): Failover {
   async function moveTo(run: Run, former: Run, connection: Parameters<Admit>[0]): Promise<void> {
     const forkedAt = run.timeline?.forkedAt ?? undefined
     const safeUntil = forkedAt === undefined ? undefined : positions.latestBefore(forkedAt)
-    const losses = isRestart(run, former) ? none : await repeatRevocations(connection, changes, { safeUntil, isPooled })
+    const losses = isRestart(run, former)
+      ? none
+      : await repeatRevocations(connection, changes, { safeUntil, isPooled, progress })
+    progress = startProgress()
     report(run, former, losses)
     positions.clear()
     known = run
   }
 
-  function report(run: Run, former: Run, { repeated, missing }: Losses): void {
-    const lost = repeated + missing
-    counts.lost += lost
-    const [timeline, before] = [run.timeline?.number, former.timeline?.number]
-    const isFailover = timeline !== undefined && before !== undefined && timeline > before
+  function report(run: Run, former: Run, losses: Losses): void {
+    const isFailover = isPromotion(run, former)
     if (isFailover) counts.failovers++
-    if (!isFailover && lost === 0) return
-    const acknowledged = positions.latest()
-    const forkedAt = run.timeline?.forkedAt
-    const isBehind = forkedAt && acknowledged ? isBefore(forkedAt, acknowledged) : undefined
-    const facts = {
-      timeline,
-      former_timeline: before,
-      forked_at: forkedAt,
-      acknowledged_at: acknowledged,
-      is_behind: isBehind,
-      revoked_again: repeated,
-      missing,
-    }
-    if (lost > 0) log.error('database.changes_lost', { ...facts, detail: lossText })
-    else log.warn('database.failover', { ...facts, detail: isBehind ? behindText : completeText })
+    const lost = losses.repeated + losses.missing
+    counts.lost += lost
+    if (isFailover || lost > 0) logFailover(log, { run, former, losses, acknowledged: positions.latest() })
   }
 
   return {
@@ -108,7 +98,9 @@ export function createFailover(log: Log, now: () => number): Failover {
       positions.readWith(() => opened.read((connection) => failoverStatements(connection).readWalPosition()))
     },
     check: async () => {
-      if (!isPooled && changes.revocations().length === 0) return
+      // Also forgets old ones, whether there is a failover or not.
+      const isRevoking = changes.revocations().length > 0
+      if (!isPooled && !isRevoking) return
       await attached().read(async ({ client }) => {
         const run = await readRun(client)
         if (known && !isSame(known, run)) throw elsewhere()
@@ -118,6 +110,31 @@ export function createFailover(log: Log, now: () => number): Failover {
     stop: positions.stop,
     state: () => ({ timeline: known?.timeline?.number, ...counts }),
   }
+}
+
+interface ReportedFailover {
+  readonly run: Run
+  readonly former: Run
+  readonly losses: Losses
+  /** The latest WAL position that was read before. */
+  readonly acknowledged: string | undefined
+}
+
+function logFailover(log: Log, { run, former, losses, acknowledged }: ReportedFailover): void {
+  const { repeated, missing } = losses
+  const forkedAt = run.timeline?.forkedAt
+  const isBehind = forkedAt && acknowledged ? isBefore(forkedAt, acknowledged) : undefined
+  const facts = {
+    timeline: run.timeline?.number,
+    former_timeline: former.timeline?.number,
+    forked_at: forkedAt,
+    acknowledged_at: acknowledged,
+    is_behind: isBehind,
+    revoked_again: repeated,
+    missing,
+  }
+  if (repeated + missing > 0) log.error('database.changes_lost', { ...facts, detail: lossText })
+  else log.warn('database.failover', { ...facts, detail: isBehind ? behindText : completeText })
 }
 
 const completeText = 'no change that this process had acknowledged is missing'
@@ -130,7 +147,16 @@ function isSame(one: Run, other: Run): boolean {
   return one.instance === other.instance && one.timeline?.number === other.timeline?.number
 }
 
+function startProgress(): RepetitionProgress {
+  return { repeated: 0, rejected: new Set() }
+}
+
 const none: Losses = { repeated: 0, missing: 0 }
+
+/** Returns whether the server is on a higher timeline. */
+function isPromotion({ timeline }: Run, former: Run): boolean {
+  return timeline !== undefined && former.timeline !== undefined && timeline.number > former.timeline.number
+}
 
 /** Returns whether the server was restarted on its timeline, which loses nothing. */
 function isRestart({ timeline }: Run, former: Run): boolean {

@@ -1,18 +1,11 @@
-import { and, eq, inArray, isNull, ne, sql } from 'drizzle-orm'
-import type { ChangedPassword, RevokedKey } from '../changes.ts'
+import { and, inArray, ne, sql } from 'drizzle-orm'
+import type { RevokedKey } from '../changes.ts'
 import { guarded } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
-import { apiKeys, ended, sessions, users } from '../schema.ts'
+import { apiKeys, ended, sessions } from '../schema.ts'
+import type { Creation } from './acknowledgedChanges.ts'
 
 export type FailoverStatements = ReturnType<typeof failoverStatements>
-
-/** A row to look for after a failover. */
-export interface ExpectedRow {
-  readonly kind: 'session' | 'api_key' | 'user'
-  readonly id: string
-  /** The least number of rotations of the session. */
-  readonly generation: number
-}
 
 /** Statements that find or repeat changes which a failover has undone. */
 export function failoverStatements({ client, orm }: Pick<Connection, 'client' | 'orm'>) {
@@ -32,41 +25,36 @@ export function failoverStatements({ client, orm }: Pick<Connection, 'client' | 
     /** Revokes the keys that are not revoked. Returns how many. */
     revokeKeysAgain: (keys: readonly RevokedKey[]): Promise<number> =>
       guarded(async () => {
-        let revoked = 0
-        for (const { id, revoked_at, revoked_by } of keys) {
-          const rows = await orm
-            .update(apiKeys)
-            .set({ revoked_at, revoked_by })
-            .where(and(eq(apiKeys.id, id), isNull(apiKeys.revoked_at)))
-            .returning({ id: apiKeys.id })
-          revoked += rows.length
-        }
-        return revoked
-      }),
-
-    /** Sets the password if the user has the former one. Returns 1 if so, otherwise 0. */
-    changePasswordAgain: (id: string, { hash, replacing, mustChange }: ChangedPassword): Promise<number> =>
-      guarded(async () => {
-        const hasFormer = sql`${users.hashed_password} COLLATE "C" = ${replacing}`
-        const rows = await orm
-          .update(users)
-          .set({ hashed_password: hash, must_change_password: mustChange })
-          .where(and(eq(users.id, id), hasFormer))
-          .returning({ id: users.id })
+        const rows = await orm.execute(sql`
+          UPDATE ${apiKeys} k SET revoked_at = e.revoked_at, revoked_by = e.revoked_by
+          FROM json_to_recordset(${JSON.stringify(keys)}::json) AS e (id uuid, revoked_at timestamptz, revoked_by text)
+          WHERE k.id = e.id AND k.revoked_at IS NULL
+          RETURNING k.id`)
         return rows.length
       }),
 
-    /** Returns how many of the rows do not exist, or are older than expected. */
-    countMissing: (rows: readonly ExpectedRow[]): Promise<number> =>
+    /**
+     * Returns how many of the rows do not exist, or are older than expected. A session that does
+     * not exist has ended on another replica if its sign-in, or a later one, is recorded.
+     */
+    countMissing: (creations: readonly Creation[]): Promise<number> =>
       guarded(async () => {
+        const rows = creations.map(({ signIn, ...row }) => ({
+          ...row,
+          user_id: signIn?.userId,
+          started_at: signIn?.at,
+        }))
         const [row] = await orm.execute<{ missing: number }>(sql`
           SELECT count(*)::integer AS missing
-          FROM json_to_recordset(${JSON.stringify(rows)}::json) AS e (kind text, id uuid, generation integer)
-          WHERE NOT CASE e.kind
-            WHEN 'session' THEN EXISTS (SELECT FROM audittrail_sessions s
-              WHERE s.id = e.id AND coalesce(s.refresh_generation, 0) >= e.generation)
-            WHEN 'api_key' THEN EXISTS (SELECT FROM audittrail_api_keys k WHERE k.id = e.id)
-            ELSE EXISTS (SELECT FROM users u WHERE u.id = e.id) END`)
+          FROM json_to_recordset(${JSON.stringify(rows)}::json)
+            AS e (kind text, id uuid, generation integer, user_id uuid, started_at timestamptz)
+          WHERE CASE e.kind
+            WHEN 'session' THEN coalesce(
+              (SELECT coalesce(s.refresh_generation, 0) < e.generation FROM audittrail_sessions s WHERE s.id = e.id),
+              EXISTS (SELECT FROM users u WHERE u.id = e.user_id AND NOT EXISTS (
+                SELECT FROM audittrail_sign_ins r WHERE r.user_id = u.id AND r.last_at >= e.started_at)))
+            WHEN 'api_key' THEN NOT EXISTS (SELECT FROM audittrail_api_keys k WHERE k.id = e.id)
+            ELSE NOT EXISTS (SELECT FROM users u WHERE u.id = e.id) END`)
         return Number(row?.missing)
       }),
 

@@ -38,7 +38,7 @@ export function signInStatements({ client }: Pick<Connection, 'client'>, changes
       ${canLock ? client`FOR SHARE` : client``}
       RETURNING id)${eventCte(client, event, client`FROM started`)}
       SELECT id FROM started`
-    if (rows.length === 1) changes.sessionStarted(session.id)
+    if (rows.length === 1) changes.sessionStarted(session.id, { userId: session.userId, at: session.now })
     return rows.length === 1
   }
 

@@ -93,9 +93,9 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
           return row
         })
         changes.sessionsEnded(endedIds)
-        const isDisabled = change.is_active === false
-        if (typeof result === 'object' && (change.roles || isDisabled))
-          changes.userRestricted(id, { roles: change.roles, isDisabled })
+        const { roles, is_active: isActive } = change
+        if (typeof result === 'object' && (roles || isActive !== undefined))
+          changes.userAccessChanged(id, { roles, isActive })
         return result
       }),
 
@@ -157,6 +157,7 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
             .set({ hashed_password: to })
             .where(and(eq(users.id, id), hasHash(from)))
             .returning({ id: users.id })
+          if (rows.length === 1) changes.hashReplaced(id, from, to)
           return rows.length === 1
         } catch (error) {
           // No outage: the sign-in that this follows needs no such privilege.
