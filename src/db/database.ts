@@ -126,6 +126,7 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
     return known
   }
   const statements = statementsThrough(run)
+  let completing: Promise<number> | undefined
   return {
     ...statements,
     findActiveSession: createBatch<SessionKey, SessionUser>({
@@ -155,7 +156,12 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
         () => pool.run(({ client }) => migrate(client, pool.kind === 'embedded'), 'unlimited'),
         Number.POSITIVE_INFINITY,
       ).catch((error) => Promise.reject(located(error, pool.label))),
-    completeIndexes: () => pool.run(({ client }) => completeIndexes(client), 'unlimited'),
+    completeIndexes: () => {
+      completing ??= completeIndexes(pool).finally(() => {
+        completing = undefined
+      })
+      return completing
+    },
     label: pool.label,
     checkSchema: () => pool.run(({ client }) => checkSchema(client)),
     inspect: (take) => pool.run(({ client }) => inspect(client, take), 'unlimited'),

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import postgres from 'postgres'
+import { parseDatabaseUrl } from '../../src/config/databaseUrl.ts'
+import { openDatabase } from '../../src/db/database.ts'
+import { openPool } from '../../src/db/pool/pool.ts'
 import { login, me, run, type Server, serve } from '../binary/binary.ts'
 import { type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
@@ -130,6 +133,36 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
       await other.stop()
     },
   )
+
+  test('keeps no lock and no setting of an index that was built', async () => {
+    const url = urlOf('indexed', '?pgbouncer=true')
+    await own`CREATE DATABASE indexed`
+    await own`ALTER DATABASE indexed SET lock_timeout TO '7s'`
+    await run(['migrate'], { environment: { ...environment, DATABASE_URL: url } })
+    const direct = postgres(database.url.replace(/postgres$/, 'indexed'), { max: 1, onnotice: () => {} })
+    const replicas = [1, 2].map(() =>
+      openDatabase(openPool({ kind: 'server', address: parseDatabaseUrl(url), poolSize: 2 })),
+    )
+    const traffic = postgres(urlOf('indexed'), { max: 8, prepare: false })
+    let isOver = false
+    const busy = Array.from({ length: 8 }, async () => {
+      while (!isOver) await traffic`SELECT pg_sleep(0.001)`
+    })
+    for (let round = 0; round < 10; round++) {
+      await direct`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'audittrail_sessions_sweep_at'::regclass`
+      const remaining = await Promise.all(replicas.map((replica) => replica.completeIndexes()))
+      expect(Math.min(...remaining)).toBe(0)
+    }
+    isOver = true
+    await Promise.all(busy)
+    expect(await direct`SELECT FROM pg_locks WHERE locktype = 'advisory'`).toHaveLength(0)
+    const ask = () => traffic`SELECT pg_sleep(0.05), current_setting('lock_timeout') AS setting`
+    const settings = await Promise.all(Array.from({ length: 8 }, ask))
+    expect(new Set(settings.map(([row]) => row?.setting))).toEqual(new Set(['7s']))
+    for (const replica of replicas) await replica.close()
+    await traffic.end()
+    await direct.end()
+  })
 
   test('lets the server cancel abandoned statements while a lock is held', async () => {
     const waiting = () => own`SELECT pid FROM pg_stat_activity WHERE datname = 'declared' AND wait_event_type = 'Lock'`

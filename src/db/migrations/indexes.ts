@@ -1,4 +1,7 @@
-import type { Client } from '../pool/connection.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import { guarded } from '../failure.ts'
+import type { Client, OpenConnection } from '../pool/connection.ts'
+import type { Pool } from '../pool/pool.ts'
 import type { Session } from './blocker.ts'
 import type { Migration } from './bundled.ts'
 
@@ -6,8 +9,11 @@ import type { Migration } from './bundled.ts'
 const largeTable = 16 * 2 ** 20
 /** The migrations that may leave indexes for later. Those before were released without it. */
 const firstWithLater = 8
-/** Our lock for building indexes: "auditidx" as eight ASCII bytes. */
+/** Our lock for starting to build an index: "auditidx" as eight ASCII bytes. */
 const lockKey = 0x6175646974696478n.toString()
+
+/** Milliseconds until PostgreSQL shows that an index is being built, and between two looks. */
+const startLimits = { shown: 300, look: 5 }
 
 interface IndexChange {
   readonly name: string
@@ -28,23 +34,64 @@ export async function isForLater(transaction: Session, statement: string): Promi
 }
 
 /**
- * Builds and drops the indexes that a migration has left, without blocking writes. Returns how many
- * remain: more than none while another replica builds them. Constant if there is nothing to do.
+ * Builds and drops the indexes that a migration has left, without blocking writes, on a connection
+ * that is not one of the pool's. Returns how many remain: more than none while another replica
+ * builds one. Constant if there is nothing to do.
  */
-export async function completeIndexes(client: Client, migrations: readonly Migration[]): Promise<number> {
-  if ((await findOutstanding(client, migrations)).length === 0) return 0
-  // Not the lock of migrations: behind PgBouncer, a lock of a session may outlive it.
-  const [row] = await client`SELECT pg_try_advisory_lock(${lockKey}::bigint) AS is_locked`
+export async function completeIndexes(
+  { run, openSpare }: Pick<Pool, 'run' | 'openSpare'>,
+  migrations: readonly Migration[],
+): Promise<number> {
+  const count = () => run(async ({ client }) => (await findOutstanding(client, migrations)).length)
+  let remaining = await count()
+  if (remaining === 0) return 0
+  const spare = await openSpare()
   try {
-    const outstanding = await findOutstanding(client, migrations)
-    if (!row?.is_locked) return outstanding.length
-    await withoutTimeLimits(client, async () => {
-      for (const statement of outstanding) await client.unsafe(statement)
-    })
-    return (await findOutstanding(client, migrations)).length
+    await guarded(() => liftTimeLimits(spare))
+    for (;;) {
+      const started = await run(({ client }) => startNext(client, spare.client, migrations))
+      await guarded(async () => started?.finished)
+      const left = await count()
+      if (left === 0 || left >= remaining) return left
+      remaining = left
+    }
   } finally {
-    if (row?.is_locked) await client`SELECT pg_advisory_unlock(${lockKey}::bigint)`
+    await spare.end()
   }
+}
+
+/**
+ * Starts the next statement on `builder`. Returns undefined while another replica builds an index:
+ * two builds on a table would deadlock. Behind PgBouncer, a lock held until the end would stay.
+ */
+async function startNext(client: Client, builder: Client, migrations: readonly Migration[]) {
+  return client.begin('isolation level read committed', async (transaction) => {
+    await transaction`SELECT pg_advisory_xact_lock(${lockKey}::bigint)`
+    const [statement] = await findOutstanding(transaction, migrations)
+    if (statement === undefined || (await isBuilding(transaction))) return undefined
+    const limit = AbortSignal.timeout(startLimits.shown)
+    let isOver = false
+    const finished = builder.unsafe(statement).execute()
+    const end = () => {
+      isOver = true
+    }
+    finished.then(end, end)
+    // Until then, another replica would start the same.
+    while (!isOver && !limit.aborted && !(await isBuilding(transaction))) await wait(startLimits.look)
+    return { finished }
+  }) as Promise<{ readonly finished: Promise<unknown> } | undefined>
+}
+
+/** Returns whether an index of this database is being built, by any role. */
+async function isBuilding(session: Session): Promise<boolean> {
+  const rows = await session`SELECT FROM pg_stat_progress_create_index WHERE datname = current_database()`
+  return rows.length > 0
+}
+
+/** Waiting for another transaction here blocks no other. A pooler's session is not ours to change. */
+async function liftTimeLimits({ client, facts }: OpenConnection): Promise<void> {
+  if (!facts?.isPooled)
+    await client`SELECT set_config(name, '0', false) FROM unnest(ARRAY['statement_timeout', 'lock_timeout']) AS name`
 }
 
 /** Returns the statements that complete the indexes. */
@@ -64,19 +111,6 @@ async function findOutstanding(session: Session, migrations: readonly Migration[
     // Invalid: building it was interrupted.
     return isValid ? [] : [...drop, statement.replace('CREATE INDEX', 'CREATE INDEX CONCURRENTLY')]
   })
-}
-
-/** Waiting for another transaction here blocks no other. */
-async function withoutTimeLimits(client: Client, work: () => Promise<void>): Promise<void> {
-  const names = ['statement_timeout', 'lock_timeout']
-  const rows = await client`
-    SELECT name, setting FROM pg_settings WHERE name IN (SELECT json_array_elements_text(${JSON.stringify(names)}::text::json))`
-  for (const { name } of rows) await client`SELECT set_config(${name}, '0', false)`
-  try {
-    await work()
-  } finally {
-    for (const { name, setting } of rows) await client`SELECT set_config(${name}, ${setting}, false)`
-  }
 }
 
 function parse(statement: string): IndexChange | undefined {

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { TransactionSql } from 'postgres'
 import { AppError } from '../../error.ts'
 import type { Client } from '../pool/connection.ts'
+import type { Pool } from '../pool/pool.ts'
 import { adoptUsers } from './adopt.ts'
 import type { Blocker, Session } from './blocker.ts'
 import { findBlockers } from './blockers.ts'
@@ -66,12 +67,13 @@ export async function migrate(client: Client, isEmbedded = false): Promise<Migra
 }
 
 /**
- * Builds and drops indexes of large tables, which a migration leaves for later. Returns how many
- * remain. Leaves the indexes of a newer version alone.
+ * Builds and drops indexes of large tables, which a migration leaves for later, except in the
+ * embedded database. Returns how many remain. Leaves the indexes of a newer version alone.
  */
-export async function completeIndexes(client: Client): Promise<number> {
-  const { pending, newer } = compare(await listApplied(client))
-  return pending === 0 && newer === 0 ? complete(client, migrations) : 0
+export async function completeIndexes(pool: Pool): Promise<number> {
+  if (pool.kind === 'embedded') return 0
+  const { pending, newer } = await pool.run(({ client }) => migrationStatus(client))
+  return pending === 0 && newer === 0 ? complete(pool, migrations) : 0
 }
 
 async function applyPending(transaction: TransactionSql, isEmbedded: boolean): Promise<MigrationReport> {

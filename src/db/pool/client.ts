@@ -4,7 +4,6 @@ import type { DatabaseAddress } from '../../config/databaseUrl.ts'
 import { AppError } from '../../error.ts'
 import type { Encryption } from './encryption.ts'
 import type { FirstResponse } from './protocol.ts'
-import { scramPassword } from './scramPassword.ts'
 import { embeddedParameters, serverParameters } from './session.ts'
 
 type Client = postgres.Sql
@@ -71,6 +70,23 @@ function login({ address, first, isPooled }: Server & { readonly isPooled: boole
       ...(options === undefined ? {} : { options }),
       ...serverParameters(isPooled),
     },
+  }
+}
+
+/**
+ * Returns the password as SCRAM hashes it: prepared by SASLprep (RFC 4013), like PostgreSQL does
+ * when it stores one. As there, a password that SASLprep rejects is used unchanged.
+ */
+async function scramPassword(password: string): Promise<string> {
+  // PostgreSQL does not prepare ASCII, control characters included.
+  if (!/[^\0-\x7f]/.test(password)) return password
+  // PostgreSQL rejects before it normalizes: the few characters newer than Unicode 3.2 that
+  // normalize to older ones, such as U+2090, differ here.
+  const { saslprep } = await import('@mongodb-js/saslprep')
+  try {
+    return saslprep(password)
+  } catch {
+    return password
   }
 }
 

@@ -42,6 +42,11 @@ export interface OpenConnection extends Connection {
   takeUnreplicated(): boolean
 }
 
+/** Prepares a connection before the pool uses it. Rejects if it must not be used. */
+export type Admit = (connection: Connection, facts: SessionFacts) => Promise<void>
+
+/** Milliseconds for `Admit`. */
+const admissionLimit = 5000
 const openLimit = 3000
 /**
  * Milliseconds to the first byte of a response. A failover must not be waited for on a connection
@@ -189,5 +194,18 @@ async function withinLimit<T>(limit: AbortSignal, work: () => Promise<T>): Promi
     return await Promise.race([work(), late.promise])
   } finally {
     limit.removeEventListener('abort', timeOut)
+  }
+}
+
+/** Discards the connection if it is not admitted in time. */
+export async function admitted(connection: OpenConnection, facts: SessionFacts, admit: Admit): Promise<void> {
+  const limit = createLimit(admissionLimit, admissionLimit)
+  try {
+    await withinLimit(limit.signal, () => admit(connection, facts))
+  } catch (error) {
+    connection.discard(true)
+    throw error
+  } finally {
+    limit.clear()
   }
 }

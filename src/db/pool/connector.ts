@@ -5,14 +5,14 @@ import { createPrimaryOpener, type PrimaryOpenerSettings } from '../hosts/primar
 import { createAbandonedBackends } from './abandoned.ts'
 import { sendCancelRequest } from './cancelRequest.ts'
 import {
-  type Connection,
+  type Admit,
+  admitted,
   type ConnectionObserver,
   type DatabaseTarget,
   type OpenConnection,
   openConnection,
 } from './connection.ts'
-import { noResponse } from './dial.ts'
-import type { SessionFacts } from './session.ts'
+import { createSpareConnection } from './spareConnection.ts'
 
 /** Opens connections: a bounded number, at a bounded rate, and one at a time during an outage. */
 export interface Connector {
@@ -28,13 +28,18 @@ export interface Connector {
   isLimitTemporary(): boolean
   /** Rejects with an AppError. */
   open(): Promise<OpenConnection>
+  /**
+   * Opens one more than the pool has, for work that takes long. Rejects with `unavailable` if there
+   * is one already or no room.
+   */
+  openSpare(): Promise<OpenConnection>
   /** Makes the server cancel what is still in progress on discarded connections. */
   close(): Promise<void>
 }
 
 /**
  * Connections that may exist on the server beyond the size of the pool: those that it has not
- * dropped yet. One more is for `endOver`.
+ * dropped yet. One more is for `endOver`, or until then for `openSpare`.
  */
 const spareConnections = { inUse: 1, atMost: 2 }
 /**
@@ -46,14 +51,6 @@ const delays = { away: 250, refused: 1000, full: 250 }
  * fewer connections than the pool has slots for.
  */
 const longestSpareDelay = 5000
-
-/**
- * Prepares a connection before the pool uses it. Rejects if it must not be used.
- */
-export type Admit = (connection: Connection, facts: SessionFacts) => Promise<void>
-
-/** Milliseconds for `Admit`. */
-const admissionLimit = 5000
 
 /** What the pool does for the search of a primary among several hosts. */
 export type HostObserver = Pick<PrimaryOpenerSettings<OpenConnection>, 'onStale' | 'readPrimary'>
@@ -103,6 +100,8 @@ export function createConnector(target: DatabaseTarget, now: () => number, setti
         inProgress--
       }
     },
+    openSpare: () =>
+      opener.openSpare().catch((error) => Promise.reject(located(databaseFailure(error), labelOf(target)))),
     close: opener.close,
   }
 }
@@ -110,6 +109,7 @@ export function createConnector(target: DatabaseTarget, now: () => number, setti
 /** Opens connections, and counts those that exist on the server. */
 interface Opener {
   open(): Promise<OpenConnection>
+  openSpare(): Promise<OpenConnection>
   /** Whether one more connection may exist. */
   hasRoom(): boolean
   close(): Promise<void>
@@ -129,9 +129,7 @@ function createOpener(
   now: () => number,
   { admit = async () => {}, ...hostObserver }: ConnectorSettings,
 ): Opener {
-  const isDeclared = target.kind === 'server' ? target.address.isPooled : false
   const size = target.kind === 'server' ? target.poolSize : 1
-  let isPooled = isDeclared ?? false
   let hasConnected = false
   let dialing = 0
   /** By host. Those to a former primary take no room from those to the new one. */
@@ -140,24 +138,15 @@ function createOpener(
     const address = primary?.current()
     return (connections.get(address) ?? 0) + dialing + abandoned.closedCount(address)
   }
+  const isFull = () => held() >= size + spareConnections.atMost
   const abandoned = createAbandonedBackends(async () => {
-    if (held() >= size + spareConnections.atMost) return
+    if (isFull()) return spare.discard()
     const connection = await openCounted().catch(() => undefined)
     if (connection?.facts) await abandoned.endOver(connection.client, connection.facts).catch(() => {})
     await connection?.end()
   }, now)
 
-  /** Tries again where a pooler is detected. */
-  const openAt: OpenAt = async (...attempt) => {
-    const [at, observer, options] = attempt
-    try {
-      return await openConnection(at, isPooled, observer, options)
-    } catch (error) {
-      if (isDeclared !== undefined || isPooled || !refusesStartupParameters(error)) throw error
-      isPooled = true
-      return openConnection(at, isPooled, observer, options)
-    }
-  }
+  const openAt = createDetectingOpener(target)
   const primary = createOpenerOfPrimary(target, openAt, now, hostObserver)
 
   async function openCounted(): Promise<OpenConnection> {
@@ -187,35 +176,42 @@ function createOpener(
     }
   }
 
+  async function open(): Promise<OpenConnection> {
+    const connection = await openCounted()
+    hasConnected = true
+    if (connection.facts) {
+      void abandoned.endOver(connection.client, connection.facts).catch(() => {})
+      await admitted(connection, connection.facts, admit)
+    }
+    return connection
+  }
+
+  const spare = createSpareConnection(open, isFull)
+
   return {
-    open: async () => {
-      const connection = await openCounted()
-      hasConnected = true
-      if (connection.facts) {
-        void abandoned.endOver(connection.client, connection.facts).catch(() => {})
-        await admitted(connection, connection.facts, admit)
-      }
-      return connection
-    },
-    hasRoom: () => (primary && !primary.current()) || held() < size + spareConnections.inUse,
+    open,
+    openSpare: spare.open,
+    hasRoom: () => (primary && !primary.current()) || held() - spare.count() < size + spareConnections.inUse,
     close: async () => {
+      spare.close()
       primary?.close()
       await abandoned.stop()
     },
   }
 }
 
-/** Discards the connection if it is not admitted in time. */
-async function admitted(connection: OpenConnection, facts: SessionFacts, admit: Admit): Promise<void> {
-  const limit = Promise.withResolvers<never>()
-  const timer = setTimeout(() => limit.reject(noResponse()), admissionLimit)
-  try {
-    await Promise.race([admit(connection, facts), limit.promise])
-  } catch (error) {
-    connection.discard(true)
-    throw error
-  } finally {
-    clearTimeout(timer)
+/** Tries again where a pooler is detected. */
+function createDetectingOpener(target: DatabaseTarget): OpenAt {
+  const isDeclared = target.kind === 'server' ? target.address.isPooled : false
+  let isPooled = isDeclared ?? false
+  return async (at, observer, options) => {
+    try {
+      return await openConnection(at, isPooled, observer, options)
+    } catch (error) {
+      if (isDeclared !== undefined || isPooled || !refusesStartupParameters(error)) throw error
+      isPooled = true
+      return openConnection(at, isPooled, observer, options)
+    }
   }
 }
 

@@ -10,8 +10,8 @@ import {
 } from '../failure.ts'
 import { readHostState } from '../hosts/hostState.ts'
 import type { AvailabilityObserver } from './availabilityLog.ts'
-import type { DatabaseTarget } from './connection.ts'
-import { type Admit, createConnector, labelOf } from './connector.ts'
+import type { Admit, DatabaseTarget, OpenConnection } from './connection.ts'
+import { createConnector, labelOf } from './connector.ts'
 import {
   createLanes,
   isTurnOf,
@@ -35,10 +35,7 @@ import {
   stateOf,
 } from './slots.ts'
 
-/**
- * Connections to the database, replaced when they are lost. Every operation settles within its time
- * limit.
- */
+/** Replaces lost connections. Every operation settles within its time limit. */
 export interface Pool {
   /**
    * Runs work that has a server connection to itself. Rejects with an AppError: the error of
@@ -50,6 +47,8 @@ export interface Pool {
    * `limit` is in milliseconds.
    */
   read<T>(work: Work<T>, limit?: number): Promise<T>
+  /** Opens one connection more, which the caller ends. Rejects if there is one already. */
+  openSpare(): Promise<OpenConnection>
   state(): PoolState
   readonly kind: DatabaseTarget['kind']
   /** Names the database in messages. Undefined if it is embedded. */
@@ -97,6 +96,7 @@ export function openPool(
   return {
     run: (work, limit) => submit(context, others, work, false, limit === 'unlimited' ? undefined : operationLimit),
     read: (work, limit = operationLimit) => submit(context, reads, work, true, limit),
+    openSpare: connections.connector.openSpare,
     kind: target.kind,
     label: labelOf(target),
     state: () => stateOf(connections),

@@ -47,6 +47,8 @@ export interface SessionFacts {
   readonly backend: { readonly pid: number; readonly secret: number; readonly startedAt: string }
   /** Whether the process id is the server's own, and not that of a pooler. */
   readonly isDirect: boolean
+  /** Whether a pooler gives each transaction another session of the server. */
+  readonly isPooled: boolean
   /** Identifies one run of the server: the time at which it started. */
   readonly instance: string
   readonly timeline: Timeline | undefined
@@ -85,6 +87,7 @@ export async function checkSession(client: postgres.Sql, isPooled: boolean, isPr
   return {
     backend: { pid, secret, startedAt: facts.started_at },
     isDirect: !isPooled && pid === facts.pid,
+    isPooled,
     instance: facts.instance,
     timeline: await reading,
     needsTransactions: facts.isolation !== 'read committed',

@@ -17,17 +17,21 @@ afterEach(async () => {
 interface Opened {
   readonly database: Database
   readonly client: postgres.Sql
+  /** Opens the database of another replica. */
+  openReplica(): Database
 }
 
 /** A database as the version before the migration `0008_layout` left it. */
-async function openOlder(rows = 0): Promise<Opened> {
+async function openOlder(rows = 0, poolSize = 2): Promise<Opened> {
   const url = await createDatabase()
   const client = postgres(url, { max: 2, onnotice: () => {} })
-  const database = openDatabase(openPool({ kind: 'server', address: parseDatabaseUrl(url), poolSize: 2 }))
-  closing.push(
-    () => client.end(),
-    () => database.close(),
-  )
+  closing.push(() => client.end())
+  const openReplica = () => {
+    const database = openDatabase(openPool({ kind: 'server', address: parseDatabaseUrl(url), poolSize }))
+    closing.push(() => database.close())
+    return database
+  }
+  const database = openReplica()
   await client`CREATE TABLE audittrail_migrations (
     created_at bigint PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`
   for (const { statements, createdAt, hash } of migrations.slice(0, 8)) {
@@ -40,7 +44,7 @@ async function openOlder(rows = 0): Promise<Opened> {
   await client`INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, user_agent)
     SELECT gen_random_uuid(), (SELECT id FROM users LIMIT 1), now(), now(), now() + interval '1 day', repeat('x', 1000)
     FROM generate_series(1, ${rows})`
-  return { database, client }
+  return { database, client, openReplica }
 }
 
 const large = 16_000
@@ -119,7 +123,8 @@ describe('indexes of a large table', () => {
   test('are built by one of several replicas', async () => {
     const opened = await openOlder(large)
     await opened.database.migrate()
-    const remaining = await Promise.all([opened.database.completeIndexes(), opened.database.completeIndexes()])
+    const replicas = [opened.database, ...Array.from({ length: 5 }, opened.openReplica)]
+    const remaining = await Promise.all(replicas.map((database) => database.completeIndexes()))
     expect(Math.min(...remaining)).toBe(0)
     expect(await indexesOf(opened)).toEqual(created)
   })
@@ -146,6 +151,51 @@ describe('indexes of a large table', () => {
     await writer`COMMIT`
     writer.release()
     expect(await completing).toBe(0)
+    expect(await indexesOf(opened)).toEqual(created)
+  })
+
+  test.each([1, 2])('leave the other operations their connections in a pool of %d', async (poolSize) => {
+    const opened = await openOlder(large, poolSize)
+    const { database, client } = opened
+    await database.migrate()
+    const writer = await client.reserve()
+    await writer`BEGIN`
+    await writer`UPDATE audittrail_sessions SET last_used_at = now() WHERE id = (SELECT id FROM audittrail_sessions LIMIT 1)`
+    const completing = [database.completeIndexes(), database.completeIndexes()]
+    const backends = () =>
+      client`SELECT query, wait_event_type FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'audittrail'`
+    for (let isWaiting = false; !isWaiting; )
+      isWaiting = (await backends()).some(
+        (row) => row.query.startsWith('CREATE INDEX CONCURRENTLY') && row.wait_event_type === 'Lock',
+      )
+    const work = () => [database.instance.readTime(), database.findApiKey('none'), database.instance.isSeeded()]
+    await Promise.all(Array.from({ length: 20 }, work).flat())
+    expect((await backends()).length).toBeLessThanOrEqual(poolSize + 2)
+    await writer`COMMIT`
+    writer.release()
+    expect(await Promise.all(completing)).toEqual([0, 0])
+    expect(await indexesOf(opened)).toEqual(created)
+    while ((await backends()).length > poolSize) {}
+  })
+
+  test('are built later if the database closes first', async () => {
+    const opened = await openOlder(large)
+    const { database, client } = opened
+    await database.migrate()
+    const writer = await client.reserve()
+    await writer`BEGIN`
+    await writer`UPDATE audittrail_sessions SET last_used_at = now() WHERE id = (SELECT id FROM audittrail_sessions LIMIT 1)`
+    const completing = database.completeIndexes().catch(({ code }) => code)
+    const builders = () =>
+      client`SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'`
+    while ((await builders()).length === 0) {}
+    await database.close()
+    expect(await completing).toBe('unavailable')
+    while ((await builders()).length > 0) {}
+    await writer`COMMIT`
+    writer.release()
+    expect(await opened.openReplica().completeIndexes()).toBe(0)
     expect(await indexesOf(opened)).toEqual(created)
   })
 

@@ -19,6 +19,7 @@ test('pool: an attempt that is due sooner does not wait for a later one', async 
     nextAttemptIn: () => dueIn,
     isLimitTemporary: () => true,
     open: () => Promise.reject(new Error('not opened')),
+    openSpare: () => Promise.reject(new Error('not opened')),
     close: async () => {},
   }
   const connections: Connections = {
