@@ -61,7 +61,7 @@ export function listAddresses({ otherHosts = [], ...first }: DatabaseAddress): r
   return [first, ...otherHosts]
 }
 
-/** As in libpq, a parameter takes precedence over what is before the path. */
+/** As in libpq, a parameter takes precedence over the hosts before the `?`. */
 function readHostLists({ authority, isSqlAlchemy, query: text }: UrlParts, query: Map<string, string>): HostLists {
   const { hosts, ports } = splitAuthority(authority)
   const repeated = isSqlAlchemy ? splitRepeatedHosts(readValues(text, 'host')) : undefined
@@ -133,7 +133,7 @@ function splitUrl(text: string): UrlParts {
   return { isSqlAlchemy: scheme.includes('+'), username, password, authority, path, query }
 }
 
-/** Returns what stands there instead of a scheme. Never more, since it may be part of a password. */
+/** Describes the text in place of the scheme. Quotes no more: it may be part of a password. */
 function mistakeIn(text: string): string {
   if (text.trim() === '') return ' (it is blank)'
   if (/^\s*["'`]/.test(text)) return ' (remove the quotes)'
@@ -162,7 +162,7 @@ function readPairs(text: string): (readonly [name: string, value: string])[] {
   return pairs.map((pair) => {
     const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(pair) ?? []
     const decoded = decode(name, 'query')
-    // What has no effect need not be valid.
+    // The value of an ignored parameter may be invalid.
     return [decoded, ignoredParameters.includes(decoded) ? value : decode(value, 'query')]
   })
 }

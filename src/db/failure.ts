@@ -79,7 +79,7 @@ export function endsConnection(error: AppError): boolean {
 }
 
 /** The server is read-only, or it is another one behind the same pooler. */
-const affectsAll = /^(25006|CONNECTION_ELSEWHERE)$/
+const affectsAll = /^(25006|CONNECTION_SERVER_CHANGED)$/
 
 /**
  * Returns whether nothing of a failed operation was committed: the server or this process rejected
@@ -97,8 +97,8 @@ export function endsAllConnections(error: AppError): boolean {
 }
 
 /** The error of a connection whose pooler has moved to another server. */
-export function elsewhere(): AppError {
-  const cause = Object.assign(new Error('elsewhere'), { code: 'CONNECTION_ELSEWHERE' })
+export function serverChanged(): AppError {
+  const cause = Object.assign(new Error('server changed'), { code: 'CONNECTION_SERVER_CHANGED' })
   return new AppError('unavailable', 'The connection pooler now uses another server.', { cause })
 }
 

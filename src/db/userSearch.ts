@@ -1,12 +1,12 @@
 import { and, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import { users } from './schema.ts'
 
-/** The characters that separate words, besides blanks. Few, since each costs time per indexed row. */
+/** Characters that separate words, besides the space. Each costs time for every indexed row. */
 const separators = ['-', "'", '.', ',', '(', '/', '"', '\t']
 
 /**
- * Matches users whose username starts with a text, or whose full name has a word where it starts,
- * without case. `anywhere`: or who have it anywhere.
+ * Matches users whose username, or a word of whose full name, starts with a text, in any case.
+ * `anywhere`: at any position of either.
  */
 export function matches(search: string, anywhere: boolean): SQL | undefined {
   const text = search.trim()
@@ -20,20 +20,20 @@ export function matches(search: string, anywhere: boolean): SQL | undefined {
   )
 }
 
-/** Matches by the unique index of usernames. */
+/** Matches usernames that start with a text, by their unique index. */
 export function startsUsername(text: string): SQL {
   return sql`lower(${users.username} COLLATE "C") LIKE lower(${escaped(text.trim())} COLLATE "C") || '%'`
 }
 
-/** Matches full names with the words of a text, the last of which may go on, by their index. */
+/** Matches full names that have the words of a text, the last one as a prefix, by their index. */
 export function hasWordsOf(text: string): SQL {
   if (!hasWord(text)) return sql`false`
-  // Words have no apostrophe, so that a backslash is all to escape between them.
+  // Words contain no apostrophe, so only backslashes are escaped.
   const quoted = sql`replace(array_to_string(${words(sql`${text}`)}, ''' & '''), '\\', '\\\\')`
   return sql`array_to_tsvector(${words(users.full_name)}) @@ ('''' || ${quoted} || ''':*')::tsquery`
 }
 
-/** Matches full names with a text at the start of a word, literally. */
+/** Matches full names in which a word starts with the literal text. */
 export function startsInFullName(search: string): SQL | undefined {
   const text = search.trim()
   const literal = text.replace(/[!-/:-@[-`{-~]/g, '\\$&')
@@ -46,8 +46,8 @@ function escaped(text: string): SQL {
 }
 
 /**
- * SQL for the words of a text in lower case, by the database's collation, as in the index. Of its
- * first 200 characters, since an index has a limit: only an adopted table has longer names.
+ * SQL for the words of a text in lower case, by the database's collation, as in the index. Only the
+ * first 200 characters count: index entries are limited, and adopted tables may have longer names.
  */
 function words(text: SQLWrapper): SQL {
   const spaced = separators.reduce(
@@ -65,7 +65,7 @@ function lowered(text: SQLWrapper): SQL {
   return sql`lower(${text}::text COLLATE "default")`
 }
 
-/** Whether a text is more than separators. */
+/** Returns whether a text has more than separators. */
 function hasWord(text: string): boolean {
   return [...text].some((character) => character !== ' ' && !separators.includes(character))
 }

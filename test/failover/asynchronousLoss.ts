@@ -3,12 +3,12 @@ import { createPeople, must, type Person, watch } from './people.ts'
 import { until } from './processes.ts'
 import { type Replicas, startReplicas } from './replicas.ts'
 
-/** Within so many milliseconds of reaching the new primary, a replica has ended the sessions again. */
+/** Milliseconds within which a replica ends the sessions again once it reaches the new primary. */
 const timeLimit = 2000
 
 /**
- * The primary is lost while an asynchronous standby is behind. Sessions that were ended stay ended,
- * although the new primary does not have that, and the log says that changes were lost.
+ * The primary is lost while an asynchronous standby is behind. Ended sessions stay ended, although
+ * the new primary never received their end, and the loss is logged.
  */
 export async function checkAsynchronousLoss(): Promise<readonly string[]> {
   const cluster = await startCluster({ settings: { synchronous_mode: false } })
@@ -18,7 +18,7 @@ export async function checkAsynchronousLoss(): Promise<readonly string[]> {
     const [first = replicas.asks[0], second = first] = replicas.asks
     if (!first || !second) throw new Error('there are no replicas')
     const people = await createPeople(40, first, replicas.admin)
-    // The standby gets all of it, and nothing after it.
+    // The standby receives all of this, and nothing that follows.
     await Bun.sleep(2000)
     const before = (await cluster.patroni.primary()) ?? 1
     cluster.freeze(before, 'walSender')
@@ -50,7 +50,7 @@ export async function checkAsynchronousLoss(): Promise<readonly string[]> {
     }
     const { status } = await second('GET', '/auth/me', { token: lost?.access ?? '' })
     if (status !== 401)
-      problems.push(`nothing was lost, so that this checked nothing: a last sign-in returns ${status}`)
+      problems.push(`no change was lost, so this checked nothing: the token of the last sign-in returns ${status}`)
     if (!/"event":"database\.[a-z_]*lost"/.test(replicas.log()))
       problems.push('no replica logged that changes were lost')
   } finally {
@@ -60,7 +60,7 @@ export async function checkAsynchronousLoss(): Promise<readonly string[]> {
   return problems
 }
 
-/** Ends each session, in every way there is, on either replica. */
+/** Ends each session on one of the replicas, in five ways. */
 async function endSessions(people: readonly Person[], { asks, admin }: Replicas): Promise<void> {
   for (const [at, { id, access, refresh, password }] of people.entries()) {
     const ask = asks[at % 2] ?? asks[0]

@@ -4,15 +4,15 @@ import { createPeople, must, watch } from './people.ts'
 import { until } from './processes.ts'
 import { type Replicas, startReplicas } from './replicas.ts'
 
-/** Within so many milliseconds, a replica leaves an old primary. */
+/** Milliseconds within which a replica leaves an old primary. */
 const timeLimit = 2000
-/** How long the split lasts once there are two primaries, in seconds. */
+/** Seconds for which two primaries run. */
 const splitSeconds = 15
 
 /**
- * Patroni on the primary stops, and PostgreSQL beside it goes on as an old primary, with clients
- * that know its address. One replica can also reach the new primary. The other one can reach only a
- * standby of the new primary, which tells it that its own primary is an old one.
+ * Patroni on the primary hangs, while its PostgreSQL continues as an old primary. Both replicas can
+ * reach it. The first replica can also reach the new primary. The second can reach only a standby
+ * of the new primary, which shows that its own primary is an old one.
  */
 export async function checkSplitBrain(): Promise<readonly string[]> {
   const cluster = await startCluster({ databases: 3 })
@@ -21,7 +21,7 @@ export async function checkSplitBrain(): Promise<readonly string[]> {
   const next = (await patroni.synchronousStandby()) ?? 2
   const gates = await Promise.all(cluster.addresses.map((address) => openGate(address, 5432)))
   const hosts = cluster.addresses.map((address) => `${address}:5432`)
-  // The old primary first, where a client that takes what it gets would stay.
+  // The old primary comes first: a client that takes the first host would stay there.
   const order = [old, ...[1, 2, 3].filter((node) => node !== old)].map((node) => node - 1)
   const urls = [hosts, gates.map(({ address }) => address)].map((all) =>
     cluster.url({ hosts: order.map((at) => all[at] ?? '') }),
@@ -32,7 +32,7 @@ export async function checkSplitBrain(): Promise<readonly string[]> {
   const resume: (() => void)[] = []
   try {
     replicas = await startReplicas(urls)
-    // A third replica behind the proxy, on which administrators work.
+    // Administrators use a third replica, behind the proxy.
     administration = await startReplicas([cluster.url()])
     const [ask] = administration.asks
     if (!ask) throw new Error('there is no replica')
@@ -82,7 +82,7 @@ export async function checkSplitBrain(): Promise<readonly string[]> {
   return problems
 }
 
-/** The third node follows the new primary, so that its timeline is the higher one too. */
+/** Waits until the third node follows the new primary, and so is on the higher timeline. */
 async function untilFollowed({ patroni }: Cluster, old: number, next: number): Promise<void> {
   const third = [1, 2, 3].find((node) => node !== old && node !== next)
   await until('the third node follows the new primary', 60, async () => {

@@ -11,7 +11,7 @@ export interface Durability {
   readonly isFlushed: boolean
   /** Standbys that are connected. */
   readonly standbys: number
-  /** Those of them that commits may wait for. Undefined if the role must not see it. */
+  /** Those of them that commits may wait for. Undefined if the role may not see it. */
   readonly standbysInStep: number | undefined
 }
 

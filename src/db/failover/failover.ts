@@ -1,7 +1,7 @@
 import { AppError } from '../../error.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { ChangeObserver } from '../changes.ts'
-import { elsewhere } from '../failure.ts'
+import { serverChanged } from '../failure.ts'
 import type { Admit } from '../pool/connection.ts'
 import type { Pool } from '../pool/pool.ts'
 import { readRun, type SessionFacts } from '../pool/session.ts'
@@ -29,7 +29,7 @@ export interface Failover {
   /** Reads whether commits wait for a standby. */
   readDurability(): Promise<Durability>
   state(): FailoverState
-  /** Reads nothing from now on. */
+  /** Stops reading. */
   stop(): void
 }
 
@@ -103,7 +103,7 @@ export function createFailover(log: Log, now: () => number): Failover {
       if (!isPooled && !isRevoking) return
       await attached().read(async ({ client }) => {
         const run = await readRun(client)
-        if (known && !isSame(known, run)) throw elsewhere()
+        if (known && !isSame(known, run)) throw serverChanged()
       })
     },
     readDurability: () => attached().read(readDurability),

@@ -1,17 +1,17 @@
 /** WAL positions of the server, read after acknowledged changes. */
 export interface WalPositions {
-  /** Called after each change. Reads a position soon. */
+  /** Called after each change. Schedules a reading. */
   changed(): void
   readWith(read: () => Promise<string>): void
   latest(): string | undefined
   /**
-   * Returns since when, by the monotonic clock, changes may be after the position. Undefined if any
-   * may be.
+   * Returns a time of the monotonic clock: changes before it are up to the position. Undefined if
+   * it is unknown for all of them.
    */
   latestBefore(position: string): number | undefined
   /** Forgets the positions, which are of another timeline. */
   clear(): void
-  /** Reads nothing from now on. */
+  /** Stops reading. */
   stop(): void
 }
 
@@ -35,7 +35,7 @@ export function createWalPositions(now: () => number): WalPositions {
       kept.push({ at, position })
       if (kept.length > maxKept) kept.shift()
     } catch {
-      // The next change has it read again.
+      // It is read again after the next change.
     }
   }
 
@@ -43,7 +43,7 @@ export function createWalPositions(now: () => number): WalPositions {
     changed: () => {
       if (isDue || read === undefined) return
       isDue = true
-      // Does not keep a command from ending.
+      // Does not keep the process alive.
       timer = setTimeout(take, interval).unref()
     },
     readWith: (reading) => {

@@ -48,27 +48,27 @@ interface Entry extends AbandonedBackend {
  * buffer; between two attempts to reach the server; that `stop` waits.
  */
 const delays = { repeat: 1000, retry: 500, stop: 300 }
-/** Milliseconds between two looks at the server. Doubled after each. */
-const lookDelays = { first: 1000, longest: 30_000 }
+/** Milliseconds between two checks of the server. Doubled after each. */
+const checkDelays = { first: 1000, longest: 30_000 }
 
 /**
- * `look` opens a connection only for `endOver`, if there is room for one. Called when the server
+ * `check` opens a connection for `endOver` alone, if one more may exist. Called when the server
  * responds and a backend has not ended for a second.
  */
-export function createAbandonedBackends(look: () => Promise<void>, now: () => number): AbandonedBackends {
+export function createAbandonedBackends(check: () => Promise<void>, now: () => number): AbandonedBackends {
   const entries = new Set<Entry>()
   let timer: ReturnType<typeof setTimeout> | undefined
   let round: Promise<void> | undefined
   let isStopped = false
-  let lookDelay = lookDelays.first
-  let lookAt = Number.NEGATIVE_INFINITY
+  let checkDelay = checkDelays.first
+  let checkAt = Number.NEGATIVE_INFINITY
 
   function forget(entry: Entry): void {
     entries.delete(entry)
     entry.drop()
     if (entries.size > 0) return
     clearTimeout(timer)
-    lookDelay = lookDelays.first
+    checkDelay = checkDelays.first
   }
 
   /** One at a time: at a server that does not respond, requests would pile up. */
@@ -82,10 +82,10 @@ export function createAbandonedBackends(look: () => Promise<void>, now: () => nu
       if (entry.isClosed) forget(entry)
     }
     const isStubborn = [...entries].some(({ since }) => now() - since >= delays.repeat)
-    if (isStubborn && now() >= lookAt && !isStopped) {
-      lookAt = now() + lookDelay
-      lookDelay = Math.min(lookDelay * 2, lookDelays.longest)
-      await look()
+    if (isStubborn && now() >= checkAt && !isStopped) {
+      checkAt = now() + checkDelay
+      checkDelay = Math.min(checkDelay * 2, checkDelays.longest)
+      await check()
     }
     if (entries.size > 0) schedule(delays.repeat)
   }
