@@ -173,16 +173,21 @@ export async function listSessionsOf(deps: Deps, id: string) {
 export async function endSessionsOf(deps: Deps, by: Actor, id: string): Promise<number> {
   const user = await requireUserFor(deps, by, id)
   const { username } = user
-  const ended = await audited(
+  const isSpared = ({ roles }: User) => !by.canManageAdministrators && roles.includes('admin')
+  const { ended, isRefused } = await audited(
     deps,
-    async ({ sessions }) => {
+    async ({ sessions, users }) => {
       const count = await sessions.endSessionsOf(id, new Date(deps.clock()), !by.canManageAdministrators)
-      // The user had none, or has become an administrator.
-      if (count === 0) await requireUserFor(deps, by, id)
-      return count
+      // The user had none, was deleted or has become an administrator.
+      const current = count === 0 ? await users.findUser(id) : user
+      return { ended: count, isRefused: !current || isSpared(current) }
     },
-    (count) => [{ event: { event: 'sessions.ended', username, by: by.name, ended: count }, about: partyOf(user) }],
+    (result) =>
+      result.isRefused
+        ? []
+        : [{ event: { event: 'sessions.ended', username, by: by.name, ended: result.ended }, about: partyOf(user) }],
   )
+  if (isRefused) await requireUserFor(deps, by, id)
   return ended
 }
 

@@ -26,6 +26,17 @@ describe.each(databaseKinds)('user administration on %s', (kind) => {
     }
   })
 
+  test('ends the sessions of a user who has none', async () => {
+    const { token } = await makeAdministrator()
+    const { id } = await makeUser()
+    expect((await json('DELETE', `/users/${id}/sessions`, token)).status).toBe(204)
+    expect(application.lines.findLast(({ event }) => event === 'sessions.ended')).toMatchObject({ ended: 0 })
+    const writer = await application.apiKey({ scopes: ['users:write'] })
+    const { id: administrator } = await makeUser(['admin'])
+    expect((await json('DELETE', `/users/${administrator}/sessions`, writer)).status).toBe(403)
+    expect((await json('DELETE', `/users/${crypto.randomUUID()}/sessions`, token)).status).toBe(404)
+  })
+
   test('creates, lists, reads, updates and deletes users', async () => {
     const { token } = await makeAdministrator()
     const username = newName('Made.')
