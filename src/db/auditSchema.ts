@@ -57,6 +57,7 @@ export const auditEvents = pgTable(
     unique('audittrail_audit_events_process_n').on(table.process, table.n),
     index('audittrail_audit_events_time').on(table.time),
     index('audittrail_audit_events_type').on(table.type, table.index),
+    index('audittrail_audit_events_outcome').on(table.outcome, table.index),
     index('audittrail_audit_events_by').on(table.by_id, table.index).where(sql`${table.by_id} IS NOT NULL`),
     index('audittrail_audit_events_about').on(table.about_id, table.index).where(sql`${table.about_id} IS NOT NULL`),
     // A hash in a wrong encoding would otherwise be stored as text.

@@ -5,7 +5,7 @@ import { oauthContentType, problemContentType, statusOf } from './problem.ts'
 import { documented } from './schema.ts'
 
 /** The sections of the OpenAPI document. `discovery/openapi` describes each one. */
-export type Tag = 'Sign in' | 'Sessions' | 'Users' | 'API keys' | 'Keys' | 'Health'
+export type Tag = 'Sign in' | 'Sessions' | 'Users' | 'API keys' | 'Keys' | 'Audit log' | 'Health'
 
 /** The security schemes of the document, by their names in it. */
 export const securitySchemes = { accessToken: 'passwordFlow', apiKey: 'apiKey' } as const
@@ -34,6 +34,8 @@ export interface ResponseInfo<Schema extends TSchema> extends OperationInfo {
   /** The body of a success, with an example. */
   readonly schema: Schema
   readonly example: Schema['static']
+  /** The other media types of a success. */
+  readonly streams?: Readonly<Record<string, { readonly schema: object; readonly example: unknown }>>
 }
 
 /**
@@ -54,8 +56,12 @@ export function emptyOperation(info: OperationInfo, status: 200 | 204 = 204) {
   return { detail: detailOf(info, status, {}) }
 }
 
-function contentOf<Schema extends TSchema>({ schema, example }: ResponseInfo<Schema>) {
-  return { content: { 'application/json': { schema: documented(schema), example } } }
+function contentOf<Schema extends TSchema>({ schema, example, streams = {} }: ResponseInfo<Schema>) {
+  const others = Object.entries(streams).map(([type, media]) => [
+    type,
+    { schema: documented(media.schema), example: media.example },
+  ])
+  return { content: { 'application/json': { schema: documented(schema), example }, ...Object.fromEntries(others) } }
 }
 
 const successes = { 200: 'Success.', 201: 'Created.', 204: 'Success, without a body.' } as const

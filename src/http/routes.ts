@@ -8,6 +8,8 @@ import { apiKeyRoutes } from './admin/apiKeys.ts'
 import { lockoutRoutes } from './admin/lockouts.ts'
 import { userChangeRoutes } from './admin/userChanges.ts'
 import { userRoutes } from './admin/users.ts'
+import { activityRoute } from './audit/activity.ts'
+import { auditEventRoute } from './audit/events.ts'
 import { accountRoutes } from './auth/account.ts'
 import type { DeviceCookies } from './auth/deviceCookie.ts'
 import { type ForwardAuth, forwardAuthRoute } from './auth/forwardAuth.ts'
@@ -22,6 +24,7 @@ import { jwksRoute } from './discovery/jwks.ts'
 import { createLanding, landingRoute } from './discovery/landing.ts'
 import { type MetadataLocation, metadataRoute } from './discovery/metadata.ts'
 import { openApiDocument } from './discovery/openapi.ts'
+import type { OpenStreams } from './edge/openStreams.ts'
 import type { RequestContexts } from './edge/requestContext.ts'
 import { methodNotAllowed, type RouteTable } from './edge/routeTable.ts'
 import { invalidFields, type SchemaError } from './input/fieldErrors.ts'
@@ -77,6 +80,7 @@ export interface RouteServices {
   /** Undefined if ISSUER is not a URL: there is no metadata then. */
   readonly metadata: MetadataLocation | undefined
   readonly requestContexts: RequestContexts
+  readonly openStreams: OpenStreams
   readonly methodsOf: RouteTable['methodsOf']
   readonly basePath: string
   readonly issuer: string
@@ -125,6 +129,8 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
     .use(userChangeRoutes({ deps, guards, requestContexts }))
     .use(lockoutRoutes({ deps, guards, requestContexts }))
     .use(apiKeyRoutes({ deps, guards, requestContexts }))
+    .use(auditEventRoute({ ...services, guards }))
+    .use(activityRoute({ deps, guards }))
     .use(jwksRoute(keyRing))
     .use(forwardAuthRoute(forwardAuth, (request) => requestContexts.of(request).requestId))
   if (metadata) app.use(metadataRoute(keyRing, metadata))

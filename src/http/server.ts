@@ -12,6 +12,7 @@ import { createAccessLog, type Instrumentation, inTrace } from './edge/accessLog
 import { createClientOf } from './edge/clientAddress.ts'
 import { type Cors, createCors } from './edge/cors.ts'
 import { createDeadline } from './edge/deadline.ts'
+import { createOpenStreams } from './edge/openStreams.ts'
 import { createRefusedOriginLog } from './edge/refusedOrigins.ts'
 import { createRequestContexts } from './edge/requestContext.ts'
 import { hasDecodableQuery, hasValidHost, pathOf, withAbsoluteUrl } from './edge/requestTarget.ts'
@@ -48,7 +49,10 @@ export interface Http {
   handle(request: Request, peer?: string): Promise<Response>
   /** Returns 503 to requests whose body is incomplete. Nothing was done for them yet. */
   expireIncompleteRequests(): void
-  /** Returns 503 to all pending requests, even if their handlers still run. */
+  /**
+   * Returns 503 to all pending requests, even if their handlers still run, and breaks off responses
+   * that are sent in parts.
+   */
   expireAllRequests(): void
 }
 
@@ -63,6 +67,7 @@ export function createHttp(
 ): Http {
   const { basePath, trustedProxies, corsOrigins, isEnding = () => false } = settings
   const requestContexts = createRequestContexts()
+  const openStreams = createOpenStreams()
   const keyRing = createKeyRing(deps)
   const metadata = locateMetadata(settings)
   const { secretKeys } = deps.settings.keys
@@ -81,6 +86,7 @@ export function createHttp(
     keyRing,
     metadata,
     requestContexts,
+    openStreams,
     isEnding,
     methodsOf: (path) => routeTable.methodsOf(path),
   })
@@ -120,7 +126,10 @@ export function createHttp(
     keyRing,
     handle: inTrace(instrumentation.traces, handle),
     expireIncompleteRequests: () => deadline.expire(isBodyIncomplete),
-    expireAllRequests: () => deadline.expire(() => true),
+    expireAllRequests: () => {
+      deadline.expire(() => true)
+      openStreams.endAll()
+    },
   }
 }
 

@@ -60,6 +60,8 @@ describe('methods', () => {
       '/api/docs',
       '/api/docs/swagger-ui-bundle.js',
       '/api/auth/me',
+      '/api/auth/activity',
+      '/api/audit/events',
     ]) {
       const headers = ['X-Request-Id: same', 'Accept-Encoding: gzip']
       const [get, head] = [await call('GET', target, headers), await call('HEAD', target, headers)]

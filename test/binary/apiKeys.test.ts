@@ -91,7 +91,7 @@ describe.each(['PostgreSQL', 'the embedded database'] as const)('apikey commands
       [['create', 'x', '--role', 'r', '--days', '1e3'], 2, '--days'],
       [['create', 'x', '--role', 'r', '--days', '3', '--no-expiry'], 2, '--no-expiry'],
       [['create', 'x'], 1, 'scopes'],
-      [['create', 'x', '--scope', 'everything'], 1, 'introspect, users:read, users:write'],
+      [['create', 'x', '--scope', 'everything'], 1, 'introspect, users:read, users:write, audit:read'],
       [['create', 'a b', '--role', 'r'], 1, 'name'],
       [['create', 'x', '--role', 'A'], 1, 'roles'],
       [['revoke', 'nobody'], 1, 'no service has this name'],

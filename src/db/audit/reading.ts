@@ -1,6 +1,7 @@
 import { guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
 import { type EventRow, insertEvents } from './pending.ts'
+import { eventSearchStatements } from './search.ts'
 import {
   type Batch,
   clamped,
@@ -64,6 +65,8 @@ type Row = Record<string, string | null>
 
 export function auditStatements({ client }: { readonly client: Client }) {
   return {
+    ...eventSearchStatements(client),
+
     /** Records an event that changes nothing else. */
     insertEvent: (row: EventRow): Promise<void> => guarded(() => insertEvents(client, [row])),
 

@@ -78,6 +78,7 @@ const missingAccess: Readonly<Record<RequiredAccess, string>> = {
   introspect: 'This endpoint requires an API key with the scope introspect.',
   'users:read': 'This endpoint requires an API key with the scope users:read.',
   'users:write': 'This endpoint requires an API key with the scope users:write.',
+  'audit:read': 'This endpoint requires an API key with the scope audit:read.',
   roles: 'This endpoint requires an API key with at least one role.',
 }
 

@@ -1,4 +1,4 @@
-import { isInCalendar } from '../../calendar.ts'
+import { isTime } from '../../calendar.ts'
 import type { Revocation, StoredApiKey } from '../../db/statements/apiKeys.ts'
 import { AppError, type FieldError, sentencesOf } from '../../error.ts'
 import { isUuid } from '../../uuid.ts'
@@ -14,7 +14,7 @@ export type ApiKey = StoredApiKey
  * The access of a key to AuditTrail's own API. Services that use /auth/verify check its roles
  * instead.
  */
-export const scopes = ['introspect', 'users:read', 'users:write'] as const
+export const scopes = ['introspect', 'users:read', 'users:write', 'audit:read'] as const
 export type Scope = (typeof scopes)[number]
 
 export interface ApiKeyDraft {
@@ -149,8 +149,6 @@ function requireExpiry(draft: ApiKeyDraft, now: number): Date | null {
 
 export const serviceNamePattern = '^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$'
 const serviceName = new RegExp(serviceNamePattern)
-/** RFC 3339 §5.6. */
-const timestamp = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
 
 function* validationErrorsOfDraft({ name, scopes: requested = [], roles = [], expires_at }: ApiKeyDraft, now: number) {
   const error = (field: string, message: string): FieldError => ({ field, message })
@@ -172,5 +170,5 @@ function* validationErrorsOfDraft({ name, scopes: requested = [], roles = [], ex
 }
 
 function isInFuture(text: string, now: number): boolean {
-  return timestamp.test(text) && isInCalendar(text) && Date.parse(text) > now
+  return isTime(text) && Date.parse(text) > now
 }

@@ -108,6 +108,13 @@ export type AuditEvent =
     }
   /** The export contains password hashes, which can be brute-forced. */
   | { readonly event: 'users.exported'; readonly by: string; readonly exported: number }
+  /** Everything that matches was read from the log. `filters`: the names of the query parameters. */
+  | {
+      readonly event: 'audit.exported'
+      readonly by: string
+      readonly format: 'ndjson' | 'csv'
+      readonly filters: readonly string[]
+    }
   /** Refusals above the bound of one second, which are only counted. */
   | { readonly event: 'audit.suppressed'; readonly type: string; readonly count: number }
   | { readonly event: 'server.stopped' }

@@ -14,39 +14,67 @@ export interface PresentedEvent {
   readonly facts: Readonly<Record<string, unknown>>
 }
 
+/** The personal data of a party are null if there are none, or if they were erased. */
 export interface PresentedParty {
   readonly kind: string
   readonly id: string | null
   readonly username: string | null
+  readonly full_name: string | null
   readonly address: string | null
   readonly user_agent: string | null
 }
 
-export function presentEvent(event: StoredEvent): PresentedEvent {
+type StoredText = 'index' | 'leaf' | 'time' | 'type' | 'outcome' | 'by_private' | 'about_private'
+
+/** Anything may be stored there: someone may have changed it. */
+export function presentEvent(event: Pick<StoredEvent, StoredText>): PresentedEvent {
   const leaf = parseLeaf(event.leaf)
   return {
     index: event.index,
-    time: event.time.toISOString(),
+    time: timeOf(event.time, leaf?.time),
     type: event.type,
     outcome: event.outcome,
     by: presentParty(leaf?.by, event.by_private),
     about: leaf?.about ? presentParty(leaf.about, event.about_private) : null,
-    session: leaf?.session ?? null,
-    request: leaf?.request ?? null,
-    facts: leaf?.facts ?? {},
+    session: textOf(leaf?.session),
+    request: textOf(leaf?.request),
+    facts: recordOf(leaf?.facts),
   }
 }
 
-function presentParty(party: { readonly kind: string; readonly id?: string } | undefined, text: string | null) {
-  const { username = null, address = null, agent = null } = readPersonal(text)
-  return { kind: party?.kind ?? 'unknown', id: party?.id ?? null, username, address, user_agent: agent }
+/** Returns the first time with a year of four digits. */
+function timeOf(...times: readonly (Date | string | undefined)[]): string {
+  const moments = [...times, 0]
+    .map((time) => new Date(time ?? Number.NaN))
+    .filter((time) => !Number.isNaN(time.getTime()))
+  return moments.map((time) => time.toISOString()).find((text) => /^\d/.test(text)) ?? ''
 }
 
-/** Returns nothing for a text that was erased or that someone has changed. */
-function readPersonal(text: string | null): { username?: string; address?: string; agent?: string } {
+function presentParty(party: unknown, text: string | null): PresentedParty {
+  const { kind, id } = recordOf(party)
+  const { username, full_name, address, agent } = readPersonal(text)
+  return {
+    kind: textOf(kind) ?? 'unknown',
+    id: textOf(id),
+    username: textOf(username),
+    full_name: textOf(full_name),
+    address: textOf(address),
+    user_agent: textOf(agent),
+  }
+}
+
+function readPersonal(text: string | null): Readonly<Record<string, unknown>> {
   try {
-    return text === null ? {} : JSON.parse(text)
+    return text === null ? {} : recordOf(JSON.parse(text))
   } catch {
     return {}
   }
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
 }

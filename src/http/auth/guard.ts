@@ -67,6 +67,7 @@ export function createGuards(services: GuardServices) {
     administrator: createGuard('guard.administrator', administrator),
     userReader: createGuard('guard.userReader', administratorOrKey('users:read')),
     userWriter: createGuard('guard.userWriter', administratorOrKey('users:write')),
+    auditReader: createGuard('guard.auditReader', administratorOrKey('audit:read')),
     introspector: createGuard('guard.introspector', introspector),
   }
 }

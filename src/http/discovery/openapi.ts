@@ -5,6 +5,7 @@ import { ApiKeySchema, CreatedApiKey } from '../admin/apiKeys.ts'
 import { Block } from '../admin/lockouts.ts'
 import { UserWithPassword } from '../admin/userChanges.ts'
 import { UserSchema } from '../admin/userSchema.ts'
+import { ActivitySchema, AuditEventSchema, PartySchema } from '../audit/eventSchema.ts'
 import { CurrentSession, Me } from '../auth/account.ts'
 import { ListedSessionSchema } from '../auth/sessionSchema.ts'
 import { TokenResponse } from '../auth/tokenResponse.ts'
@@ -44,6 +45,9 @@ const components = Object.fromEntries(
     ApiKeySchema,
     CreatedApiKey,
     Block,
+    AuditEventSchema,
+    ActivitySchema,
+    PartySchema,
   ].map((schema) => [schema.title ?? '', component(schema)]),
 )
 
@@ -53,6 +57,7 @@ const tagDescriptions: Readonly<Record<Tag, string>> = {
   Users: 'User administration. Requires the `admin` role.',
   'API keys': 'Credentials for services. Administrators create and revoke them.',
   Keys: 'For services that verify tokens, locally or by asking AuditTrail.',
+  'Audit log': 'What happened, for administrators and monitoring. Requires the `admin` role.',
   Health: 'Probes for load balancers and orchestrators.',
 }
 

@@ -19,7 +19,13 @@ const strictTransportSecurity = 'max-age=31536000'
  * non-Latin-1.
  */
 export function createResponseHeaders(basePath: string, cors: Cors, isEnding: () => boolean): ResponseHeaders {
-  const personal = [`${basePath}/auth/`, `${basePath}/users`, `${basePath}/blocks`, `${basePath}/api-keys`]
+  const personal = [
+    `${basePath}/auth/`,
+    `${basePath}/users`,
+    `${basePath}/blocks`,
+    `${basePath}/api-keys`,
+    `${basePath}/audit`,
+  ]
 
   return (response, request, path, { requestId, isSecure }) => {
     const { headers } = response

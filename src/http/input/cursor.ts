@@ -35,7 +35,7 @@ export function timeCursor<Name extends string>(name: Name): Cursor<TimePosition
   }
 }
 
-function invalidCursor(): AppError {
+export function invalidCursor(): AppError {
   const message = 'must be the `next` value of a page of this list'
   return new AppError('invalid_fields', `The field after ${message}.`, { fields: [{ field: 'after', message }] })
 }

@@ -68,7 +68,7 @@ describe.each(databaseKinds)('an API key on %s', (kind) => {
     })
     expect((await call('GET', '/auth/verify?role=other', key)).status).toBe(403)
     // Roles are for other services; they give no access to AuditTrail.
-    for (const path of ['/users', '/blocks', '/api-keys'])
+    for (const path of ['/users', '/blocks', '/api-keys', '/audit/events'])
       expect([401, 403]).toContain((await call('GET', path, key)).status)
   })
 
@@ -90,7 +90,7 @@ describe.each(databaseKinds)('an API key on %s', (kind) => {
   })
 
   test('cannot create, change or renew API keys', async () => {
-    const everything = { scopes: ['introspect', 'users:read', 'users:write'], roles: ['admin'] }
+    const everything = { scopes: ['introspect', 'users:read', 'users:write', 'audit:read'], roles: ['admin'] }
     const { id, key } = await make({ name: 'climber', ...everything })
     const before = await find(id)
     for (const [method, path] of [

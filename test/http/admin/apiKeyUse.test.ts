@@ -87,6 +87,7 @@ describe.each(databaseKinds)('the use of an API key on %s', (kind) => {
       ['GET', '/auth/me'],
       ['POST', '/auth/password'],
       ['GET', '/auth/sessions'],
+      ['GET', '/auth/activity'],
     ] as const) {
       const bodies = []
       for (const presented of [key, 'atk_nonsense']) {

@@ -37,6 +37,7 @@ const callers = {
   introspector: () => application.apiKey({ scopes: ['introspect'] }),
   reader: () => application.apiKey({ scopes: ['users:read'] }),
   writer: () => application.apiKey({ scopes: ['users:write'] }),
+  auditor: () => application.apiKey({ scopes: ['audit:read'] }),
   'service with a role': () => application.apiKey({ roles: ['staff'] }),
   'service with the role admin': () => application.apiKey({ roles: ['admin'] }),
   'service with everything': () => application.apiKey({ scopes, roles: ['admin'] }),
@@ -88,6 +89,7 @@ describe('access to every route', () => {
       introspector: 403,
       reader: 403,
       writer: 403,
+      auditor: 403,
       'service with a role': 403,
       'service with the role admin': 403,
       [key]: status,
@@ -112,6 +114,7 @@ describe('access to every route', () => {
         introspector: 403,
         reader: 403,
         writer: 403,
+        auditor: 403,
         'service with a role': 204,
         'service with the role admin': 204,
         'service with everything': 204,
@@ -134,6 +137,8 @@ describe('access to every route', () => {
       'POST /api-keys': administrator(422),
       'GET /api-keys': administrator(200),
       'DELETE /api-keys/{id}': administrator(404),
+      'GET /audit/events': administratorOr('auditor', 200),
+      'GET /auth/activity': member(200),
     })
   })
 
@@ -142,6 +147,7 @@ describe('access to every route', () => {
       ['introspector', 'introspect'],
       ['reader', 'users:read'],
       ['writer', 'users:write'],
+      ['auditor', 'audit:read'],
     ]
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(methods)) {

@@ -5,6 +5,7 @@ import { createDeviceCookies } from '../../../src/http/auth/deviceCookie.ts'
 import { createForwardAuth } from '../../../src/http/auth/forwardAuth.ts'
 import { createGuards, type Guards } from '../../../src/http/auth/guard.ts'
 import { requireLockedByDefault } from '../../../src/http/auth/lockedByDefault.ts'
+import { createOpenStreams } from '../../../src/http/edge/openStreams.ts'
 import { createRequestContexts } from '../../../src/http/edge/requestContext.ts'
 import { createRoutes, openRoutes, type RouteServices } from '../../../src/http/routes.ts'
 import { createAccessTokens } from '../../../src/http/tokens/accessTokens.ts'
@@ -30,6 +31,7 @@ beforeAll(async () => {
     apiKeys,
     keyRing,
     requestContexts,
+    openStreams: createOpenStreams(),
     methodsOf: () => [],
     forwardAuth: createForwardAuth({ deps, tokens, apiKeys, requestContexts }),
     refreshTokens: createRefreshTokens(secretKeys),

@@ -30,7 +30,16 @@ describe.each(['HS256', 'EdDSA'] as const)('the challenge of a 401 with %s', (al
   test('names expired for a token after its end, on every kind of route, and logs it', async () => {
     const token = await signIn()
     application.clock.now += 1800_000
-    for (const path of ['/auth/me', '/auth/session', '/auth/sessions', '/users', '/blocks', '/auth/verify'])
+    for (const path of [
+      '/auth/me',
+      '/auth/session',
+      '/auth/sessions',
+      '/users',
+      '/blocks',
+      '/auth/activity',
+      '/audit/events',
+      '/auth/verify',
+    ])
       expect([path, ...(await challengeOf(token, path))]).toEqual([path, 401, expired])
     expect(await challengeOf(token, '/auth/introspect', { method: 'POST' })).toEqual([401, expired])
     application.clock.now -= 1800_000

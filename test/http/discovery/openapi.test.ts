@@ -99,7 +99,7 @@ describe('OpenAPI document', () => {
     })
     expect(bodyOf('/api-keys').properties).toMatchObject({
       name: { pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$', minLength: 1, maxLength: 50 },
-      scopes: { items: { pattern: '^(introspect|users:read|users:write)$' } },
+      scopes: { items: { pattern: '^(introspect|users:read|users:write|audit:read)$' } },
       roles: { items: { pattern: '^[a-z0-9_-]{1,32}$' } },
     })
     expect(bodyOf('/auth/password').properties).toMatchObject({ new_password: { minLength: 1, maxLength: 1024 } })

@@ -86,7 +86,7 @@ describe('a 422', () => {
       { name: '', scopes: ['all'] },
       [
         { field: 'name', message: expect.stringContaining('1 to 50') },
-        { field: 'scopes', message: 'must contain only introspect, users:read, users:write' },
+        { field: 'scopes', message: 'must contain only introspect, users:read, users:write, audit:read' },
       ],
     ],
     [

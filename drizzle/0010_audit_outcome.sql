@@ -1,0 +1,1 @@
+CREATE INDEX "audittrail_audit_events_outcome" ON "audittrail_audit_events" USING btree ("outcome","index");
