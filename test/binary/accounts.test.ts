@@ -67,6 +67,14 @@ describe.each(databases)('the command line on %s', (kind) => {
       )
       expect(await signIn('ada', passphrase)).toBe(200)
       expect(await ok('user list --search ada')).toMatch(/billing,support +\d{4}-\d\d-\d\d \d\d:\d\d\n$/)
+      // A record appears in the log a second later.
+      let history = ''
+      while (!history.includes('signed in')) history = await ok('user show ada')
+      expect(history.split('\nRecent events (UTC):\n')[1]).toMatch(
+        /^\S+ \S+ {2}signed in from (127\.0\.0\.1|::1)\n\S+ \S+ {2}user created with the roles billing, support by the command line\n$/,
+      )
+      const { recent_events } = JSON.parse(await ok('user show ada --json'))
+      expect(recent_events.map(({ type }: { type: string }) => type)).toContain('user.created')
       expect(await ok('user disable ada')).toBe('User ada: disabled, roles billing, support.\n')
       expect(await signIn('ada', passphrase)).toBe(401)
       expect(await ok('user set ada --active --no-roles --full-name=Countess')).toBe('User ada: active, no roles.\n')

@@ -86,6 +86,7 @@ describe.each(databaseKinds)('import from other programs on %s', (kind) => {
         roles: ['editor'],
         must_change_password: false,
         created_at: '2023-11-14T22:13:20.000Z',
+        recent_events: [],
       })
       expect(JSON.parse((await command('user show dj --json')).stdout)).toMatchObject({
         is_active: false,

@@ -1,3 +1,5 @@
+import type { PresentedEvent } from '../../domain/audit/presentEvent.ts'
+import { phraseOf } from '../../domain/history/phrases.ts'
 import type { PresentedUser } from '../../domain/presentation.ts'
 import { AppError } from '../../error.ts'
 import { printable } from '../../telemetry/log.ts'
@@ -65,18 +67,18 @@ const list: Command = {
 
 const show: Command = {
   name: 'user show',
-  summary: 'Show a user',
+  summary: 'Show a user and their latest events',
   arguments: ['NAME'],
   flags: { json },
   run: async (environment, { arguments: [username = ''], flags }): Promise<ExitCode> => {
-    const user = await perform(environment, 'showUser', { username })
+    const shown = await perform(environment, 'showUser', { username })
+    const { recent_events: events, ...user } = shown
     const rows = Object.entries(user).map(([name, value]) => [
       name,
       Array.isArray(value) ? value.join(',') : String(value),
     ])
-    environment.stdout(
-      flags.has('json') ? jsonText(user) : rows.map(([name = '', value]) => `${name.padEnd(22)}${value}\n`).join(''),
-    )
+    const text = rows.map(([name = '', value]) => `${name.padEnd(22)}${value}\n`).join('')
+    environment.stdout(flags.has('json') ? jsonText(shown) : text + historyOf(events, user.id))
     return 0
   },
 }
@@ -144,6 +146,12 @@ const remove: Command = {
 }
 
 export const userCommands: readonly Command[] = [add, list, show, set, password, disable, enable, remove]
+
+function historyOf(events: readonly PresentedEvent[], userId: string): string {
+  if (events.length === 0) return ''
+  const lines = events.map((event) => `${minutes(event.time)}  ${printable(phraseOf(event, userId))}\n`)
+  return `\nRecent events (UTC):\n${lines.join('')}`
+}
 
 async function change(environment: CommandEnvironment, settings: UserSettings): Promise<ExitCode> {
   const { username, is_active, roles } = await perform(environment, 'changeUser', settings)

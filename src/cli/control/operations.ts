@@ -11,6 +11,7 @@ import { acceptRestored } from '../../domain/audit/restored.ts'
 import type { Finding } from '../../domain/auditVerification/findings.ts'
 import { type Verification, verifyLog } from '../../domain/auditVerification/verify.ts'
 import type { Deps } from '../../domain/deps.ts'
+import { findRecentEvents, type RecentEvents } from '../../domain/history/recentEvents.ts'
 import { listKeys } from '../../domain/keys/keyList.ts'
 import { type AddedKey, resetKeys, rotateKey } from '../../domain/keys/signingKeys.ts'
 import {
@@ -107,8 +108,10 @@ export const operations = {
     return all
   },
 
-  showUser: async (deps: Deps, { username }: { username: string }): Promise<PresentedUser> =>
-    presentUser(await requireByName(deps, username)),
+  showUser: async (deps: Deps, { username }: { username: string }): Promise<PresentedUser & RecentEvents> => {
+    const user = await requireByName(deps, username)
+    return { ...presentUser(user), ...(await findRecentEvents(deps, user.id)) }
+  },
 
   changeUser: async (deps: Deps, { username, ...change }: UserSettings): Promise<PresentedUser> => {
     const { id } = await requireByName(deps, username)
