@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import type { AuditedStatements } from '../../../src/db/database.ts'
 import { endSessionsOf, resetPassword } from '../../../src/domain/users/users.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
 import { good } from '../accounts.ts'
@@ -88,18 +89,17 @@ describe.each(databaseKinds)('an API key with the scope users:write on %s', (kin
     const id = await idOf('ada')
     const actor = { name: 'service:test', canManageAdministrators: false }
     const { deps } = application
-    const { users } = deps.database
-    const updatePassword: typeof users.updatePassword = async (...change) => {
-      await application.sql(`UPDATE users SET roles = '{admin}' WHERE id = '${id}'`)
-      const outcome = await users.updatePassword(...change)
-      await application.sql(`UPDATE users SET roles = '{staff}' WHERE id = '${id}'`)
-      return outcome
-    }
+    const promoted = ({ users }: AuditedStatements): AuditedStatements['users'] => ({
+      ...users,
+      updatePassword: async (...change) => {
+        await users.updateUser(id, { roles: ['admin'] }, false)
+        const outcome = await users.updatePassword(...change)
+        await users.updateUser(id, { roles: ['staff'] }, false)
+        return outcome
+      },
+    })
     const withEvents: typeof deps.database.withEvents = (change, eventsOf) =>
-      deps.database.withEvents(
-        (statements) => change({ ...statements, users: { ...statements.users, updatePassword } }),
-        eventsOf,
-      )
+      deps.database.withEvents((statements) => change({ ...statements, users: promoted(statements) }), eventsOf)
     const promoting = { ...deps, database: { ...deps.database, withEvents } }
     const error = await resetPassword(promoting, actor, id).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ code: 'forbidden' })
