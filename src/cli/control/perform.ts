@@ -91,9 +91,10 @@ export async function perform<Name extends OperationName>(
   return withApp(environment, async (app) => {
     if (readOnlyOperations.includes(name)) await migrateAndRecord(app)
     else {
-      if (name !== 'resetKeys') await requireDatabaseKey(app)
+      const replacesKey = name === 'resetKeys'
+      if (!replacesKey) await requireDatabaseKey(app)
       await prepareDatabase(app)
-      await bindSecretKey(app)
+      if (!replacesKey) await bindSecretKey(app)
     }
     const operation = operations[name] as (
       deps: App['deps'],

@@ -5,6 +5,7 @@ import { eventSearchStatements } from './search.ts'
 import {
   type Batch,
   clamped,
+  isEmptyLog,
   type PendingEvent,
   pendingColumns,
   pendingOf,
@@ -162,15 +163,17 @@ export function auditStatements({ client }: { readonly client: Client }) {
         }
       }),
 
-    /** Gives every pending event another MAC. */
-    replaceMacs: (macOf: (leaf: string) => Buffer): Promise<void> =>
+    /** Gives every pending event another MAC, if the log is empty. Returns whether it is. */
+    replaceFirstMacs: (macOf: (leaf: string) => Buffer): Promise<boolean> =>
       guarded(async () => {
+        if (!(await isEmptyLog(client))) return false
         const rows = await client<Row[]>`SELECT id::text AS id, leaf FROM audittrail_audit_pending FOR UPDATE`
         const given = rows.map(({ id, leaf }) => ({ id, mac: macOf(leaf ?? '').toString('hex') }))
         await client`
           UPDATE audittrail_audit_pending SET mac = decode(given.mac, 'hex'), refused_at = NULL
           FROM json_to_recordset(${JSON.stringify(given)}::text::json) AS given (id bigint, mac text)
           WHERE audittrail_audit_pending.id = given.id`
+        return true
       }),
 
     /** Replaces the signatures of the newest checkpoint, while no sequencer adds another. */

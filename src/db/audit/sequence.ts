@@ -132,6 +132,16 @@ export async function signHead(
   await client`UPDATE audittrail_audit_checkpoints SET note = ${note} WHERE size = ${head.size}::bigint`
 }
 
+/** Returns whether the log has not begun. Runs in a transaction, whose lock keeps sequencers out. */
+export async function isEmptyLog(client: Client | TransactionSql): Promise<boolean> {
+  await client`SELECT pg_advisory_xact_lock(${sequencerLock}::bigint)`
+  const rows = await client`
+    SELECT FROM (SELECT) AS one
+    WHERE NOT EXISTS (SELECT FROM audittrail_audit_state) AND NOT EXISTS (SELECT FROM audittrail_audit_checkpoints)
+      AND NOT EXISTS (SELECT FROM audittrail_audit_events) AND NOT EXISTS (SELECT FROM audittrail_audit_nodes)`
+  return rows.length === 1
+}
+
 export function pendingColumns(client: Client | TransactionSql) {
   return client`id::text AS id, process, n::text AS n, leaf, by_private, about_private, encode(mac, 'hex') AS mac`
 }

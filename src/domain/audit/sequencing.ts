@@ -38,6 +38,11 @@ export function signAgain(keys: AuditKeys, head: StoredHead): string | undefined
   return writeCheckpoint(checkpoint, keys.signersFor(origin))
 }
 
+/** Returns whether SECRET_KEY itself, and none of the previous ones, has signed the newest checkpoint. */
+export function isSignedByCurrentKey(keys: AuditKeys, { note, origin }: StoredHead): boolean {
+  return note !== undefined && readCheckpoint(note, origin, keys.signersFor(origin).slice(0, 1)) !== undefined
+}
+
 /** Returns what a batch of pending events adds to the log. Undefined: nothing. */
 export function planBatch(keys: AuditKeys, edge: Edge, { head, pending, known }: SequenceInput): Batch | undefined {
   if (pending.length === 0) return undefined

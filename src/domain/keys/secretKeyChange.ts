@@ -1,7 +1,9 @@
 import { AppError } from '../../error.ts'
 import { findSecretKey, fingerprintOf } from '../../secretKeys.ts'
 import { audited } from '../audit/audited.ts'
+import { isSignedByCurrentKey } from '../audit/sequencing.ts'
 import type { Deps } from '../deps.ts'
+import { edgeWidths } from '../transparency/tree.ts'
 import { decryptPrivateKey, encryptPrivateKey } from './keyCipher.ts'
 
 /**
@@ -37,15 +39,21 @@ export async function reconcileSecretKey(deps: Deps): Promise<void> {
 }
 
 /**
- * Records the fingerprint of SECRET_KEY in a database without one. Events that commands have written
- * until then, with whatever key they had, become events of this key.
+ * Records the fingerprint of SECRET_KEY in a database without one. If the audit log is empty, events
+ * that commands have written until then, with whatever key they had, become events of this key.
+ * Throws `refused` if the log was signed by another key.
  */
 export async function bindFirstKey(deps: Deps): Promise<void> {
-  const { macOf } = deps.audit.keys
+  const { keys } = deps.audit
   await deps.database.withEvents(
     async ({ signingKeys, audit }) => {
       const isFirst = await signingKeys.bindFingerprint(fingerprintOf(deps.settings.keys.secretKeys().current))
-      if (isFirst) await audit.replaceMacs(macOf)
+      if (!isFirst || (await audit.replaceFirstMacs(keys.macOf))) return
+      if (isSignedByCurrentKey(keys, await audit.readHead(edgeWidths))) return
+      throw new AppError(
+        'refused',
+        'This database has lost the fingerprint of its SECRET_KEY, and its audit log was not signed with this one. Set SECRET_KEY to the original key. If it is lost, run "audittrail key reset", which ends all sessions.',
+      )
     },
     () => [],
   )
