@@ -45,7 +45,8 @@ export function createBatch<Key, Row>(
   { identityOf, query }: BatchQuery<Key, Row>,
   now: () => number = () => performance.now(),
 ): Batch<Key, Row> {
-  const waiting = new Map<string, Lookup<Key, Row>>()
+  // A new one for each batch: a Map whose entries come and go keeps what it contained alive for long.
+  let waiting = new Map<string, Lookup<Key, Row>>()
   let inFlight = 0
   let isScheduled = false
 
@@ -82,12 +83,13 @@ export function createBatch<Key, Row>(
 
   function takeWaiting(): readonly Lookup<Key, Row>[] {
     const taken: Lookup<Key, Row>[] = []
+    const rest = new Map<string, Lookup<Key, Row>>()
     for (const [identity, lookup] of waiting) {
-      if (taken.length === maxSize) break
-      waiting.delete(identity)
-      if (now() - lookup.arrivedAt < lookupLimit) taken.push(lookup)
+      if (taken.length === maxSize) rest.set(identity, lookup)
+      else if (now() - lookup.arrivedAt < lookupLimit) taken.push(lookup)
       else lookup.result.reject(new AppError('unavailable', 'The database did not respond in time.'))
     }
+    waiting = rest
     return taken
   }
 
@@ -98,8 +100,9 @@ export function createBatch<Key, Row>(
         lookups.map(({ key }) => key),
         Math.max(leastLimit, lookupLimit - age),
       )
-      for (const { position, row } of found) lookups[position]?.result.resolve(row)
-      for (const { result } of lookups) result.resolve(undefined)
+      const rows = new Array<Row | undefined>(lookups.length)
+      for (const { position, row } of found) rows[position] = row
+      for (const [position, { result }] of lookups.entries()) result.resolve(rows[position])
     } catch (error) {
       if (lookups.length > 1 && isOfOneKey(error)) for (const lookup of lookups) await complete([lookup])
       else for (const { result } of lookups) result.reject(error)

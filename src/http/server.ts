@@ -14,7 +14,7 @@ import { type Cors, createCors } from './edge/cors.ts'
 import { createDeadline } from './edge/deadline.ts'
 import { createOpenStreams } from './edge/openStreams.ts'
 import { createRefusedOriginLog } from './edge/refusedOrigins.ts'
-import { createRequestContexts } from './edge/requestContext.ts'
+import { createRequestContexts, type RequestContext } from './edge/requestContext.ts'
 import { hasDecodableQuery, hasValidHost, pathOf, withAbsoluteUrl } from './edge/requestTarget.ts'
 import { createResponseHeaders } from './edge/responseHeaders.ts'
 import { createRouteTable, methodNotAllowed, type RouteTable } from './edge/routeTable.ts'
@@ -97,12 +97,23 @@ export function createHttp(
   const clientOf = createClientOf(trustedProxies, deps.log)
   const isOauth = createIsOauth(basePath)
   const cors = createCors(corsOrigins, createRefusedOriginLog(deps.log))
-  const dispatch = createDispatch({ deps, basePath, routes, routeTable, forwardAuth, landing, cors })
+  const dispatch = createDispatch({ basePath, routes, routeTable, forwardAuth, landing, cors })
   const withHeaders = createResponseHeaders(basePath, cors, isEnding)
   const logAccess = createAccessLog(instrumentation, deps.log, routeTable)
-  const deadline = createDeadline(settings.timeout ?? defaultTimeout)
+  const deadline = createDeadline<Exchange>(settings.timeout ?? defaultTimeout, {
+    finish: ({ received, requestedPath, path, requestContext, started }, result) => {
+      const response = withHeaders(result, received, path, requestContext)
+      logAccess(requestContext, { method: received.method, requestedPath, path, status: response.status, started })
+      return response
+    },
+    fail: ({ problemContext }, error) => failureResponse(deps.log, error, problemContext),
+    timeOut: ({ request, problemContext }) => {
+      requestContexts.abort(request)
+      return timeoutResponse(problemContext, isEnding())
+    },
+  })
 
-  const handle = async (received: Request, peer?: string): Promise<Response> => {
+  const handle = (received: Request, peer?: string): Promise<Response> => {
     const started = performance.now()
     const absolute = withAbsoluteUrl(received)
     const requestedPath = pathOf(absolute.url)
@@ -111,21 +122,15 @@ export function createHttp(
     const path = request === absolute ? requestedPath : pathOf(request.url)
     const requestContext = requestContexts.begin(request, clientOf(received, peer))
     const problemContext = { requestId: requestContext.requestId, isOauth: isOauth(path) }
-    const onTimeout = () => {
-      requestContexts.abort(request)
-      return timeoutResponse(problemContext, isEnding())
-    }
-    const result = await deadline.race(dispatch({ request, path, isHostValid }, problemContext), request, onTimeout)
-    const response = withHeaders(result, received, path, requestContext)
-    logAccess(requestContext, { method: received.method, requestedPath, path, status: response.status, started })
-    return response
+    const exchange = { received, request, requestedPath, path, isHostValid, requestContext, problemContext, started }
+    return deadline.race(dispatch(exchange), exchange)
   }
 
   return {
     routes,
     keyRing,
     handle: inTrace(instrumentation.traces, handle),
-    expireIncompleteRequests: () => deadline.expire(isBodyIncomplete),
+    expireIncompleteRequests: () => deadline.expire(({ request }) => isBodyIncomplete(request)),
     expireAllRequests: () => {
       deadline.expire(() => true)
       openStreams.endAll()
@@ -134,7 +139,6 @@ export function createHttp(
 }
 
 interface DispatchServices {
-  readonly deps: Deps
   readonly basePath: string
   readonly routes: Routes
   readonly routeTable: RouteTable
@@ -143,24 +147,26 @@ interface DispatchServices {
   readonly cors: Cors
 }
 
-interface Routed {
+/** A request on its way to its response. */
+interface Exchange {
+  readonly received: Request
+  /** Differs from `received` if the URL was completed or is an alias. */
   readonly request: Request
+  /** The path that the client sent. */
+  readonly requestedPath: string
+  /** The path that is routed. */
   readonly path: string
   readonly isHostValid: boolean
+  readonly requestContext: RequestContext
+  readonly problemContext: ProblemContext
+  /** By `performance.now()`. */
+  readonly started: number
 }
 
-type Dispatch = (routed: Routed, context: ProblemContext) => Promise<Response>
+type Dispatch = (exchange: Exchange) => Promise<Response>
 
-/** Passes a request to its route, or responds to it directly. Never throws. */
-function createDispatch({
-  deps,
-  basePath,
-  routes,
-  routeTable,
-  forwardAuth,
-  landing,
-  cors,
-}: DispatchServices): Dispatch {
+/** Passes a request to its route, or responds to it directly. May reject, never throws. */
+function createDispatch({ basePath, routes, routeTable, forwardAuth, landing, cors }: DispatchServices): Dispatch {
   const isForwardAuth = createIsForwardAuth(basePath)
 
   /** RFC 9110 §9.3.7, and CORS preflights. */
@@ -172,22 +178,31 @@ function createDispatch({
     return response
   }
 
-  return async ({ request, path, isHostValid }, context) => {
-    if (isForwardAuth(request, path, isHostValid)) return forwardAuth(request, context)
+  const respond = ({ request, path, isHostValid, problemContext }: Exchange): Response | Promise<Response> => {
+    if (isForwardAuth(request, path, isHostValid)) return forwardAuth(request, problemContext)
+    if (!isHostValid) throw new AppError('invalid_request', 'The Host header must be a host name or an IP address.')
+    if (request.method === 'OPTIONS') return optionsResponse(request, path)
+    if (unsupportedMethods.includes(request.method)) return methodNotAllowed(routeTable.methodsOf(path), problemContext)
+    if (!hasDecodableQuery(request.url))
+      throw new AppError('invalid_request', 'The query string must be percent-encoded UTF-8.')
+    if (path === '/' && isGetOrHead(request)) return landing(request, path)
+    return routes.fetch(request)
+  }
+
+  return (exchange) => {
     try {
-      if (!isHostValid) throw new AppError('invalid_request', 'The Host header must be a host name or an IP address.')
-      if (request.method === 'OPTIONS') return optionsResponse(request, path)
-      if (unsupportedMethods.includes(request.method)) return methodNotAllowed(routeTable.methodsOf(path), context)
-      if (!hasDecodableQuery(request.url))
-        throw new AppError('invalid_request', 'The query string must be percent-encoded UTF-8.')
-      if (path === '/' && isGetOrHead(request)) return landing(request, path)
-      return await routes.fetch(request)
+      const response = respond(exchange)
+      return response instanceof Promise ? response : Promise.resolve(response)
     } catch (error) {
-      if (error instanceof AppError) return problemResponse(error, context)
-      deps.log.error('request.failed', { request_id: context.requestId, ...describeError(error) })
-      return problemResponse(new AppError('internal', 'unexpected', { cause: error }), context)
+      return Promise.reject(error)
     }
   }
+}
+
+function failureResponse(log: Deps['log'], error: unknown, context: ProblemContext): Response {
+  if (error instanceof AppError) return problemResponse(error, context)
+  log.error('request.failed', { request_id: context.requestId, ...describeError(error) })
+  return problemResponse(new AppError('internal', 'unexpected', { cause: error }), context)
 }
 
 function isGetOrHead({ method }: Request): boolean {

@@ -1,16 +1,26 @@
-export interface Deadline {
-  /**
-   * Returns the response, or `onTimeout()` if the response is late. The promise must not reject.
-   */
-  race(response: Promise<Response>, request: Request, onTimeout: () => Response): Promise<Response>
-  /** Times out the pending requests that match, at once. */
-  expire(matches: (request: Request) => boolean): void
+import { createPendingList, type Links } from './pending.ts'
+
+/** What becomes of each request, which `Exchange` stands for. None of these may throw. */
+export interface Outcomes<Exchange> {
+  /** Returns what the client gets for a response that is in time. */
+  finish(exchange: Exchange, response: Response): Response
+  /** Returns the response to a request whose handler has failed. */
+  fail(exchange: Exchange, error: unknown): Response
+  /** Returns the response to a request that is late. */
+  timeOut(exchange: Exchange): Response
 }
 
-interface Pending {
+export interface Deadline<Exchange> {
+  /** Resolves to one of the outcomes. */
+  race(response: Promise<Response>, exchange: Exchange): Promise<Response>
+  /** Times out the pending requests that match, at once. */
+  expire(matches: (exchange: Exchange) => boolean): void
+}
+
+interface Pending<Exchange> extends Links<Pending<Exchange>> {
   readonly since: number
-  readonly request: Request
-  readonly expire: () => void
+  readonly exchange: Exchange
+  readonly resolve: (response: Response) => void
 }
 
 /**
@@ -18,40 +28,46 @@ interface Pending {
  * pending requests, because a timer for each costs more than many a request. Late responses are
  * dropped.
  */
-export function createDeadline(milliseconds: number): Deadline {
-  // Oldest first.
-  const pending = new Set<Pending>()
+export function createDeadline<Exchange>(milliseconds: number, outcomes: Outcomes<Exchange>): Deadline<Exchange> {
+  const { finish, fail, timeOut } = outcomes
+  const pending = createPendingList<Pending<Exchange>>()
   let timer: Timer | undefined
 
   const expireOverdue = () => {
     const now = performance.now()
-    for (const entry of pending) {
+    for (const entry of pending.entries()) {
       if (now - entry.since < milliseconds) return
-      pending.delete(entry)
-      entry.expire()
+      expireOne(entry)
     }
     clearInterval(timer)
     timer = undefined
   }
 
+  const expireOne = (entry: Pending<Exchange>) => {
+    if (pending.remove(entry)) entry.resolve(finish(entry.exchange, timeOut(entry.exchange)))
+  }
+
   return {
-    race(response, request, onTimeout) {
+    race(response, exchange) {
       const { promise, resolve } = Promise.withResolvers<Response>()
-      const entry = { since: performance.now(), request, expire: () => resolve(onTimeout()) }
+      const entry: Pending<Exchange> = {
+        since: performance.now(),
+        exchange,
+        resolve,
+        previous: undefined,
+        next: undefined,
+        isPending: false,
+      }
       pending.add(entry)
       timer ??= setInterval(expireOverdue, milliseconds / 10).unref()
-      response.then((result) => {
-        pending.delete(entry)
-        resolve(result)
-      })
+      response.then(
+        (result) => pending.remove(entry) && resolve(finish(exchange, result)),
+        (error) => pending.remove(entry) && resolve(finish(exchange, fail(exchange, error))),
+      )
       return promise
     },
     expire(matches) {
-      for (const entry of pending) {
-        if (!matches(entry.request)) continue
-        pending.delete(entry)
-        entry.expire()
-      }
+      for (const entry of pending.entries()) if (matches(entry.exchange)) expireOne(entry)
     },
   }
 }

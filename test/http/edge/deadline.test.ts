@@ -4,47 +4,63 @@ import { readBody } from '../../../src/http/input/body.ts'
 
 const pending = () => new Promise<Response>(() => {})
 const respond = async (text: string) => new Response(text)
-const late = () => new Response('late')
-const request = new Request('http://localhost/')
 /** Resolves in the next turn of the event loop. */
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 const textOf = async (response: Promise<Response>) => (await response).clone().text()
 
+/** A deadline whose requests are names, and the names it has finished. */
+function openDeadline(milliseconds: number) {
+  const finished: string[] = []
+  const deadline = createDeadline<string>(milliseconds, {
+    finish: (name, response) => {
+      finished.push(name)
+      return response
+    },
+    fail: (name, error) => new Response(`${name}: ${(error as Error).message}`),
+    timeOut: (name) => new Response(`${name} is late`),
+  })
+  return { ...deadline, finished }
+}
+
 describe('deadline', () => {
   test('returns a response that is in time', async () => {
-    const { race } = createDeadline(60_000)
-    expect(await textOf(race(respond('in time'), request, late))).toBe('in time')
+    const { race } = openDeadline(60_000)
+    expect(await textOf(race(respond('in time'), 'a'))).toBe('in time')
+  })
+
+  test('turns a failure into a response', async () => {
+    const { race, finished } = openDeadline(60_000)
+    expect(await textOf(race(Promise.reject(new Error('broken')), 'a'))).toBe('a: broken')
+    expect(finished).toEqual(['a'])
   })
 
   test('times out each late response and no other', async () => {
-    const { race } = createDeadline(100)
-    const first = [
-      race(pending(), request, late),
-      race(respond('quick'), request, late),
-      race(pending(), request, late),
-    ]
-    expect(await Promise.all(first.map(textOf))).toEqual(['late', 'quick', 'late'])
+    const { race } = openDeadline(100)
+    const first = [race(pending(), 'a'), race(respond('quick'), 'b'), race(pending(), 'c')]
+    expect(await Promise.all(first.map(textOf))).toEqual(['a is late', 'quick', 'c is late'])
     const paused = nextTurn().then(() => new Response('after a pause'))
-    expect(await textOf(race(paused, request, late))).toBe('after a pause')
-    expect(await textOf(race(pending(), request, () => new Response('late again')))).toBe('late again')
+    expect(await textOf(race(paused, 'd'))).toBe('after a pause')
+    expect(await textOf(race(pending(), 'e'))).toBe('e is late')
   })
 
   test('expires the matching requests at once', async () => {
-    const { race, expire } = createDeadline(60_000)
+    const { race, expire } = openDeadline(60_000)
     const { promise: work, resolve } = Promise.withResolvers<Response>()
-    const [incomplete, complete] = [new Request(request), new Request(request)]
-    const responses = [incomplete, complete].map((subject) => race(work, subject, () => new Response('expired')))
-    expire((subject) => subject === incomplete)
+    const responses = ['incomplete', 'complete'].map((name) => race(work, name))
+    expire((name) => name === 'incomplete')
     resolve(new Response('in time'))
-    expect(await Promise.all(responses.map(textOf))).toEqual(['expired', 'in time'])
+    expect(await Promise.all(responses.map(textOf))).toEqual(['incomplete is late', 'in time'])
   })
 
-  test('drops a response that arrives too late', async () => {
+  test('drops a response that arrives too late, and finishes its request once', async () => {
+    const { race, finished } = openDeadline(10)
     const { promise: work, resolve } = Promise.withResolvers<Response>()
-    const response = createDeadline(10).race(work, request, late)
-    expect(await textOf(response)).toBe('late')
+    const response = race(work, 'a')
+    expect(await textOf(response)).toBe('a is late')
     resolve(new Response('too late'))
-    expect(await textOf(response)).toBe('late')
+    await nextTurn()
+    expect(await textOf(response)).toBe('a is late')
+    expect(finished).toEqual(['a'])
   })
 })
 
