@@ -127,12 +127,14 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
   }
   const statements = statementsThrough(run)
   let completing: Promise<number> | undefined
+  const activeSessions = createBatch<SessionKey, SessionUser>({
+    identityOf: ({ id }) => id,
+    query: (keys, limit) => read(({ requestChecks }) => requestChecks.findActiveSessions(keys), limit),
+  })
   return {
     ...statements,
-    findActiveSession: createBatch<SessionKey, SessionUser>({
-      identityOf: ({ id, userId, username }) => `${id} ${userId} ${username}`,
-      query: (keys, limit) => read(({ requestChecks }) => requestChecks.findActiveSessions(keys), limit),
-    }).find,
+    findActiveSession: (key) =>
+      activeSessions.find(key).then((user) => (user && isUserOf(key, user) ? user : undefined)),
     findApiKey: createBatch<string, StoredApiKey>({
       identityOf: (digest) => digest,
       query: (digests, limit) => read(({ requestChecks }) => requestChecks.findApiKeys(digests), limit),
@@ -201,6 +203,10 @@ function changesWithEvents(connection: Connection, changes: ChangeObserver = uno
     deliver()
     return result
   }
+}
+
+function isUserOf({ userId, username }: SessionKey, user: SessionUser): boolean {
+  return user.id === userId && user.username === username
 }
 
 /** Runs statements at read committed, in a transaction if that is not the session's default. */

@@ -21,33 +21,24 @@ export interface SessionKey {
 export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
   return {
     /**
-     * Finds the active users of sessions. A key is left out unless all of its members match.
-     * LIMIT keeps the planner to one lookup by primary key for each, whatever its statistics say.
+     * Finds the active users of sessions that have not ended. LIMIT keeps the planner to one lookup
+     * by primary key for each, whatever its statistics say.
      */
     findActiveSessions: (keys: readonly SessionKey[]): Promise<Positioned<SessionUser>[]> =>
       guarded(async () => {
         const [found] = await client<{ readonly users: readonly FoundUser[] | null }[]>`
-          SELECT json_agg(json_build_array(k.position - 1, u.username, u.full_name, u.roles, u.must_change_password)) AS users
-          FROM unnest(${uuidArray(keys, idOf)}::uuid[], ${uuidArray(keys, userIdOf)}::uuid[], ${textArray(keys, usernameOf)}::text[])
-            WITH ORDINALITY AS k (session_id, user_id, username, position)
+          SELECT json_agg(json_build_array(k.position - 1, u.id, u.username, u.full_name, u.roles, u.must_change_password)) AS users
+          FROM unnest(${arrayOf(keys.map(({ id }) => id))}::uuid[]) WITH ORDINALITY AS k (session_id, position)
           CROSS JOIN LATERAL (
-            SELECT u.username, u.full_name, u.roles, u.must_change_password
+            SELECT u.id, u.username, u.full_name, u.roles, u.must_change_password
             FROM audittrail_sessions s JOIN users u ON u.id = s.user_id
-            WHERE s.id = k.session_id AND s.expires_at > ${latest(keys)}::timestamptz AND u.id = k.user_id AND u.is_active
+            WHERE s.id = k.session_id AND s.expires_at > ${latest(keys)}::timestamptz AND u.is_active
               AND coalesce(s.epoch >= (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
                 s.created_at > coalesce((SELECT epoch_began_at FROM audittrail_instance WHERE id = 1), '-infinity'))
-            LIMIT 1) u
-          WHERE u.username = k.username`
-        return (found?.users ?? []).map(([position, username, full_name, roles, must_change_password]) => ({
+            LIMIT 1) u`
+        return (found?.users ?? []).map(([position, id, username, full_name, roles, must_change_password]) => ({
           position,
-          row: {
-            id: (keys[position] as SessionKey).userId,
-            username,
-            full_name,
-            is_active: true,
-            roles,
-            must_change_password,
-          },
+          row: { id, username, full_name, is_active: true, roles, must_change_password },
         }))
       }),
 
@@ -57,7 +48,7 @@ export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
         const rows = await client<ApiKeyRow[]>`
           SELECT d.position::integer - 1 AS position, k.id, k.service_id, s.name, to_json(k.scopes) AS scopes,
                  to_json(k.roles) AS roles, k.created_by, k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.revoked_by
-          FROM unnest(${textArray(digests, itself)}::text[]) WITH ORDINALITY AS d (digest, position)
+          FROM unnest(${arrayOf(digests)}::text[]) WITH ORDINALITY AS d (digest, position)
           JOIN audittrail_api_keys k ON k.digest = d.digest
           JOIN audittrail_services s ON s.id = k.service_id`
         return rows.map(({ position, created_at, expires_at, last_used_at, revoked_at, ...rest }) => ({
@@ -89,31 +80,21 @@ function dateOf(time: string | null): Date | null {
 /** In the order of `json_build_array`. */
 type FoundUser = readonly [
   position: number,
+  id: string,
   username: string,
   fullName: string,
   roles: readonly string[],
   mustChangePassword: boolean,
 ]
 
-const idOf = (key: SessionKey) => key.id
-const userIdOf = (key: SessionKey) => key.userId
-const usernameOf = (key: SessionKey) => key.username
-const itself = (text: string) => text
-
 function latest(keys: readonly SessionKey[]): string {
   return new Date(keys.reduce((time, { now }) => Math.max(time, now.getTime()), 0)).toISOString()
 }
 
-// The driver knows no array types, so these return array literals of PostgreSQL.
-
-function uuidArray<Key>(keys: readonly Key[], uuidOf: (key: Key) => string): string {
-  return `{${keys.map(uuidOf).join(',')}}`
-}
-
-function textArray<Key>(keys: readonly Key[], textOf: (key: Key) => string): string {
-  return `{${keys.map((key) => quoted(textOf(key))).join(',')}}`
-}
-
-function quoted(text: string): string {
-  return /[\\"]/.test(text) ? `"${text.replace(/[\\"]/g, '\\$&')}"` : `"${text}"`
+/**
+ * Returns an array literal of PostgreSQL: the driver knows no array types. The members are UUIDs or
+ * digests, so none needs quotes.
+ */
+function arrayOf(members: readonly string[]): string {
+  return `{${members.join(',')}}`
 }

@@ -94,20 +94,19 @@ export async function abandonSession(deps: Deps, sessionId: string): Promise<voi
 }
 
 /**
- * Returns the principal of a token's session. Undefined if the session has ended or the user is
- * gone, renamed or disabled.
+ * Returns the user of a token's session. Undefined if the session has ended or the user is gone,
+ * renamed or disabled.
  */
-export async function findPrincipal(
+export function findActiveUser(
   { database, clock }: Pick<Deps, 'database' | 'clock'>,
   token: { readonly sid: string; readonly uid: string; readonly sub: string },
-): Promise<Principal | undefined> {
-  const user = await database.findActiveSession({
+): Promise<SessionUser | undefined> {
+  return database.findActiveSession({
     id: token.sid,
     userId: token.uid,
     username: token.sub,
     now: new Date(clock()),
   })
-  return user && { sessionId: token.sid, user }
 }
 
 /**

@@ -76,19 +76,17 @@ const guardHooks = new WeakSet<object>()
 
 /** Authenticates once per request, before the body is read: a malformed body never hides a 401. */
 function createGuard<Name extends string, Caller>(name: Name, authenticate: (request: Request) => Promise<Caller>) {
+  // Only of requests with a body.
   const callers = new WeakMap<Request, Promise<Caller>>()
-  const authenticateOnce = (request: Request) => {
-    const known = callers.get(request)
-    if (known) return known
-    const caller = authenticate(request)
-    callers.set(request, caller)
-    return caller
-  }
-  const addPrincipal = async ({ request }: { request: Request }) => ({ principal: await authenticateOnce(request) })
+  const addPrincipal = async ({ request }: { request: Request }) => ({
+    principal: await (callers.get(request) ?? authenticate(request)),
+  })
   guardHooks.add(addPrincipal)
   return new Elysia({ name })
     .onParse({ as: 'scoped' }, async ({ request }) => {
-      await authenticateOnce(request)
+      const caller = authenticate(request)
+      callers.set(request, caller)
+      await caller
     })
     .derive({ as: 'scoped' }, addPrincipal)
 }

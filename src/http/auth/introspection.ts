@@ -4,7 +4,7 @@ import { type ApiKeyCheck, subjectOf } from '../../domain/apiKeys/apiKeyCheck.ts
 import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
 import type { ApiKey } from '../../domain/apiKeys/apiKeys.ts'
 import type { Deps } from '../../domain/deps.ts'
-import { findPrincipal, findRefreshable, type RefreshableSession } from '../../domain/sessions/sessions.ts'
+import { findActiveUser, findRefreshable, type RefreshableSession } from '../../domain/sessions/sessions.ts'
 import { formBody, formErrors, optionalField } from '../input/form.ts'
 import { operation } from '../operation.ts'
 import type { AccessClaims, AccessTokens } from '../tokens/accessTokens.ts'
@@ -111,10 +111,10 @@ async function describeAccessToken(
 ): Promise<IntrospectionResponse> {
   const claims: AccessClaims | undefined = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
   if (!claims || tokens.isForPasswordChange(claims)) return inactive
-  const principal = await findPrincipal(deps, claims)
-  if (!principal || principal.user.must_change_password) return inactive
+  const user = await findActiveUser(deps, claims)
+  if (!user || user.must_change_password) return inactive
   const { sub, uid, sid, jti, iss, aud, iat, exp } = claims
-  const roles = [...principal.user.roles]
+  const roles = [...user.roles]
   return { active: true, token_type: 'Bearer', sub, uid, username: sub, sid, jti, roles, iss, aud, iat, exp }
 }
 

@@ -1,5 +1,5 @@
 import type { Deps } from '../../domain/deps.ts'
-import { findPrincipal, type Principal, refuseToken } from '../../domain/sessions/sessions.ts'
+import { findActiveUser, type Principal, refuseToken } from '../../domain/sessions/sessions.ts'
 import { AppError, type ErrorCode } from '../../error.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
 import type { AccessClaims, AccessTokens } from '../tokens/accessTokens.ts'
@@ -25,10 +25,9 @@ export async function requirePrincipal(
   const { deps, tokens } = services
   if (token === undefined) throw new AppError('not_authenticated', 'Not authenticated')
   const claims = tokens.verify(token) ?? (await tokens.verifyByNewKey(token))
-  const principal = claims && (await findPrincipal(deps, claims))
-  if (!principal) throw invalidToken(services, request, claims, tokens.readExpired(token))
-  const { user, sessionId } = principal
-  return { user, sessionId, isForPasswordChange: tokens.isForPasswordChange(claims) }
+  const user = claims && (await findActiveUser(deps, claims))
+  if (!user) throw invalidToken(services, request, claims, tokens.readExpired(token))
+  return { user, sessionId: claims.sid, isForPasswordChange: tokens.isForPasswordChange(claims) }
 }
 
 /**
