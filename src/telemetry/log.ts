@@ -30,20 +30,36 @@ export interface LogOptions {
 
 export function createLog({ level, format, now, write, context = () => undefined }: LogOptions): Log {
   const line = format === 'json' ? jsonLine : prettyLine
+  const timeText = createTimeText()
   const at = (own: LogLevel) =>
     logLevels.indexOf(own) < logLevels.indexOf(level)
       ? () => {}
-      : (event: string, fields: LogFields = {}) => write(line(now(), own, event, fields, context()))
+      : (event: string, fields: LogFields = {}) => write(line(timeText(now()), own, event, fields, context()))
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
-type Line = (now: number, level: LogLevel, event: string, fields: LogFields, context: LogFields | undefined) => string
+/** Lines of the same millisecond share the text of their time. */
+function createTimeText(): (now: number) => string {
+  let latest = Number.NaN
+  let text = ''
+  return (now) => {
+    if (now !== latest) text = new Date(now).toISOString()
+    latest = now
+    return text
+  }
+}
 
-const jsonLine: Line = (now, level, event, fields, context) =>
-  `${printable(JSON.stringify({ time: new Date(now).toISOString(), level, event, ...fields, ...context }))}\n`
+type Line = (time: string, level: LogLevel, event: string, fields: LogFields, context: LogFields | undefined) => string
 
-const prettyLine: Line = (now, level, event, fields, context) => {
-  let line = `${new Date(now).toISOString().slice(11, 23)} ${level.padEnd(5)} ${event}`
+/** Without a copy of the fields: almost every line is one of a request. */
+const jsonLine: Line = (time, level, event, fields, context) => {
+  const members = JSON.stringify(context ? { ...fields, ...context } : fields)
+  const rest = members === '{}' ? '}' : `,${members.slice(1)}`
+  return `${printable(`{"time":"${time}","level":"${level}","event":${JSON.stringify(event)}${rest}`)}\n`
+}
+
+const prettyLine: Line = (time, level, event, fields, context) => {
+  let line = `${time.slice(11, 23)} ${level.padEnd(5)} ${event}`
   for (const [name, value] of Object.entries({ ...fields, ...context })) {
     if (value !== undefined) line += ` ${name}=${prettyValue(value)}`
   }
