@@ -14,7 +14,7 @@ export function phraseOf({ type, facts, by, about }: PresentedEvent, userId: str
 
 const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'login.succeeded': () => 'signed in',
-  'login.failed': ({ reason }) => `sign-in failed: ${words(reason)}`,
+  'login.failed': ({ reason }) => `sign-in failed (${words(reason)})`,
   'login.throttled': () => 'sign-in throttled',
   logout: ({ ended }) => (Number(ended) > 1 ? `signed out of ${sessions(ended)}` : 'signed out'),
   'session.replayed': () => 'session ended: an old refresh token was used',
@@ -22,7 +22,7 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'sessions.ended': ({ ended }) => `${sessions(ended)} ended`,
   'password.changed': ({ ended }) =>
     Number(ended) > 0 ? `password changed, which ended ${sessions(ended)}` : 'password changed',
-  'password.change_failed': () => 'password change failed: wrong current password',
+  'password.change_failed': () => 'password change failed (wrong current password)',
   'password.change_throttled': () => 'password change throttled',
   'password.reset': () => 'password set',
   'password.rehashed': () => 'password rehashed',
@@ -38,7 +38,7 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'administrator.seeded': () => 'administrator created at the first start',
   'administrator.spared': () => 'change of an administrator refused',
   'administration.forbidden': () => 'administration refused: the role admin is missing',
-  'token.refused': ({ reason }) => `access token refused: ${words(reason)}`,
+  'token.refused': ({ reason }) => `access token refused (${words(reason)})`,
   'key.created': () => 'signing key created',
   'key.rotated': () => 'signing key rotated',
   'key.retired': () => 'signing key retired',
@@ -46,7 +46,7 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'secret_key.changed': () => 'SECRET_KEY changed',
   'api_key.created': ({ service }) => `API key created for ${words(service)}`,
   'api_key.revoked': ({ service }) => `API key of ${words(service)} revoked`,
-  'api_key.refused': ({ reason }) => `API key refused: ${words(reason)}`,
+  'api_key.refused': ({ reason }) => `API key refused (${words(reason)})`,
   'database.migrated': () => 'database migrated',
   'server.started': () => 'server started',
   'server.stopped': () => 'server stopped',

@@ -19,6 +19,10 @@ export const streamFormats = {
 } as const
 export type StreamFormat = keyof typeof streamFormats
 
+export function headersOf(format: StreamFormat): Readonly<Record<string, string>> {
+  return { 'content-type': streamFormats[format].contentType, vary: 'Accept' }
+}
+
 type Pages = AsyncGenerator<readonly PresentedEvent[], void>
 
 /**
@@ -31,7 +35,6 @@ export async function streamedResponse(
   format: StreamFormat,
   { openStreams, onFailure }: { readonly openStreams: OpenStreams; readonly onFailure: (error: unknown) => void },
 ): Promise<Response> {
-  const { contentType } = streamFormats[format]
   const first = await pages.next()
   const chunks = chunksOf(first.value ?? [], pages, format)
   let forget = () => {}
@@ -59,7 +62,7 @@ export async function streamedResponse(
     },
     { highWaterMark: 0 },
   )
-  return new Response(body, { headers: { 'content-type': contentType, vary: 'Accept' } })
+  return new Response(body, { headers: headersOf(format) })
 }
 
 /** Yields the text of the pages, without empty chunks. */

@@ -14,7 +14,7 @@ import { operation } from '../operation.ts'
 import { csvHeader } from './csv.ts'
 import { type EventQuery, eventCursor, eventParameters, readSearch } from './eventQuery.ts'
 import { AuditEventSchema, eventExample } from './eventSchema.ts'
-import { type StreamFormat, streamedResponse, streamFormats } from './eventStream.ts'
+import { headersOf, type StreamFormat, streamedResponse, streamFormats } from './eventStream.ts'
 
 export interface AuditRouteServices {
   readonly deps: Deps
@@ -88,7 +88,9 @@ async function exportEvents(
     format: streamFormats[format].name,
     filters: Object.keys(eventParameters).filter((name) => Object.hasOwn(query, name)),
   } as const
-  if (request.method !== 'HEAD') await recordAlone(recording(deps, requestContexts, request, actor.party), { event })
+  // The framework would read a whole body for its length.
+  if (request.method === 'HEAD') return new Response(null, { headers: headersOf(format) })
+  await recordAlone(recording(deps, requestContexts, request, actor.party), { event })
   const { requestId } = requestContexts.of(request)
   const { after } = readPage(query, eventCursor)
   const most = query.limit === undefined ? undefined : Number(query.limit)

@@ -21,7 +21,7 @@ describe('the history of a user in plain words', () => {
     [
       'login.failed',
       { by: anonymous, facts: { reason: 'wrong_password' } },
-      'sign-in failed: wrong password from 203.0.113.5',
+      'sign-in failed (wrong password) from 203.0.113.5',
     ],
     ['logout', { facts: { ended: 3 } }, 'signed out of 3 sessions from 192.0.2.7'],
     [

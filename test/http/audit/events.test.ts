@@ -193,6 +193,17 @@ describe.each(databaseKinds)('audit events on %s', (kind) => {
       expect([query, (await accounts.json('GET', `/audit/events?${query}`, token)).status]).toEqual([query, 400])
   })
 
+  test('are only for an API key with the scope audit:read, and the refusal of another is one', async () => {
+    const other = await application.apiKey({ scopes: ['users:read', 'users:write', 'introspect'], roles: ['admin'] })
+    expect((await accounts.json('GET', '/audit/events', other)).status).toBe(403)
+    const { items } = await get('?limit=1')
+    expect(items[0]).toMatchObject({ type: 'api_key.refused', outcome: 'refused', by: { kind: 'api_key' } })
+    const key = await application.apiKey({ scopes: ['audit:read'] })
+    expect((await accounts.json('GET', '/audit/events', key)).status).toBe(200)
+    const { items: ofKey } = await get(`?by=${items[0]?.by.id}`)
+    expect(ofKey.map(({ index }) => index)).toEqual([Number(items[0]?.index)])
+  })
+
   test('are not stored by caches, and vary by Accept', async () => {
     const { headers } = await accounts.json('GET', '/audit/events', token)
     expect(headers.get('cache-control')).toBe('no-store')
