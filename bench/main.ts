@@ -4,6 +4,7 @@ import { buildReference } from './reference/reference.ts'
 import { saveResult } from './report/results.ts'
 import type { Row } from './report/row.ts'
 import { printChart, printRows } from './report/terminal.ts'
+import { measureAudit } from './suites/audit.ts'
 import { measureEmbedded } from './suites/embedded.ts'
 import { measureEqualization } from './suites/equalization.ts'
 import { measureGrowth } from './suites/growth.ts'
@@ -36,6 +37,7 @@ const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   refusals: measureRefusals,
   equalization: measureEqualization,
   sweep: measureSweep,
+  audit: measureAudit,
 }
 
 /** Suites to run: `ONLY=storm,refusals`. */

@@ -9,6 +9,11 @@ export interface Target {
 
 /** The names of rows with a target. */
 export const names = {
+  auditInserts: 'session inserts with their event, to inserts alone',
+  auditPending: 'pending events, 9 connections, rows/s',
+  auditSequenced: 'sequenced events/s',
+  auditVisible: 'event in a checkpoint at 200 events/s, p99, s',
+  auditStorage: 'storage per event, kB',
   me: '/auth/me, 32 connections, to Bun.serve + one prepared SELECT',
   meLatency: '/auth/me p99, to that of Bun.serve + one prepared SELECT',
   verify: '/auth/verify to /auth/me',
@@ -27,6 +32,11 @@ export const names = {
 export const binaryBefore = 123.4
 
 export const targets: Readonly<Record<string, Target>> = {
+  [names.auditInserts]: { must: 0.5, aim: 0.6, better: 'higher' },
+  [names.auditPending]: { must: 2000, aim: 4000, better: 'higher' },
+  [names.auditSequenced]: { must: 5000, aim: 10_000, better: 'higher' },
+  [names.auditVisible]: { must: 2, aim: 1.2, better: 'lower' },
+  [names.auditStorage]: { must: 1.2, aim: 0.9, better: 'lower' },
   [names.me]: { must: 1.6, aim: 2, better: 'higher' },
   [names.meLatency]: { must: 1.3, aim: 1, better: 'lower' },
   [names.verify]: { must: 1, aim: 1.1, better: 'higher' },
