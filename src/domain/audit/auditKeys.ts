@@ -49,7 +49,10 @@ function mac(key: Buffer, text: string): Buffer {
 function seal(key: Buffer, index: number, hash: Buffer): Buffer {
   const position = Buffer.alloc(8)
   position.writeBigUInt64BE(BigInt(index))
-  return createHmac('sha256', key).update(position).update(hash).digest().subarray(0, sealLength)
+  const sealed = new Bun.CryptoHasher('sha256', key)
+  sealed.update(position)
+  sealed.update(hash)
+  return sealed.digest().subarray(0, sealLength)
 }
 
 function isEqual(one: Buffer, other: Buffer): boolean {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Numbers } from './numbers.ts'
 import { type AuditRecord, factsOf, outcomeOf, type Party, type Source, typeOf } from './record.ts'
 
@@ -28,7 +28,9 @@ export function buildLeaf(
     address,
     agent: agent?.slice(0, maxAgentLength).toWellFormed(),
   })
-  const aboutPrivate = about ? privateText({ username: about.username, full_name: about.full_name }) : null
+  // What concerns the actor is told once.
+  const isSelf = about?.id !== undefined && about.id === actor.id && about.username === actor.username
+  const aboutPrivate = about && !isSelf ? privateText({ username: about.username, full_name: about.full_name }) : null
   const members = {
     v: 1,
     p: process,
@@ -60,7 +62,7 @@ function privateText(data: Readonly<Record<string, string | undefined>>): string
 }
 
 export function commitmentOf(text: string): string {
-  return createHash('sha256').update(text, 'utf8').digest('base64')
+  return Bun.SHA256.hash(text, 'base64')
 }
 
 /** What is read back from a leaf. */

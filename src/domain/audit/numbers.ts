@@ -31,7 +31,9 @@ export function createEventNumbers(): EventNumbers {
       const unsure = unreported.unsure.slice(0, maxListed)
       // What is not listed yet must not count as settled.
       const unlisted = [...unreported.lost.slice(maxListed), ...unreported.unsure.slice(maxListed)]
-      const done = Math.min(n, ...inFlight.keys(), ...unlisted) - 1
+      // The first in flight is the lowest.
+      const [lowest = n] = inFlight.keys()
+      const done = Math.min(lowest, ...unlisted) - 1
       inFlight.set(n, { lost, unsure })
       return { n, done, lost: rangesOf(lost), unsure: rangesOf(unsure) }
     },

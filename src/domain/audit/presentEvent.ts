@@ -29,13 +29,17 @@ type StoredText = 'index' | 'leaf' | 'time' | 'type' | 'outcome' | 'by_private' 
 /** Anything may be stored there: someone may have changed it. */
 export function presentEvent(event: Pick<StoredEvent, StoredText>): PresentedEvent {
   const leaf = parseLeaf(event.leaf)
+  const by = presentParty(leaf?.by, event.by_private)
+  const about = leaf?.about ? presentParty(leaf.about, event.about_private) : null
+  // The names of an actor whom the event concerns are told once.
+  const isSelf = about !== null && about.id !== null && about.id === by.id && leaf?.about?.private === undefined
   return {
     index: event.index,
     time: timeOf(event.time, leaf?.time),
     type: event.type,
     outcome: event.outcome,
-    by: presentParty(leaf?.by, event.by_private),
-    about: leaf?.about ? presentParty(leaf.about, event.about_private) : null,
+    by,
+    about: isSelf ? { ...about, username: by.username, full_name: by.full_name } : about,
     session: textOf(leaf?.session),
     request: textOf(leaf?.request),
     facts: recordOf(leaf?.facts),

@@ -45,7 +45,7 @@ const patience = 30_000
 export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Clock): Recorder {
   const process = randomBytes(8).toString('hex')
   const numbers = createEventNumbers()
-  const kept = new Map<number, { readonly at: number; readonly leaf: string }>()
+  let kept = new Map<number, { readonly at: number; readonly leaf: string }>()
   const suppressed = new Map<string, number>()
   let window = { since: Number.NEGATIVE_INFINITY, admitted: 0 }
   const recorder: Recorder = {
@@ -61,8 +61,8 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
         numbers.settle(row.n, settlement)
         if (settlement !== 'committed') continue
         kept.set(row.n, { at: monotonicClock(), leaf: row.leaf })
-        const [oldest] = kept.keys()
-        if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest)
+        // Not one by one: a map passes over what was deleted from it.
+        if (kept.size > maxKept) kept = new Map([...kept].slice(maxKept / 10))
       }
       if (settlement === 'committed' && events.length > 0) recorder.onCommitted()
     },

@@ -32,11 +32,18 @@ function sealProblemOf(keys: AuditKeys, { index, hash, seal }: StoredEvent): str
 
 function columnProblems(leaf: ParsedLeaf, event: StoredEvent): string[] {
   const { time, type, byId, aboutId, outcome } = columnsOf(leaf)
-  const columns = { time, type, by_id: byId, about_id: aboutId, outcome, process: leaf.p, n: leaf.n }
-  const stored: Readonly<Record<string, unknown>> = { ...event, time: timeText(event.time) }
-  return Object.entries(columns)
-    .filter(([name, value]) => stored[name] !== value)
-    .map(([name]) => `has another ${name} than its leaf`)
+  const isSame = {
+    time: timeText(event.time) === time,
+    type: event.type === type,
+    by_id: event.by_id === byId,
+    about_id: event.about_id === aboutId,
+    outcome: event.outcome === outcome,
+    process: event.process === leaf.p,
+    n: event.n === leaf.n,
+  }
+  const changed: string[] = []
+  for (const [name, same] of Object.entries(isSame)) if (!same) changed.push(`has another ${name} than its leaf`)
+  return changed
 }
 
 function personalProblems({ by, about }: ParsedLeaf, event: StoredEvent): string[] {

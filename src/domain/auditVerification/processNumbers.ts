@@ -39,9 +39,11 @@ export function createProcessNumbers(): ProcessNumbers {
   const processes = new Map<string, Known>()
   let unsureCount = 0
   const knownOf = (process: string): Known => {
-    const known = processes.get(process) ?? { indexes: new Float64Array(64), done: 0, highest: 0 }
-    processes.set(process, known)
-    return known
+    const known = processes.get(process)
+    if (known) return known
+    const created = { indexes: new Float64Array(64), done: 0, highest: 0 }
+    processes.set(process, created)
+    return created
   }
   const mark = (known: Known, n: number, value: number) => {
     if (n >= known.indexes.length) {

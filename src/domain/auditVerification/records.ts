@@ -47,10 +47,14 @@ export async function recordReader(audit: Audit, keys: AuditKeys, numbers: Proce
     restoredSizes,
     formerSeals: roots.formerSeals,
     readTo: async (size: number, onPage: (checked: number) => void, age?: 'new') => {
-      while (expected < size) {
-        const page = await audit.listEvents({ from: expected, before: size, limit: pageSize })
+      for (let coming = audit.listEvents({ from: expected, before: size, limit: pageSize }); ; ) {
+        const page = await coming
+        const last = page.at(-1)
+        if (!last) break
+        // The database reads the next page while this one is checked.
+        coming = audit.listEvents({ from: last.index + 1, before: size, limit: pageSize })
+        coming.catch(() => {})
         for (const event of page) await readRecord(event, age)
-        if (page.length === 0) break
         onPage(expected)
       }
     },

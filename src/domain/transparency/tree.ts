@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 /**
  * The hashes of an RFC 6962 tree that its next leaves and its root need: per level, those on the
  * right that do not fill a tile of 256 yet. A hash of level n is the root of 256^n leaves.
@@ -21,11 +19,22 @@ export const tileWidth = 256
 export const emptyEdge: Edge = { size: 0, levels: [] }
 
 export function hashLeaf(leaf: string): Buffer {
-  return createHash('sha256').update('\0').update(leaf, 'utf8').digest()
+  return sha256(`\0${leaf}`)
+}
+
+/** Several times as fast as `createHash`. */
+function sha256(data: string | Buffer): Buffer {
+  const hash = Buffer.allocUnsafe(32)
+  Bun.SHA256.hash(data, hash)
+  return hash
 }
 
 function hashChildren(left: Buffer, right: Buffer): Buffer {
-  return createHash('sha256').update('\x01').update(left).update(right).digest()
+  const node = Buffer.allocUnsafe(1 + left.length + right.length)
+  node[0] = 1
+  left.copy(node, 1)
+  right.copy(node, 1 + left.length)
+  return sha256(node)
 }
 
 /** Returns the edge after more leaves, and the nodes that they complete. */
@@ -84,7 +93,7 @@ export function rootOf({ levels }: Edge): Buffer {
 function foldSubtrees(subtrees: readonly Buffer[]): Buffer {
   return (
     subtrees.reduceRight<Buffer | undefined>((right, left) => (right ? hashChildren(left, right) : left), undefined) ??
-    createHash('sha256').digest()
+    sha256('')
   )
 }
 

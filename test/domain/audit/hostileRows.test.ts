@@ -38,7 +38,7 @@ describe('rows that someone else wrote', () => {
     ['a leaf that is no JSON', `leaf = 'x'`],
     ['a leaf of another process', `process = 'other'`],
     ['another personal text', `about_private = '{"salt":"x","username":"other"}'`],
-    ['no personal text', 'about_private = NULL'],
+    ['no personal text', 'by_private = NULL'],
   ])('a pending row with %s stays out of the log, is named, and keeps no other out', async (_, change) => {
     const before = await size()
     await application.login()
