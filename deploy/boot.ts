@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -6,8 +6,10 @@ import { join } from 'node:path'
  * Starts dist/audittrail in an empty directory, signs in as the seeded administrator, and stops it.
  */
 const binary = join(import.meta.dir, '../dist/audittrail')
+const directory = mkdtempSync(join(tmpdir(), 'audittrail-boot-'))
+process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
 const child = Bun.spawn([binary], {
-  cwd: mkdtempSync(join(tmpdir(), 'audittrail-boot-')),
+  cwd: directory,
   env: { HOST: '127.0.0.1', PORT: '0' },
   stdout: 'pipe',
   stderr: 'inherit',

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Algorithm } from '../src/algorithms.ts'
 import type { Clock } from '../src/clock.ts'
@@ -27,6 +26,7 @@ import { createLog } from '../src/telemetry/log.ts'
 import { createProductMetrics } from '../src/telemetry/productMetrics.ts'
 import { createTraces } from '../src/telemetry/traces.ts'
 import { expectDocumented } from './document.ts'
+import { temporaryDirectory } from './endOfFile.ts'
 import { migratedDatabase } from './migratedDatabase.ts'
 import { createDatabase } from './postgresql.ts'
 
@@ -201,7 +201,7 @@ export async function openTarget(kind: DatabaseKind, sql = '', template?: string
     const address = parseDatabaseUrl(await createDatabase(sql, template))
     return { target: { kind: 'server', address, poolSize: 4 }, release: async () => {} }
   }
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-embedded-'))
+  const directory = temporaryDirectory('embedded')
   const embedded = await openEmbedded(join(directory, 'postgresql'), {
     onFailure: (reason) => {
       throw new Error(reason)

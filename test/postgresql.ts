@@ -1,5 +1,6 @@
 import { afterAll } from 'bun:test'
 import postgres from 'postgres'
+import { endFile } from './endOfFile.ts'
 import { startServer } from './postgresqlServer.ts'
 
 /**
@@ -17,11 +18,13 @@ const made: string[] = []
 
 // With `--parallel --no-isolate` this runs after each file, and the connections stay open.
 afterAll(async () => {
+  if (!server) endFile()
   if (!isDiscarded)
     for (const name of made.splice(0)) await administration.unsafe(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`)
   if (!server) return
   await administration.end()
   await server.stop()
+  endFile()
 })
 
 /**

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
+import { atEndOfFile, temporaryDirectory } from './endOfFile.ts'
 
 export const nobody = 65534
 
@@ -38,7 +38,7 @@ interface Installation {
  * command line.
  */
 export async function startServer(settings: readonly string[] = ['fsync=off']): Promise<PostgresqlServer> {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-postgresql-'))
+  const directory = temporaryDirectory('postgresql')
   const isRoot = process.getuid?.() === 0
   const { postgres: serverFile, initdb } = await serverFiles(directory, isRoot)
   const data = join(directory, 'data')
@@ -75,8 +75,7 @@ async function open(
   const args = ['-D', data, '-p', String(port), ...options.flatMap((option) => ['-c', option])]
   const launch = () => spawn(serverFile, args, { ...identity, cwd: directory, stdio: 'ignore' })
   let child = launch()
-  const kill = () => child.kill('SIGKILL')
-  process.on('exit', kill)
+  const keep = atEndOfFile(() => child.kill('SIGKILL'))
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
   await waitUntilReady(url)
   return {
@@ -90,14 +89,14 @@ async function open(
     },
     processId: () => child.pid ?? 0,
     startStandby: async (standbySettings = settings) => {
-      const copy = mkdtempSync(join(tmpdir(), 'audittrail-standby-'))
+      const copy = temporaryDirectory('standby')
       if (identity.uid) chownSync(copy, identity.uid, identity.uid)
       await copyAsStandby({ url, port, data }, join(copy, 'data'), identity)
       return open({ serverFile, identity }, copy, standbySettings)
     },
     backends: () => childrenOf(child.pid ?? 0).filter((id) => servesClient(id)),
     stop: async () => {
-      process.off('exit', kill)
+      keep()
       await ended(child, 'SIGINT')
       rmSync(directory, { recursive: true, force: true })
     },

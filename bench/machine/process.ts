@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { temporaryDirectory } from '../../test/endOfFile.ts'
 import { freePort } from '../../test/postgresqlServer.ts'
 
 export const root = join(import.meta.dir, '../..')
 export const binary = join(root, 'dist/audittrail')
 
 export function emptyDirectory(): string {
-  return mkdtempSync(join(tmpdir(), 'audittrail-bench-'))
+  return temporaryDirectory('bench')
 }
 
 export interface Started {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { atEndOfFile, temporaryDirectory } from '../endOfFile.ts'
 
 /** The executable that `bun run build` creates. */
 export const binary = join(import.meta.dir, '../../dist/audittrail')
@@ -10,7 +10,7 @@ if (!existsSync(binary))
 
 /** Creates an empty directory to start a process in. */
 export function emptyDirectory(): string {
-  return mkdtempSync(join(tmpdir(), 'audittrail-binary-'))
+  return temporaryDirectory('binary')
 }
 
 export interface Finished {
@@ -53,6 +53,7 @@ export function start({
     env: { PATH: process.env.PATH ?? '', ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
+  atEndOfFile(() => child.kill('SIGKILL'))
   child.stdin?.on('error', () => {})
   child.stdin?.end(input)
   const output = { stdout: '', stderr: '' }

@@ -1,7 +1,5 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type BrowserContext, chromium } from 'playwright-core'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { hasProgram } from '../requirements.ts'
 
 export const hasChromium = hasProgram('chromium', 'chromium')
@@ -10,7 +8,7 @@ export const hasChromium = hasProgram('chromium', 'chromium')
 export function openChromium(
   options: Parameters<typeof chromium.launchPersistentContext>[1] = {},
 ): Promise<BrowserContext> {
-  return chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), 'audittrail-chromium-')), {
+  return chromium.launchPersistentContext(temporaryDirectory('chromium'), {
     executablePath: Bun.which('chromium') ?? 'chromium',
     headless: true,
     args: [

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { temporaryDirectory } from '../endOfFile.ts'
 
 /** A FastAPI team's Alembic project in a directory of its own. */
 export interface AlembicProject {
@@ -17,7 +17,7 @@ export interface AlembicProject {
 }
 
 export function makeAlembicProject(databaseUrl: string): AlembicProject {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-alembic-'))
+  const directory = temporaryDirectory('alembic')
   const scripts = join(directory, 'migrations')
   const versions = join(scripts, 'versions')
   const fileOf = (message: string) =>

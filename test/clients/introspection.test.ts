@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { accessToken, run, type Server, serve } from '../binary/binary.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
 
@@ -64,7 +64,7 @@ describe('introspection by', () => {
 
 describe('the snippets of docs/api-keys.md', () => {
   test('for oauth4webapi accept access tokens and keys with a role, and nothing else', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'audittrail-snippet-'))
+    const directory = temporaryDirectory('snippet')
     symlinkSync(join(import.meta.dir, '../../node_modules'), join(directory, 'node_modules'))
     writeFileSync(join(directory, 'identify.ts'), snippet('ts'))
     // Routes the issuer's name to the server under test, as a proxy would.

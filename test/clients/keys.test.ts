@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
-import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { accessToken, me, type Server, serve } from '../binary/binary.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
 
@@ -84,7 +84,7 @@ describe.each(['EdDSA', 'ES256', 'RS256'])('%s tokens, verified with the publish
   if (algorithm !== 'EdDSA') return
 
   test('the jose snippet of docs/keys.md works', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'audittrail-snippet-'))
+    const directory = temporaryDirectory('snippet')
     symlinkSync(join(import.meta.dir, '../../node_modules'), join(directory, 'node_modules'))
     writeFileSync(join(directory, 'verify.ts'), snippetFor(server, 'ts'))
     const { verify } = await import(join(directory, 'verify.ts'))

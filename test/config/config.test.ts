@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readConfig } from '../../src/config/config.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 
-const directory = mkdtempSync(join(tmpdir(), 'audittrail-config-'))
+const directory = temporaryDirectory('config')
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 function configOf(environment: Record<string, string>, envFile?: string) {

@@ -1,12 +1,12 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { envExample, markdownTable } from '../../src/cli/commands/config.ts'
 import { readConfig } from '../../src/config/config.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 
 const root = join(import.meta.dir, '../..')
-const directory = mkdtempSync(join(tmpdir(), 'audittrail-config-'))
+const directory = temporaryDirectory('config')
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 describe('.env.example', () => {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readConfig } from '../../src/config/config.ts'
 import { settings } from '../../src/config/settings.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 
-const directory = mkdtempSync(join(tmpdir(), 'audittrail-names-'))
+const directory = temporaryDirectory('names')
 const names = Object.values(settings).map(({ env }) => env)
 
 function resultOf(environment: Record<string, string>, file?: string) {

@@ -1,15 +1,15 @@
 import { expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { temporaryDirectory } from '../endOfFile.ts'
 
 const repository = join(import.meta.dir, '../..')
 
 test('the documented backup of the embedded database is readable only by its owner', () => {
   const page = readFileSync(join(repository, 'docs/operations.md'), 'utf8')
   const [, commands = ''] = /### Back up the embedded database[\s\S]*?```sh\n([\s\S]*?)```/.exec(page) ?? []
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-backup-'))
+  const directory = temporaryDirectory('backup')
   const [programs, data] = [join(directory, 'programs'), join(directory, 'data')]
   for (const path of [programs, data]) mkdirSync(path)
   writeFileSync(join(programs, 'systemctl'), '#!/bin/sh\n')

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { settings } from '../../src/config/settings.ts'
 import { run } from '../binary/binary.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 
 const repository = join(import.meta.dir, '../..')
 
@@ -112,7 +112,7 @@ describe('deploy/secrets.sh', () => {
     const read = (file: string) => readFileSync(join(directory, file), 'utf8')
     return { status, stderr, contents: () => Object.fromEntries(files.map((file) => [file, read(file)])) }
   }
-  const emptyDirectory = () => mkdtempSync(join(tmpdir(), 'audittrail-secrets-'))
+  const emptyDirectory = () => temporaryDirectory('secrets')
 
   test('creates each secret once, readable only by its consumer', () => {
     const directory = emptyDirectory()

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { serve } from '../binary/binary.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { freePort } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 import { faultOf, hasNginx } from './nginx.ts'
@@ -65,7 +65,7 @@ function makeCertificate(directory: string): void {
 }
 
 function publicDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-tls-'))
+  const directory = temporaryDirectory('tls')
   chmodSync(directory, 0o755)
   return directory
 }

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { atEndOfFile, temporaryDirectory } from '../endOfFile.ts'
 import { hasProgram } from '../requirements.ts'
 
 /** Whether a Docker engine can be started: its programs exist and the tests run as root. */
@@ -29,7 +29,7 @@ export interface Engine {
  * others. It leaves the machine's network alone: its containers use the host network.
  */
 export async function startEngine(): Promise<Engine> {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-engine-'))
+  const directory = temporaryDirectory('engine')
   const host = `unix://${directory}/socket`
   const args = ['--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`, '--pidfile', `${directory}/pid`]
   // Without a bridge setting, an engine removes docker0, which may belong to another engine.
@@ -42,7 +42,7 @@ export async function startEngine(): Promise<Engine> {
   })
   const ended = new Promise<void>((resolve) => daemon.once('exit', () => resolve()))
   const kill = () => daemon.kill('SIGTERM')
-  process.on('exit', kill)
+  const keep = atEndOfFile(kill)
 
   const call = (args: readonly string[]) =>
     spawnSync('docker', ['--host', host, ...args], {
@@ -64,7 +64,7 @@ export async function startEngine(): Promise<Engine> {
     stop: async () => {
       for (const id of docker('ps', '--all', '--quiet').split('\n').filter(Boolean))
         docker('rm', '--force', '--volumes', id)
-      process.off('exit', kill)
+      keep()
       kill()
       await ended
       // The engine leaves this one mounted.
@@ -102,7 +102,7 @@ function importImage(
   renamed: readonly (readonly [string, string])[] = [],
   environment: Readonly<Record<string, string>> = {},
 ): void {
-  const root = mkdtempSync(join(tmpdir(), 'audittrail-image-'))
+  const root = temporaryDirectory('image')
   for (const [from, to] of [...files.map((file) => [file, file] as const), ...renamed]) {
     mkdirSync(join(root, dirname(to)), { recursive: true })
     cpSync(from, join(root, to), { dereference: true })

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { spawn, spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { accessToken, type Server, serve } from '../binary/binary.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
 
@@ -14,7 +14,7 @@ const filter = join(shipped, 'filter.d/audittrail.conf')
 
 /** Returns the addresses that the filter finds in a log, one per matching line, in order. */
 function addressesIn(log: string): string[] {
-  const file = join(mkdtempSync(join(tmpdir(), 'audittrail-fail2ban-')), 'audittrail.log')
+  const file = join(temporaryDirectory('fail2ban'), 'audittrail.log')
   writeFileSync(file, log)
   const { stdout, stderr, status } = spawnSync('fail2ban-regex', ['-o', 'ip', file, filter], { encoding: 'utf8' })
   if (status !== 0 && stdout + stderr !== '') throw new Error(stdout + stderr)
@@ -176,7 +176,7 @@ describe.skipIf(!isThere)('the fail2ban filter', () => {
   })
 
   test('its jail bans only repeat offenders', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'audittrail-fail2ban-'))
+    const directory = temporaryDirectory('fail2ban')
     const log = join(directory, 'audittrail.log')
     const banned = join(directory, 'banned')
     writeConfiguration(directory, log, banned)

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settings } from '../../src/config/settings.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { hasProgram } from '../requirements.ts'
 
 const directory = join(import.meta.dir, '../../deploy/ha')
@@ -99,7 +99,7 @@ describe.skipIf(!hasProgram('haproxy', 'haproxy'))('deploy/ha/haproxy.cfg', () =
 describe('deploy/ha/run.sh', () => {
   const run = (...args: string[]) =>
     spawnSync('sh', [join(directory, 'run.sh'), ...args], {
-      env: { PATH: process.env.PATH, STATE_DIRECTORY: mkdtempSync(join(tmpdir(), 'audittrail-ha-')) },
+      env: { PATH: process.env.PATH, STATE_DIRECTORY: temporaryDirectory('ha') },
       encoding: 'utf8',
     })
 

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { digestOfInputs, isUpToDate, stampOf } from '../../deploy/inputs.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 
 const root = join(import.meta.dir, '../..')
 
 function project(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-inputs-'))
+  const directory = temporaryDirectory('inputs')
   for (const folder of ['src/http', 'drizzle', 'dist']) mkdirSync(join(directory, folder), { recursive: true })
   writeFileSync(join(directory, 'src/main.ts'), 'a')
   writeFileSync(join(directory, 'src/http/page.css'), 'b')

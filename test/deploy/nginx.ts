@@ -1,18 +1,11 @@
-import { afterAll } from 'bun:test'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { atEndOfFile, temporaryDirectory } from '../endOfFile.ts'
 import { freePort } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 
 export const hasNginx = hasProgram('nginx', 'nginx-light')
-
-/** Processes that a failed test leaves behind end with its file. */
-const running = new Set<ChildProcess>()
-afterAll(() => {
-  for (const child of running) child.kill('SIGTERM')
-})
 
 /** A text of a shipped file and its replacement. It must occur exactly once. */
 export type Change = readonly [shipped: string, changed: string]
@@ -103,7 +96,7 @@ async function run(directory: string, port: number): Promise<Nginx> {
       stdio: 'ignore',
     },
   )
-  running.add(child)
+  const keep = atEndOfFile(() => child.kill('SIGTERM'))
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const origin = `http://127.0.0.1:${port}`
   await untilItListens(origin)
@@ -112,7 +105,7 @@ async function run(directory: string, port: number): Promise<Nginx> {
     url: `${origin}/api`,
     requests: () => readFileSync(join(directory, 'access.log'), 'utf8').trim().split('\n'),
     stop: async () => {
-      running.delete(child)
+      keep()
       child.kill('SIGTERM')
       await ended
     },
@@ -121,7 +114,7 @@ async function run(directory: string, port: number): Promise<Nginx> {
 
 /** Nginx started as root runs workers as another user, who needs access. */
 function emptyDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-nginx-'))
+  const directory = temporaryDirectory('nginx')
   chmodSync(directory, 0o755)
   return directory
 }

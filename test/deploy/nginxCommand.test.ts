@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
-import { chmodSync, mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { run } from '../binary/binary.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { freePort } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 import { faultOf, hasNginx, startNginxSite, writeSite } from './nginx.ts'
@@ -109,7 +109,7 @@ describe.skipIf(!hasNginx)('the printed configuration', () => {
   })
 
   test.skipIf(!hasOpenssl)('passes nginx -t with a certificate and next to a second site', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'audittrail-tls-'))
+    const directory = temporaryDirectory('tls')
     const [certificate, key] = [join(directory, 'chain.pem'), join(directory, 'key.pem')]
     const openssl = ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
     const names = ['-subj', '/CN=app.example.com', '-days', '2', '-keyout', key, '-out', certificate]
@@ -175,7 +175,7 @@ function roles(count: number): string {
 }
 
 test.skipIf(!hasNginx)('a web app: hidden files such as settings and history are not served', async () => {
-  const root = mkdtempSync(join(tmpdir(), 'audittrail-web-'))
+  const root = temporaryDirectory('web')
   chmodSync(root, 0o755)
   for (const path of ['index.html', '.env', '.git/config', 'a/.htpasswd', '.well-known/security.txt', 'a/b.js'])
     await Bun.write(join(root, path), path)

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+
+import { temporaryDirectory } from '../endOfFile.ts'
 import { hasNginx } from './nginx.ts'
 import { printSite } from './nginxSite.ts'
 import { get, type ProtectedSite, startProtectedSite } from './nginxUpstream.ts'
@@ -131,7 +130,7 @@ describe.skipIf(!hasNginx)('printed files', () => {
   })
 
   test('are the same for the same flags', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'audittrail-cache-'))
+    const directory = temporaryDirectory('cache')
     const [first, second] = [await printSite(example), await printSite(example)]
     const place = /proxy_cache_path \S+/
     expect(first.replace(place, directory)).toBe(second.replace(place, directory))

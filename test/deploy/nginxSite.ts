@@ -1,13 +1,12 @@
-import { chmodSync, mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { chmodSync } from 'node:fs'
 import { run } from '../binary/binary.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 
 /** Returns the printed configuration, with its cache where an unprivileged test may write. */
 export async function printSite(args: readonly string[], environment: Record<string, string> = {}): Promise<string> {
   const { code, stdout, stderr } = await run(['nginx', ...args], { environment })
   if (code !== 0) throw new Error(stderr)
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-cache-'))
+  const directory = temporaryDirectory('cache')
   // Nginx started as root runs workers as another user, who needs access.
   chmodSync(directory, 0o755)
   return stdout.replace('proxy_cache_path /run/', `proxy_cache_path ${directory}/`)

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { findProblem, readExecutable } from '../../deploy/executable.ts'
 import { fileName, findPlatform, type Platform, platforms } from '../../deploy/platforms.ts'
 import { binary } from '../binary/binary.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 
 const root = join(import.meta.dir, '../..')
 const build = (...flags: string[]) =>
@@ -104,7 +104,7 @@ describe('a compiled file', () => {
 
   // One of seven, to save time. `bun run release` checks each in the same way.
   test('for Windows can be built on any machine', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'audittrail-cross-'))
+    const directory = temporaryDirectory('cross')
     try {
       const outfile = join(directory, 'audittrail.exe')
       expect(build('--target=windows-x64', `--outfile=${outfile}`)).toMatchObject({ status: 0 })

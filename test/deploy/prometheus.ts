@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { atEndOfFile, temporaryDirectory } from '../endOfFile.ts'
 import { freePort } from '../postgresqlServer.ts'
 
 export const deploy = join(import.meta.dir, '../../deploy')
@@ -17,7 +17,7 @@ export interface Prometheus {
  * second.
  */
 export async function startPrometheus(target: string): Promise<Prometheus> {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-prometheus-'))
+  const directory = temporaryDirectory('prometheus')
   const shipped = readFileSync(join(deploy, 'prometheus/prometheus.yml'), 'utf8')
   const changed = shipped
     .replace('127.0.0.1:9464', target)
@@ -39,8 +39,7 @@ export async function startPrometheus(target: string): Promise<Prometheus> {
     errors += chunk
   })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const kill = () => child.kill('SIGKILL')
-  process.on('exit', kill)
+  const keep = atEndOfFile(() => child.kill('SIGKILL'))
   for (let attempt = 0; !(await isReady(port)); attempt++) {
     if (child.exitCode !== null || attempt > 600) throw new Error(`Prometheus does not start: ${errors}`)
     await Bun.sleep(100)
@@ -55,7 +54,7 @@ export async function startPrometheus(target: string): Promise<Prometheus> {
       return answer.data
     },
     stop: async () => {
-      process.off('exit', kill)
+      keep()
       child.kill('SIGTERM')
       await ended
       rmSync(directory, { recursive: true, force: true })

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checksums } from '../../deploy/checksums.ts'
 import { makeSbom, packagePath, type SbomInput } from '../../deploy/sbom.ts'
 import manifest from '../../package.json' with { type: 'json' }
+import { temporaryDirectory } from '../endOfFile.ts'
 
 interface Sbom {
   readonly components: readonly {
@@ -100,7 +100,7 @@ describe('the bill of materials', () => {
 })
 
 test('SHA256SUMS can be read by sha256sum -c', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-checksums-'))
+  const directory = temporaryDirectory('checksums')
   writeFileSync(join(directory, 'b'), 'abc')
   writeFileSync(join(directory, 'a'), '')
   const text = await checksums(directory, ['b', 'a'])

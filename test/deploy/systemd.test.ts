@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settings } from '../../src/config/settings.ts'
 import { binary, type Server, serve } from '../binary/binary.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { hasProgram } from '../requirements.ts'
 
 const unit = readFileSync(join(import.meta.dir, '../../deploy/audittrail.service'), 'utf8')
@@ -71,7 +71,7 @@ describe('deploy/audittrail.service', () => {
   test.skipIf(!hasProgram('systemd-analyze', 'systemd'))(
     'passes systemd-analyze and restricts what can be restricted',
     () => {
-      const copy = join(mkdtempSync(join(tmpdir(), 'audittrail-unit-')), 'audittrail.service')
+      const copy = join(temporaryDirectory('unit'), 'audittrail.service')
       writeFileSync(copy, unit.replace('/usr/local/bin/audittrail serve', `${binary} serve`))
       const verified = spawnSync('systemd-analyze', ['verify', '--man=no', copy], { encoding: 'utf8' })
       expect(verified.stderr.split('\n').filter((line) => line.includes('audittrail'))).toEqual([])

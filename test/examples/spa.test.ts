@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { chmodSync, cpSync, mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, cpSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import postgres from 'postgres'
 import { type Server, serve } from '../binary/binary.ts'
 import { hasChromium, openChromium } from '../browser/chromium.ts'
 import { hasNginx, type Nginx } from '../deploy/nginx.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { createDatabase } from '../postgresql.ts'
 import { examples, startSite, startUpstream, upstreams } from './upstream.ts'
 
@@ -27,7 +27,7 @@ describe.skipIf(!(hasNginx && hasChromium))('examples/spa in Chromium, behind th
     const [bun] = upstreams
     const upstream = await startUpstream(...bun, { AUTH: 'nginx' })
     // Where Nginx's worker user can read it.
-    const root = mkdtempSync(join(tmpdir(), 'audittrail-spa-'))
+    const root = temporaryDirectory('spa')
     chmodSync(root, 0o755)
     cpSync(join(examples, 'spa'), root, { recursive: true })
     const args = ['--root', root, '--upstream', `/notes=http://${upstream}`]

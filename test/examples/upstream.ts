@@ -1,10 +1,8 @@
-import { afterAll } from 'bun:test'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { run } from '../binary/binary.ts'
 import { type Nginx, startNginxSite } from '../deploy/nginx.ts'
+import { atEndOfFile, temporaryDirectory } from '../endOfFile.ts'
 import { freePort } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 
@@ -20,12 +18,6 @@ export const upstreams = [
   ['upstream-python', ['/usr/bin/python3', '-B', 'server.py']],
 ] as const
 
-/** Processes that a failed test leaves behind end with its file. */
-const running = new Set<ChildProcess>()
-afterAll(() => {
-  for (const child of running) child.kill('SIGKILL')
-})
-
 /** Starts an example as its README says, on a free port. Returns `127.0.0.1:PORT`. */
 export function startUpstream(
   name: string,
@@ -37,7 +29,7 @@ export function startUpstream(
     env: { PATH: process.env.PATH ?? '', PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  running.add(child)
+  atEndOfFile(() => child.kill('SIGKILL'))
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   let output = ''
   const look = (chunk: Buffer) => {
@@ -57,6 +49,6 @@ export async function startSite(service: string, args: readonly string[]): Promi
   const place = ['--server-name', 'localhost', '--listen', `127.0.0.1:${port}`, '--service', service]
   const { code, stdout, stderr } = await run(['nginx', ...place, ...args])
   if (code !== 0) throw new Error(stderr)
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-site-'))
+  const directory = temporaryDirectory('site')
   return startNginxSite(stdout.replace('proxy_cache_path /run/', `proxy_cache_path ${directory}/`), port)
 }

@@ -1,7 +1,7 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { atEndOfFile, temporaryDirectory } from '../endOfFile.ts'
 import { openPatroni, type Patroni } from './patroni.ts'
 import { killAll, processesIn, signal, startProcess, titleOf } from './processes.ts'
 
@@ -40,7 +40,7 @@ export const environmentDirectory = process.env.FAILOVER_VENV ?? '/opt/audittrai
 /** Starts the processes of deploy/ha on loopback addresses that are free. */
 export async function startCluster({ databases = 2, settings = {} }: ClusterOptions = {}): Promise<Cluster> {
   const network = await freeNetwork()
-  const state = mkdtempSync(join(tmpdir(), 'audittrail-ha-'))
+  const state = temporaryDirectory('ha')
   chmodSync(state, 0o755)
   const environment = {
     PATH: `${environmentDirectory}/bin:${process.env.PATH}`,
@@ -59,13 +59,13 @@ export async function startCluster({ databases = 2, settings = {} }: ClusterOpti
   const patroni = openPatroni(addresses, () => settings.synchronous_mode !== false)
 
   const killNow = () => signal(processesIn(state), 'SIGKILL')
-  process.on('exit', killNow)
+  const keep = atEndOfFile(killNow)
   for (const store of [1, 2, 3]) startStore(store)
   for (const node of nodes) startDatabase(node)
   startProcess(['proxy'], environment, logOf('proxy'))
   const stop = async () => {
     await killAll(state)
-    process.off('exit', killNow)
+    keep()
     rmSync(state, { recursive: true, force: true, maxRetries: 3 })
   }
   try {

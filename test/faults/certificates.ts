@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { temporaryDirectory } from '../endOfFile.ts'
 
 /** A certificate authority made with openssl, and the server certificates it signs. */
 export interface Authority {
@@ -25,7 +25,7 @@ commonName = supplied
 `
 
 export function makeAuthority(): Authority {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-authority-'))
+  const directory = temporaryDirectory('authority')
   // A server that runs as another user must be able to read them.
   chmodSync(directory, 0o755)
   const openssl = (...args: string[]) => {

@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { openEmbedded } from '../../src/db/embedded/engine.ts'
 import { connect, errorCode } from '../db/embedded/client.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'embedded-faults-'))
+const root = temporaryDirectory('embedded-faults')
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 function failUnexpectedly(reason: string): void {

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { atEndOfFile, temporaryDirectory } from '../endOfFile.ts'
 import { freePort, nobody } from '../postgresqlServer.ts'
 
 /** PgBouncer in transaction mode. */
@@ -29,7 +29,7 @@ logfile = ${join(directory, 'log')}
 
 /** Starts PgBouncer in front of a local server. */
 export async function startPooler(serverPort: number): Promise<Pooler> {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-pgbouncer-'))
+  const directory = temporaryDirectory('pgbouncer')
   const port = await freePort()
   const file = join(directory, 'pgbouncer.ini')
   writeFileSync(file, settings(port, serverPort, directory))
@@ -38,14 +38,10 @@ export async function startPooler(serverPort: number): Promise<Pooler> {
   const isRoot = process.getuid?.() === 0
   if (isRoot) for (const path of [directory, file, join(directory, 'users')]) chownSync(path, nobody, nobody)
   const child = spawn('pgbouncer', ['-q', file], { ...(isRoot ? { uid: nobody, gid: nobody } : {}), stdio: 'ignore' })
+  const stop = () => void child.kill('SIGTERM')
+  atEndOfFile(stop)
   await untilItListens(port)
-  return {
-    port,
-    stop: () => {
-      child.kill('SIGTERM')
-      rmSync(directory, { recursive: true, force: true })
-    },
-  }
+  return { port, stop }
 }
 
 async function untilItListens(port: number): Promise<void> {

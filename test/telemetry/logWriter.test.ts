@@ -1,24 +1,18 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { execFileSync } from 'node:child_process'
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { createLogWriter } from '../../src/telemetry/logWriter.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 
 const closing: (() => void)[] = []
 afterEach(() => {
   for (const close of closing.splice(0)) close()
 })
 
-function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'audittrail-log-'))
-  closing.push(() => rmSync(directory, { recursive: true }))
-  return directory
-}
-
 /** A pipe whose reader reads only when `read` is called. */
 function openPipe() {
-  const path = join(temporaryDirectory(), 'pipe')
+  const path = join(temporaryDirectory('log'), 'pipe')
   execFileSync('mkfifo', [path])
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const writer = openSync(path, constants.O_WRONLY)
@@ -51,7 +45,7 @@ const rejectDropped = {
 
 describe('log writer', () => {
   test('writes every line in order, and all of them before end() resolves', async () => {
-    const file = join(temporaryDirectory(), 'log')
+    const file = join(temporaryDirectory('log'), 'log')
     const { write, end } = createLogWriter(openSync(file, 'w'), rejectDropped)
     const lines = Array.from({ length: 5000 }, (_, index) => `é ${index}\n`)
     for (const line of lines) write(line)

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type EmbeddedDatabase, openEmbedded } from '../../../src/db/embedded/engine.ts'
+import { temporaryDirectory } from '../../endOfFile.ts'
 import { connect, errorCode } from './client.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'embedded-test-'))
+const root = temporaryDirectory('embedded-test')
 const directory = join(root, 'deeper', 'database')
 const failures: string[] = []
 let database: EmbeddedDatabase

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type postgres from 'postgres'
 import { type EmbeddedDatabase, openEmbedded } from '../../../src/db/embedded/engine.ts'
+import { temporaryDirectory } from '../../endOfFile.ts'
 import { connect, errorCode } from './client.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'embedded-session-'))
+const root = temporaryDirectory('embedded-session')
 let database: EmbeddedDatabase
 
 beforeAll(async () => {

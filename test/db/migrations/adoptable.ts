@@ -8,9 +8,13 @@ import type { AppError } from '../../../src/error.ts'
 import { createDatabase } from '../../postgresql.ts'
 
 const closing: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
+
+/** A hook for each file that uses this module. At the top of the module, it would run for one. */
+export function closeAfterEach(): void {
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close()
+  })
+}
 
 /** Runs at the end of the test, before the connections close. */
 export function atEnd(work: () => Promise<unknown>): void {

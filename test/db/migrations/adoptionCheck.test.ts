@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { hashByPwdlib } from '../../domain/hashes/formats.ts'
-import { failureOf, inspect, openWith, problemsOf } from './adoptable.ts'
+import { closeAfterEach, failureOf, inspect, openWith, problemsOf } from './adoptable.ts'
 import { ada, blockingRows, columns, dependents, loose, rows, shapes, tableWith } from './adoptionCases.ts'
+
+closeAfterEach()
 
 describe('adopt --check', () => {
   test.each([...shapes, ...blockingRows, ...dependents])(

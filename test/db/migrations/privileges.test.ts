@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { atEnd, failureOf, inspect, openAs, openWith, problemsOf } from './adoptable.ts'
+import { atEnd, closeAfterEach, failureOf, inspect, openAs, openWith, problemsOf } from './adoptable.ts'
 import { rows, tableWith } from './adoptionCases.ts'
+
+closeAfterEach()
 
 /** Creates a role and returns its name and the same database as that role. */
 async function openAsRole(...statements: readonly string[]) {
