@@ -58,6 +58,20 @@ describe('a server whose required synchronous standby is gone', () => {
   const waiting = async () =>
     Number((await administration`SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`)[0]?.count)
 
+  /** Returns whether a backend waits for the standby before the change ends. */
+  async function waits(change: Promise<unknown>): Promise<boolean> {
+    let isOver = false
+    const end = () => {
+      isOver = true
+    }
+    change.then(end, end)
+    while (!isOver) {
+      if ((await waiting()) > 0) return true
+      await Bun.sleep(10)
+    }
+    return false
+  }
+
   /** Samples the backends of the server while changes are made, and the statuses of reads. */
   async function changeDuring(milliseconds: number): Promise<{ most: number; reads: Set<number>; changes: number[] }> {
     const until = performance.now() + milliseconds
@@ -99,18 +113,20 @@ describe('a server whose required synchronous standby is gone', () => {
 
   test('leaves nothing waiting on it after a shutdown', async () => {
     await requireStandby(standby)
-    const changes = Array.from({ length: 6 }, () => login(server.url, 'admin', password).catch(() => undefined))
-    while ((await waiting()) === 0) await Bun.sleep(10)
+    const change = () =>
+      Promise.all(Array.from({ length: 6 }, () => login(server.url, 'admin', password).catch(() => undefined)))
+    let changes = change()
+    while (!(await waits(changes))) changes = change()
     await server.stop()
-    await Promise.all(changes)
+    await changes
     for (let look = 0; look < 50 && (await backends()) > 0; look++) await Bun.sleep(20)
     expect(await backends()).toBe(0)
   })
 
   test('returns 503 for a change whose wait another role has canceled', async () => {
     await requireStandby(standby)
-    const answer = login(server.url, 'admin', password)
-    while ((await waiting()) === 0) await Bun.sleep(10)
+    let answer = login(server.url, 'admin', password)
+    while (!(await waits(answer))) answer = login(server.url, 'admin', password)
     for (let round = 0; round < 100 && (await waiting()) > 0; round++) {
       await administration`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`
       await Bun.sleep(20)
