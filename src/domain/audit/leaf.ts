@@ -91,15 +91,59 @@ interface ParsedParty {
 /** Returns undefined for a text that no version of this service wrote. */
 export function parseLeaf(leaf: string): ParsedLeaf | undefined {
   try {
-    const parsed = JSON.parse(leaf) as ParsedLeaf & { readonly v: unknown }
-    const isComplete =
-      parsed.v === 1 &&
-      [parsed.p, parsed.time, parsed.type, parsed.outcome].every((text) => typeof text === 'string') &&
-      [parsed.n, parsed.done].every(Number.isSafeInteger) &&
-      !Number.isNaN(Date.parse(parsed.time)) &&
-      typeof parsed.by === 'object'
-    return isComplete ? parsed : undefined
+    const parsed: unknown = JSON.parse(leaf)
+    return isLeaf(parsed) ? parsed : undefined
   } catch {
     return undefined
   }
+}
+
+function isLeaf(value: unknown): value is ParsedLeaf {
+  if (!isRecord(value) || value.v !== 1) return false
+  const { p, n, done, lost, unsure, time, type, by, about, session, request, outcome, facts } = value
+  return (
+    isText(p) &&
+    isText(type) &&
+    isText(outcome) &&
+    isOptionalText(session) &&
+    isOptionalText(request) &&
+    isNumber(n) &&
+    isNumber(done) &&
+    done < n &&
+    (lost === undefined || areRangesBelow(n, lost)) &&
+    (unsure === undefined || areRangesBelow(n, unsure)) &&
+    isText(time) &&
+    !Number.isNaN(Date.parse(time)) &&
+    isParty(by) &&
+    (about === undefined || isParty(about)) &&
+    isRecord(facts)
+  )
+}
+
+function isParty(value: unknown): boolean {
+  return isRecord(value) && isText(value.kind) && isOptionalText(value.id) && isOptionalText(value.private)
+}
+
+function areRangesBelow(n: number, ranges: unknown): boolean {
+  if (!isText(ranges) || !/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(ranges)) return false
+  return ranges.split(',').every((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number)
+    return first >= 1 && first <= last && last < n
+  })
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isOptionalText(value: unknown): boolean {
+  return value === undefined || isText(value)
+}
+
+function isNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0
 }

@@ -61,11 +61,3 @@ function rangesOf(numbers: readonly number[]): string {
   }
   return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',')
 }
-
-/** Yields the numbers of ranges. */
-export function* numbersIn(ranges: string): Generator<number> {
-  for (const range of ranges === '' ? [] : ranges.split(',')) {
-    const [first = 0, last = first] = range.split('-').map(Number)
-    for (let number = first; number <= last; number++) yield number
-  }
-}

@@ -5,22 +5,25 @@ import { columnsOf, isCommitted } from '../audit/sequencing.ts'
 import { hashLeaf } from '../transparency/tree.ts'
 
 export interface CheckedRecord {
-  /** Undefined: no version of this service wrote it. */
+  /** Undefined: it was edited, or no version of this service wrote it. */
   readonly leaf: ParsedLeaf | undefined
   readonly problems: readonly string[]
   /** What is wrong with its seal, which may be of a key that is no longer known. */
   readonly sealProblem: string | undefined
 }
 
-/** Checks what a record says against its hash, its seal and its columns. */
+/**
+ * Checks what a record says against its hash, its seal and its columns. What an edited leaf says
+ * counts for nothing.
+ */
 export function checkRecord(keys: AuditKeys, event: StoredEvent): CheckedRecord {
-  const hash = hashLeaf(event.leaf)
-  const isHashed = hash.equals(event.hash)
+  if (!hashLeaf(event.leaf).equals(event.hash))
+    return { leaf: undefined, problems: ['was edited: its leaf does not have its hash'], sealProblem: undefined }
   const leaf = parseLeaf(event.leaf)
-  const problems = isHashed ? [] : ['was edited: its leaf does not have its hash']
-  if (leaf) problems.push(...columnProblems(leaf, event), ...personalProblems(leaf, event))
-  else problems.push('is not a record of this service')
-  return { leaf, problems, sealProblem: isHashed ? sealProblemOf(keys, event) : undefined }
+  const problems = leaf
+    ? [...columnProblems(leaf, event), ...personalProblems(leaf, event)]
+    : ['is not a record of this service']
+  return { leaf, problems, sealProblem: sealProblemOf(keys, event) }
 }
 
 function sealProblemOf(keys: AuditKeys, { index, hash, seal }: StoredEvent): string | undefined {

@@ -1,5 +1,6 @@
 import type { ParsedLeaf } from '../audit/leaf.ts'
-import { numbersIn } from '../audit/numbers.ts'
+import { createIndexes, type Indexes } from './indexes.ts'
+import { countOf, gapsIn, merged, type Range, rangesIn } from './ranges.ts'
 
 /** The numbers of each process, which every one of its events must explain. */
 export interface ProcessNumbers {
@@ -8,88 +9,93 @@ export interface ProcessNumbers {
    * counts unless it is `new`: other such events may not have been read.
    */
   add(leaf: ParsedLeaf, index: number | 'pending', age?: 'new'): void
+  /** Adds a record that is there, but says nothing that counts. */
+  addUntrusted(process: string, n: number, index: number): void
   /** Returns the index of an event with the same process and number. */
   indexOf(leaf: Pick<ParsedLeaf, 'p' | 'n'>): number | undefined
   /** Yields the numbers that a later event says were settled, and that are nowhere. */
-  removed(): Generator<RemovedEvent>
+  removed(): Generator<RemovedEvents>
   /** Returns how many numbers were in flight when their process ended. */
   inFlight(): number
-  /** Returns how many events may or may not have been committed. */
+  /** Returns how many events may or may not have been committed, and are not there. */
   unsure(): number
 }
 
-export interface RemovedEvent {
+/** Events of a process with these numbers. */
+export interface RemovedEvents {
   readonly process: string
-  readonly n: number
-  /** The indexes of the events of the process around it. Undefined: none. */
+  readonly first: number
+  readonly last: number
+  /** The indexes of the events of the process around them. Undefined: none. */
   readonly after: number | undefined
   readonly before: number | undefined
 }
 
 interface Known {
-  /** The index of each number plus 2; 1: explained or pending; 0: unknown. */
-  indexes: Float64Array
+  readonly indexes: Indexes
+  /** Ranges as the events list them, mostly several times. */
+  readonly lost: Set<string>
+  readonly unsure: Set<string>
   done: number
   highest: number
 }
 
-const explained = 1
-
 export function createProcessNumbers(): ProcessNumbers {
   const processes = new Map<string, Known>()
-  let unsureCount = 0
   const knownOf = (process: string): Known => {
     const known = processes.get(process)
     if (known) return known
-    const created = { indexes: new Float64Array(64), done: 0, highest: 0 }
+    const created = newProcess()
     processes.set(process, created)
     return created
   }
-  const mark = (known: Known, n: number, value: number) => {
-    if (n >= known.indexes.length) {
-      const larger = new Float64Array(Math.max(n + 1, known.indexes.length * 2))
-      larger.set(known.indexes)
-      known.indexes = larger
-    }
-    if ((known.indexes[n] ?? 0) <= explained) known.indexes[n] = value
-    known.highest = Math.max(known.highest, n)
-  }
   return {
-    add: ({ p, n, done, lost = '', unsure = '' }, index, age) => {
+    add: ({ p, n, done, lost, unsure }, index, age) => {
       const known = knownOf(p)
-      mark(known, n, index === 'pending' ? explained : index + 2)
-      for (const number of numbersIn(lost)) mark(known, number, explained)
-      for (const number of numbersIn(unsure)) {
-        mark(known, number, explained)
-        unsureCount++
-      }
+      known.indexes.add(n, index)
+      known.highest = Math.max(known.highest, n)
+      for (const range of lost?.split(',') ?? []) known.lost.add(range)
+      for (const range of unsure?.split(',') ?? []) known.unsure.add(range)
       if (age !== 'new') known.done = Math.max(known.done, done)
     },
-    indexOf: ({ p, n }) => {
-      const value = processes.get(p)?.indexes[n] ?? 0
-      return value > explained ? value - 2 : undefined
-    },
+    addUntrusted: (process, n, index) => knownOf(process).indexes.add(n, index),
+    indexOf: ({ p, n }) => processes.get(p)?.indexes.indexOf(n),
     removed: function* () {
-      for (const [process, { indexes, done }] of processes)
-        for (let n = 1; n <= done; n++) {
-          if ((indexes[n] ?? 0) !== 0) continue
-          yield { process, n, after: neighbor(indexes, n, -1), before: neighbor(indexes, n, 1) }
-        }
+      for (const [process, known] of processes) yield* removedFrom(process, known)
     },
-    inFlight: () => {
-      let count = 0
-      for (const { indexes, done, highest } of processes.values())
-        for (let n = done + 1; n <= highest; n++) if ((indexes[n] ?? 0) === 0) count++
-      return count
-    },
-    unsure: () => unsureCount,
+    inFlight: () => sum(processes, (known) => countOf(gapsIn(explainedBy(known), known.done + 1, known.highest))),
+    unsure: () =>
+      sum(processes, ({ indexes, unsure }) => {
+        const present = indexes.ranges()
+        return countOf(merged([...present, ...rangesIn(unsure)])) - countOf(present)
+      }),
   }
 }
 
-function neighbor(indexes: Float64Array, from: number, step: 1 | -1): number | undefined {
-  for (let n = from + step; n >= 1 && n < indexes.length; n += step) {
-    const value = indexes[n] ?? 0
-    if (value > explained) return value - 2
+function newProcess(): Known {
+  return { indexes: createIndexes(), lost: new Set(), unsure: new Set(), done: 0, highest: 0 }
+}
+
+function explainedBy({ indexes, lost, unsure }: Known): Range[] {
+  return merged([...indexes.ranges(), ...rangesIn(lost), ...rangesIn(unsure)])
+}
+
+function* removedFrom(process: string, known: Known): Generator<RemovedEvents> {
+  const records = known.indexes.recordRanges()
+  let next = 0
+  for (const [first, last] of gapsIn(explainedBy(known), 1, known.done)) {
+    while ((records[next]?.[1] ?? last) < first) next++
+    const [after, before] = [records[next - 1]?.[1], records[next]?.[0]]
+    yield { process, first, last, after: indexAt(known, after), before: indexAt(known, before) }
   }
-  return undefined
+}
+
+function indexAt({ indexes }: Known, n: number | undefined): number | undefined {
+  return n === undefined ? undefined : indexes.indexOf(n)
+}
+
+function sum(processes: ReadonlyMap<string, Known>, countIn: (known: Known) => number): number {
+  let total = 0
+  for (const known of processes.values()) total += countIn(known)
+  return total
 }

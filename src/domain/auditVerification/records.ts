@@ -1,7 +1,6 @@
 import type { StoredEvent } from '../../db/audit/reading.ts'
 import type { Database } from '../../db/database.ts'
 import type { AuditKeys } from '../audit/auditKeys.ts'
-import { parseLeaf } from '../audit/leaf.ts'
 import { edgeWidths, growTree } from '../transparency/tree.ts'
 import { checkpointReader, nodeChecker } from './checkpoints.ts'
 import { checkRecord } from './checkRecord.ts'
@@ -15,9 +14,10 @@ const pageSize = 2000
 
 /** Reads the records in order, and compares the tree that they make with every checkpoint. */
 export async function recordReader(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, find: Find) {
-  const { origin } = await audit.readHead(edgeWidths)
+  const { origin, size } = await audit.readHead(edgeWidths)
   const tree = growTree()
-  const roots = createRootCheck(tree, origin, keys, await hasKeyChange(audit, keys), find)
+  const isKeyChanged = await hasKeyChange(audit, keys, size)
+  const roots = createRootCheck(tree, origin, keys, isKeyChanged, find)
   const checkNode = nodeChecker(audit, find)
   const checkpoints = checkpointReader(audit)
   let checkpoint = await checkpoints.next()
@@ -33,8 +33,10 @@ export async function recordReader(audit: Audit, keys: AuditKeys, numbers: Proce
     const { leaf, problems, sealProblem } = checkRecord(keys, event)
     for (const problem of problems) find(problem, event)
     if (sealProblem !== undefined) roots.sealMismatch(event, sealProblem)
-    if (leaf) numbers.add(leaf, event.index, age)
-    if (leaf?.type === 'audit.restored') restoredSizes.push(Number(leaf.facts.size))
+    if (leaf && (sealProblem === undefined || isKeyChanged)) {
+      numbers.add(leaf, event.index, age)
+      if (leaf.type === 'audit.restored') restoredSizes.push(Number(leaf.facts.size))
+    } else numbers.addUntrusted(event.process, event.n, event.index)
     // The hash is compared with the leaf on its own, so one edited leaf does not hide others.
     for (const node of tree.append(event.hash)) if (!roots.isExplained()) await checkNode(node)
     while (checkpoint && checkpoint.size <= expected) {
@@ -65,13 +67,14 @@ export async function recordReader(audit: Audit, keys: AuditKeys, numbers: Proce
   }
 }
 
-/** Returns whether the log has a record of this service that SECRET_KEY was changed. */
-async function hasKeyChange(audit: Audit, keys: AuditKeys): Promise<boolean> {
+/**
+ * Returns whether the log has a record that SECRET_KEY was changed. Its seal may be of the former
+ * key; the next checkpoint covers it.
+ */
+async function hasKeyChange(audit: Audit, keys: AuditKeys, size: number): Promise<boolean> {
   for (const type of ['secret_key.changed', 'key.reset']) {
-    const events = await audit.listEvents({ type, limit: pageSize })
-    const isGenuine = (event: StoredEvent) =>
-      checkRecord(keys, event).sealProblem === undefined && parseLeaf(event.leaf)?.type === type
-    if (events.some(isGenuine)) return true
+    const events = await audit.listEvents({ type, from: 0, before: size, limit: pageSize })
+    if (events.some((event) => checkRecord(keys, event).leaf?.type === type)) return true
   }
   return false
 }

@@ -22,6 +22,8 @@ export interface VerifyDeps {
 type Audit = Database['audit']
 const pageSize = 2000
 const listedOutside = 20
+/** Removed events in a row that are named one by one. */
+const listedRemoved = 100
 
 /** Checks every record of the log, and passes what is wrong to `report`. */
 export async function verifyLog(
@@ -53,13 +55,15 @@ async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbe
   for (;;) {
     const page = await audit.listPending(after, pageSize)
     if (page.length === 0) return count
+    // A later page is of a later moment, and may count an event that this pass has passed by.
+    const age = after === undefined ? undefined : 'new'
     after = page.at(-1)?.id
     for (const event of page) {
       const leaf = parseGenuine(keys, event)
       const original = leaf && numbers.indexOf(leaf)
       if (!leaf) find(`the pending event ${event.id} was not written by this service`)
       else if (original !== undefined) find(`the pending event ${event.id} is a copy of record ${original}`)
-      else numbers.add(leaf, 'pending')
+      else numbers.add(leaf, 'pending', age)
       count++
     }
   }
@@ -68,10 +72,12 @@ async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbe
 /** Returns how many were lost by a restore that was accepted. */
 function reportRemoved(numbers: ProcessNumbers, restoredSizes: readonly number[], find: Find): number {
   let lost = 0
-  for (const { process, n, after = -1, before } of numbers.removed()) {
+  for (const { process, first, last, after = -1, before } of numbers.removed()) {
     const isLost = restoredSizes.some((size) => after < size && (before === undefined || before >= size))
-    if (isLost) lost++
-    else find(`event ${n} of process ${process} was removed ${placeText(after, before)}`)
+    const place = `of process ${process} ${last - first < listedRemoved ? 'was' : 'were'} removed ${placeText(after, before)}`
+    if (isLost) lost += last - first + 1
+    else if (last - first < listedRemoved) for (let n = first; n <= last; n++) find(`event ${n} ${place}`)
+    else find(`events ${first} to ${last} ${place}`)
   }
   return lost
 }
