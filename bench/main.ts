@@ -5,6 +5,7 @@ import { saveResult } from './report/results.ts'
 import type { Row } from './report/row.ts'
 import { printChart, printRows } from './report/terminal.ts'
 import { measureAudit } from './suites/audit.ts'
+import { measureBefore } from './suites/before.ts'
 import { measureEmbedded } from './suites/embedded.ts'
 import { measureEqualization } from './suites/equalization.ts'
 import { measureGrowth } from './suites/growth.ts'
@@ -38,6 +39,7 @@ const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   equalization: measureEqualization,
   sweep: measureSweep,
   audit: measureAudit,
+  before: measureBefore,
 }
 
 /** Suites to run: `ONLY=storm,refusals`. */

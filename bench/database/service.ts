@@ -24,10 +24,10 @@ export interface Service extends Started {
   startAnother(): Promise<Started>
 }
 
-export async function withService(work: (service: Service) => Promise<void>): Promise<void> {
+export async function withService(work: (service: Service) => Promise<void>, file = binary): Promise<void> {
   const server = await startServer([])
   const client = postgres(server.url, { max: 1, onnotice: () => {} })
-  const startAnother = () => start({ file: binary, path: '/api/ready', environment: settingsFor(server.url) })
+  const startAnother = () => start({ file, path: '/api/ready', environment: settingsFor(server.url) })
   try {
     const started = await startAnother()
     const hash = await hashPassword()
