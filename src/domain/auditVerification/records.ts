@@ -10,7 +10,7 @@ import { createRootCheck } from './roots.ts'
 
 type Audit = Database['audit']
 
-const pageSize = 2000
+const pageSize = 500
 
 /** Reads the records in order, and compares the tree that they make with every checkpoint. */
 export async function recordReader(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, find: Find) {
