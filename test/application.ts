@@ -120,7 +120,7 @@ export async function openTestApplication(
     clock,
     monotonicClock: clock,
     log,
-    audit: createRecorder(createAuditKeys(keys.secretKeys), clock, clock),
+    audit: createRecorder(createAuditKeys(keys.secretKeys, 'audittrail/test'), clock, clock),
     hashQueue,
     argon2,
     costliestHash: createCostliestHash(argon2),

@@ -44,7 +44,7 @@ export function openReplica(application: TestApplication, replica: ReplicaSettin
     database,
     clock,
     log,
-    audit: createRecorder(createAuditKeys(keys.secretKeys), clock, clock),
+    audit: createRecorder(createAuditKeys(keys.secretKeys, 'audittrail/test'), clock, clock),
     settings: { ...settings, accessTokenSeconds, keys },
   }
   const http = createHttp(

@@ -66,7 +66,7 @@ async function openSite(url: string): Promise<Site> {
     monotonicClock,
   )
   const deps = { database, audit: recorder, clock: Date.now, monotonicClock, log }
-  const sequencer = createSequencer(deps, 'audittrail/bench', true)
+  const sequencer = createSequencer(deps, true)
   return { database, client, recorder, sequencer, userId: String(user?.id), url }
 }
 

@@ -14,7 +14,7 @@ import { createProductMetrics, type ProductMetrics } from '../telemetry/productM
 import { createDatabaseClock, createSynchronization } from './databaseClock.ts'
 import type { DataDirectoryClaim } from './dataDirectoryClaim.ts'
 import { createSecretKeySource, hasSecretKey } from './secretKey.ts'
-import { auditOriginOf, httpSettingsOf, wireDeps } from './wiring.ts'
+import { httpSettingsOf, wireDeps } from './wiring.ts'
 
 // Drizzle, Elysia and the embedded engine are imported on use: a server listens and reports that it
 // is alive before they are loaded.
@@ -79,7 +79,7 @@ export async function openApp(
   return {
     deps,
     failover,
-    sequencer: createSequencer(deps, auditOriginOf(config), config.databaseUrl !== undefined),
+    sequencer: createSequencer(deps, config.databaseUrl !== undefined),
     administrator: {
       username: config.adminUsername,
       fullName: config.adminFullName,

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../db/database.ts'
 import { createAuditKeys } from '../domain/audit/auditKeys.ts'
@@ -33,7 +32,7 @@ export function wireDeps(
     clock,
     monotonicClock,
     log,
-    audit: createRecorder(createAuditKeys(secretKeys), clock, monotonicClock),
+    audit: createRecorder(createAuditKeys(secretKeys, auditOriginOf(config)), clock, monotonicClock),
     hashQueue: createHashQueue(limits, monotonicClock, metrics),
     argon2,
     costliestHash: createCostliestHash(argon2, limits.memory),
@@ -54,12 +53,11 @@ export function wireDeps(
   }
 }
 
-/** Returns the name of a new audit log: that of the URL it belongs to, or a random one. */
-export function auditOriginOf({ issuer, basePath }: Pick<Config, 'issuer' | 'basePath'>): string {
+/** Returns the name of a new audit log by the URL it belongs to, if ISSUER is one. */
+function auditOriginOf({ issuer, basePath }: Pick<Config, 'issuer' | 'basePath'>): string | undefined {
   const url = URL.parse(issuer)
   const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:'
-  if (!isWeb) return `audittrail/${randomBytes(16).toString('hex')}`
-  return `${url.host}${url.pathname.replace(/\/$/, '')}${basePath}/audit/log`
+  return isWeb ? `${url.host}${url.pathname.replace(/\/$/, '')}${basePath}/audit/log` : undefined
 }
 
 export function httpSettingsOf(config: Config): HttpSettings {

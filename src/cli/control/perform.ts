@@ -51,7 +51,8 @@ export async function withApp<T>({ config, stderr }: CommandEnvironment, work: (
     const result = await work(app)
     app.keepFiles()
     // The next server takes them otherwise.
-    if (hasEvents && (await isDatabaseKey(app))) await app.sequencer.run().catch(() => {})
+    if (hasEvents && (await isDatabaseKey(app)))
+      await (config.databaseUrl ? app.sequencer.runOwn() : app.sequencer.run()).catch(() => {})
     return result
   } finally {
     await app.close()

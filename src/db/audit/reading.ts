@@ -3,8 +3,10 @@ import type { Client } from '../pool/connection.ts'
 import { type EventRow, insertEvents } from './pending.ts'
 import { eventSearchStatements } from './search.ts'
 import {
+  type AcceptedHead,
   type Batch,
   clamped,
+  continueLog,
   isEmptyLog,
   type PendingEvent,
   pendingColumns,
@@ -182,17 +184,11 @@ export function auditStatements({ client }: { readonly client: Client }) {
       sign: (head: StoredHead) => string | undefined,
     ): Promise<void> => guarded(() => signHead(client, widthsOf, sign)),
 
-    /** Renames the log, with a new signature of its head. Returns whether it had the former name. */
-    continueAs: (change: { from: string; to: string; size: number; note: string }): Promise<boolean> =>
-      guarded(async () => {
-        const { from, to, size, note } = change
-        const rows = await client`
-          WITH renamed AS (UPDATE audittrail_audit_state SET origin = ${to} WHERE id = 1 AND origin = ${from} RETURNING id),
-          signed AS (
-            UPDATE audittrail_audit_checkpoints SET note = ${note} FROM renamed WHERE audittrail_audit_checkpoints.size = ${size}::bigint)
-          SELECT id FROM renamed`
-        return rows.length === 1
-      }),
+    /** Renames the log. See `continueLog`. */
+    continueAs: <T extends AcceptedHead>(
+      setting: { firstOrigin: string; widthsOf: (size: number) => readonly number[] },
+      accept: (head: StoredHead) => T,
+    ): Promise<T> => guarded(() => continueLog(client, setting, accept)),
 
     /** Returns how many events are pending, and of how many the service did not write. */
     countPending: (): Promise<{ pending: number; refused: number }> =>

@@ -11,6 +11,8 @@ export interface PendingEvent extends EventRow {
 /** The newest checkpoint and the hashes on the right edge of its tree. */
 export interface StoredHead {
   readonly origin: string
+  /** Whether the database has the name. It has none before the first record. */
+  readonly isNamed: boolean
   /** 0 and undefined before the first event. */
   readonly size: number
   readonly note: string | undefined
@@ -76,10 +78,10 @@ export async function sequenceBatch(
     const known = await transaction`
       SELECT process, n::text AS n FROM json_to_recordset(${keys}::text::json) AS given (process text, n bigint)
       JOIN audittrail_audit_events USING (process, n)`
-    if (head.size === 0 && rows.length > 0)
-      await transaction`INSERT INTO audittrail_audit_state (id, origin) VALUES (1, ${origin}) ON CONFLICT (id) DO NOTHING`
     const batch = plan({ head, pending, known: new Set(known.map(({ process, n }) => `${process} ${n}`)) })
     if (!batch) return 0
+    if (!head.isNamed && batch.accepted.length > 0)
+      await transaction`INSERT INTO audittrail_audit_state (id, origin) VALUES (1, ${origin})`
     await writeBatch(transaction, batch, now)
     return pending.length
   }) as Promise<number | undefined>
@@ -112,6 +114,7 @@ export async function readHead(
   }
   return {
     origin: row?.origin ?? firstOrigin,
+    isNamed: typeof row?.origin === 'string',
     size,
     note: row?.note ?? undefined,
     lastIndex: clamped(row?.last ?? -1),
@@ -140,6 +143,36 @@ export async function isEmptyLog(client: Client | TransactionSql): Promise<boole
     WHERE NOT EXISTS (SELECT FROM audittrail_audit_state) AND NOT EXISTS (SELECT FROM audittrail_audit_checkpoints)
       AND NOT EXISTS (SELECT FROM audittrail_audit_events) AND NOT EXISTS (SELECT FROM audittrail_audit_nodes)`
   return rows.length === 1
+}
+
+/** The head of a log that continues under another name. */
+export interface AcceptedHead {
+  readonly origin: string
+  readonly size: number
+  readonly root: Buffer
+  readonly note: string
+}
+
+/**
+ * Renames the log, with a signature of its head under the new name. Runs in a transaction, whose lock
+ * keeps sequencers out.
+ */
+export async function continueLog<T extends AcceptedHead>(
+  client: Client | TransactionSql,
+  { firstOrigin, widthsOf }: { firstOrigin: string; widthsOf: (size: number) => readonly number[] },
+  accept: (head: StoredHead) => T,
+): Promise<T> {
+  await client`SELECT pg_advisory_xact_lock(${sequencerLock}::bigint)`
+  const accepted = accept(await readHead(client, widthsOf, firstOrigin))
+  const { origin, size, root, note } = accepted
+  await client`
+    INSERT INTO audittrail_audit_state (id, origin) VALUES (1, ${origin})
+    ON CONFLICT (id) DO UPDATE SET origin = excluded.origin`
+  await client`
+    INSERT INTO audittrail_audit_checkpoints (size, root, note, made_at)
+    VALUES (${size}::bigint, decode(${root.toString('hex')}, 'hex'), ${note}, now())
+    ON CONFLICT (size) DO UPDATE SET root = excluded.root, note = excluded.note`
+  return accepted
 }
 
 export function pendingColumns(client: Client | TransactionSql) {

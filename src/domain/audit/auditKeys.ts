@@ -4,6 +4,8 @@ import { createNoteSigner, type NoteSigner } from '../transparency/signedNote.ts
 
 /** The keys of the audit log, derived from SECRET_KEY and SECRET_KEY_PREVIOUS. */
 export interface AuditKeys {
+  /** The name of a new log: the given one, or one that SECRET_KEY determines. */
+  firstOrigin(): string
   /** A MAC by which the service recognizes the events that it wrote. */
   macOf(leaf: string): Buffer
   isMac(leaf: string, mac: Buffer): boolean
@@ -19,12 +21,13 @@ export interface AuditKeys {
 
 const sealLength = 16
 
-export function createAuditKeys(secretKeys: () => SecretKeys): AuditKeys {
+export function createAuditKeys(secretKeys: () => SecretKeys, origin?: string): AuditKeys {
   const eventKeys = createKeyDeriver(secretKeys, 'audittrail audit event')
   const sealKeys = createKeyDeriver(secretKeys, 'audittrail audit seal')
   const nameKeys = createKeyDeriver(secretKeys, 'audittrail audit name')
   const signers = new Map<string, { readonly keys: SecretKeys; readonly list: readonly NoteSigner[] }>()
   return {
+    firstOrigin: () => origin ?? `audittrail/${originId(secretKeys().current)}`,
     macOf: (leaf) => mac(eventKeys()[0], leaf),
     isMac: (leaf, given) => eventKeys().some((key) => isEqual(mac(key, leaf), given)),
     sealOf: (index, hash) => seal(sealKeys()[0], index, hash),
@@ -40,6 +43,10 @@ export function createAuditKeys(secretKeys: () => SecretKeys): AuditKeys {
     },
     pseudonymOf: (text) => mac(nameKeys()[0], text).subarray(0, sealLength).toString('base64url'),
   }
+}
+
+function originId(secretKey: string): string {
+  return deriveKey(secretKey, 'audittrail audit origin').subarray(0, 16).toString('hex')
 }
 
 function mac(key: Buffer, text: string): Buffer {

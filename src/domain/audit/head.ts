@@ -1,16 +1,21 @@
 import type { StoredHead } from '../../db/audit/sequence.ts'
 import type { Database } from '../../db/database.ts'
-import { readCheckpoint } from '../transparency/checkpoint.ts'
-import { appendLeaves, type Edge, edgeWidths, rootOf } from '../transparency/tree.ts'
+import { appendLeaves, type Edge, edgeWidths, emptyEdge, rootOf } from '../transparency/tree.ts'
 import type { Recorder } from './recorder.ts'
-import { namesOf } from './restored.ts'
-import { checkHead, type Inconsistency } from './sequencing.ts'
+import { isSuccessor } from './restored.ts'
+import { checkHead, type Inconsistency, type PlannedBatch } from './sequencing.ts'
 
-/** The newest head that this process has seen. A database that goes back behind it shows. */
+/**
+ * The newest signed head that this process has seen. The log in the database must continue it, or be
+ * a successor that `audit restored` has accepted.
+ */
 export interface Head {
-  isBehind(stored: Pick<StoredHead, 'origin' | 'size'>): boolean
-  /** Extends the edge in memory by what is new, and compares it with the newest checkpoint. */
+  /** Follows the log to its newest checkpoint. Returns why it does not continue the head. */
   follow(): Promise<Inconsistency | undefined>
+  /** Returns the edge of the head if it is the stored one. */
+  edgeAt(stored: StoredHead): Edge | undefined
+  /** Follows a batch of this process that was committed. */
+  advance(origin: string, batch: PlannedBatch): void
   size(): number
 }
 
@@ -21,14 +26,8 @@ interface HeadDeps {
 
 const hashesPerRead = 4096
 
-export function followHead({ database, audit }: HeadDeps, firstOrigin: string): Head {
+export function followHead({ database, audit: { keys } }: HeadDeps): Head {
   let followed: { readonly origin: string; readonly edge: Edge } | undefined
-  const isBehind: Head['isBehind'] = ({ origin, size }) => {
-    if (!followed) return false
-    if (followed.origin === origin) return size < followed.edge.size
-    // Back to the name that the log had before a restore was accepted.
-    return namesOf(followed.origin).includes(origin)
-  }
 
   async function extend(edge: Edge, size: number): Promise<Edge> {
     let extended = edge
@@ -41,21 +40,37 @@ export function followHead({ database, audit }: HeadDeps, firstOrigin: string): 
   }
 
   async function follow(): Promise<Inconsistency | undefined> {
-    const head = await database.audit.readHead(edgeWidths, firstOrigin)
+    const head = await database.audit.readHead(edgeWidths, keys.firstOrigin())
     const { origin, size, note } = head
-    const checked = checkHead(audit.keys, head)
+    const checked = checkHead(keys, head)
     if ('inconsistency' in checked) return checked.inconsistency
-    if (isBehind(head)) return 'rolled_back'
-    if (!followed || followed.origin !== origin) {
+    if (note === undefined) return followed && 'rolled_back'
+    if (!followed || isSuccessor(origin, followed.origin)) {
       followed = { origin, edge: checked.edge }
       return undefined
     }
+    if (origin !== followed.origin) return isSuccessor(followed.origin, origin) ? 'rolled_back' : 'renamed'
+    if (size < followed.edge.size) return 'rolled_back'
     const edge = await extend(followed.edge, size)
-    const checkpoint = note && readCheckpoint(note, origin, audit.keys.signersFor(origin))
-    if (checkpoint && !rootOf(edge).equals(checkpoint.root)) return 'rewritten'
+    if (!rootOf(edge).equals(rootOf(checked.edge))) return 'rewritten'
     followed = { origin, edge }
     return undefined
   }
 
-  return { isBehind, follow, size: () => followed?.edge.size ?? 0 }
+  function edgeAt(stored: StoredHead): Edge | undefined {
+    const checked = checkHead(keys, stored)
+    if ('inconsistency' in checked) return undefined
+    if (!followed) return stored.note === undefined ? emptyEdge : undefined
+    const isFollowed = stored.origin === followed.origin && rootOf(checked.edge).equals(rootOf(followed.edge))
+    return stored.note !== undefined && isFollowed ? followed.edge : undefined
+  }
+
+  return {
+    follow,
+    edgeAt,
+    advance: (origin, { accepted, edge }) => {
+      if (accepted.length > 0) followed = { origin, edge }
+    },
+    size: () => followed?.edge.size ?? 0,
+  }
 }

@@ -16,6 +16,8 @@ export interface PreparedEvent {
 /** Makes the rows of this process's events, and knows what became of each. */
 export interface Recorder {
   readonly keys: AuditKeys
+  /** Identifies this process in its events. */
+  readonly process: string
   /** Numbers an event and returns its row. Settle it once the outcome is known. */
   prepare(record: AuditRecord, source: Source | undefined): PreparedEvent
   settle(events: readonly PreparedEvent[], settlement: Settlement): void
@@ -50,6 +52,7 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
   let window = { since: Number.NEGATIVE_INFINITY, admitted: 0 }
   const recorder: Recorder = {
     keys,
+    process,
     onCommitted: () => {},
     prepare: (record, source = {}) => {
       const taken = numbers.take()

@@ -1,7 +1,10 @@
+import type { Clock } from '../../clock.ts'
+import type { StoredHead } from '../../db/audit/sequence.ts'
 import { AppError } from '../../error.ts'
 import { writeCheckpoint } from '../transparency/checkpoint.ts'
-import { edgeWidths, rootOf } from '../transparency/tree.ts'
+import { type Edge, edgeWidths, emptyEdge, rootOf } from '../transparency/tree.ts'
 import { type AuditDeps, audited } from './audited.ts'
+import type { AuditKeys } from './auditKeys.ts'
 import { checkHead } from './sequencing.ts'
 
 /**
@@ -9,38 +12,55 @@ import { checkHead } from './sequencing.ts'
  * commits. It continues under a new name, so that no two heads of one name contradict each other.
  * Throws `refused` if the log itself was changed.
  */
-export async function acceptRestored(deps: AuditDeps): Promise<{ readonly origin: string; readonly size: number }> {
+export async function acceptRestored(
+  deps: AuditDeps & { readonly clock: Clock },
+): Promise<{ readonly origin: string; readonly size: number }> {
   const { keys } = deps.audit
-  const head = await deps.database.audit.readHead(edgeWidths)
-  const checked = checkHead(keys, head)
-  if ('inconsistency' in checked)
-    throw new AppError(
-      'refused',
-      `The audit log in this database was changed (${checked.inconsistency}), so it cannot be accepted. Run "audittrail audit verify", or restore a backup.`,
-    )
-  const [from, to, root] = [head.origin, nextOrigin(head.origin), rootOf(checked.edge)]
-  const note = head.size === 0 ? '' : writeCheckpoint({ origin: to, size: head.size, root }, keys.signersFor(to))
-  const isAccepted = await audited(
+  const setting = { firstOrigin: keys.firstOrigin(), widthsOf: edgeWidths }
+  const { origin, size } = await audited(
     deps,
-    ({ audit }) => audit.continueAs({ from, to, size: head.size, note }),
-    (isDone) =>
-      isDone ? [{ event: { event: 'audit.restored', from, size: head.size, root: root.toString('base64') } }] : [],
+    ({ audit }) => audit.continueAs(setting, (head) => acceptHead(keys, head, new Date(deps.clock()))),
+    ({ from, size, root }) => [{ event: { event: 'audit.restored', from, size, root: root.toString('base64') } }],
   )
-  if (!isAccepted) throw new AppError('conflict', 'The audit log was accepted by another command at the same time.')
-  return { origin: to, size: head.size }
+  return { origin, size }
 }
 
-/** `log`, `log/r2`, `log/r3`, … */
-function nextOrigin(origin: string): string {
-  const [, base = origin, count = '1'] = /^(.*)\/r(\d+)$/.exec(origin) ?? []
-  return `${base}/r${Number(count) + 1}`
+function acceptHead(keys: AuditKeys, head: StoredHead, now: Date) {
+  const [origin, size, root] = [successorOf(head.origin, now), head.size, rootOf(requireWhole(keys, head))]
+  return {
+    from: head.origin,
+    origin,
+    size,
+    root,
+    note: writeCheckpoint({ origin, size, root }, keys.signersFor(origin)),
+  }
+}
+
+function requireWhole(keys: AuditKeys, head: StoredHead): Edge {
+  const checked = checkHead(keys, head)
+  if ('edge' in checked) return checked.edge
+  if (checked.inconsistency === 'emptied') return emptyEdge
+  throw new AppError(
+    'refused',
+    `The audit log in this database was changed (${checked.inconsistency}), so it cannot be accepted. Run "audittrail audit verify", or restore a backup.`,
+  )
+}
+
+/** Each restore adds when it was accepted. */
+const acceptance = /\/r(\d{17})$/
+
+/** Returns a name that no log has had: one copy may be restored several times. */
+function successorOf(origin: string, now: Date): string {
+  return `${origin}/r${now.toISOString().replaceAll(/\D/g, '')}`
 }
 
 /** Returns all names that a log has had, the current one first. */
 export function namesOf(origin: string): readonly string[] {
-  const [, base = origin, count = '1'] = /^(.*)\/r(\d+)$/.exec(origin) ?? []
-  const earlier = Array.from({ length: Number(count) - 1 }, (_, index) =>
-    index === 0 ? base : `${base}/r${index + 1}`,
-  )
-  return [origin, ...earlier.toReversed()]
+  return acceptance.test(origin) ? [origin, ...namesOf(origin.replace(acceptance, ''))] : [origin]
+}
+
+/** Returns whether a log with the same first name was accepted after the former one. */
+export function isSuccessor(origin: string, former: string): boolean {
+  const [accepted = '', formerlyAccepted = ''] = [origin, former].map((name) => acceptance.exec(name)?.[1])
+  return namesOf(origin).at(-1) === namesOf(former).at(-1) && accepted > formerlyAccepted
 }

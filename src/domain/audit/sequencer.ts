@@ -1,16 +1,21 @@
 import type { Clock } from '../../clock.ts'
 import type { Database } from '../../db/database.ts'
 import { describeError, type Log } from '../../telemetry/log.ts'
-import { edgeWidths } from '../transparency/tree.ts'
+import { type Edge, edgeWidths } from '../transparency/tree.ts'
 import { recordAlone } from './audited.ts'
 import { followHead } from './head.ts'
 import type { Recorder } from './recorder.ts'
-import { checkHead, type Inconsistency, planBatch } from './sequencing.ts'
+import { type Inconsistency, type PlannedBatch, planBatch } from './sequencing.ts'
 
 /** Moves events into the log, and follows its head in memory. One per process. */
 export interface Sequencer {
   /** Takes what is pending, unless another process is doing so, and follows the head. */
   run(): Promise<void>
+  /**
+   * Takes what is pending if all of it is from this process. Rows of a server may be pending because
+   * the server, which remembers the log, does not continue it.
+   */
+  runOwn(): Promise<void>
   /** Runs every few seconds, and within a second of an event. Returns a function that stops it. */
   start(): () => Promise<void>
   state(): SequencerState
@@ -40,29 +45,38 @@ const shortestPause = 1000
 const pollInterval = 5000
 const reportInterval = 60_000
 
-export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls: boolean): Sequencer {
+export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer {
   const { database, audit, clock, monotonicClock, log } = deps
-  const head = followHead(deps, firstOrigin)
+  const head = followHead(deps)
   let inconsistency: Inconsistency | undefined
   let counts = { pending: 0, refused: 0 }
   let sequencedAt = 0
   let reportedAt = Number.NEGATIVE_INFINITY
 
-  async function sequence(): Promise<void> {
-    for (;;) {
-      let found: Inconsistency | undefined
-      const setting = { origin: firstOrigin, now: new Date(clock()), widthsOf: edgeWidths }
+  /**
+   * Follows the log, and adds what is pending, to a head that was followed only. Returns whether
+   * it could: false if the log is inconsistent or another process is adding to it.
+   */
+  async function sequence(scope: 'all' | 'own'): Promise<boolean> {
+    inconsistency = await head.follow()
+    while (inconsistency === undefined) {
+      const setting = { origin: audit.keys.firstOrigin(), now: new Date(clock()), widthsOf: edgeWidths }
+      let edge: Edge | undefined
+      let planned: { readonly origin: string; readonly batch: PlannedBatch } | undefined
       const taken = await database.audit.sequence(setting, (input) => {
-        const checked = checkHead(audit.keys, input.head)
-        if ('inconsistency' in checked) found = checked.inconsistency
-        // Never signs on top of a head that this process knows to be wrong.
-        else if (head.isBehind(input.head)) found = 'rolled_back'
-        else return planBatch(audit.keys, checked.edge, input)
-        return undefined
+        edge = head.edgeAt(input.head)
+        const isTaken = scope === 'all' || input.pending.every(({ process }) => process === audit.process)
+        const batch = edge && isTaken ? planBatch(audit.keys, edge, input) : undefined
+        planned = batch && { origin: input.head.origin, batch }
+        return batch
       })
-      inconsistency = found
-      if (found !== undefined || taken === undefined || taken === 0) return
+      if (taken === undefined) return false
+      if (planned) head.advance(planned.origin, planned.batch)
+      // Another process has continued the log in between.
+      else if (!edge) inconsistency = await head.follow()
+      if (edge && taken === 0) return true
     }
+    return false
   }
 
   async function checkArrivals(): Promise<void> {
@@ -77,15 +91,14 @@ export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls:
       await recordAlone(deps, { event: { event: 'audit.suppressed', type, count } })
   }
 
-  async function run(): Promise<void> {
+  const run = oneAtATime(async () => {
     await recordSuppressed()
-    await sequence()
-    inconsistency = (await head.follow()) ?? inconsistency
+    const isCurrent = await sequence('all')
     await checkArrivals()
     reportInconsistency()
     counts = await database.audit.countPending()
-    if (inconsistency === undefined) sequencedAt = clock()
-  }
+    if (isCurrent) sequencedAt = clock()
+  })
 
   function reportInconsistency(): void {
     if (inconsistency === undefined || monotonicClock() - reportedAt < reportInterval) return
@@ -99,8 +112,28 @@ export function createSequencer(deps: SequencerDeps, firstOrigin: string, polls:
 
   return {
     run,
+    runOwn: async () => {
+      await sequence('own')
+      reportInconsistency()
+    },
     start: () => startRunning({ run, audit, log, polls }),
     state: () => ({ size: head.size(), inconsistency, ...counts, sequencedAt }),
+  }
+}
+
+/** Returns a function that runs the work after the run in progress. Waiting calls share one run. */
+function oneAtATime(work: () => Promise<void>): () => Promise<void> {
+  let last: Promise<void> = Promise.resolve()
+  let next: Promise<void> | undefined
+  return () => {
+    next ??= last
+      .catch(() => {})
+      .then(() => {
+        next = undefined
+        last = work()
+        return last
+      })
+    return next
   }
 }
 

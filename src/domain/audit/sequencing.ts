@@ -5,7 +5,7 @@ import type { AuditKeys } from './auditKeys.ts'
 import { commitmentOf, type ParsedLeaf, parseLeaf } from './leaf.ts'
 
 /** Why the log cannot be continued. */
-export type Inconsistency = 'signature' | 'root' | 'beyond_head' | 'rolled_back' | 'rewritten'
+export type Inconsistency = 'signature' | 'root' | 'beyond_head' | 'emptied' | 'rolled_back' | 'renamed' | 'rewritten'
 
 export type CheckedHead = { readonly edge: Edge } | { readonly inconsistency: Inconsistency }
 
@@ -16,7 +16,8 @@ export type CheckedHead = { readonly edge: Edge } | { readonly inconsistency: In
 export function checkHead(keys: AuditKeys, head: StoredHead): CheckedHead {
   const edge: Edge = { size: head.size, levels: head.edge }
   if (head.lastIndex + 1 > head.size) return { inconsistency: 'beyond_head' }
-  if (head.note === undefined) return { edge }
+  // The name is stored with the first checkpoint.
+  if (head.note === undefined) return head.isNamed ? { inconsistency: 'emptied' } : { edge }
   const checkpoint = readCheckpoint(head.note, head.origin, keys.signersFor(head.origin))
   if (!checkpoint || checkpoint.size !== head.size) return { inconsistency: 'signature' }
   return hasRoot(head, checkpoint.root) ? { edge } : { inconsistency: 'root' }
@@ -43,8 +44,17 @@ export function isSignedByCurrentKey(keys: AuditKeys, { note, origin }: StoredHe
   return note !== undefined && readCheckpoint(note, origin, keys.signersFor(origin).slice(0, 1)) !== undefined
 }
 
+export interface PlannedBatch extends Batch {
+  /** The edge of the tree after it. */
+  readonly edge: Edge
+}
+
 /** Returns what a batch of pending events adds to the log. Undefined: nothing. */
-export function planBatch(keys: AuditKeys, edge: Edge, { head, pending, known }: SequenceInput): Batch | undefined {
+export function planBatch(
+  keys: AuditKeys,
+  edge: Edge,
+  { head, pending, known }: SequenceInput,
+): PlannedBatch | undefined {
   if (pending.length === 0) return undefined
   const taken = new Set(known)
   const accepted: SequencedEvent[] = []
@@ -66,7 +76,7 @@ export function planBatch(keys: AuditKeys, edge: Edge, { head, pending, known }:
   const root = rootOf(appended.edge)
   const checkpoint = { origin: head.origin, size: appended.edge.size, root }
   const note = writeCheckpoint(checkpoint, keys.signersFor(head.origin))
-  return { accepted, refused, nodes: appended.nodes, size: checkpoint.size, root, note }
+  return { accepted, refused, nodes: appended.nodes, edge: appended.edge, size: checkpoint.size, root, note }
 }
 
 /** Returns the leaf of a row that this service wrote as it is. */

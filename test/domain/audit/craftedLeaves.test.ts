@@ -12,7 +12,7 @@ describe.each(databaseKinds)('verification of a record with a crafted leaf on %s
   beforeAll(async () => {
     application = await openTestApplication(kind)
     for (let index = 0; index < 6; index++) await application.accessToken()
-    await createSequencer(application.deps, 'audittrail/test', true).run()
+    await createSequencer(application.deps, true).run()
   })
   afterAll(() => application.close())
 

@@ -12,7 +12,7 @@ describe('rows that someone else wrote', () => {
   let sequencer: Sequencer
   beforeEach(async () => {
     application = await openTestApplication('PostgreSQL')
-    sequencer = createSequencer(application.deps, 'audittrail/test', true)
+    sequencer = createSequencer(application.deps, true)
     await application.login()
     await sequencer.run()
   })

@@ -15,7 +15,7 @@ describe('an audit log that someone with SQL access rewrites', () => {
   let sequencer: Sequencer
   beforeEach(async () => {
     application = await openTestApplication('PostgreSQL')
-    sequencer = createSequencer(application.deps, origin, true)
+    sequencer = createSequencer(application.deps, true)
     await failures(8)
     await sequencer.run()
   })
@@ -64,7 +64,7 @@ describe('an audit log that someone with SQL access rewrites', () => {
     expect(found[0]).toBe('0: was edited or inserted: its seal does not fit')
     expect(found).toContainEqual(expect.stringContaining('was not signed by this service'))
     await failures(1)
-    const restarted = createSequencer(application.deps, origin, true)
+    const restarted = createSequencer(application.deps, true)
     await restarted.run()
     expect(restarted.state().inconsistency).toBe('signature')
     await sequencer.run()
@@ -79,7 +79,7 @@ describe('an audit log that someone with SQL access rewrites', () => {
     // The signature cannot be made, so the former one stays.
     await sql(`UPDATE ${checkpoints} SET root = decode('${root}', 'hex'), note = '${note}' WHERE size = ${size}`)
     await failures(1)
-    const restarted = createSequencer(application.deps, origin, true)
+    const restarted = createSequencer(application.deps, true)
     await restarted.run()
     expect(restarted.state().inconsistency).toBe('root')
     expect(await sql('SELECT FROM audittrail_audit_pending')).toHaveLength(1)
@@ -111,7 +111,7 @@ describe('an audit log that someone with SQL access rewrites', () => {
     await sql(`DELETE FROM ${events} WHERE index >= ${size}`)
     await sql(`DELETE FROM ${checkpoints} WHERE size > ${size}`)
     await failures(4)
-    await createSequencer(application.deps, origin, true).run()
+    await createSequencer(application.deps, true).run()
     await sequencer.run()
     expect(sequencer.state().inconsistency).toBe('rewritten')
   })
@@ -119,7 +119,7 @@ describe('an audit log that someone with SQL access rewrites', () => {
   test('cut at its end while no server runs, it verifies, with a note of what is not ruled out', async () => {
     await failures(2)
     const last = (await sql(`SELECT count(*)::int AS count FROM ${events}`))[0]?.count
-    await createSequencer(application.deps, origin, true).run()
+    await createSequencer(application.deps, true).run()
     await sql(`DELETE FROM ${events} WHERE index >= ${last}`)
     await sql(`DELETE FROM ${checkpoints} WHERE size > ${last}`)
     const { database, audit } = application.deps

@@ -10,7 +10,7 @@ describe.each(databaseKinds)('audit log on %s', (kind) => {
   })
   afterAll(() => application.close())
 
-  const sequencer = () => createSequencer(application.deps, 'audittrail/test', true)
+  const sequencer = () => createSequencer(application.deps, true)
   const events = async () => {
     await sequencer().run()
     return application.deps.database.audit.listEvents({ from: 0, limit: 1000 })

@@ -5,7 +5,6 @@ import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
 import { openReplica } from '../../replica.ts'
 
-const origin = 'audittrail/test'
 const pending = 'audittrail_audit_pending'
 
 describe('the sequencer', () => {
@@ -15,7 +14,7 @@ describe('the sequencer', () => {
   })
   afterEach(() => application.close())
 
-  const sequencer = () => createSequencer(application.deps, origin, true)
+  const sequencer = () => createSequencer(application.deps, true)
   const sql = (query: string) => application.sql(query)
   const verify = () =>
     verifyLog({ database: application.deps.database, keys: application.deps.audit.keys }, ({ problem }) => {
@@ -45,7 +44,7 @@ describe('the sequencer', () => {
 
   test('two at once make one log without a gap or a copy', async () => {
     const replicas = [application.deps, openReplica(application).deps]
-    const running = replicas.map((deps) => createSequencer(deps, origin, true))
+    const running = replicas.map((deps) => createSequencer(deps, true))
     for (let round = 0; round < 10; round++) {
       await Promise.all([application.login(), application.login(), ...running.map(({ run }) => run())])
     }
@@ -129,7 +128,7 @@ describe.each(databaseKinds)('hostile text in the audit log on %s', (kind) => {
   test('user agents and unknown usernames are stored and verified as they were hashed', async () => {
     const application = await openTestApplication(kind)
     try {
-      const running = createSequencer(application.deps, origin, false)
+      const running = createSequencer(application.deps, false)
       for (const [, text] of texts) {
         application.clock.now += 20 * 60_000
         const headers = { 'user-agent': encodeURIComponent(text).slice(0, 4000) }

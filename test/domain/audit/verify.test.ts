@@ -13,7 +13,7 @@ describe('audit log verification', () => {
   let sequencer: Sequencer
   beforeEach(async () => {
     application = await openTestApplication('PostgreSQL')
-    sequencer = createSequencer(application.deps, 'audittrail/test', true)
+    sequencer = createSequencer(application.deps, true)
     await application.accessToken()
     for (let index = 0; index < failures; index++) {
       application.clock.now += 20 * 60_000
@@ -53,7 +53,7 @@ describe('audit log verification', () => {
     await sql(`UPDATE ${events} SET leaf = '${leaf}', hash = decode('${hash}', 'hex') WHERE index = 5`)
     expect(await problems()).toEqual(['5: was edited or inserted: its seal does not fit'])
     await application.login('admin', 'wrong again')
-    const restarted = createSequencer(application.deps, 'audittrail/test', true)
+    const restarted = createSequencer(application.deps, true)
     await restarted.run()
     expect(restarted.state().inconsistency).toBe('root')
     expect(await sql('SELECT FROM audittrail_audit_pending')).toHaveLength(1)
@@ -162,7 +162,10 @@ describe('audit log verification', () => {
     await sequencer.run()
     expect(sequencer.state().inconsistency).toBe('rolled_back')
     expect((await application.login()).status).toBe(200)
-    expect(await acceptRestored(application.deps)).toEqual({ origin: 'audittrail/test/r2', size })
+    expect(await acceptRestored(application.deps)).toEqual({
+      origin: expect.stringMatching(/^audittrail\/test\/r\d{17}$/),
+      size,
+    })
     await sequencer.run()
     expect(sequencer.state()).toMatchObject({ inconsistency: undefined, size: size + 2, pending: 0 })
     expect(await problems()).toEqual([])

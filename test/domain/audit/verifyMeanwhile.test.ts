@@ -6,7 +6,6 @@ import { ensureSigningKey } from '../../../src/domain/keys/signingKeys.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
 import { openReplica } from '../../replica.ts'
 
-const origin = 'audittrail/test'
 const columns = 'process, n, leaf, by_private, about_private, mac'
 
 describe.each(databaseKinds)('verification of an audit log in use on %s', (kind) => {
@@ -19,7 +18,7 @@ describe.each(databaseKinds)('verification of an audit log in use on %s', (kind)
   test('finds nothing if an earlier event is committed between two pages of pending ones', async () => {
     const { database, audit } = application.deps
     const sql = (query: string) => application.sql(query)
-    await createSequencer(application.deps, origin, true).run()
+    await createSequencer(application.deps, true).run()
     // Its transaction is open while the first page is read: it has a lower id than what is there.
     await application.accessToken()
     await sql('CREATE TABLE uncommitted AS TABLE audittrail_audit_pending')
@@ -47,12 +46,12 @@ describe.each(databaseKinds)('verification of an audit log in use on %s', (kind)
     const next = randomBytes(32).toString('hex')
     const behind = openReplica(application, { secretKeys: { current: application.secretKey, previous: [next] } })
     const ahead = openReplica(application, { secretKeys: { current: next, previous: [application.secretKey] } })
-    await createSequencer(application.deps, origin, true).run()
+    await createSequencer(application.deps, true).run()
     await ensureSigningKey(ahead.deps)
-    await createSequencer(behind.deps, origin, true).run()
+    await createSequencer(behind.deps, true).run()
     await ahead.accessToken()
     const last = openReplica(application, { secretKeys: { current: next, previous: [] } })
-    await createSequencer(last.deps, origin, true).run()
+    await createSequencer(last.deps, true).run()
     const found: string[] = []
     const { database, audit } = last.deps
     await verifyLog({ database, keys: audit.keys }, ({ problem }) => found.push(problem))

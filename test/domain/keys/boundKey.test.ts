@@ -14,7 +14,7 @@ describe.each(databaseKinds)('a database whose SECRET_KEY fingerprint was remove
   })
   afterEach(() => application.close())
 
-  const sequence = () => createSequencer(application.deps, 'audittrail/test', true).run()
+  const sequence = () => createSequencer(application.deps, true).run()
   const removeFingerprint = () => application.sql('UPDATE audittrail_instance SET secret_key_fingerprint = NULL')
   /** Adds a pending event with someone else's MAC. */
   const forge = () =>
@@ -63,7 +63,7 @@ describe.each(databaseKinds)('a database whose SECRET_KEY fingerprint was remove
     const secretKeys = { current: randomBytes(32).toString('hex'), previous: [] }
     const { deps } = openReplica(application, { secretKeys })
     await ensureSigningKey(deps)
-    await createSequencer(deps, 'audittrail/test', true).run()
+    await createSequencer(deps, true).run()
     expect(await verifyLog({ database: deps.database, keys: deps.audit.keys }, () => {})).toMatchObject({
       findings: 0,
       pending: 0,

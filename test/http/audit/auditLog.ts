@@ -3,7 +3,7 @@ import type { TestApplication } from '../../application.ts'
 
 /** Moves every committed event of a test application into the log. */
 export function sequence({ deps }: TestApplication): Promise<void> {
-  return createSequencer(deps, 'audittrail/test', true).run()
+  return createSequencer(deps, true).run()
 }
 
 /** Adds records straight to the log, unsigned. `columns` are SQL for the i-th one. */
