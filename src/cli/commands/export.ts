@@ -44,9 +44,8 @@ async function runExport(
   return withApp(environment, async (app) => {
     await requireDatabaseKey(app)
     await migrateAndRecord(app)
-    const exported = await exportUsers(asCommand(app.deps), actor, take)
     await bindSecretKey(app)
-    return exported
+    return exportUsers(asCommand(app.deps), actor, take)
   })
 }
 

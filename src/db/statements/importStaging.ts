@@ -43,10 +43,23 @@ export interface Staging {
   /** Stages users, invisibly to other sessions. Returns those that cannot be imported. */
   add(users: readonly StagedUser[]): Promise<Duplicate[]>
   /**
-   * Inserts all staged users, with the event, or none. Returns how many. Throws `conflict` if a name or ID has been
-   * taken since.
+   * Inserts all staged users, with the events, or none. Returns how many. Throws `conflict` if a
+   * name or ID has been taken since.
    */
-  insertUsers(event?: EventRow): Promise<number>
+  insertUsers(eventsOf: (access: ImportedAccess) => readonly EventRow[]): Promise<number>
+}
+
+export interface ImportedUser {
+  readonly id: string
+  readonly username: string
+  readonly full_name: string
+  readonly roles: readonly string[]
+}
+
+/** The administrators that an import has added, and the seeded one that it has replaced. */
+export interface ImportedAccess {
+  readonly added: readonly ImportedUser[]
+  readonly replaced: readonly ImportedUser[]
 }
 
 /** Users per INSERT: no statement may occupy the embedded engine for long. */
@@ -76,6 +89,8 @@ const isReplaceable = (user: string, imported: string) => `(
   AND NOT EXISTS (SELECT FROM users other WHERE other.id <> ${user}.id))`
 
 const columns = 'username, full_name, hashed_password, is_active, roles, must_change_password'
+
+const accessColumns = 'id, username, full_name, roles'
 
 /**
  * Returns the operations on the staging table. `inTransaction` runs the insert in one transaction.
@@ -128,14 +143,14 @@ export function stagingIn(
         return duplicates
       }),
 
-    insertUsers: async (event) => {
+    insertUsers: async (eventsOf) => {
       try {
         return await repeated(
           () =>
             inTransaction(async (transaction) => {
-              const inserted = await insertStaged(transaction, table)
-              if (event) await insertEvents(transaction, [event])
-              return inserted
+              const { total, access } = await insertStaged(transaction, table)
+              await insertEvents(transaction, eventsOf(access))
+              return total
             }),
           Number.POSITIVE_INFINITY,
         )
@@ -171,8 +186,12 @@ async function readColumnWidths(session: Client | TransactionSql): Promise<Colum
   return Object.fromEntries(rows.map(({ name, width }) => [name, width])) as unknown as ColumnWidths
 }
 
-async function insertStaged(transaction: TransactionSql, table: string): Promise<number> {
-  await deleteReplaced(transaction, table)
+async function insertStaged(
+  transaction: TransactionSql,
+  table: string,
+): Promise<{ readonly total: number; readonly access: ImportedAccess }> {
+  const replaced = await deleteReplaced(transaction, table)
+  const added: ImportedUser[] = []
   let [total, after] = [0, '0']
   for (;;) {
     const [part] = await transaction.unsafe(
@@ -180,12 +199,15 @@ async function insertStaged(transaction: TransactionSql, table: string): Promise
        inserted AS (
          INSERT INTO users (id, created_at, ${columns})
          SELECT coalesce(id, gen_random_uuid()), coalesce(created_at, now()), ${columns} FROM part
-         RETURNING id)
-       SELECT count(*)::int AS count, (SELECT count(*)::int FROM inserted) AS inserted, max(place)::text AS last FROM part`,
+         RETURNING ${accessColumns})
+       SELECT count(*)::int AS count, (SELECT count(*)::int FROM inserted) AS inserted, max(place)::text AS last,
+              (SELECT coalesce(json_agg(inserted), '[]')::text FROM inserted WHERE 'admin' = ANY (roles)) AS administrators
+       FROM part`,
       [after],
     )
     if (!part || part.count === 0) break
     if (part.inserted < part.count) throw discarded()
+    added.push(...JSON.parse(part.administrators))
     total += part.count
     after = part.last
   }
@@ -193,13 +215,18 @@ async function insertStaged(transaction: TransactionSql, table: string): Promise
   await transaction`SET CONSTRAINTS ALL IMMEDIATE`
   // Marks the database as initialized, so that it is never seeded.
   if (total > 0) await transaction`INSERT INTO audittrail_instance (id) VALUES (1) ON CONFLICT DO NOTHING`
-  return total
+  return { total, access: { added, replaced } }
 }
 
-/** Deletes the seeded administrator if an imported one has the name. */
-async function deleteReplaced(transaction: TransactionSql, table: string): Promise<void> {
+/** Deletes the seeded administrator if an imported one has the name, and returns it. */
+async function deleteReplaced(transaction: TransactionSql, table: string): Promise<readonly ImportedUser[]> {
   try {
-    await transaction.unsafe(`DELETE FROM users USING ${table} coming WHERE ${isReplaceable('users', 'coming')}`)
+    const [row] = await transaction.unsafe(`
+      WITH deleted AS (
+        DELETE FROM users USING ${table} coming WHERE ${isReplaceable('users', 'coming')}
+        RETURNING users.id, users.username, users.full_name, users.roles)
+      SELECT coalesce(json_agg(deleted), '[]')::text AS users FROM deleted`)
+    return JSON.parse(row?.users)
   } catch (error) {
     throw rejectionOf(error, 'delete') ?? error
   }

@@ -73,13 +73,13 @@ export function instanceStatements(orm: Orm) {
 
     /**
      * Creates the first administrator unless it was decided before. One statement decides, so that
-     * exactly one of several concurrent starts returns true: the others wait for the primary key of
+     * exactly one of several concurrent starts returns the id: the others wait for the primary key of
      * the instance row.
      */
-    insertFirstAdministrator: (administrator: FirstAdministrator): Promise<boolean> =>
+    insertFirstAdministrator: (administrator: FirstAdministrator): Promise<string | undefined> =>
       guardedChange('store', () =>
         orm.transaction(async (transaction) => {
-          const [row] = await transaction.execute<{ decided: boolean; inserted: boolean }>(sql`
+          const [row] = await transaction.execute<{ decided: boolean; id: string | null }>(sql`
             WITH decision AS (INSERT INTO ${instance} (id) VALUES (1) ON CONFLICT DO NOTHING RETURNING id),
             administrator AS (
               INSERT INTO ${users} (username, hashed_password, full_name, roles, must_change_password)
@@ -88,9 +88,9 @@ export function instanceStatements(orm: Orm) {
               FROM decision WHERE NOT EXISTS (SELECT FROM ${users})
               RETURNING id)
             SELECT EXISTS (SELECT FROM decision) AND NOT EXISTS (SELECT FROM ${users}) AS decided,
-                   EXISTS (SELECT FROM administrator) AS inserted`)
-          if (row?.decided && !row.inserted) throw discarded()
-          return row?.inserted === true
+                   (SELECT id::text FROM administrator) AS id`)
+          if (row?.decided && row.id === null) throw discarded()
+          return row?.id ?? undefined
         }),
       ),
   }

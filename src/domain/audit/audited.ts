@@ -1,6 +1,7 @@
 import type { EventRow } from '../../db/audit/pending.ts'
 import type { AuditedStatements, ChangeKind, Database } from '../../db/database.ts'
 import { isRolledBack } from '../../db/failure.ts'
+import { AppError } from '../../error.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { record as log } from './events.ts'
 import type { Settlement } from './numbers.ts'
@@ -14,54 +15,47 @@ export interface AuditDeps {
   readonly source?: Source | undefined
 }
 
+/** Prepares the rows of events. Forgets those of an earlier attempt, which was rolled back. */
+export type RowsOf = (records: readonly AuditRecord[]) => readonly EventRow[]
+
 /**
  * Makes a change and records its events in one transaction: both are committed or neither is. Logs
  * the events after that.
  */
-export async function audited<T>(
+export function audited<T>(
   deps: AuditDeps,
   change: (statements: AuditedStatements) => Promise<T>,
   recordsOf: (result: T) => readonly AuditRecord[],
   kind?: ChangeKind,
 ): Promise<T> {
+  return auditedWork(deps, (rowsOf) => deps.database.withEvents(change, (result) => rowsOf(recordsOf(result)), kind))
+}
+
+/**
+ * Runs work that inserts the rows it asks for in its transaction. They are committed when it ends.
+ * Logs the events after that.
+ */
+export async function auditedWork<T>(
+  deps: Pick<AuditDeps, 'audit' | 'source' | 'log'>,
+  work: (rowsOf: RowsOf) => Promise<T>,
+): Promise<T> {
   const { audit, source } = deps
   let prepared: readonly PreparedEvent[] = []
-  const rowsOf = (result: T) => {
-    // An earlier attempt was rolled back.
+  let hasFailed = false
+  const rowsOf: RowsOf = (records) => {
+    // Work on the embedded database goes on after its time limit. Throwing rolls it back.
+    if (hasFailed) throw new AppError('unavailable', 'The change took too long.')
     audit.settle(prepared, 'lost')
-    prepared = recordsOf(result).map((record) => audit.prepare(record, source))
+    prepared = records.map((record) => audit.prepare(record, source))
     return prepared.map(({ row }) => row)
   }
   try {
-    const result = await deps.database.withEvents(change, rowsOf, kind)
+    const result = await work(rowsOf)
     audit.settle(prepared, 'committed')
     for (const { record } of prepared) log(deps, record.event)
     return result
   } catch (error) {
-    audit.settle(prepared, settlementOf(error))
-    throw error
-  }
-}
-
-/**
- * Runs work that inserts the rows it asks for in a transaction of its own. They are committed when
- * it ends.
- */
-export async function auditedWork<T>(
-  { audit, source }: Pick<AuditDeps, 'audit' | 'source'>,
-  work: (rowOf: (record: AuditRecord) => EventRow) => Promise<T>,
-): Promise<T> {
-  const prepared: PreparedEvent[] = []
-  const rowOf = (record: AuditRecord) => {
-    const event = audit.prepare(record, source)
-    prepared.push(event)
-    return event.row
-  }
-  try {
-    const result = await work(rowOf)
-    audit.settle(prepared, 'committed')
-    return result
-  } catch (error) {
+    hasFailed = true
     audit.settle(prepared, settlementOf(error))
     throw error
   }

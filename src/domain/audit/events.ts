@@ -87,6 +87,13 @@ export type AuditEvent =
       readonly skipped: number
       readonly administrators: number
     }
+  /** One for each administrator of an import. */
+  | {
+      readonly event: 'user.imported'
+      readonly username: string
+      readonly by: string
+      readonly roles: readonly string[]
+    }
   | {
       readonly event: 'api_key.created'
       readonly api_key: string
@@ -106,7 +113,8 @@ export type AuditEvent =
       readonly service?: string
       readonly address: Address
     }
-  /** The export contains password hashes, which can be brute-forced. */
+  /** An export contains password hashes, which can be brute-forced. */
+  | { readonly event: 'users.export_started'; readonly by: string }
   | { readonly event: 'users.exported'; readonly by: string; readonly exported: number }
   /** Everything that matches was read from the log. `filters`: the names of the query parameters. */
   | {

@@ -50,8 +50,10 @@ export function outcomeOf({ event }: AuditEvent): Outcome {
 /** Returns the type of an event in the audit log: its name, or a finer one. */
 export function typeOf(event: AuditEvent): string {
   if (event.event !== 'user.changed') return event.event
+  // What gives access must not hide behind what is changed with it.
+  if (event.fields.includes('roles')) return 'user.roles_changed'
   if (event.fields.includes('is_active')) return event.is_active ? 'user.enabled' : 'user.disabled'
-  return event.fields.includes('roles') ? 'user.roles_changed' : event.event
+  return event.event
 }
 
 /** Members of log lines that name a person or an address, or that the leaf has elsewhere. */

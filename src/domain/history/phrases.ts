@@ -33,6 +33,8 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'user.roles_changed': ({ roles }) => (list(roles) === '' ? 'roles removed' : `roles changed to ${list(roles)}`),
   'user.deleted': () => 'user deleted',
   'users.imported': ({ imported }) => `${count(imported, 'user')} imported`,
+  'user.imported': ({ roles }) => `user imported${withRoles(roles)}`,
+  'users.export_started': () => 'export of users started',
   'users.exported': ({ exported }) => `${count(exported, 'user')} exported`,
   'block.lifted': () => 'throttling lifted',
   'administrator.seeded': () => 'administrator created at the first start',

@@ -1,6 +1,6 @@
-import type { Duplicate, StagedUser, Staging } from '../../db/statements/importStaging.ts'
+import type { Duplicate, ImportedAccess, StagedUser, Staging } from '../../db/statements/importStaging.ts'
 import { auditedWork } from '../audit/audited.ts'
-import { type AuditEvent, record as logEvent } from '../audit/events.ts'
+import { type AuditRecord, partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { createWidthCheck, type WidthCheck } from './columnWidths.ts'
 import { isExportedUser, readExportedUser } from './exportedUser.ts'
@@ -59,20 +59,30 @@ export async function importUsers(
   report: (finding: Finding) => Promise<void> | void,
 ): Promise<ImportReport> {
   const isImported = ({ bad }: ImportReport) => !options.isDryRun && (bad === 0 || options.skipsBad)
-  const totals = await auditedWork(deps, (rowOf) =>
+  return auditedWork(deps, (rowsOf) =>
     deps.database.userTransfer.withStaging(async (staging) => {
       const staged = await stageAll(staging, source, options, report)
-      const event = staged.good > 0 && isImported(staged) ? rowOf({ event: importOf(staged, by) }) : undefined
-      if (isImported(staged)) await staging.insertUsers(event)
+      if (isImported(staged)) await staging.insertUsers((access) => rowsOf(recordsOf(staged, access, by)))
       return staged
     }),
   )
-  if (isImported(totals) && totals.good > 0) logEvent(deps, importOf(totals, by))
-  return totals
 }
 
-function importOf({ good: imported, bad: skipped, administrators }: ImportReport, by: string): AuditEvent {
-  return { event: 'users.imported', by, imported, skipped, administrators }
+/** Returns one record of the import, and one for each user whose access would not show otherwise. */
+function recordsOf(staged: ImportReport, { added, replaced }: ImportedAccess, by: string): AuditRecord[] {
+  const { good: imported, bad: skipped, administrators } = staged
+  if (imported === 0) return []
+  return [
+    ...replaced.map((user) => ({
+      event: { event: 'user.deleted', username: user.username, by } as const,
+      about: partyOf(user),
+    })),
+    { event: { event: 'users.imported', by, imported, skipped, administrators } },
+    ...added.map((user) => ({
+      event: { event: 'user.imported', username: user.username, by, roles: user.roles } as const,
+      about: partyOf(user),
+    })),
+  ]
 }
 
 async function stageAll(

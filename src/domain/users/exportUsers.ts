@@ -13,6 +13,8 @@ export async function exportUsers(
   by: string,
   take: (users: readonly ExportedUser[]) => Promise<void>,
 ): Promise<number> {
+  // If it cannot be recorded, nothing is exported.
+  await recordAlone(deps, { event: { event: 'users.export_started', by } })
   let exported = 0
   try {
     await deps.database.userTransfer.eachPage(async (users) => {

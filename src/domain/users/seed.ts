@@ -1,4 +1,5 @@
 import { audited } from '../audit/audited.ts'
+import type { AuditRecord } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { findPolicyViolation } from '../passwords/policy.ts'
@@ -38,12 +39,9 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
   const seeded = await audited(
     deps,
     (statements) => statements.instance.insertFirstAdministrator(first),
-    (isSeeded) =>
-      isSeeded
-        ? [{ event: { event: 'administrator.seeded', username }, about: { kind: 'user', username, full_name } }]
-        : [],
+    (id) => (id === undefined ? [] : [seededRecord(id, first)]),
   )
-  if (!seeded) return false
+  if (seeded === undefined) return false
   if (violation !== undefined && administrator.password !== undefined) {
     deps.log.warn('setting.weak_password', {
       setting: 'ADMIN_PASSWORD',
@@ -51,6 +49,10 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
     })
   }
   return true
+}
+
+function seededRecord(id: string, { username, full_name }: { username: string; full_name: string }): AuditRecord {
+  return { event: { event: 'administrator.seeded', username }, about: { kind: 'user', id, username, full_name } }
 }
 
 /** Logs at each start what the operator should know about the administrators' passwords. */
