@@ -34,7 +34,7 @@ export const importCommand: Command = {
     const request = requestOf(input)
     const isJson = input.flags.has('json')
     const file = openInput(input.arguments[0] ?? '')
-    const progress = showProgress(environment.stderr, file.size)
+    const progress = showProgress(file.size)
     const unit = request.format === 'json' ? 'user' : 'line'
     const report = ({ place, errors, warnings }: Finding) => {
       progress.clear()

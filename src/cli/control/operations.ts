@@ -6,10 +6,6 @@ import {
   revokeApiKey,
   revokeApiKeysOf,
 } from '../../domain/apiKeys/apiKeys.ts'
-import { type PresentedEvent, presentEvent } from '../../domain/audit/presentEvent.ts'
-import { acceptRestored } from '../../domain/audit/restored.ts'
-import type { Finding } from '../../domain/auditVerification/findings.ts'
-import { type Verification, verifyLog } from '../../domain/auditVerification/verify.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { findRecentEvents, type RecentEvents } from '../../domain/history/recentEvents.ts'
 import { listKeys } from '../../domain/keys/keyList.ts'
@@ -45,6 +41,7 @@ import {
   type WithPassword,
 } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
+import { auditOperations } from './auditOperations.ts'
 
 export interface UserSettings {
   readonly username: string
@@ -55,20 +52,6 @@ export interface UserSettings {
 
 /** A user with the time of the last sign-in, in ISO 8601; null if there was none. */
 export type UserRow = PresentedUser & { readonly last_sign_in_at: string | null }
-
-export interface AuditReport extends Verification {
-  /** The first findings. */
-  readonly listed: readonly Finding[]
-}
-
-const listedFindings = 20
-
-export interface AuditFilter {
-  readonly limit: number
-  readonly from?: number
-  readonly type?: string
-  readonly username?: string
-}
 
 /** The actor of commands in the log. */
 export const actor = 'command line'
@@ -190,33 +173,13 @@ export const operations = {
     return 1
   },
 
-  verifyAudit: async (deps: Deps, _input: object): Promise<AuditReport> => {
-    const findings: Finding[] = []
-    const verification = await verifyLog({ database: deps.database, keys: deps.audit.keys }, (finding) => {
-      if (findings.length < listedFindings) findings.push(finding)
-    })
-    return { ...verification, listed: findings }
-  },
-
-  restoreAudit: (deps: Deps, _input: object) => acceptRestored(deps),
-
-  listAudit: async (deps: Deps, filter: AuditFilter): Promise<readonly PresentedEvent[]> => {
-    const { username, ...rest } = filter
-    const of = username === undefined ? undefined : (await requireByName(deps, username)).id
-    return (await deps.database.audit.listEvents({ ...rest, of })).map(presentEvent)
-  },
-
-  showAudit: async (deps: Deps, { index }: { index: number }): Promise<PresentedEvent> => {
-    const [event] = await deps.database.audit.listEvents({ from: index, limit: 1 })
-    if (event?.index !== index) throw new AppError('not_found', `There is no record ${index} in the audit log.`)
-    return presentEvent(event)
-  },
-
   /** A target that is not a username is a network. */
   liftBlocks: async (deps: Deps, { target }: { target: string }): Promise<number> => {
     const user = await deps.database.users.findUserByUsername(target)
     return user ? liftLockoutsOfUser(deps, actor, user.id) : liftLockoutsOfNetwork(deps, actor, target)
   },
+
+  ...auditOperations,
 } as const
 
 /** Operations that change nothing, and so need no SECRET_KEY. */

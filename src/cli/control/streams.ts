@@ -2,6 +2,7 @@ import type { Deps } from '../../domain/deps.ts'
 import type { Finding, ImportReport } from '../../domain/import/importUsers.ts'
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
 import { AppError } from '../../error.ts'
+import { type AuditReport, type VerificationProgress, verifyAudit } from './auditVerification.ts'
 import { type ImportRequest, importBy } from './importRequest.ts'
 import { actor } from './operations.ts'
 import { type Refusal, refusalOf, socketPath } from './socket.ts'
@@ -16,6 +17,8 @@ type Event =
   | { readonly refusal: Refusal }
   | { readonly report: ImportReport }
   | { readonly exported: number }
+  | { readonly progress: VerificationProgress }
+  | { readonly verification: AuditReport }
 
 type Send = (event: Event) => Promise<void>
 
@@ -41,6 +44,18 @@ export const streamedOperations: Readonly<Record<string, (deps: Deps, request: R
   exportUsers: (deps) =>
     streamed(deps, 'exportUsers', async (send) => {
       await send({ exported: await exportUsers(deps, actor, (users) => send({ users })) })
+    }),
+
+  verifyAudit: (deps) =>
+    streamed(deps, 'verifyAudit', async (send) => {
+      let failure: unknown
+      const verification = await verifyAudit(deps, (progress) => {
+        if (failure !== undefined) throw failure
+        send({ progress }).catch((error: unknown) => {
+          failure = error
+        })
+      })
+      await send({ verification })
     }),
 }
 
@@ -95,6 +110,19 @@ export async function askServerToExport(
   for await (const event of ask(dataDirectory, 'exportUsers', new AbortController().signal)) {
     if ('users' in event) await take(event.users)
     else if ('exported' in event) return event.exported
+  }
+  throw serverStopped()
+}
+
+/** Verifies the audit log on the server that has DATA_DIR open. */
+export async function askServerToVerify(
+  dataDirectory: string,
+  onProgress: (progress: VerificationProgress) => void,
+  signal: AbortSignal,
+): Promise<AuditReport> {
+  for await (const event of ask(dataDirectory, 'verifyAudit', signal)) {
+    if ('progress' in event) onProgress(event.progress)
+    else if ('verification' in event) return event.verification
   }
   throw serverStopped()
 }

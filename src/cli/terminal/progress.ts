@@ -1,3 +1,5 @@
+import { writeSync } from 'node:fs'
+
 /** A progress line on the terminal. Does nothing if stderr is not a terminal. */
 export interface Progress {
   /** Yields the same chunks and updates the line. */
@@ -10,39 +12,59 @@ const width = 30
 /** Milliseconds between two updates. */
 const interval = 100
 
-export function showProgress(stderr: (text: string) => void, total: number | undefined): Progress {
+export function showProgress(total: number | undefined): Progress {
   if (!process.stderr.isTTY) return { counting: (chunks) => chunks, clear: () => {} }
-  let isVisible = false
-  let updatedAt = 0
-
-  const show = (bytes: number) => {
-    if (Date.now() - updatedAt < interval) return
-    updatedAt = Date.now()
-    isVisible = true
-    stderr(`\r\u001b[K${progressLine(bytes, total)}`)
-  }
+  const { show, clear } = showLine()
   return {
     counting: async function* (chunks) {
       let bytes = 0
       for await (const chunk of chunks) {
         yield chunk
         bytes += chunk.length
-        show(bytes)
+        show(progressLine(bytes, total))
       }
-      updatedAt = 0
-      show(bytes)
+      show(progressLine(bytes, total), 'at once')
     },
-    clear: () => {
-      if (isVisible) stderr('\r\u001b[K')
+    clear,
+  }
+}
+
+/** A line on the terminal that is replaced. Does nothing if stderr is not a terminal. */
+export function showLine() {
+  let isVisible = false
+  let updatedAt = 0
+  return {
+    /** Skips updates that follow each other too fast to be read. */
+    show: (line: string, when?: 'at once'): void => {
+      if (!process.stderr.isTTY || (when === undefined && Date.now() - updatedAt < interval)) return
+      updatedAt = Date.now()
+      isVisible = true
+      write(`\r\u001b[K${line}`)
+    },
+    clear: (): void => {
+      if (isVisible) write('\r\u001b[K')
       isVisible = false
     },
   }
 }
 
+/** Not buffered: what is printed next may go to stdout, and must follow. */
+function write(text: string): void {
+  try {
+    writeSync(2, text)
+  } catch {
+    // The terminal is gone or does not take it.
+  }
+}
+
 /** Returns `[##########                    ]  33 %`, or the amount read if the size is unknown. */
 export function progressLine(bytes: number, total: number | undefined): string {
-  if (total === undefined || total === 0) return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
-  const share = Math.min(1, bytes / total)
-  const filled = '#'.repeat(Math.round(share * width))
-  return `[${filled.padEnd(width)}] ${String(Math.floor(share * 100)).padStart(3)} %`
+  return total === undefined || total === 0 ? `${(bytes / 1024 / 1024).toFixed(1)} MiB` : progressBar(bytes / total)
+}
+
+/** Returns `[##########                    ]  33 %`. */
+export function progressBar(share: number): string {
+  const shown = Math.min(1, share)
+  const filled = '#'.repeat(Math.round(shown * width))
+  return `[${filled.padEnd(width)}] ${String(Math.floor(shown * 100)).padStart(3)} %`
 }

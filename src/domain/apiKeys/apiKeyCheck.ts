@@ -7,6 +7,7 @@ import type { Actor } from '../users/actor.ts'
 import { digestOfApiKey } from './apiKeyFormat.ts'
 import type { ApiKey, Scope } from './apiKeys.ts'
 import { createLastUseRecorder } from './lastUse.ts'
+import { serviceParty, subjectOf } from './serviceSubject.ts'
 
 /** The access that a request requires of a key: a scope, or any role (/auth/verify). */
 export type RequiredAccess = Scope | 'roles'
@@ -82,17 +83,11 @@ const missingAccess: Readonly<Record<RequiredAccess, string>> = {
   roles: 'This endpoint requires an API key with at least one role.',
 }
 
-/** Returns the subject of a service's requests. No username contains a colon. */
-export function subjectOf({ name }: ApiKey): string {
-  return `service:${name}`
-}
-
 /**
  * Returns the actor of a service. It cannot manage administrators, so its key cannot create one.
  */
 export function actorOf(apiKey: ApiKey): Actor {
-  const party = { kind: 'api_key', id: apiKey.id } as const
-  return { name: `${subjectOf(apiKey)}/${apiKey.id}`, canManageAdministrators: false, party }
+  return { name: `${subjectOf(apiKey)}/${apiKey.id}`, canManageAdministrators: false, party: serviceParty(apiKey) }
 }
 
 async function findKey({ database, clock }: Deps, text: string): Promise<Lookup> {
@@ -125,7 +120,7 @@ function recordRejection(
     { ...deps, source },
     {
       event: { event: 'api_key.refused', reason, ...identity, address: source.address },
-      by: apiKey ? { kind: 'api_key', id: apiKey.id } : { kind: 'anonymous' },
+      by: apiKey ? serviceParty(apiKey) : { kind: 'anonymous' },
     },
   )
 }

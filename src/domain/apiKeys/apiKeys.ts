@@ -7,6 +7,7 @@ import type { AuditRecord } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { validationErrorsOf } from '../users/validation.ts'
 import { digestOfApiKey, generateApiKey } from './apiKeyFormat.ts'
+import { serviceParty } from './serviceSubject.ts'
 
 export type ApiKey = StoredApiKey
 
@@ -67,7 +68,7 @@ export async function createApiKey(
     ({ id, name: service, scopes, roles }) => [
       {
         event: { event: 'api_key.created', api_key: id, service, by, scopes, roles, expires_at },
-        about: { kind: 'api_key', id },
+        about: serviceParty({ id, name: service }),
       },
     ],
   )
@@ -134,7 +135,7 @@ function revoke(
 }
 
 function revocationOf(by: string, { id, name: service }: ApiKey): AuditRecord {
-  return { event: { event: 'api_key.revoked', api_key: id, service, by }, about: { kind: 'api_key', id } }
+  return { event: { event: 'api_key.revoked', api_key: id, service, by }, about: serviceParty({ id, name: service }) }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Elysia } from 'elysia'
-import { type ApiKeyCheck, subjectOf } from '../../domain/apiKeys/apiKeyCheck.ts'
+import type { ApiKeyCheck } from '../../domain/apiKeys/apiKeyCheck.ts'
 import { looksLikeApiKey } from '../../domain/apiKeys/apiKeyFormat.ts'
+import { subjectOf } from '../../domain/apiKeys/serviceSubject.ts'
 import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import { isRole, maxRoles } from '../../userFields.ts'

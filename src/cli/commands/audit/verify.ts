@@ -1,0 +1,99 @@
+import type { Finding } from '../../../domain/auditVerification/findings.ts'
+import { AppError } from '../../../error.ts'
+import { describeError, printable } from '../../../telemetry/log.ts'
+import type { Command, CommandEnvironment, ExitCode } from '../../command.ts'
+import { requireKeyOfLog, withAuditLog } from '../../control/auditLog.ts'
+import {
+  type AuditReport,
+  interrupted,
+  type VerificationProgress,
+  verifyAudit,
+} from '../../control/auditVerification.ts'
+import { hasRunningServer } from '../../control/perform.ts'
+import { askServerToVerify } from '../../control/streams.ts'
+import { awaitInterruption } from '../../terminal/interruption.ts'
+import { progressBar, showLine } from '../../terminal/progress.ts'
+import { jsonText } from '../../terminal/table.ts'
+
+export const verify: Command = {
+  name: 'audit verify',
+  summary: 'Check that no record of the audit log was changed or removed',
+  details: 'Exits with 0 if the log is intact, 1 if it was tampered with, and 3 if it could not be checked.',
+  arguments: [],
+  flags: { json: { doc: 'Print JSON' } },
+  run: async (environment, { flags }): Promise<ExitCode> => {
+    try {
+      const report = await showingProgress(environment, runVerification)
+      environment.stdout(flags.has('json') ? jsonText(report) : reportText(report))
+      return report.findings > 0 ? 1 : 0
+    } catch (error) {
+      environment.stderr(`audittrail: The audit log could not be checked: ${printable(reasonOf(error))}\n`)
+      return 3
+    }
+  },
+}
+
+type OnProgress = (progress: VerificationProgress) => void
+
+/** Runs on the server that has the embedded database open, or in this process. */
+async function runVerification(
+  environment: CommandEnvironment,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<AuditReport> {
+  if (await hasRunningServer(environment)) return askServerToVerify(environment.config.dataDir, onProgress, signal)
+  return withAuditLog(environment, async (_, app) => {
+    await requireKeyOfLog(environment, app)
+    return verifyAudit(app.deps, onProgress)
+  })
+}
+
+async function showingProgress(environment: CommandEnvironment, run: typeof runVerification): Promise<AuditReport> {
+  const line = showLine()
+  const interruption = awaitInterruption()
+  const aborting = new AbortController()
+  void interruption.requested.then(() => aborting.abort())
+  const onProgress: OnProgress = ({ checked, size }) => {
+    if (interruption.isRequested()) throw interrupted()
+    line.show(`${progressBar(size === 0 ? 1 : checked / size)}  ${counted(checked)} of ${counted(size)} records`)
+  }
+  try {
+    return await run(environment, onProgress, aborting.signal)
+  } catch (error) {
+    throw interruption.isRequested() ? interrupted() : error
+  } finally {
+    interruption.release()
+    line.clear()
+  }
+}
+
+function reportText({ size, pending, findings, notes, listed }: AuditReport): string {
+  const records = `${counted(size)} ${size === 1 ? 'record' : 'records'}`
+  const waiting = pending > 0 ? `, and ${counted(pending)} pending` : ''
+  const result =
+    findings === 0
+      ? `The audit log is intact: ${records}${waiting}.`
+      : `The audit log was tampered with: ${counted(findings)} ${findings === 1 ? 'finding' : 'findings'} in ${records}${waiting}.`
+  const rest = findings - listed.length
+  const lines = [
+    ...listed.map(findingText),
+    ...(rest > 0 ? [`${counted(rest)} more ${rest === 1 ? 'finding' : 'findings'}`] : []),
+    result,
+    ...notes.map((note) => `Note: ${note}.`),
+  ]
+  return lines.map((text) => `${printable(text)}\n`).join('')
+}
+
+function findingText({ index, time, type, problem }: Finding): string {
+  return index === undefined ? problem : `record ${index} (${time} ${type}) ${problem}`
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof AppError) return error.message
+  const { error: name, stack } = describeError(error)
+  return `Internal error (${name}). This is a bug in AuditTrail: ${stack}`
+}
+
+function counted(count: number): string {
+  return count.toLocaleString('en')
+}
