@@ -1,6 +1,5 @@
 import type { App } from '../../app/app.ts'
-import { hasSecretKey } from '../../app/secretKey.ts'
-import { requireSecretKey } from '../../domain/keys/secretKeyChange.ts'
+import { requireDatabaseKey } from '../../app/startup.ts'
 import { AppError } from '../../error.ts'
 import type { CommandEnvironment } from '../command.ts'
 import type { auditOperations } from './auditOperations.ts'
@@ -43,13 +42,8 @@ export async function withAuditLog<T>(
 }
 
 /** Throws `refused` if this process cannot tell the records of the service from others. */
-export async function requireKeyOfLog(
-  { config }: CommandEnvironment,
-  { deps, settleSecretKey }: Pick<App, 'deps' | 'settleSecretKey'>,
-): Promise<void> {
-  if (!hasSecretKey(config))
+export async function requireKeyOfLog(app: App): Promise<void> {
+  if (!app.hasSecretKey)
     throw new AppError('refused', 'SECRET_KEY is not set. Set it to the value that the server has.')
-  const { fingerprint } = await deps.database.signingKeys.listKeys()
-  settleSecretKey(fingerprint)
-  if (fingerprint !== null) requireSecretKey(deps, fingerprint)
+  await requireDatabaseKey(app)
 }

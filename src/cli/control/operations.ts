@@ -190,8 +190,6 @@ export const readOnlyOperations: readonly OperationName[] = [
   'listKeys',
   'listApiKeys',
   'listBlocks',
-  'listAudit',
-  'showAudit',
 ]
 
 export type OperationName = keyof typeof operations

@@ -43,7 +43,7 @@ async function runVerification(
 ): Promise<AuditReport> {
   if (await hasRunningServer(environment)) return askServerToVerify(environment.config.dataDir, onProgress, signal)
   return withAuditLog(environment, async (_, app) => {
-    await requireKeyOfLog(environment, app)
+    await requireKeyOfLog(app)
     return verifyAudit(app.deps, onProgress)
   })
 }
