@@ -17,47 +17,72 @@ export interface EventNumbers {
   settle(n: number, settlement: Settlement): void
 }
 
-/** Numbers listed in one event. A later one lists the rest. */
+type Range = readonly [first: number, last: number]
+
+interface Unreported {
+  readonly lost: readonly Range[]
+  readonly unsure: readonly Range[]
+}
+
+/** Ranges of a kind that one event lists. A later one lists the rest. */
 const maxListed = 200
 
 export function createEventNumbers(): EventNumbers {
   let next = 1
-  const inFlight = new Map<number, { readonly lost: readonly number[]; readonly unsure: readonly number[] }>()
-  let unreported: { lost: number[]; unsure: number[] } = { lost: [], unsure: [] }
+  const inFlight = new Map<number, Unreported>()
+  // Ranges, since nothing is committed for as long as the database takes no changes.
+  let unreported: Unreported = { lost: [], unsure: [] }
   return {
     take: () => {
       const n = next++
       const lost = unreported.lost.slice(0, maxListed)
       const unsure = unreported.unsure.slice(0, maxListed)
       // What is not listed yet must not count as settled.
-      const unlisted = [...unreported.lost.slice(maxListed), ...unreported.unsure.slice(maxListed)]
+      const unlisted = [unreported.lost[maxListed], unreported.unsure[maxListed]].flatMap((range) => range?.[0] ?? [])
       // The first in flight is the lowest.
       const [lowest = n] = inFlight.keys()
       const done = Math.min(lowest, ...unlisted) - 1
       inFlight.set(n, { lost, unsure })
-      return { n, done, lost: rangesOf(lost), unsure: rangesOf(unsure) }
+      return { n, done, lost: textOf(lost), unsure: textOf(unsure) }
     },
     settle: (n, settlement) => {
       const reported = inFlight.get(n)
       if (!reported) return
       inFlight.delete(n)
-      if (settlement === 'committed') {
-        // Until an event that lists them is committed, every later one does.
+      // Until an event that lists them is committed, every later one does.
+      if (settlement === 'committed')
         unreported = {
-          lost: unreported.lost.filter((number) => !reported.lost.includes(number)),
-          unsure: unreported.unsure.filter((number) => !reported.unsure.includes(number)),
+          lost: without(unreported.lost, reported.lost),
+          unsure: without(unreported.unsure, reported.unsure),
         }
-      } else unreported[settlement].push(n)
+      else unreported = { ...unreported, [settlement]: including(unreported[settlement], n) }
     },
   }
 }
 
-function rangesOf(numbers: readonly number[]): string {
-  const ranges: [number, number][] = []
-  for (const number of [...numbers].sort((one, other) => one - other)) {
-    const last = ranges.at(-1)
-    if (last && number === last[1] + 1) last[1] = number
-    else ranges.push([number, number])
-  }
+/** Returns the ranges with one more number, in order. */
+function including(ranges: readonly Range[], n: number): readonly Range[] {
+  const at = ranges.findLastIndex(([first]) => first < n) + 1
+  const [before, after] = [ranges[at - 1], ranges[at]]
+  const joinsBefore = before?.[1] === n - 1
+  const joinsAfter = after?.[0] === n + 1
+  const joined: Range = [joinsBefore ? before[0] : n, joinsAfter ? after[1] : n]
+  return ranges.toSpliced(joinsBefore ? at - 1 : at, Number(joinsBefore) + Number(joinsAfter), joined)
+}
+
+/** Returns the ranges without numbers that others have. A range may have grown since it was listed. */
+function without(ranges: readonly Range[], removed: readonly Range[]): readonly Range[] {
+  return removed.reduce<readonly Range[]>(
+    (rest, [from, to]) =>
+      rest.flatMap(([first, last]): Range[] =>
+        to < first || from > last
+          ? [[first, last]]
+          : [...(first < from ? [[first, from - 1] as const] : []), ...(to < last ? [[to + 1, last] as const] : [])],
+      ),
+    ranges,
+  )
+}
+
+function textOf(ranges: readonly Range[]): string {
   return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',')
 }
