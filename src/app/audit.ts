@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { Config } from '../config/config.ts'
 import { type Setting, settings } from '../config/settings.ts'
-import { auditedStatement, recordAlone } from '../domain/audit/audited.ts'
+import { auditedStatement, recordAlone, recordSuppressed } from '../domain/audit/audited.ts'
 import type { Deps } from '../domain/deps.ts'
 import { deriveKey } from '../secretKeys.ts'
 import { describeError } from '../telemetry/log.ts'
@@ -19,6 +19,8 @@ export async function startAudit({ deps, sequencer }: App, config: Config): Prom
   return () =>
     atMost(stopLimit, async () => {
       const { insertEvent } = deps.database.audit
+      await reporting(deps, () => recordSuppressed(deps))
+      // Last, since it settles the numbers of all others.
       await reporting(deps, () => auditedStatement(deps, { event: { event: 'server.stopped' } }, insertEvent))
       await stop()
     })

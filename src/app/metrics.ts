@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import { listenAddressOf } from '../config/listenAddress.ts'
 import type { Durability } from '../db/failover/durability.ts'
@@ -95,7 +96,7 @@ function toNumber(value: boolean | undefined): number | undefined {
 }
 
 /** Registers the metrics of the audit log. */
-export function observeAudit({ observable }: MetricsRegistry, { state }: Pick<Sequencer, 'state'>): void {
+export function observeAudit({ observable }: MetricsRegistry, { state }: Pick<Sequencer, 'state'>, clock: Clock): void {
   observable('gauge', 'audittrail_audit_consistent', 'Whether the audit log is the one that was signed.', () =>
     state().inconsistency === undefined ? 1 : 0,
   )
@@ -103,14 +104,30 @@ export function observeAudit({ observable }: MetricsRegistry, { state }: Pick<Se
   observable(
     'gauge',
     'audittrail_audit_pending',
-    'Committed events that are not in the audit log yet.',
+    'Committed events that are not in the audit log yet, up to 100,000.',
     () => state().pending,
   )
+  observable('gauge', 'audittrail_audit_pending_age_seconds', 'Age of the oldest pending event; 0: none.', () => {
+    const { oldestPendingAt } = state()
+    return oldestPendingAt === undefined ? 0 : Math.max(0, clock() - oldestPendingAt) / 1000
+  })
   observable(
     'gauge',
     'audittrail_audit_refused',
-    'Pending rows that this service did not write.',
+    'Pending rows that this service did not write, up to 100,000.',
     () => state().refused,
+  )
+  observable(
+    'counter',
+    'audittrail_audit_missing_total',
+    'Committed events that have disappeared before they were in the audit log.',
+    () => state().missing,
+  )
+  observable(
+    'counter',
+    'audittrail_audit_suppressed_total',
+    'Refusals that were only counted, because there were too many in one second.',
+    () => state().suppressed,
   )
   observable(
     'gauge',

@@ -24,7 +24,8 @@ import { serve } from './serve/serve.ts'
 
 /** All commands, as the help lists them. */
 export const commandGroups: readonly CommandGroup[] = [
-  { heading: 'Server', commands: [serve, migrate, adopt, seed, healthcheck, config, ...auditCommands] },
+  { heading: 'Server', commands: [serve, migrate, adopt, seed, healthcheck, config] },
+  { heading: 'Audit log', commands: auditCommands },
   { heading: 'Users', commands: [...userCommands, ...sessionCommands, ...blockCommands] },
   { heading: 'Keys', commands: [...keyCommands, ...apiKeyCommands] },
   { heading: 'Moving users', commands: [importCommand, exportCommand] },

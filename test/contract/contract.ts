@@ -130,7 +130,7 @@ async function readMetrics({ deps, http }: TestApplication): Promise<string[]> {
       standbysInStep: 0,
     }),
   )
-  observeAudit(meters.registry, createSequencer(deps, true))
+  observeAudit(meters.registry, createSequencer(deps, true), deps.clock)
   meters.requestFinished('/health', 'GET', 200, 0.001)
   meters.databaseSucceeded()
   const text = await meters.registry.render()

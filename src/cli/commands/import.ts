@@ -15,7 +15,7 @@ import { jsonText } from '../terminal/table.ts'
 
 export const importCommand: Command = {
   name: 'import',
-  summary: 'Import users with their password hashes, all or none',
+  summary: 'Import users with password hashes, all or none',
   details: 'Use - as FILE for standard input.',
   arguments: ['FILE'],
   flags: {

@@ -2,11 +2,10 @@ import type { App } from '../../app/app.ts'
 import { requireDatabaseKey } from '../../app/startup.ts'
 import { AppError } from '../../error.ts'
 import type { CommandEnvironment } from '../command.ts'
-import type { auditOperations } from './auditOperations.ts'
 import { type OperationInput, type OperationOutput, operations } from './operations.ts'
 import { askRunningServer, requireDatabase, withApp } from './perform.ts'
 
-export type AuditOperationName = Exclude<keyof typeof auditOperations, 'restoreAudit'>
+export type AuditOperationName = 'listAudit' | 'showAudit'
 
 /** Reads the audit log on the server that has the embedded database open, or in this process. */
 export async function readAuditLog<Name extends AuditOperationName>(

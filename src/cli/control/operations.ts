@@ -6,6 +6,7 @@ import {
   revokeApiKey,
   revokeApiKeysOf,
 } from '../../domain/apiKeys/apiKeys.ts'
+import { rejectPending } from '../../domain/audit/rejected.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { findRecentEvents, type RecentEvents } from '../../domain/history/recentEvents.ts'
 import { listKeys } from '../../domain/keys/keyList.ts'
@@ -177,6 +178,11 @@ export const operations = {
   liftBlocks: async (deps: Deps, { target }: { target: string }): Promise<number> => {
     const user = await deps.database.users.findUserByUsername(target)
     return user ? liftLockoutsOfUser(deps, actor, user.id) : liftLockoutsOfNetwork(deps, actor, target)
+  },
+
+  rejectPending: async (deps: Deps, { id }: { id: string }): Promise<null> => {
+    await rejectPending(deps, actor, id)
+    return null
   },
 
   ...auditOperations,

@@ -124,7 +124,7 @@ async function startServer({
   observeApp(metrics.registry, app.deps, http.keyRing, isEnding)
   let durability: DurabilityReport | undefined
   if (config.databaseUrl) observeServer(metrics.registry, app.failover.state, () => durability?.latest())
-  observeAudit(metrics.registry, app.sequencer)
+  observeAudit(metrics.registry, app.sequencer, app.deps.clock)
   steps.http = () => stopHttp(listener, http)
   const preparing = Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
   // No token can be checked before the database has told which reading of SECRET_KEY is its own.

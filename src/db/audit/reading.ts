@@ -2,15 +2,13 @@ import { guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
 import { type EventRow, insertEvents } from './pending.ts'
 import { eventSearchStatements } from './search.ts'
+import { pendingStatements } from './pendingStatements.ts'
 import {
   type AcceptedHead,
   type Batch,
   clamped,
   continueLog,
   isEmptyLog,
-  type PendingEvent,
-  pendingColumns,
-  pendingOf,
   readHead,
   type SequenceInput,
   type StoredHead,
@@ -69,6 +67,7 @@ type Row = Record<string, string | null>
 export function auditStatements({ client }: { readonly client: Client }) {
   return {
     ...eventSearchStatements(client),
+    ...pendingStatements(client),
 
     /** Records an event that changes nothing else. */
     insertEvent: (row: EventRow): Promise<void> => guarded(() => insertEvents(client, [row])),
@@ -135,15 +134,6 @@ export function auditStatements({ client }: { readonly client: Client }) {
         return rows.map(({ hash }) => Buffer.from(hash ?? '', 'hex'))
       }),
 
-    /** Lists pending events in order, those that the service did not write too. */
-    listPending: (after: string | undefined, limit: number): Promise<PendingEvent[]> =>
-      guarded(async () => {
-        const rows = await client`
-          SELECT ${pendingColumns(client)} FROM audittrail_audit_pending
-          ${after === undefined ? client`` : client`WHERE id > ${after}::bigint`} ORDER BY audittrail_audit_pending.id LIMIT ${limit}`
-        return rows.map(pendingOf)
-      }),
-
     /**
      * Lists what is outside of the log, from one snapshot: records and nodes with an index that the
      * newest checkpoint does not cover.
@@ -189,25 +179,6 @@ export function auditStatements({ client }: { readonly client: Client }) {
       setting: { firstOrigin: string; widthsOf: (size: number) => readonly number[] },
       accept: (head: StoredHead) => T,
     ): Promise<T> => guarded(() => continueLog(client, setting, accept)),
-
-    /** Returns how many events are pending, and of how many the service did not write. */
-    countPending: (): Promise<{ pending: number; refused: number }> =>
-      guarded(async () => {
-        const [row] = await client`
-          SELECT count(*) FILTER (WHERE refused_at IS NULL)::integer AS pending, count(refused_at)::integer AS refused
-          FROM audittrail_audit_pending`
-        return { pending: row?.pending ?? 0, refused: row?.refused ?? 0 }
-      }),
-
-    /** Returns which of these events are neither pending nor in the log. */
-    findMissing: (keys: readonly { readonly process: string; readonly n: number }[]): Promise<number[]> =>
-      guarded(async () => {
-        const rows = await client`
-          SELECT given.n::text AS n FROM json_to_recordset(${JSON.stringify(keys)}::text::json) AS given (process text, n bigint)
-          WHERE NOT EXISTS (SELECT FROM audittrail_audit_pending pending WHERE pending.process = given.process AND pending.n = given.n)
-            AND NOT EXISTS (SELECT FROM audittrail_audit_events event WHERE event.process = given.process AND event.n = given.n)`
-        return rows.map(({ n }) => Number(n))
-      }),
   }
 }
 

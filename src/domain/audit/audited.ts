@@ -91,6 +91,21 @@ export async function recordRefusal(deps: AuditDeps, record: AuditRecord): Promi
   log(deps, record.event)
 }
 
+/** Records how many refusals were only counted since the last call. */
+export async function recordSuppressed(deps: AuditDeps): Promise<void> {
+  const { audit } = deps
+  const recorded = audit.takeSuppressed().map(async (suppressed) => {
+    const [type, count] = suppressed
+    try {
+      await recordAlone(deps, { event: { event: 'audit.suppressed', type, count } })
+    } catch (error) {
+      audit.returnSuppressed(suppressed)
+      throw error
+    }
+  })
+  await Promise.all(recorded)
+}
+
 function settlementOf(error: unknown): Settlement {
   return isRolledBack(error) ? 'lost' : 'unsure'
 }

@@ -126,6 +126,12 @@ export type AuditEvent =
   /** Refusals above the bound of one second, which are only counted. */
   | { readonly event: 'audit.suppressed'; readonly type: string; readonly count: number }
   | { readonly event: 'server.stopped' }
+  /** After an idle hour: settles the numbers of the events before it. */
+  | { readonly event: 'server.alive' }
+  /** A committed event is neither pending nor in the log. `leaf` is only in the log line. */
+  | { readonly event: 'audit.missing'; readonly n: number; readonly hash: string; readonly leaf: string }
+  /** A pending row that this service did not write was deleted on request. */
+  | { readonly event: 'audit.rejected'; readonly by: string; readonly pending: string; readonly hash: string }
   /** The log was accepted as it is after a restore or a failover that lost commits. */
   | { readonly event: 'audit.restored'; readonly from: string; readonly size: number; readonly root: string }
   | { readonly event: 'server.started'; readonly version: string; readonly configuration: string }
@@ -165,8 +171,11 @@ const warnings: readonly AuditEvent['event'][] = [
   'audit.suppressed',
 ]
 
+const errors: readonly AuditEvent['event'][] = ['audit.missing']
+
 /** Logs an event. */
 export function record({ log }: { readonly log: Log }, { event, ...facts }: AuditEvent): void {
-  if (warnings.includes(event)) log.warn(event, facts)
+  if (errors.includes(event)) log.error(event, facts)
+  else if (warnings.includes(event)) log.warn(event, facts)
   else log.info(event, facts)
 }

@@ -24,12 +24,22 @@ export interface Recorder {
   /** Returns whether a refusal is within the bound for this second. Counts it otherwise. */
   admit(event: AuditEvent['event']): boolean
   /** Returns how many refusals were not admitted since the last call, by event. */
-  takeSuppressed(): readonly (readonly [event: string, count: number])[]
+  takeSuppressed(): readonly Suppressed[]
+  /** Counts refusals again whose count could not be recorded. */
+  returnSuppressed(suppressed: Suppressed): void
+  /** Returns how many refusals were not admitted since the start. */
+  suppressedCount(): number
   /** Called after events are committed. */
   onCommitted: () => void
-  /** Returns committed events that should be in the log by now, and forgets them. */
-  takeOverdue(now: number): readonly CommittedEvent[]
+  /** Returns committed events that should be in the log by now. */
+  overdue(now: number): readonly CommittedEvent[]
+  /** Keeps these events no longer. */
+  forget(events: readonly CommittedEvent[]): void
+  /** Returns whether the last event is an hour old, and no later one has settled its number. */
+  isTailIdle(now: number): boolean
 }
+
+export type Suppressed = readonly [event: string, count: number]
 
 export interface CommittedEvent {
   readonly process: string
@@ -43,12 +53,16 @@ export const refusalsPerSecond = 20
 const maxKept = 10_000
 /** Milliseconds after which a committed event must be pending or in the log. */
 const patience = 30_000
+/** Milliseconds without an event after which the last one is settled. */
+const idleLimit = 3_600_000
 
 export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Clock): Recorder {
   const process = randomBytes(8).toString('hex')
   const numbers = createEventNumbers()
   let kept = new Map<number, { readonly at: number; readonly leaf: string }>()
   const suppressed = new Map<string, number>()
+  let suppressedCount = 0
+  let tail: { readonly at: number; readonly isSettled: boolean } | undefined
   let window = { since: Number.NEGATIVE_INFINITY, admitted: 0 }
   const recorder: Recorder = {
     keys,
@@ -60,10 +74,12 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
       return { record, row: { process, n: taken.n, ...leaf, mac: keys.macOf(leaf.leaf) } }
     },
     settle: (events, settlement) => {
-      for (const { row } of events) {
+      for (const { row, record } of events) {
         numbers.settle(row.n, settlement)
         if (settlement !== 'committed') continue
-        kept.set(row.n, { at: monotonicClock(), leaf: row.leaf })
+        const at = monotonicClock()
+        tail = { at, isSettled: record.event.event === 'server.alive' }
+        kept.set(row.n, { at, leaf: row.leaf })
         // Not one by one: a map passes over what was deleted from it.
         if (kept.size > maxKept) kept = new Map([...kept].slice(maxKept / 10))
       }
@@ -77,6 +93,7 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
         return true
       }
       suppressed.set(event, (suppressed.get(event) ?? 0) + 1)
+      suppressedCount++
       recorder.onCommitted()
       return false
     },
@@ -85,11 +102,17 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
       suppressed.clear()
       return counts
     },
-    takeOverdue: (now) => {
-      const overdue = [...kept].filter(([, { at }]) => now - at >= patience)
-      for (const [n] of overdue) kept.delete(n)
-      return overdue.map(([n, { leaf }]) => ({ process, n, leaf }))
+    returnSuppressed: ([event, count]) => {
+      suppressed.set(event, (suppressed.get(event) ?? 0) + count)
     },
+    suppressedCount: () => suppressedCount,
+    overdue: (now) =>
+      [...kept].filter(([, { at }]) => now - at >= patience).map(([n, { leaf }]) => ({ process, n, leaf })),
+    forget: (events) => {
+      const forgotten = new Set(events.map(({ n }) => n))
+      kept = new Map([...kept].filter(([n]) => !forgotten.has(n)))
+    },
+    isTailIdle: (now) => tail !== undefined && !tail.isSettled && now - tail.at >= idleLimit,
   }
   return recorder
 }

@@ -2,8 +2,9 @@ import type { Clock } from '../../clock.ts'
 import type { Database } from '../../db/database.ts'
 import { describeError, type Log } from '../../telemetry/log.ts'
 import { type Edge, edgeWidths } from '../transparency/tree.ts'
-import { recordAlone } from './audited.ts'
+import { recordAlone, recordSuppressed } from './audited.ts'
 import { followHead } from './head.ts'
+import { atMostEvery, type PendingState, reportInterval, watchPending } from './pendingEvents.ts'
 import type { Recorder } from './recorder.ts'
 import { type Inconsistency, type PlannedBatch, planBatch } from './sequencing.ts'
 
@@ -21,13 +22,12 @@ export interface Sequencer {
   state(): SequencerState
 }
 
-export interface SequencerState {
+export interface SequencerState extends PendingState {
   readonly size: number
   /** Why the log cannot be continued. Undefined while it can. */
   readonly inconsistency: Inconsistency | undefined
-  /** As of the last run. */
-  readonly pending: number
-  readonly refused: number
+  /** Since the start. */
+  readonly suppressed: number
   /** When the last run succeeded, in milliseconds since the epoch. */
   readonly sequencedAt: number
 }
@@ -43,15 +43,14 @@ export interface SequencerDeps {
 /** Milliseconds. */
 const shortestPause = 1000
 const pollInterval = 5000
-const reportInterval = 60_000
 
 export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer {
   const { database, audit, clock, monotonicClock, log } = deps
   const head = followHead(deps)
   let inconsistency: Inconsistency | undefined
-  let counts = { pending: 0, refused: 0 }
+  const pending = watchPending(deps)
   let sequencedAt = 0
-  let reportedAt = Number.NEGATIVE_INFINITY
+  const isInconsistencyDue = atMostEvery(reportInterval, monotonicClock)
 
   /**
    * Follows the log, and adds what is pending, to a head that was followed only. Returns whether
@@ -79,30 +78,21 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
     return false
   }
 
-  async function checkArrivals(): Promise<void> {
-    const overdue = audit.takeOverdue(monotonicClock())
-    if (overdue.length === 0) return
-    const missing = new Set(await database.audit.findMissing(overdue.map(({ process, n }) => ({ process, n }))))
-    for (const { n, leaf } of overdue) if (missing.has(n)) log.error('audit.missing', { leaf })
-  }
-
-  async function recordSuppressed(): Promise<void> {
-    for (const [type, count] of audit.takeSuppressed())
-      await recordAlone(deps, { event: { event: 'audit.suppressed', type, count } })
-  }
-
   const run = oneAtATime(async () => {
-    await recordSuppressed()
-    const isCurrent = await sequence('all')
-    await checkArrivals()
-    reportInconsistency()
-    counts = await database.audit.countPending()
-    if (isCurrent) sequencedAt = clock()
+    try {
+      await recordSuppressed(deps)
+      if (audit.isTailIdle(monotonicClock())) await recordAlone(deps, { event: { event: 'server.alive' } })
+      const isCurrent = await sequence('all')
+      await pending.checkArrivals()
+      reportInconsistency()
+      if (isCurrent) sequencedAt = clock()
+    } finally {
+      await pending.count()
+    }
   })
 
   function reportInconsistency(): void {
-    if (inconsistency === undefined || monotonicClock() - reportedAt < reportInterval) return
-    reportedAt = monotonicClock()
+    if (inconsistency === undefined || !isInconsistencyDue()) return
     log.error('audit.inconsistent', {
       reason: inconsistency,
       detail:
@@ -116,8 +106,14 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
       await sequence('own')
       reportInconsistency()
     },
-    start: () => startRunning({ run, audit, log, polls }),
-    state: () => ({ size: head.size(), inconsistency, ...counts, sequencedAt }),
+    start: () => startRunning({ run, audit, monotonicClock, log, polls }),
+    state: () => ({
+      size: head.size(),
+      inconsistency,
+      ...pending.state(),
+      suppressed: audit.suppressedCount(),
+      sequencedAt,
+    }),
   }
 }
 
@@ -140,18 +136,20 @@ function oneAtATime(work: () => Promise<void>): () => Promise<void> {
 interface Running {
   readonly run: () => Promise<void>
   readonly audit: Recorder
+  readonly monotonicClock: Clock
   readonly log: Log
   /** Whether other processes write events too. */
   readonly polls: boolean
 }
 
-function startRunning({ run, audit, log, polls }: Running): () => Promise<void> {
+function startRunning({ run, audit, monotonicClock, log, polls }: Running): () => Promise<void> {
   let current: Promise<void> = Promise.resolve()
   let timer: Timer | undefined
   let isStopped = false
   const attempt = () =>
     run().catch((error: unknown) => {
       log.warn('audit.sequencing_failed', describeError(error))
+      if (!isStopped) schedule(pollInterval)
     })
   const schedule = (pause: number) => {
     timer ??= setTimeout(() => {
@@ -162,7 +160,10 @@ function startRunning({ run, audit, log, polls }: Running): () => Promise<void> 
   audit.onCommitted = () => {
     if (!isStopped) schedule(shortestPause)
   }
-  const poll = polls ? setInterval(() => schedule(0), pollInterval) : undefined
+  // A database that only this process writes to is not asked without a reason.
+  const poll = setInterval(() => {
+    if (polls || audit.isTailIdle(monotonicClock())) schedule(0)
+  }, pollInterval)
   schedule(0)
   return async () => {
     isStopped = true

@@ -17,7 +17,7 @@ import { jsonText } from '../../terminal/table.ts'
 
 export const verify: Command = {
   name: 'audit verify',
-  summary: 'Check that no record of the audit log was changed or removed',
+  summary: 'Check whether the audit log was tampered with',
   details: 'Exits with 0 if the log is intact, 1 if it was tampered with, and 3 if it could not be checked.',
   arguments: [],
   flags: { json: { doc: 'Print JSON' } },
