@@ -2,6 +2,7 @@ import { type PresentedEvent, presentEvent } from '../../domain/audit/presentEve
 import type { Outcome } from '../../domain/audit/record.ts'
 import { acceptRestored } from '../../domain/audit/restored.ts'
 import type { Deps } from '../../domain/deps.ts'
+import { type EventCriteria, type EventPage, searchEvents } from '../../domain/history/search.ts'
 import { AppError } from '../../error.ts'
 import { isUuid } from '../../uuid.ts'
 
@@ -31,22 +32,20 @@ export const auditOperations = {
   listAudit: async (deps: Deps, query: AuditQuery): Promise<AuditList> => {
     const { limit, from, since, until, type, outcome } = query
     const { audit } = deps.database
-    const [newest] = await audit.listEvents({ limit: 1 })
-    const end = (newest?.index ?? -1) + 1
-    const events = await audit.listEvents({
-      limit,
+    const end = await audit.nextEventIndex()
+    const criteria = {
       type,
       outcome,
-      ...(from === undefined ? { before: end } : { from, before: end }),
-      ...(since === undefined ? {} : { since: new Date(since) }),
-      ...(until === undefined ? {} : { until: new Date(until) }),
+      since: since === undefined ? undefined : new Date(since),
+      until: until === undefined ? undefined : new Date(until),
       of: await idOf(deps, query.user),
       by: await idOf(deps, query.by),
       about: await idOf(deps, query.about),
-    })
-    const sorted = events.toSorted((one, other) => one.index - other.index)
-    const isCut = from !== undefined && events.length === limit
-    return { events: sorted.map(presentEvent), next: isCut ? (sorted.at(-1)?.index ?? 0) + 1 : end }
+    }
+    if (from === undefined) return { events: await newestEvents(deps, { ...criteria, below: end }, limit), next: end }
+    const events = await audit.listEvents({ ...criteria, from, before: end, limit })
+    const isCut = events.length === limit
+    return { events: events.map(presentEvent), next: isCut ? (events.at(-1)?.index ?? 0) + 1 : end }
   },
 
   showAudit: async ({ database }: Deps, { index }: { index: number }): Promise<PresentedEvent> => {
@@ -57,6 +56,18 @@ export const auditOperations = {
 
   restoreAudit: (deps: Deps, _input: object) => acceptRestored(deps),
 } as const
+
+/** Returns the newest matching records, lowest index first. */
+async function newestEvents(deps: Deps, criteria: EventCriteria, limit: number): Promise<PresentedEvent[]> {
+  const events: PresentedEvent[] = []
+  let after: EventPage['next']
+  do {
+    const page = await searchEvents(deps, { criteria, order: 'newest' }, { limit: limit - events.length, after })
+    events.push(...page.events)
+    after = page.next
+  } while (after && events.length < limit)
+  return events.toSorted((one, other) => one.index - other.index)
+}
 
 /** A user who was deleted, or an API key, is found by its id alone. */
 async function idOf({ database }: Deps, name: string | undefined): Promise<string | undefined> {

@@ -1,8 +1,8 @@
 import { guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
 import { type EventRow, insertEvents } from './pending.ts'
-import { eventSearchStatements } from './search.ts'
 import { pendingStatements } from './pendingStatements.ts'
+import { eventSearchStatements } from './search.ts'
 import {
   type AcceptedHead,
   type Batch,

@@ -52,8 +52,11 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'database.migrated': () => 'database migrated',
   'server.started': () => 'server started',
   'server.stopped': () => 'server stopped',
+  'server.alive': () => 'server idle for an hour',
   'audit.exported': ({ format }) => `audit log exported as ${words(format)}`,
   'audit.restored': () => 'audit log accepted after a restore',
+  'audit.missing': ({ n }) => `event ${n} disappeared`,
+  'audit.rejected': ({ pending }) => `pending row ${pending} deleted`,
   'audit.suppressed': ({ count: suppressed, type }) => `${count(suppressed, 'refusal')} not recorded (${words(type)})`,
 }
 
