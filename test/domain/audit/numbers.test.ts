@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { createEventNumbers, numbersIn, type Settlement } from '../../../src/domain/audit/numbers.ts'
+import { createEventNumbers, type Settlement } from '../../../src/domain/audit/numbers.ts'
+import { rangesIn } from '../../../src/domain/auditVerification/ranges.ts'
 
 describe('event numbers', () => {
   test('settle what was committed, and list what was not until an event with the list is committed', () => {
@@ -51,7 +52,8 @@ describe('event numbers', () => {
     const listed = new Set<number>()
     for (let round = 0; round < 3; round++) {
       const { n, done, lost, unsure } = numbers.take()
-      for (const number of [...numbersIn(lost), ...numbersIn(unsure)]) listed.add(number)
+      for (const [first, last] of rangesIn([lost, unsure].flatMap((text) => text.split(','))))
+        for (let number = first; number <= last; number++) listed.add(number)
       for (let number = 1; number <= Math.min(done, 1000); number++) expect(listed).toContain(number)
       numbers.settle(n, 'committed')
     }
