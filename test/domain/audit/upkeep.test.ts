@@ -47,10 +47,7 @@ describe('audit log upkeep', () => {
 
   test('records no server.alive in a process that has recorded nothing', async () => {
     const { audit } = application.deps
-    const other = createSequencer(
-      { ...application.deps, audit: { ...audit, isTailIdle: () => false } },
-      true,
-    )
+    const other = createSequencer({ ...application.deps, audit: { ...audit, isTailIdle: () => false } }, true)
     const before = await types()
     application.clock.now += 5 * hour
     await other.run()
