@@ -82,8 +82,8 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
     try {
       await recordSuppressed(deps)
       if (audit.isTailIdle(monotonicClock())) await recordAlone(deps, { event: { event: 'server.alive' } })
-      const isCurrent = await sequence('all')
       await pending.checkArrivals()
+      const isCurrent = await sequence('all')
       reportInconsistency()
       if (isCurrent) sequencedAt = clock()
     } finally {
