@@ -9,6 +9,18 @@ export function residentMegabytes({ pid }: ChildProcess): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 }
 
+/**
+ * Returns the peak memory of a process in MB so far, NaN once it has ended. The peak that `wait4`
+ * reports is no use: it includes the process that has started it.
+ */
+export function peakMemoryOf(pid: number): number {
+  try {
+    return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+  } catch {
+    return Number.NaN
+  }
+}
+
 /** Returns the peak of the resident memory during `work`, sampled five times a second. */
 export async function peakDuring(child: ChildProcess, work: Promise<unknown>): Promise<number> {
   let peak = 0

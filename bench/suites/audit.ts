@@ -10,6 +10,7 @@ import { createLog } from '../../src/telemetry/log.ts'
 import { startServer } from '../../test/postgresqlServer.ts'
 import { interleave, ratesOf } from '../load/client.ts'
 import { binary } from '../machine/process.ts'
+import { peakMemoryOf } from '../machine/readings.ts'
 import { secretKey, settingsFor } from '../options.ts'
 import { type Row, ratio } from '../report/row.ts'
 import { names } from '../report/targets.ts'
@@ -199,9 +200,13 @@ async function measureVerification({ url }: Site): Promise<Row[]> {
     env: { ...settingsFor(url) },
     stdio: ['ignore', 'inherit', 'inherit'],
   })
+  let memory = 0
+  const watch = setInterval(() => {
+    memory = Math.max(memory, peakMemoryOf(child.pid) || 0)
+  }, 10)
   await child.exited
+  clearInterval(watch)
   const seconds = (performance.now() - began) / 1000
-  const memory = Number(child.resourceUsage()?.maxRSS) / 2 ** 20
   return [
     { what: `verification of ${logged} events, s`, values: [seconds] },
     { what: `verification of ${logged} events, peak memory, MB`, values: [memory] },
