@@ -1,6 +1,7 @@
 import { type PresentedEvent, presentEvent } from '../../domain/audit/presentEvent.ts'
 import type { Outcome } from '../../domain/audit/record.ts'
 import { acceptRestored } from '../../domain/audit/restored.ts'
+import { recordsOfLost } from '../../domain/auditVerification/lostEvents.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { type EventCriteria, type EventPage, searchEvents } from '../../domain/history/search.ts'
 import { AppError } from '../../error.ts'
@@ -54,7 +55,7 @@ export const auditOperations = {
     return presentEvent(event)
   },
 
-  restoreAudit: (deps: Deps, _input: object) => acceptRestored(deps),
+  restoreAudit: async (deps: Deps, _input: object) => acceptRestored(deps, await recordsOfLost(deps)),
 } as const
 
 /** Returns the newest matching records, lowest index first. */

@@ -134,6 +134,8 @@ export type AuditEvent =
   | { readonly event: 'audit.rejected'; readonly by: string; readonly pending: string; readonly hash: string }
   /** The log was accepted as it is after a restore or a failover that lost commits. */
   | { readonly event: 'audit.restored'; readonly from: string; readonly size: number; readonly root: string }
+  /** Numbers of events that were accepted as lost, as ranges. */
+  | { readonly event: 'audit.lost'; readonly process: string; readonly numbers: string }
   | { readonly event: 'server.started'; readonly version: string; readonly configuration: string }
   | {
       readonly event: 'database.migrated'

@@ -5,22 +5,27 @@ import { writeCheckpoint } from '../transparency/checkpoint.ts'
 import { type Edge, edgeWidths, emptyEdge, rootOf } from '../transparency/tree.ts'
 import { type AuditDeps, audited } from './audited.ts'
 import type { AuditKeys } from './auditKeys.ts'
+import type { AuditRecord } from './record.ts'
 import { checkHead } from './sequencing.ts'
 
 /**
  * Accepts the log as the database has it, after a deliberate restore or a failover that lost
  * commits. It continues under a new name, so that no two heads of one name contradict each other.
- * Throws `refused` if the log itself was changed.
+ * `lost` are the records that list what is missing. Throws `refused` if the log itself was changed.
  */
 export async function acceptRestored(
   deps: AuditDeps & { readonly clock: Clock },
+  lost: readonly AuditRecord[] = [],
 ): Promise<{ readonly origin: string; readonly size: number }> {
   const { keys } = deps.audit
   const setting = { firstOrigin: keys.firstOrigin(), widthsOf: edgeWidths }
   const { origin, size } = await audited(
     deps,
     ({ audit }) => audit.continueAs(setting, (head) => acceptHead(keys, head, new Date(deps.clock()))),
-    ({ from, size, root }) => [{ event: { event: 'audit.restored', from, size, root: root.toString('base64') } }],
+    ({ from, size, root }) => [
+      { event: { event: 'audit.restored', from, size, root: root.toString('base64') } },
+      ...lost,
+    ],
   )
   return { origin, size }
 }

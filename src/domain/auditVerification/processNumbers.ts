@@ -11,10 +11,16 @@ export interface ProcessNumbers {
   add(leaf: ParsedLeaf, index: number | 'pending', age?: 'new'): void
   /** Adds a record that is there, but says nothing that counts. */
   addUntrusted(process: string, n: number, index: number): void
+  /** Adds numbers that an operator has accepted as lost, as ranges. */
+  accept(process: unknown, numbers: unknown): void
   /** Returns the index of an event with the same process and number. */
   indexOf(leaf: Pick<ParsedLeaf, 'p' | 'n'>): number | undefined
-  /** Yields the numbers that a later event says were settled, and that are nowhere. */
+  /**
+   * Yields the numbers that a later event says were settled, and that are nowhere and not accepted.
+   */
   removed(): Generator<RemovedEvents>
+  /** Returns how many settled numbers are nowhere and accepted. */
+  accepted(): number
   /** Returns how many numbers were in flight when their process ended. */
   inFlight(): number
   /** Returns how many events may or may not have been committed, and are not there. */
@@ -36,6 +42,7 @@ interface Known {
   /** Ranges as the events list them, mostly several times. */
   readonly lost: Set<string>
   readonly unsure: Set<string>
+  readonly accepted: Set<string>
   done: number
   highest: number
 }
@@ -59,10 +66,19 @@ export function createProcessNumbers(): ProcessNumbers {
       if (age !== 'new') known.done = Math.max(known.done, done)
     },
     addUntrusted: (process, n, index) => knownOf(process).indexes.add(n, index),
+    accept: (process, numbers) => {
+      if (typeof process !== 'string' || typeof numbers !== 'string' || !/^[\d,-]+$/.test(numbers)) return
+      for (const range of numbers.split(',')) knownOf(process).accepted.add(range)
+    },
     indexOf: ({ p, n }) => processes.get(p)?.indexes.indexOf(n),
     removed: function* () {
       for (const [process, known] of processes) yield* removedFrom(process, known)
     },
+    accepted: () =>
+      sum(processes, (known) => {
+        const countWithout = (explained: readonly Range[]) => countOf(gapsIn(explained, 1, known.done))
+        return countWithout(explainedBy(known)) - countWithout(explainedBy(known, 'or accepted'))
+      }),
     inFlight: () => sum(processes, (known) => countOf(gapsIn(explainedBy(known), known.done + 1, known.highest))),
     unsure: () =>
       sum(processes, ({ indexes, unsure }) => {
@@ -73,17 +89,17 @@ export function createProcessNumbers(): ProcessNumbers {
 }
 
 function newProcess(): Known {
-  return { indexes: createIndexes(), lost: new Set(), unsure: new Set(), done: 0, highest: 0 }
+  return { indexes: createIndexes(), lost: new Set(), unsure: new Set(), accepted: new Set(), done: 0, highest: 0 }
 }
 
-function explainedBy({ indexes, lost, unsure }: Known): Range[] {
-  return merged([...indexes.ranges(), ...rangesIn(lost), ...rangesIn(unsure)])
+function explainedBy({ indexes, lost, unsure, accepted }: Known, others?: 'or accepted'): Range[] {
+  return merged([...indexes.ranges(), ...rangesIn(lost), ...rangesIn(unsure), ...(others ? rangesIn(accepted) : [])])
 }
 
 function* removedFrom(process: string, known: Known): Generator<RemovedEvents> {
   const records = known.indexes.recordRanges()
   let next = 0
-  for (const [first, last] of gapsIn(explainedBy(known), 1, known.done)) {
+  for (const [first, last] of gapsIn(explainedBy(known, 'or accepted'), 1, known.done)) {
     while ((records[next]?.[1] ?? last) < first) next++
     const [after, before] = [records[next - 1]?.[1], records[next]?.[0]]
     yield { process, first, last, after: indexAt(known, after), before: indexAt(known, before) }

@@ -9,6 +9,11 @@ export function rangesIn(texts: Iterable<string>): Range[] {
   })
 }
 
+/** Writes ranges as `rangesIn` parses them, separated by commas. */
+export function rangesText(ranges: readonly Range[]): string {
+  return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',')
+}
+
 /** Returns the same numbers as ranges in order, of which none touch. */
 export function merged(ranges: readonly Range[]): Range[] {
   const result: [number, number][] = []

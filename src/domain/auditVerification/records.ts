@@ -36,6 +36,7 @@ export async function recordReader(audit: Audit, keys: AuditKeys, numbers: Proce
     if (leaf && (sealProblem === undefined || isKeyChanged)) {
       numbers.add(leaf, event.index, age)
       if (leaf.type === 'audit.restored') restoredSizes.push(Number(leaf.facts.size))
+      if (leaf.type === 'audit.lost') numbers.accept(leaf.facts.process, leaf.facts.numbers)
     } else numbers.addUntrusted(event.process, event.n, event.index)
     // The hash is compared with the leaf on its own, so one edited leaf does not hide others.
     for (const node of tree.append(event.hash)) if (!roots.isExplained()) await checkNode(node)

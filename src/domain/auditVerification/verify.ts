@@ -3,7 +3,7 @@ import type { AuditKeys } from '../audit/auditKeys.ts'
 import { parseGenuine } from '../audit/sequencing.ts'
 import { edgeWidths } from '../transparency/tree.ts'
 import { countFindings, type Find, type Finding } from './findings.ts'
-import { createProcessNumbers, type ProcessNumbers } from './processNumbers.ts'
+import { createProcessNumbers, type ProcessNumbers, type RemovedEvents } from './processNumbers.ts'
 import { recordReader } from './records.ts'
 
 export interface Verification {
@@ -27,10 +27,19 @@ const listedRemoved = 100
 
 /** Checks every record of the log, and passes what is wrong to `report`. */
 export async function verifyLog(
+  deps: VerifyDeps,
+  report: (finding: Finding) => void,
+  onProgress?: (checked: number, size: number) => void,
+): Promise<Verification> {
+  return (await checkLog(deps, report, onProgress)).verification
+}
+
+/** Returns the events too that are missing, although their process says that they were committed. */
+export async function checkLog(
   { database: { audit }, keys }: VerifyDeps,
   report: (finding: Finding) => void,
   onProgress: (checked: number, size: number) => void = () => {},
-): Promise<Verification> {
+): Promise<{ readonly verification: Verification; readonly removed: readonly RemovedEvents[] }> {
   const { find, count } = countFindings(report)
   const numbers = createProcessNumbers()
   const records = await recordReader(audit, keys, numbers, find)
@@ -44,9 +53,10 @@ export async function verifyLog(
   const outside = await audit.listOutside(listedOutside)
   for (const record of outside.records) find('is not covered by the newest checkpoint', record)
   for (const node of outside.nodes) find(`the node ${node} is not covered by the newest checkpoint`)
-  const lost = reportRemoved(numbers, records.restoredSizes, find)
+  const { removed, lost } = separateLost(numbers, records.restoredSizes)
+  reportRemoved(removed, find)
   const notes = notesOf(numbers, lost, records.formerSeals())
-  return { size: newSize, pending, findings: count(), notes }
+  return { verification: { size: newSize, pending, findings: count(), notes }, removed }
 }
 
 async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, find: Find): Promise<number> {
@@ -69,17 +79,25 @@ async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbe
   }
 }
 
-/** Returns how many were lost by a restore that was accepted. */
-function reportRemoved(numbers: ProcessNumbers, restoredSizes: readonly number[], find: Find): number {
-  let lost = 0
-  for (const { process, first, last, after = -1, before } of numbers.removed()) {
+/** Separates the events that were removed from those lost by a restore or failover that was accepted. */
+function separateLost(numbers: ProcessNumbers, restoredSizes: readonly number[]) {
+  const removed: RemovedEvents[] = []
+  let lost = numbers.accepted()
+  for (const events of numbers.removed()) {
+    const { first, last, after = -1, before } = events
     const isLost = restoredSizes.some((size) => after < size && (before === undefined || before >= size))
-    const place = `of process ${process} ${last - first < listedRemoved ? 'was' : 'were'} removed ${placeText(after, before)}`
     if (isLost) lost += last - first + 1
-    else if (last - first < listedRemoved) for (let n = first; n <= last; n++) find(`event ${n} ${place}`)
-    else find(`events ${first} to ${last} ${place}`)
+    else removed.push(events)
   }
-  return lost
+  return { removed, lost }
+}
+
+function reportRemoved(removed: readonly RemovedEvents[], find: Find): void {
+  for (const { process, first, last, after = -1, before } of removed) {
+    const place = placeText(after, before)
+    if (last - first >= listedRemoved) find(`events ${first} to ${last} of process ${process} were removed ${place}`)
+    else for (let n = first; n <= last; n++) find(`event ${n} of process ${process} was removed ${place}`)
+  }
 }
 
 function placeText(after: number, before: number | undefined): string {
@@ -90,7 +108,7 @@ function placeText(after: number, before: number | undefined): string {
 function notesOf(numbers: ProcessNumbers, lost: number, formerSeals: number): string[] {
   const [inFlight, unsure] = [numbers.inFlight(), numbers.unsure()]
   return [
-    ...(lost > 0 ? [`${lost} events were lost by a restore that was accepted`] : []),
+    ...(lost > 0 ? [`${lost} events were lost by a restore or failover that was accepted`] : []),
     ...(inFlight > 0 ? [`${inFlight} events were in flight when their process ended`] : []),
     ...(unsure > 0 ? [`${unsure} events were in flight when their connection was lost`] : []),
     ...(formerSeals > 0

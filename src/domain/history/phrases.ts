@@ -57,6 +57,7 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'audit.restored': () => 'audit log accepted after a restore',
   'audit.missing': ({ n }) => `event ${n} disappeared`,
   'audit.rejected': ({ pending }) => `pending row ${pending} deleted`,
+  'audit.lost': () => 'events accepted as lost',
   'audit.suppressed': ({ count: suppressed, type }) => `${count(suppressed, 'refusal')} not recorded (${words(type)})`,
 }
 
