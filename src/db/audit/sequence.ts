@@ -6,6 +6,8 @@ import type { EventRow } from './pending.ts'
 export interface PendingEvent extends EventRow {
   /** A bigint, since anyone who writes SQL may have chosen it. */
   readonly id: string
+  /** When a server last refused it; `future` if no server can have written the time. */
+  readonly refused: 'never' | 'past' | 'future'
 }
 
 /** The newest checkpoint and the hashes on the right edge of its tree. */
@@ -71,7 +73,8 @@ export async function sequenceBatch(
     await transaction`SET LOCAL synchronous_commit = on`
     const head = await readHead(transaction, widthsOf, origin)
     const rows = await transaction`
-      SELECT ${pendingColumns(transaction)} FROM audittrail_audit_pending WHERE refused_at IS NULL OR refused_at < ${now.toISOString()}::timestamptz - interval '1 minute'
+      SELECT ${pendingColumns(transaction)} FROM audittrail_audit_pending
+      WHERE refused_at IS NULL OR refused_at NOT BETWEEN now() - interval '1 minute' AND now()
       ORDER BY audittrail_audit_pending.id LIMIT ${batchSize} FOR UPDATE SKIP LOCKED`
     const pending = rows.map(pendingOf)
     const keys = JSON.stringify(rows.map(({ process, n }) => ({ process, n })))
@@ -176,7 +179,8 @@ export async function continueLog<T extends AcceptedHead>(
 }
 
 export function pendingColumns(client: Client | TransactionSql) {
-  return client`id::text AS id, process, n::text AS n, leaf, by_private, about_private, encode(mac, 'hex') AS mac`
+  return client`id::text AS id, process, n::text AS n, leaf, by_private, about_private, encode(mac, 'hex') AS mac,
+    CASE WHEN refused_at IS NULL THEN 'never' WHEN refused_at > now() THEN 'future' ELSE 'past' END AS refused`
 }
 
 export function pendingOf(row: Row): PendingEvent {
@@ -188,6 +192,7 @@ export function pendingOf(row: Row): PendingEvent {
     byPrivate: row.by_private,
     aboutPrivate: row.about_private,
     mac: Buffer.from(row.mac, 'hex'),
+    refused: row.refused,
   }
 }
 
@@ -201,7 +206,7 @@ async function writeBatch(transaction: TransactionSql, batch: Batch, now: Date):
   const at = now.toISOString()
   if (refused.length > 0)
     await transaction`
-      UPDATE audittrail_audit_pending SET refused_at = ${at}::timestamptz
+      UPDATE audittrail_audit_pending SET refused_at = now()
       WHERE id IN (SELECT value::bigint FROM json_array_elements_text(${JSON.stringify(refused)}::text::json))`
   if (accepted.length === 0) return
   await transaction`

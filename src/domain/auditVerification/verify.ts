@@ -46,7 +46,7 @@ export async function checkLog(
   const { size } = await audit.readHead(edgeWidths)
   await records.readTo(size, (checked) => onProgress(checked, size))
   // An event leaves the pending ones for the log, so they are read in this order.
-  const pending = await checkPending(audit, keys, numbers, find)
+  const { pending, refused } = await checkPending(audit, keys, numbers, find)
   const { size: newSize } = await audit.readHead(edgeWidths)
   await records.readTo(newSize, () => {}, 'new')
   records.finish(newSize)
@@ -55,16 +55,16 @@ export async function checkLog(
   for (const node of outside.nodes) find(`the node ${node} is not covered by the newest checkpoint`)
   const { removed, lost } = separateLost(numbers, records.restoredSizes)
   reportRemoved(removed, find)
-  const notes = notesOf(numbers, lost, records.formerSeals())
+  const notes = notesOf(numbers, { lost, refused, formerSeals: records.formerSeals() })
   return { verification: { size: newSize, pending, findings: count(), notes }, removed }
 }
 
-async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, find: Find): Promise<number> {
+async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, find: Find) {
   let after: string | undefined
-  let count = 0
+  let [pending, refused] = [0, 0]
   for (;;) {
     const page = await audit.listPending(after, pageSize)
-    if (page.length === 0) return count
+    if (page.length === 0) return { pending, refused }
     // A later page is of a later moment, and may count an event that this pass has passed by.
     const age = after === undefined ? undefined : 'new'
     after = page.at(-1)?.id
@@ -73,8 +73,13 @@ async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbe
       const original = leaf && numbers.indexOf(leaf)
       if (!leaf) find(`the pending event ${event.id} was not written by this service`)
       else if (original !== undefined) find(`the pending event ${event.id} is a copy of record ${original}`)
-      else numbers.add(leaf, 'pending', age)
-      count++
+      else {
+        numbers.add(leaf, 'pending', age)
+        if (event.refused === 'future')
+          find(`the pending event ${event.id} is kept out of the log: its refused_at is in the future`)
+        if (event.refused === 'past') refused++
+      }
+      pending++
     }
   }
 }
@@ -105,12 +110,20 @@ function placeText(after: number, before: number | undefined): string {
   return before === undefined ? `after index ${after}` : `between the indexes ${after} and ${before}`
 }
 
-function notesOf(numbers: ProcessNumbers, lost: number, formerSeals: number): string[] {
+interface Counted {
+  readonly lost: number
+  /** Events of this service that a server has refused. */
+  readonly refused: number
+  readonly formerSeals: number
+}
+
+function notesOf(numbers: ProcessNumbers, { lost, refused, formerSeals }: Counted): string[] {
   const [inFlight, unsure] = [numbers.inFlight(), numbers.unsure()]
   return [
     ...(lost > 0 ? [`${lost} events were lost by a restore or failover that was accepted`] : []),
     ...(inFlight > 0 ? [`${inFlight} events were in flight when their process ended`] : []),
     ...(unsure > 0 ? [`${unsure} events were in flight when their connection was lost`] : []),
+    ...(refused > 0 ? [`${refused} pending events were refused by a server without their SECRET_KEY`] : []),
     ...(formerSeals > 0
       ? [`${formerSeals} records have the seal of a former SECRET_KEY, so only the checkpoints after them cover them`]
       : []),
