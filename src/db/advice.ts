@@ -14,6 +14,9 @@ export interface DriverError {
   readonly table_name?: string
 }
 
+export const discardedEventText =
+  'The database discarded an event of the audit log, so the change was not made. Check the triggers and rules of the table audittrail_audit_pending.'
+
 /** Errors that only an operator can fix: password, role, database name, privileges, damage. */
 const refusals: Readonly<Record<string, string>> = {
   '28P01': 'PostgreSQL rejected the username or password in DATABASE_URL (28P01). Correct it and start again.',
@@ -32,8 +35,10 @@ const refusals: Readonly<Record<string, string>> = {
 
 /** Returns what an operator must do about the error. Undefined if it may pass, or is a bug. */
 export function refusalText(error: DriverError): string | undefined {
-  const { code, severity } = error
+  const { code, severity, routine } = error
   if (code === '42501') return privilegeText(error)
+  // Nothing else divides: see `eventCheck`. A rule makes a change with its event impossible.
+  if (code === '22012' || (code === '0A000' && routine === 'RewriteQuery')) return discardedEventText
   // While a connection opens, these are about its parameters.
   if (severity === 'FATAL' && ['22023', '42601', '42704'].includes(code))
     return `PostgreSQL rejected a startup parameter (${code}). Correct "options" in DATABASE_URL.`

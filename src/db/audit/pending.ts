@@ -1,4 +1,6 @@
 import type { TransactionSql } from 'postgres'
+import { AppError } from '../../error.ts'
+import { discardedEventText } from '../advice.ts'
 import type { Client } from '../pool/connection.ts'
 
 /** An event as it is written with its change. */
@@ -12,12 +14,14 @@ export interface EventRow {
   readonly mac: Buffer
 }
 
-/** Inserts events. Takes no lock. */
+/** Inserts events. Takes no lock. Throws `refused` if a trigger or rule discards one. */
 export async function insertEvents(client: Client | TransactionSql, rows: readonly EventRow[]): Promise<void> {
-  for (const row of rows)
-    await client`
+  for (const row of rows) {
+    const { count } = await client`
       INSERT INTO audittrail_audit_pending (process, n, leaf, by_private, about_private, mac)
       ${selectEvent(client, row)}`
+    if (count !== 1) throw new AppError('refused', discardedEventText)
+  }
 }
 
 /** Returns a CTE that inserts an event, to follow others in WITH. `condition` follows its SELECT. */
@@ -26,7 +30,12 @@ export function eventCte(client: Client, row: EventRow | undefined, condition = 
   return client`,
     event AS (
       INSERT INTO audittrail_audit_pending (process, n, leaf, by_private, about_private, mac)
-      ${selectEvent(client, row)} ${condition})`
+      ${selectEvent(client, row)} ${condition} RETURNING 1)`
+}
+
+/** Returns an expression that fails the statement (22012) if a trigger discards the event of the CTE. */
+export function eventCheck(client: Client, row: EventRow | undefined) {
+  return row ? client`(SELECT 1 / count(*)::integer FROM event)` : client`1`
 }
 
 function selectEvent(client: Client | TransactionSql, row: EventRow) {

@@ -1,4 +1,4 @@
-import { type EventRow, eventCte } from '../audit/pending.ts'
+import { type EventRow, eventCheck, eventCte } from '../audit/pending.ts'
 import { type ChangeObserver, unobserved } from '../changes.ts'
 import { databaseFailure, guarded, lacksPrivilege } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
@@ -37,7 +37,7 @@ export function signInStatements({ client }: Pick<Connection, 'client'>, changes
       FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password COLLATE "C" = ${session.verifiedHash}
       ${canLock ? client`FOR SHARE` : client``}
       RETURNING id)${eventCte(client, event, client`FROM started`)}
-      SELECT id FROM started`
+      SELECT id, ${eventCheck(client, event)} FROM started`
     if (rows.length === 1) changes.sessionStarted(session.id, { userId: session.userId, at: session.now })
     return rows.length === 1
   }

@@ -1,4 +1,4 @@
-import { type EventRow, eventCte } from '../audit/pending.ts'
+import { type EventRow, eventCheck, eventCte } from '../audit/pending.ts'
 import { guarded } from '../failure.ts'
 import type { Connection } from '../pool/connection.ts'
 import type { throttleFailures } from '../schema.ts'
@@ -65,7 +65,8 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
             failures = CASE WHEN counted.forgotten_at > ${at}::timestamptz THEN counted.failures + 1 ELSE 1 END,
             username = coalesce(excluded.username, counted.username),
             account_username = coalesce(excluded.account_username, counted.account_username),
-            last_failed_at = excluded.last_failed_at, forgotten_at = excluded.forgotten_at`
+            last_failed_at = excluded.last_failed_at, forgotten_at = excluded.forgotten_at
+          RETURNING ${eventCheck(driver, event)}`
       }),
 
     /**
@@ -102,7 +103,7 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
               username = excluded.username, account_username = excluded.account_username,
               forgotten_at = excluded.forgotten_at
             RETURNING failures
-          )${eventCte(driver, event)}
+          ), network AS (
           INSERT INTO audittrail_attempts AS counted (key, kind, network, failures, last_failed_at, forgotten_at)
           SELECT ${network?.key ?? ''}, 'network', ${network?.network ?? null}, 1, ${at}::timestamptz,
                  ${(network ?? client).forgottenAt.toISOString()}::timestamptz
@@ -112,7 +113,9 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
             last_failed_at = excluded.last_failed_at,
             -- Many people may share a network, and some of them always fail: its window ends as planned.
             forgotten_at = CASE WHEN counted.forgotten_at > ${at}::timestamptz
-              THEN least(counted.forgotten_at, excluded.forgotten_at) ELSE excluded.forgotten_at END`
+              THEN least(counted.forgotten_at, excluded.forgotten_at) ELSE excluded.forgotten_at END
+          )${eventCte(driver, event)}
+          SELECT ${eventCheck(driver, event)}`
       }),
 
     /**

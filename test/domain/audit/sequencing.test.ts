@@ -100,10 +100,11 @@ describe('the sequencer', () => {
     expect((await verify()).findings).toBe(0)
   })
 
-  test('reports an event that a trigger has swallowed, with its leaf', async () => {
+  test('reports an event that a trigger has deleted, with its leaf', async () => {
     const running = sequencer()
-    await sql(`CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-      CREATE TRIGGER swallow BEFORE INSERT ON ${pending} FOR EACH ROW EXECUTE FUNCTION swallow()`)
+    await sql(`CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN DELETE FROM ${pending} WHERE id = NEW.id; RETURN NULL; END $$;
+      CREATE TRIGGER swallow AFTER INSERT ON ${pending} FOR EACH ROW EXECUTE FUNCTION swallow()`)
     expect((await application.login()).status).toBe(200)
     await sql(`DROP TRIGGER swallow ON ${pending}`)
     application.clock.now += 31_000

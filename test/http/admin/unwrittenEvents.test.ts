@@ -3,7 +3,13 @@ import { databaseKinds, openTestApplication, type TestApplication } from '../../
 
 const password = 'a long pass phrase'
 
-describe.each(databaseKinds)('a change whose event cannot be written, on %s', (kind) => {
+/** Bodies of a trigger on the table of events. */
+const rejections = { rejects: "RAISE 'full' USING ERRCODE = '53100';", discards: 'RETURN NULL;' }
+const cases = databaseKinds.flatMap((kind) =>
+  Object.entries(rejections).map(([does, body]) => [does, kind, body] as const),
+)
+
+describe.each(cases)('a change whose event a trigger %s, on %s', (_, kind, body) => {
   let application: TestApplication
   let token: string
   let user: string
@@ -14,7 +20,7 @@ describe.each(databaseKinds)('a change whose event cannot be written, on %s', (k
     user = (await json('POST', '/users', { username: 'ada', full_name: 'Ada', password })).id
     await application.sql('UPDATE users SET must_change_password = false')
     await application.sql(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN RAISE 'full' USING ERRCODE = '53100'; END $$`)
+      $$ BEGIN ${body} END $$`)
   })
   afterEach(() => application.close())
 
@@ -121,5 +127,20 @@ describe.each(databaseKinds)('a change whose event cannot be written, on %s', (k
     expect((await application.login('ada', password)).status).not.toBe(200)
     expect(application.lines.filter(({ event }) => event === 'login.failed')).toHaveLength(6)
     expect(application.lines.some(({ event }) => event === 'throttle.failed')).toBe(true)
+  })
+})
+
+describe.each(databaseKinds)('a change whose event a rule discards, on %s', (kind) => {
+  test('does not happen', async () => {
+    const application = await openTestApplication(kind)
+    const token = await application.accessToken()
+    await application.sql('CREATE RULE discard AS ON INSERT TO audittrail_audit_pending DO INSTEAD NOTHING')
+    const sessions = () => application.sql('SELECT id FROM audittrail_sessions')
+    const before = await sessions()
+    expect((await application.login()).status).toBe(503)
+    const headers = { authorization: `Bearer ${token}` }
+    expect((await application.call('/auth/logout', { method: 'POST', headers })).status).toBe(503)
+    expect(await sessions()).toEqual(before)
+    await application.close()
   })
 })
