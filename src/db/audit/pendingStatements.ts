@@ -49,6 +49,13 @@ export function pendingStatements(client: Client) {
         return rows.map(({ n }) => Number(n))
       }),
 
+    deletePending: (ids: readonly string[]): Promise<void> =>
+      guarded(async () => {
+        await client`
+          DELETE FROM audittrail_audit_pending
+          WHERE id IN (SELECT value::bigint FROM json_array_elements_text(${JSON.stringify(ids)}::text::json))`
+      }),
+
     /** Deletes a pending row that was refused, and returns it. */
     deleteRefused: (id: string): Promise<PendingEvent | undefined> =>
       guarded(async () => {

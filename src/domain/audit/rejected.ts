@@ -1,7 +1,13 @@
+import type { AuditStatements } from '../../db/audit/reading.ts'
+import type { PendingEvent } from '../../db/audit/sequence.ts'
 import { AppError } from '../../error.ts'
 import { hashLeaf } from '../transparency/tree.ts'
 import { type AuditDeps, audited } from './audited.ts'
+import type { AuditKeys } from './auditKeys.ts'
+import type { AuditRecord } from './record.ts'
 import { parseGenuine } from './sequencing.ts'
+
+const pageSize = 2000
 
 /**
  * Deletes a pending row that was refused, and records its hash. Throws `not_found` if there is none,
@@ -18,6 +24,26 @@ export async function rejectPending(deps: AuditDeps, by: string, id: string): Pr
         throw new AppError('conflict', `Row ${id} is an event of this service. The server adds it to the audit log.`)
       return row
     },
-    (row) => [{ event: { event: 'audit.rejected', by, pending: id, hash: hashLeaf(row.leaf).toString('base64') } }],
+    (row) => [rejection(row, by)],
   )
+}
+
+/**
+ * Deletes every pending row that no known key has written, and returns a record of each. Runs in a
+ * transaction.
+ */
+export async function rejectUnknown(audit: AuditStatements, keys: AuditKeys, by: string): Promise<AuditRecord[]> {
+  const records: AuditRecord[] = []
+  for (let after: string | undefined; ; ) {
+    const page = await audit.listPending(after, pageSize)
+    if (page.length === 0) return records
+    after = page.at(-1)?.id
+    const unknown = page.filter((row) => parseGenuine(keys, row) === undefined)
+    await audit.deletePending(unknown.map(({ id }) => id))
+    records.push(...unknown.map((row) => rejection(row, by)))
+  }
+}
+
+function rejection({ id, leaf }: PendingEvent, by: string): AuditRecord {
+  return { event: { event: 'audit.rejected', by, pending: id, hash: hashLeaf(leaf).toString('base64') } }
 }

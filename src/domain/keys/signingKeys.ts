@@ -4,6 +4,7 @@ import { AppError } from '../../error.ts'
 import { fingerprintOf } from '../../secretKeys.ts'
 import { audited } from '../audit/audited.ts'
 import type { AuditEvent } from '../audit/events.ts'
+import { rejectUnknown } from '../audit/rejected.ts'
 import { signAgain } from '../audit/sequencing.ts'
 import type { Deps } from '../deps.ts'
 import { edgeWidths } from '../transparency/tree.ts'
@@ -89,8 +90,9 @@ export async function maintainKeys(deps: Deps): Promise<void> {
 
 /**
  * Recovers from a lost or leaked SECRET_KEY: ends every session, records SECRET_KEY, and replaces
- * every key by one of the newest one's algorithm that signs at once. Returns the number of sessions
- * ended, or null if there were too many to count.
+ * every key by one of the newest one's algorithm that signs at once. Deletes pending events that no
+ * known key has written, and records their hashes. Returns the number of sessions ended, or null if
+ * there were too many to count.
  */
 export async function resetKeys(deps: Deps, by: string): Promise<number | null> {
   const { signingKeys: keys } = deps.database
@@ -101,15 +103,21 @@ export async function resetKeys(deps: Deps, by: string): Promise<number | null> 
   const now = new Date(deps.clock())
   const first = { ...key, fingerprint: fingerprintOf(secretKey), now }
   const added = { kid: key.kid, algorithm, signs_from: now.toISOString() }
-  return audited(
+  const { ended } = await audited(
     deps,
     async ({ signingKeys, audit }) => {
       await audit.signHead(edgeWidths, (head) => signAgain(deps.audit.keys, head))
-      return signingKeys.resetKeys(first)
+      const rejected = await rejectUnknown(audit, deps.audit.keys, by)
+      return { ended: await signingKeys.resetKeys(first), rejected }
     },
-    (ended) => [{ event: { event: 'key.reset', ended, by } }, { event: { event: 'key.created', ...added, by } }],
+    ({ ended, rejected }) => [
+      ...rejected,
+      { event: { event: 'key.reset', ended, by } },
+      { event: { event: 'key.created', ...added, by } },
+    ],
     'unlimited',
   )
+  return ended
 }
 
 /**

@@ -1,6 +1,10 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import { randomBytes } from 'node:crypto'
+import { createSequencer } from '../../../src/domain/audit/sequencer.ts'
+import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
 import { listKeys } from '../../../src/domain/keys/keyList.ts'
 import { ensureSigningKey, resetKeys } from '../../../src/domain/keys/signingKeys.ts'
+import { hashLeaf } from '../../../src/domain/transparency/tree.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
 import { headerOf, openReplica } from '../../replica.ts'
 
@@ -39,6 +43,24 @@ describe.each(databaseKinds)('key reset on %s', (kind) => {
     expect(await states(application)).toEqual(['EdDSA signing'])
     expect(await restarted.me(token)).toBe(401)
     expect(headerOf(await restarted.accessToken()).alg).toBe('EdDSA')
+  })
+
+  test('deletes the pending events of a lost SECRET_KEY, and records their hashes', async () => {
+    const application = await open(kind)
+    await createSequencer(application.deps, true).run()
+    await application.accessToken()
+    const [{ leaf } = {}] = await application.sql('SELECT leaf FROM audittrail_audit_pending')
+    const secretKeys = { current: randomBytes(32).toString('hex'), previous: [] }
+    const { deps } = openReplica(application, { secretKeys })
+    await resetKeys(deps, 'test')
+    await createSequencer(deps, true).run()
+    const found: string[] = []
+    const verified = await verifyLog({ database: deps.database, keys: deps.audit.keys }, ({ problem }) =>
+      found.push(problem),
+    )
+    expect({ found, pending: verified.pending }).toEqual({ found: [], pending: 0 })
+    const [rejected] = await deps.database.audit.listEvents({ type: 'audit.rejected', limit: 10 })
+    expect(JSON.parse(rejected?.leaf ?? '').facts.hash).toBe(hashLeaf(String(leaf)).toString('base64'))
   })
 
   test('replaces keys of an earlier rotation by one of the newest algorithm that signs at once', async () => {
