@@ -56,6 +56,6 @@ test('200 parallel changes over two replicas killed at random moments leave one 
   expect({ ...log }).toEqual({ count: Number(log?.last) + 1, last: log?.last, first: 0 })
   const verified = await run(['audit', 'verify'], { environment })
   expect(verified).toMatchObject({ code: 0, stderr: '' })
-  expect(verified.stdout).toContain('Findings: 0.')
+  expect(verified.stdout).toContain('The audit log is intact')
   console.log(`${kills} kills, ${witnessed.length} changes: ${verified.stdout}`)
 }, 600_000)
