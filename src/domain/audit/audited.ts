@@ -87,7 +87,7 @@ export async function recordAlone(deps: AuditDeps, record: AuditRecord): Promise
 
 /** Records a refusal, and logs it. Those above the bound of this second are only counted. */
 export async function recordRefusal(deps: AuditDeps, record: AuditRecord): Promise<void> {
-  if (deps.audit.admit(record.event.event)) return recordAlone(deps, record)
+  if (deps.audit.admit(record)) return recordAlone(deps, record)
   log(deps, record.event)
 }
 

@@ -22,7 +22,7 @@ export interface Recorder {
   prepare(record: AuditRecord, source: Source | undefined): PreparedEvent
   settle(events: readonly PreparedEvent[], settlement: Settlement): void
   /** Returns whether a refusal is within the bound for this second. Counts it otherwise. */
-  admit(event: AuditEvent['event']): boolean
+  admit(record: Pick<AuditRecord, 'about' | 'by'> & { readonly event: Pick<AuditEvent, 'event'> }): boolean
   /** Returns how many refusals were not admitted since the last call, by event. */
   takeSuppressed(): readonly Suppressed[]
   /** Counts refusals again whose count could not be recorded. */
@@ -47,7 +47,10 @@ export interface CommittedEvent {
   readonly leaf: string
 }
 
-/** Refusals that one process records in full per second. */
+/**
+ * Refusals that one process records in full per second: of strangers, and as many that concern a
+ * known user or API key, so that strangers cannot hide those.
+ */
 export const refusalsPerSecond = 20
 /** Committed events kept to check that they arrive. */
 const maxKept = 10_000
@@ -63,7 +66,7 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
   const suppressed = new Map<string, number>()
   let suppressedCount = 0
   let tail: { readonly at: number; readonly isSettled: boolean } | undefined
-  let window = { since: Number.NEGATIVE_INFINITY, admitted: 0 }
+  let window = { since: Number.NEGATIVE_INFINITY, strangers: 0, known: 0 }
   const recorder: Recorder = {
     keys,
     process,
@@ -85,11 +88,12 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
       }
       if (settlement === 'committed' && events.length > 0) recorder.onCommitted()
     },
-    admit: (event) => {
+    admit: ({ event: { event }, about, by }) => {
       const now = monotonicClock()
-      if (now - window.since >= 1000) window = { since: now, admitted: 0 }
-      if (window.admitted < refusalsPerSecond) {
-        window.admitted++
+      if (now - window.since >= 1000) window = { since: now, strangers: 0, known: 0 }
+      const share = (about?.id ?? by?.id) === undefined ? 'strangers' : 'known'
+      if (window[share] < refusalsPerSecond) {
+        window[share]++
         return true
       }
       suppressed.set(event, (suppressed.get(event) ?? 0) + 1)

@@ -125,7 +125,7 @@ async function recordingFailure(
   count: (row?: EventRow) => Promise<void>,
 ): Promise<void> {
   if (record) logEvent(deps, record.event)
-  if (record && deps.audit.admit(record.event.event)) await auditedStatement(deps, record, count)
+  if (record && deps.audit.admit(record)) await auditedStatement(deps, record, count)
   else await count()
 }
 

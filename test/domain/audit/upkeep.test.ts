@@ -70,9 +70,17 @@ describe('audit log upkeep', () => {
     expect(records.map(({ leaf }) => JSON.parse(leaf).facts)).toEqual([{ n: line?.n, hash: line?.hash }])
   })
 
+  test('has a refusal that concerns a user, however many refusals of strangers there are', async () => {
+    for (let refusal = 0; refusal < refusalsPerSecond + 5; refusal++) await application.login('nobody-here', 'wrong')
+    await application.login('admin', 'wrong password')
+    await sequencer.run()
+    const records = await application.deps.database.audit.listEvents({ type: 'login.failed', limit: 100 })
+    expect(records.filter(({ about_id }) => about_id !== null)).toHaveLength(1)
+  })
+
   test('counts suppressed refusals again if their count cannot be recorded', async () => {
     const { audit } = application.deps
-    for (let refusal = 0; refusal < refusalsPerSecond + 5; refusal++) audit.admit('login.failed')
+    for (let refusal = 0; refusal < refusalsPerSecond + 5; refusal++) audit.admit({ event: { event: 'login.failed' } })
     await sql('ALTER TABLE audittrail_audit_pending RENAME TO away')
     await expect(sequencer.run()).rejects.toThrow()
     await sql('ALTER TABLE away RENAME TO audittrail_audit_pending')
