@@ -87,14 +87,15 @@ describe('an export of the audit log', () => {
     const started = begun()
     const { socket } = await request()
     await started
-    let [before, now] = [-1, await scans()]
-    while (now !== before) {
+    let [before, now] = [Number.NEGATIVE_INFINITY, await scans()]
+    while (now - before >= 500) {
       await Bun.sleep(1100)
       ;[before, now] = [now, await scans()]
     }
     socket.terminate()
     await Bun.sleep(1100)
-    expect(await scans()).toBe(now)
+    // The service itself reads a few records. A page has 500.
+    expect((await scans()) - now).toBeLessThan(500)
     expect(await isServing()).toBe(true)
   }, 30_000)
 
