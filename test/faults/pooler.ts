@@ -12,7 +12,7 @@ export interface Pooler {
 }
 
 /** As in docs/settings.md, except for authentication. */
-const settings = (port: number, serverPort: number, directory: string) => `
+const settings = (port: number, serverPort: number, directory: string, others: readonly string[]) => `
 [databases]
 * = host=127.0.0.1 port=${serverPort}
 [pgbouncer]
@@ -25,15 +25,16 @@ pool_mode = transaction
 default_pool_size = 4
 server_login_retry = 1
 logfile = ${join(directory, 'log')}
+${others.join('\n')}
 `
 
-/** Starts PgBouncer in front of a local server. */
-export async function startPooler(serverPort: number): Promise<Pooler> {
+/** Starts PgBouncer in front of a local server, for the roles `postgres` and `app`. */
+export async function startPooler(serverPort: number, others: readonly string[] = []): Promise<Pooler> {
   const directory = temporaryDirectory('pgbouncer')
   const port = await freePort()
   const file = join(directory, 'pgbouncer.ini')
-  writeFileSync(file, settings(port, serverPort, directory))
-  writeFileSync(join(directory, 'users'), '"postgres" ""\n')
+  writeFileSync(file, settings(port, serverPort, directory, others))
+  writeFileSync(join(directory, 'users'), '"postgres" ""\n"app" ""\n')
   // PgBouncer refuses to run as root.
   const isRoot = process.getuid?.() === 0
   if (isRoot) for (const path of [directory, file, join(directory, 'users')]) chownSync(path, nobody, nobody)

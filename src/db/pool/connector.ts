@@ -205,10 +205,12 @@ function createDetectingOpener(target: DatabaseTarget): OpenAt {
   const isDeclared = target.kind === 'server' ? target.address.isPooled : false
   let isPooled = isDeclared ?? false
   return async (at, observer, options) => {
+    // Attempts at several hosts detect it at the same time.
+    const isTriedPooled = isPooled
     try {
-      return await openConnection(at, isPooled, observer, options)
+      return await openConnection(at, isTriedPooled, observer, options)
     } catch (error) {
-      if (isDeclared !== undefined || isPooled || !refusesStartupParameters(error)) throw error
+      if (isDeclared !== undefined || isTriedPooled || !refusesStartupParameters(error)) throw error
       isPooled = true
       return openConnection(at, isPooled, observer, options)
     }
