@@ -44,6 +44,14 @@ describe('audit events', () => {
     expect([...documentedEvents().keys()].sort()).toEqual([...declared.keys()].sort())
   })
 
+  test('the service records every event', () => {
+    const files = [...new Bun.Glob('**/*.ts').scanSync(join(root, 'src'))].filter(
+      (file) => !/^domain\/(audit\/(events|record)|history\/phrases)\.ts$/.test(file),
+    )
+    const text = files.map((file) => readFileSync(join(root, 'src', file), 'utf8')).join('')
+    expect([...declared.keys()].filter((event) => !text.includes(`'${event}'`))).toEqual([])
+  })
+
   test.each([...declared])('the documentation lists the members of %s', (event, members) => {
     expect(documentedEvents().get(event)).toEqual(members)
   })

@@ -126,7 +126,7 @@ describe('an audit log that someone with SQL access rewrites', () => {
     const { database, audit } = application.deps
     const { findings, notes } = await verifyLog({ database, keys: audit.keys }, () => {})
     expect(findings).toBe(0)
-    expect(notes.join()).toContain('a tail cut while all was stopped')
+    expect(notes.join()).toContain('a tail that was cut while every server was stopped')
   })
 
   test.each([
