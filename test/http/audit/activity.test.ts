@@ -87,7 +87,7 @@ describe.each(databaseKinds)('the activity of a user on %s', (kind) => {
     const nothing = { id: null, full_name: null, address: null, user_agent: null }
     expect(others.map(({ by }) => by)).toEqual([
       { ...nothing, kind: 'anonymous', username: null },
-      { ...nothing, kind: 'api_key', username: null },
+      { ...nothing, kind: 'api_key', username: 'service:machine' },
       { ...nothing, kind: 'user', username: boss.username },
       { ...nothing, kind: 'user', username: boss.username },
     ])
