@@ -77,6 +77,14 @@ function createLane(size: number, weight: number, maxWaiting: number): Lane {
   return { slots, weight, maxWaiting, waiting: [] }
 }
 
+/**
+ * Returns the part of a connection's capacity that an operation of the lane takes. Behind PgBouncer
+ * it is all of it: a statement that was sent behind another one there may never get a response.
+ */
+export function weightOn({ weight }: Lane, { connection }: PooledConnection): number {
+  return connection.facts?.isPooled ? capacity : weight
+}
+
 /** Returns whether the lane has a connection of its own. */
 export function hasConnection({ slots }: Lane): boolean {
   for (const { pooled } of slots) if (pooled) return true

@@ -21,6 +21,7 @@ import {
   type Operation,
   type PooledConnection,
   type Work,
+  weightOn,
 } from './lanes.ts'
 import {
   type Connections,
@@ -139,7 +140,7 @@ function acquire(context: Context, operation: Operation): void {
 
 function execute(context: Context, operation: Operation, pooled: PooledConnection): void {
   operation.pooled = pooled
-  pooled.load += operation.lane.weight
+  pooled.load += weightOn(operation.lane, pooled)
   operation.work(pooled.connection).then(
     (value) => {
       release(context, operation.lane, pooled)
@@ -174,7 +175,7 @@ function fail(context: Context, operation: Operation, pooled: PooledConnection, 
 
 function release(context: Context, lane: Lane, pooled: PooledConnection): void {
   const { connections } = context
-  pooled.load -= lane.weight
+  pooled.load -= weightOn(lane, pooled)
   pooled.lastReleasedAt = connections.now()
   if (pooled.isRetired && pooled.load === 0) void pooled.connection.end()
   for (const other of connections.lanes)

@@ -3,7 +3,7 @@ import { reachesConnectionLimit } from '../failure.ts'
 import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { OpenConnection } from './connection.ts'
 import type { Connector, HostObserver } from './connector.ts'
-import { capacity, hasConnection, type Lane, type PooledConnection, type Slot } from './lanes.ts'
+import { capacity, hasConnection, type Lane, type PooledConnection, type Slot, weightOn } from './lanes.ts'
 
 /** The connections of a pool, over all lanes. */
 export interface Connections {
@@ -60,13 +60,13 @@ const checkLimit = 300
  * its own borrows. Retires expired connections, and checks idle ones, which are available later.
  */
 export function findAvailable(connections: Connections, lane: Lane): PooledConnection | undefined {
-  return findIn(connections, lane.slots, lane.weight) ?? (hasConnection(lane) ? undefined : borrow(connections, lane))
+  return findIn(connections, lane.slots, lane) ?? (hasConnection(lane) ? undefined : borrow(connections, lane))
 }
 
-function findIn(connections: Connections, slots: readonly Slot[], weight: number): PooledConnection | undefined {
+function findIn(connections: Connections, slots: readonly Slot[], lane: Lane): PooledConnection | undefined {
   for (const slot of slots) {
     const { pooled } = slot
-    if (pooled === undefined || pooled.load + weight > capacity) continue
+    if (pooled === undefined || pooled.load + weightOn(lane, pooled) > capacity) continue
     const now = connections.now()
     if (now >= pooled.expiresAt) retire(slot, pooled)
     else if (connections.hasNetwork && pooled.load === 0 && now - pooled.lastReleasedAt > idleLimit)
@@ -80,7 +80,7 @@ function findIn(connections: Connections, slots: readonly Slot[], weight: number
 function borrow(connections: Connections, lane: Lane): PooledConnection | undefined {
   for (const lender of connections.lanes) {
     if (lender === lane) continue
-    const pooled = findIn(connections, lender.slots, lane.weight)
+    const pooled = findIn(connections, lender.slots, lane)
     if (pooled === undefined) continue
     const [own] = lane.slots
     if (own && lender.slots.filter((slot) => slot.pooled).length > 1) {
