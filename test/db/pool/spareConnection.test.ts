@@ -57,7 +57,8 @@ describe('the spare connection of a pool', () => {
     const spare = await pool.openSpare()
     const working = codeOf(spare.client`SELECT pg_sleep(30)`.execute())
     await pool.close()
-    expect(await working).toBe('CONNECTION_DESTROYED')
+    // Either the connection ends first, or the statement is canceled on the server.
+    expect(['CONNECTION_DESTROYED', '57014']).toContain(await working)
     while ((await backends()) > 0) {}
   })
 })
