@@ -71,7 +71,7 @@ describe('audit log upkeep', () => {
   })
 
   test('has a refusal that concerns a user, however many refusals of strangers there are', async () => {
-    for (let refusal = 0; refusal < refusalsPerSecond + 5; refusal++) await application.login('nobody-here', 'wrong')
+    for (let refusal = 0; refusal < refusalsPerSecond + 5; refusal++) await application.login('stranger', 'wrong')
     await application.login('admin', 'wrong password')
     await sequencer.run()
     const records = await application.deps.database.audit.listEvents({ type: 'login.failed', limit: 100 })
