@@ -161,7 +161,8 @@ export type LoginFailure = 'unknown_user' | 'wrong_password' | 'unusable_hash' |
 /** Only logged, except `scope`. Clients get the same response for the others. */
 export type ApiKeyRefusal = 'malformed' | 'unknown' | 'revoked' | 'expired' | 'scope'
 
-const warnings: readonly AuditEvent['event'][] = [
+/** Events of what was refused. */
+export const refusals: readonly AuditEvent['event'][] = [
   'login.failed',
   'login.throttled',
   'session.replayed',
@@ -170,9 +171,11 @@ const warnings: readonly AuditEvent['event'][] = [
   'api_key.refused',
   'administrator.spared',
   'administration.forbidden',
-  'audit.suppressed',
+  'token.refused',
 ]
 
+/** A refused token is common: most have expired. */
+const warnings = [...refusals.filter((event) => event !== 'token.refused'), 'audit.suppressed']
 const errors: readonly AuditEvent['event'][] = ['audit.missing']
 
 /** Logs an event. */

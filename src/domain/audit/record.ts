@@ -1,4 +1,4 @@
-import type { AuditEvent } from './events.ts'
+import { type AuditEvent, refusals } from './events.ts'
 
 /** Who acted, or whom an event concerns. */
 export interface Party {
@@ -30,18 +30,6 @@ export interface AuditRecord {
   /** The MAC of an entered username that does not exist. */
   readonly account?: string | undefined
 }
-
-const refusals: readonly AuditEvent['event'][] = [
-  'login.failed',
-  'login.throttled',
-  'session.replayed',
-  'password.change_failed',
-  'password.change_throttled',
-  'api_key.refused',
-  'administrator.spared',
-  'administration.forbidden',
-  'token.refused',
-]
 
 export function outcomeOf({ event }: AuditEvent): Outcome {
   return refusals.includes(event) ? 'refused' : 'done'
