@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { createSequencer } from '../../../src/domain/audit/sequencer.ts'
-import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { problemsOf } from '../auditProblems.ts'
 
 const events = 'audittrail_audit_events'
 const edited = '3: was edited: its leaf does not have its hash'
@@ -16,17 +16,10 @@ describe.each(databaseKinds)('verification of a record with a crafted leaf on %s
   })
   afterAll(() => application.close())
 
-  async function problems(): Promise<string[]> {
-    const found: string[] = []
-    const { database, audit } = application.deps
-    await verifyLog({ database, keys: audit.keys }, ({ index, problem }) =>
-      found.push(index === undefined ? problem : `${index}: ${problem}`),
-    )
-    return found
-  }
+  const problems = () => problemsOf(application)
 
   /** Verifies the log with another leaf of record 3, and restores it. */
-  async function problemsWith(change: Record<string, unknown>, columns = ''): Promise<string[]> {
+  async function problemsWith(change: Record<string, unknown>, columns = ''): Promise<readonly string[]> {
     const [row] = await application.sql(`SELECT leaf, encode(hash, 'hex') AS hash, type FROM ${events} WHERE index = 3`)
     const leaf = JSON.stringify({ ...JSON.parse(String(row?.leaf)), ...change })
     const hash = createHash('sha256').update('\0').update(leaf).digest('hex')

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createSequencer, type Sequencer } from '../../../src/domain/audit/sequencer.ts'
-import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
+import { problemsOf } from '../auditProblems.ts'
 
 const events = 'audittrail_audit_events'
 const pending = 'audittrail_audit_pending'
@@ -21,14 +21,7 @@ describe('rows that someone else wrote', () => {
   const sql = (query: string) => application.sql(query)
   const size = async () => Number((await sql(`SELECT count(*)::int AS count FROM ${events}`))[0]?.count)
 
-  async function problems(): Promise<string[]> {
-    const found: string[] = []
-    const { database, audit } = application.deps
-    await verifyLog({ database, keys: audit.keys }, ({ index, problem }) =>
-      found.push(index === undefined ? problem : `${index}: ${problem}`),
-    )
-    return found
-  }
+  const problems = () => problemsOf(application)
 
   test.each([
     ['the highest number', `n = 9223372036854775807`],

@@ -5,6 +5,7 @@ import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
 import { writeCheckpoint } from '../../../src/domain/transparency/checkpoint.ts'
 import { appendLeaves, emptyEdge, hashLeaf, rootOf } from '../../../src/domain/transparency/tree.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
+import { problemsOf } from '../auditProblems.ts'
 
 const origin = 'audittrail/test'
 const events = 'audittrail_audit_events'
@@ -30,14 +31,7 @@ describe('an audit log that someone with SQL access rewrites', () => {
     }
   }
 
-  async function problems(): Promise<string[]> {
-    const found: string[] = []
-    const { database, audit } = application.deps
-    await verifyLog({ database, keys: audit.keys }, ({ index, problem }) =>
-      found.push(index === undefined ? problem : `${index}: ${problem}`),
-    )
-    return found
-  }
+  const problems = () => problemsOf(application)
 
   /** Changes leaves, and recomputes every hash, seal, node, root and signature with another key. */
   async function rewrite(change: (leaf: string, index: number) => string): Promise<void> {

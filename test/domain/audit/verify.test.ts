@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { acceptRestored } from '../../../src/domain/audit/restored.ts'
 import { createSequencer, type Sequencer } from '../../../src/domain/audit/sequencer.ts'
-import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
+import { problemsOf } from '../auditProblems.ts'
 
 /** 1 sign-in, then as many failures as fit into a second. */
 const failures = 8
@@ -23,15 +23,7 @@ describe('audit log verification', () => {
   })
   afterEach(() => application.close())
 
-  async function problems(): Promise<string[]> {
-    const found: string[] = []
-    const { database, audit } = application.deps
-    const { findings } = await verifyLog({ database, keys: audit.keys }, ({ index, problem }) =>
-      found.push(index === undefined ? problem : `${index}: ${problem}`),
-    )
-    expect(found).toHaveLength(findings)
-    return found
-  }
+  const problems = () => problemsOf(application)
   const sql = (query: string) => application.sql(query)
   const events = 'audittrail_audit_events'
 
