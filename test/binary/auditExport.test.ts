@@ -30,10 +30,11 @@ describe('an export of the audit log', () => {
     await server.stop()
   })
 
-  /** Requests an export, and reads nothing of it until `read`. */
+  /** Requests an export, and reads nothing of it until `socket.resume()`, then one chunk at first. */
   async function request() {
     const chunks: Buffer[] = []
     const closed = Promise.withResolvers<void>()
+    const first = Promise.withResolvers<void>()
     const { hostname, port } = new URL(server.origin)
     const head = `GET /api/audit/events?order=oldest HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nAccept: text/csv\r\n\r\n`
     const socket = await Bun.connect({
@@ -44,12 +45,16 @@ describe('an export of the audit log', () => {
           opened.pause()
           opened.write(head)
         },
-        data: (_, chunk) => void chunks.push(chunk),
+        data: (receiving, chunk) => {
+          if (chunks.length === 0) receiving.pause()
+          chunks.push(chunk)
+          first.resolve()
+        },
         close: () => closed.resolve(),
         error: () => closed.resolve(),
       },
     })
-    return { socket, closed: closed.promise, text: () => Buffer.concat(chunks).toString() }
+    return { socket, first: first.promise, closed: closed.promise, text: () => Buffer.concat(chunks).toString() }
   }
   const isServing = async () => (await fetch(`${server.origin}/api/health`)).status === 200
   const scans = async () =>
@@ -69,9 +74,9 @@ describe('an export of the audit log', () => {
   })
 
   test('that fails on the way ends without the last chunk', async () => {
-    const started = begun()
-    const { socket, closed, text } = await request()
-    await started
+    const { socket, first, closed, text } = await request()
+    socket.resume()
+    await first
     await sql`ALTER TABLE audittrail_audit_events RENAME TO audittrail_audit_gone`
     socket.resume()
     await closed
@@ -102,10 +107,12 @@ describe('an export of the audit log', () => {
 
   test('does not keep the server from stopping', async () => {
     const started = begun()
-    const { socket, closed, text } = await request()
+    const { socket, first, closed, text } = await request()
     await started
     const { code, stderr } = await server.stop()
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    socket.resume()
+    await first
     socket.resume()
     await closed
     expect(text()).not.toEndWith('0\r\n\r\n')
