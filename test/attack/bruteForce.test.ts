@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
 import postgres from 'postgres'
 import { accessToken, login, me, run, type Server, serve } from '../binary/binary.ts'
 import { createDatabase } from '../postgresql.ts'
@@ -104,7 +103,6 @@ describe('brute force against two replicas of the compiled binary', () => {
 describe('user enumeration', () => {
   let server: Server
   let client: postgres.Sql
-  const users: string[] = []
   beforeAll(async () => {
     const url = await createDatabase()
     server = await serve({
@@ -113,16 +111,13 @@ describe('user enumeration', () => {
     client = postgres(url, { max: 1, onnotice: () => {} })
     const today = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 65_536, timeCost: 2 })
     const cheap = await Bun.password.hash(good, { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 })
-    for (let number = 0; number < 10; number++) {
-      for (const [kind, hash] of [
-        ['today', today],
-        ['cheap', cheap],
-        ['disabled', today],
-      ] as const)
-        await client`INSERT INTO users (username, hashed_password, full_name, is_active)
-          VALUES (${`${kind}${number}`}, ${hash}, 'User', ${kind !== 'disabled'})`
-      users.push(`today${number}`)
-    }
+    for (const [name, hash] of [
+      ['today', today],
+      ['cheap', cheap],
+      ['disabled', today],
+    ] as const)
+      await client`INSERT INTO users (username, hashed_password, full_name, is_active)
+        VALUES (${name}, ${hash}, 'User', ${name !== 'disabled'})`
   })
   afterAll(async () => {
     await client.end()
@@ -139,38 +134,12 @@ describe('user enumeration', () => {
   test('an unknown user, a wrong password and a disabled user get identical responses', async () => {
     const answers = [
       await answerOf(await attempt(server.url, 'nobody', 'wrong', freshAddress())),
-      await answerOf(await attempt(server.url, 'today0', 'wrong', freshAddress())),
-      await answerOf(await attempt(server.url, 'disabled0', 'wrong', freshAddress())),
-      await answerOf(await attempt(server.url, 'disabled0', good, freshAddress())),
-      await answerOf(await attempt(server.url, 'cheap0', 'wrong', freshAddress())),
+      await answerOf(await attempt(server.url, 'today', 'wrong', freshAddress())),
+      await answerOf(await attempt(server.url, 'disabled', 'wrong', freshAddress())),
+      await answerOf(await attempt(server.url, 'disabled', good, freshAddress())),
+      await answerOf(await attempt(server.url, 'cheap', 'wrong', freshAddress())),
     ]
     for (const answer of answers) expect(answer).toEqual(answers[0] as (typeof answers)[number])
-  })
-
-  /** CPU seconds used by the server. Unlike elapsed time, they do not depend on other programs. */
-  function workOf(): number {
-    const fields = readFileSync(`/proc/${server.process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-    return (Number(fields[11]) + Number(fields[12])) / 100
-  }
-
-  test('each kind of failed login costs the server the same CPU time', async () => {
-    const spent: Record<string, number> = { unknown: 0, today: 0, cheap: 0, disabled: 0 }
-    for (let round = 0; round < 6; round++) {
-      for (const kind of Object.keys(spent)) {
-        const before = workOf()
-        for (let number = 0; number < 2; number++) {
-          const name = `${kind}${(round + number) % 10}`
-          const password = kind === 'disabled' && number === 0 ? good : 'wrong'
-          expect((await attempt(server.url, name, password, freshAddress())).status).toBe(401)
-        }
-        spent[kind] = (spent[kind] ?? 0) + workOf() - before
-      }
-    }
-    for (const kind of ['unknown', 'cheap', 'disabled']) {
-      // Twelve samples in ticks of 10 ms. A shortcut would take a tenth of it.
-      expect((spent[kind] ?? 0) / (spent.today ?? 0)).toBeGreaterThan(0.75)
-      expect((spent[kind] ?? 0) / (spent.today ?? 0)).toBeLessThan(1.33)
-    }
   })
 })
 
