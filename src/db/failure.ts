@@ -102,6 +102,12 @@ export function serverChanged(): AppError {
   return new AppError('unavailable', 'The connection pooler now uses another server.', { cause })
 }
 
+/** The error of a result from a server that is not the primary any more. */
+export function connectionFenced(): AppError {
+  const cause = Object.assign(new Error('connection fenced'), { code: 'CONNECTION_FENCED' })
+  return new AppError('unavailable', 'The response came from a server that is not the primary any more.', { cause })
+}
+
 /** The error of a change that is committed, but would be lost in a failover. */
 export function unreplicated(): AppError {
   return new AppError(

@@ -1,11 +1,11 @@
 import { connect, createServer, type Socket } from 'node:net'
 
 /**
- * pass: forwards. hang: accepts and never responds. close: closes each new connection after its
+ * pass: forwards. hang: accepts and never responds. silent: the same, for new connections only. close: closes each new connection after its
  * first bytes and cuts the others. cut: breaks a connection mid-response. half: forwards half a
  * response, then nothing. A number: delays each response by so many milliseconds.
  */
-export type Fault = 'pass' | 'hang' | 'close' | 'cut' | 'half' | number
+export type Fault = 'pass' | 'hang' | 'silent' | 'close' | 'cut' | 'half' | number
 
 export interface FaultProxy {
   readonly port: number
@@ -27,7 +27,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     connections++
     open.add(client)
     client.on('error', () => {}).on('close', () => open.delete(client))
-    if (fault === 'hang') return void client.resume()
+    if (fault === 'hang' || fault === 'silent') return void client.resume()
     if (fault === 'close') return void client.once('data', () => client.end())
     const upstream = connect(targetPort, '127.0.0.1')
     let isHeld = false

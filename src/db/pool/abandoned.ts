@@ -13,7 +13,7 @@ export interface AbandonedBackend {
   readonly isBusy: boolean
   /** Resolves once the stream is closed on both ends. */
   readonly closed: Promise<void>
-  /** Closes our end. */
+  /** Closes our end, if it was kept open for the cancel request. */
   close(): void
   /** Closes both ends: the server has dropped it, or is another one by now. */
   drop(): void
@@ -76,8 +76,8 @@ export function createAbandonedBackends(check: () => Promise<void>, now: () => n
     for (const entry of entries) {
       if (entry.canceledAt !== undefined && now() - entry.canceledAt < delays.repeat) continue
       const isDelivered = await sendCancelRequest(entry.server, entry.facts?.backend)
-      entry.close()
       if (!isDelivered) return schedule(delays.retry)
+      entry.close()
       entry.canceledAt = now()
       if (entry.isClosed) forget(entry)
     }

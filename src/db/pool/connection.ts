@@ -3,11 +3,12 @@ import { TLSSocket } from 'node:tls'
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
 import type { DatabaseAddress } from '../../config/databaseUrl.ts'
+import { connectionFenced } from '../failure.ts'
 import type { AbandonedBackend } from './abandoned.ts'
 import { createClient, type Server } from './client.ts'
 import { dial, noResponse } from './dial.ts'
 import { type Encryption, encryptionAttempts, mayTryNext } from './encryption.ts'
-import { watchFirstResponse } from './protocol.ts'
+import { holdOpen, watchFirstResponse } from './protocol.ts'
 import { checkSession, type SessionFacts } from './session.ts'
 
 export type Client = postgres.Sql
@@ -35,6 +36,9 @@ export interface OpenConnection extends Connection {
   end(): Promise<void>
   /** Fails statements in progress, closes, and makes the server cancel them if there may be any. */
   discard(isBusy: boolean): void
+  /** Discards, because the server is not the primary any more. Later results must not be used. */
+  fence(): void
+  isFenced(): boolean
   /**
    * Returns whether a commit since the last call is not on the standby that it must wait for,
    * because another role canceled the wait.
@@ -146,12 +150,13 @@ async function startSession({ isPooled, observer, server, isProbe }: Start, stre
   })
   let facts: SessionFacts | undefined
   let isDiscarded = false
-  const close = () => void client.end({ timeout: 0 })
+  let isFenced = false
   const discard = (isBusy: boolean) => {
     if (isDiscarded) return
     isDiscarded = true
     // PgBouncer forgets the target of a cancel request once the client is gone.
-    if (!isPooled || !isBusy || !facts) close()
+    const close = isPooled && isBusy && facts ? holdOpen(stream) : () => {}
+    void client.end({ timeout: 0 })
     if (server) observer.abandon({ server, facts, isBusy, closed: closed.promise, close, drop: () => stream.destroy() })
   }
   try {
@@ -170,6 +175,11 @@ async function startSession({ isPooled, observer, server, isProbe }: Start, stre
     facts,
     closed: closed.promise,
     discard,
+    fence: () => {
+      isFenced = true
+      discard(true)
+    },
+    isFenced: () => isFenced,
     end: async () => {
       const limit = Promise.withResolvers<void>()
       const timer = setTimeout(limit.resolve, endLimit)
@@ -202,6 +212,7 @@ export async function admitted(connection: OpenConnection, facts: SessionFacts, 
   const limit = createLimit(admissionLimit, admissionLimit)
   try {
     await withinLimit(limit.signal, () => admit(connection, facts))
+    if (connection.isFenced()) throw connectionFenced()
   } catch (error) {
     connection.discard(true)
     throw error

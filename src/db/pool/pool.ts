@@ -1,5 +1,6 @@
 import { AppError } from '../../error.ts'
 import {
+  connectionFenced,
   databaseFailure,
   endsAllConnections,
   endsConnection,
@@ -141,14 +142,13 @@ function acquire(context: Context, operation: Operation): void {
 function execute(context: Context, operation: Operation, pooled: PooledConnection): void {
   operation.pooled = pooled
   pooled.load += weightOn(operation.lane, pooled)
-  operation.work(pooled.connection).then(
-    (value) => {
-      release(context, operation.lane, pooled)
-      const failure = pooled.connection.takeUnreplicated() ? located(unreplicated(), context.label) : undefined
-      if (operation.pooled === pooled) settle(context, operation, failure, value)
-    },
-    (error: unknown) => fail(context, operation, pooled, failureOf(context, error)),
-  )
+  const failWith = (error: unknown) => fail(context, operation, pooled, error)
+  operation.work(pooled.connection).then((value) => {
+    if (pooled.connection.isFenced()) return failWith(undefined)
+    release(context, operation.lane, pooled)
+    const failure = pooled.connection.takeUnreplicated() ? located(unreplicated(), context.label) : undefined
+    if (operation.pooled === pooled) settle(context, operation, failure, value)
+  }, failWith)
 }
 
 /** Errors of the work itself, such as `not_found`, stay as thrown. */
@@ -157,8 +157,10 @@ function failureOf({ label }: Context, error: unknown): AppError {
   return isDriverFailure(failure) ? located(failure, label) : failure
 }
 
-function fail(context: Context, operation: Operation, pooled: PooledConnection, failure: AppError): void {
+function fail(context: Context, operation: Operation, pooled: PooledConnection, error: unknown): void {
   const { connections } = context
+  // An error such as `not_found` may come from a result too.
+  const failure = failureOf(context, pooled.connection.isFenced() ? connectionFenced() : error)
   const isLost = endsConnection(failure)
   if (endsAllConnections(failure)) {
     for (const slot of connections.slots) if (slot.pooled) discard(connections, slot.pooled)

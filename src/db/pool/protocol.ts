@@ -4,6 +4,19 @@ import { AppError } from '../../error.ts'
 /** The first byte of every response to a startup message: R, E, N or v. */
 const firstBytes = [0x52, 0x45, 0x4e, 0x76]
 
+/** Ends a session of the server. */
+const terminate = Buffer.from([0x58, 0, 0, 0, 4])
+
+/** Keeps the driver from ending the stream. Returns a function that ends it. */
+export function holdOpen(stream: Duplex): () => void {
+  const { end } = stream
+  stream.end = () => stream
+  return () => {
+    stream.end = end
+    stream.end(terminate)
+  }
+}
+
 export function otherProtocol(): AppError {
   return new AppError(
     'unavailable',

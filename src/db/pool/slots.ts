@@ -207,7 +207,7 @@ export function discardStale(
   observer.fenced(reason)
   for (const slot of connections.slots)
     if (slot.pooled && stale.includes(slot.pooled.connection)) slot.pooled = undefined
-  for (const connection of stale) connection.discard(true)
+  for (const connection of stale) connection.fence()
   connections.onAvailable()
 }
 
