@@ -71,6 +71,11 @@ const unavailability: readonly (readonly [RegExp, string])[] = [
   [/^57P03$/, 'It is starting up, shutting down or recovering.'],
 ]
 
+/** Returns the setting of PgBouncer whose limit rejected a connection. Undefined for other errors. */
+export function fullPoolerSetting({ code, message = '' }: DriverError): string | undefined {
+  return code === '08P01' ? /\b(max_client_conn|max_(db|user)_client_connections)\b/.exec(message)?.[0] : undefined
+}
+
 /**
  * A table (42P01), column (42703) or unique index (42P10) is missing, or a column has another type
  * (42804, 42883).
@@ -78,7 +83,8 @@ const unavailability: readonly (readonly [RegExp, string])[] = [
 export const schemaChanged = /^(42P01|42703|42P10|42804|42883)$/
 
 /** Returns the message for an error that may pass. */
-export function unavailableText({ code, message = '', where }: DriverError): string {
+export function unavailableText(error: DriverError): string {
+  const { code, message = '', where } = error
   if (schemaChanged.test(code)) {
     if (where?.includes('function')) return `A trigger of the database fails (${code}). Correct or drop it.`
     const found = namesIn(message)
@@ -87,6 +93,9 @@ export function unavailableText({ code, message = '', where }: DriverError): str
   }
   if (code === '55P03' || code === '57014')
     return `A statement took too long, perhaps because of a lock of another transaction (${code}).`
+  const setting = fullPoolerSetting(error)
+  if (setting)
+    return `The database cannot be reached (${code}). PgBouncer has too many clients: raise its ${setting}, or lower DATABASE_POOL_SIZE.`
   const [, advice] = unavailability.find(([codes]) => codes.test(code)) ?? []
   return `The database cannot be reached (${code}).${advice === undefined ? '' : ` ${advice}`}`
 }

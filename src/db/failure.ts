@@ -1,5 +1,5 @@
 import { AppError } from '../error.ts'
-import { type DriverError, refusalText, schemaChanged, unavailableText } from './advice.ts'
+import { type DriverError, fullPoolerSetting, refusalText, schemaChanged, unavailableText } from './advice.ts'
 
 /**
  * Errors that may pass: connection, resources, shutdown and I/O (08, 53, 57, 58), read-only after a
@@ -121,9 +121,10 @@ export function lostToConcurrency(error: unknown): boolean {
   return concurrency.test(driverError(error)?.code ?? '')
 }
 
-/** Returns whether the server, the database or the role has no connection left (53300). */
+/** Returns whether the server, the database, the role (53300) or a pooler has no connection left. */
 export function reachesConnectionLimit(error: AppError): boolean {
-  return driverError(error)?.code === '53300'
+  const known = driverError(error)
+  return known !== undefined && (known.code === '53300' || fullPoolerSetting(known) !== undefined)
 }
 
 /** Returns whether the role lacks a privilege. */
