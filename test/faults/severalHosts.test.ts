@@ -178,6 +178,10 @@ describe('a primary and its standby in DATABASE_URL', () => {
     const server = await first.startStandby()
     others.push(server)
     const client = postgres(server.url, { max: 1, onnotice: () => {} })
+    // It must not receive more from the first server than the second one has.
+    await client`ALTER SYSTEM SET primary_conninfo = ''`
+    await client`SELECT pg_reload_conf()`
+    while ((await client`SELECT FROM pg_stat_wal_receiver`).length > 0) await Bun.sleep(10)
     return {
       port: server.port,
       follow: async () => {
