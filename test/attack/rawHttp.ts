@@ -17,7 +17,7 @@ export function sendRaw(origin: string, text: string): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>()
   const chunks: Buffer[] = []
   const socket = connect(Number(port), hostname, () => socket.write(Buffer.from(text, 'latin1')))
-  socket.setTimeout(20_000, () => socket.destroy(new Error('no answer within 20 s')))
+  socket.setTimeout(60_000, () => socket.destroy(new Error('no answer within 60 s')))
   socket.on('data', (chunk: Buffer) => chunks.push(chunk))
   socket.on('error', reject)
   socket.on('end', () => resolve(readAnswer(Buffer.concat(chunks).toString('utf8'))))

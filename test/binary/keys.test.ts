@@ -1,18 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { until } from '../condition.ts'
 import { headerOf } from '../replica.ts'
 import { accessToken, me, run, type Server, serve } from './binary.ts'
-import {
-  createInstallation,
-  databases,
-  type Installation,
-  listKeys,
-  newKey,
-  oldKey,
-  publishedKids,
-  within,
-} from './keys.ts'
+import { createInstallation, databases, type Installation, listKeys, newKey, oldKey, publishedKids } from './keys.ts'
 
 describe.each(databases)('key commands on %s', (kind) => {
   describe.each(['with the server down', 'with the server up'] as const)('%s', (state) => {
@@ -42,7 +34,7 @@ describe.each(databases)('key commands on %s', (kind) => {
       )
 
       const running = server ?? (await serve(installation))
-      if (server) await within(6, async () => (await publishedKids(running)).length === 2)
+      if (server) await until(async () => (await publishedKids(running)).length === 2)
       const token = await accessToken(running.url)
       expect(headerOf(token).kid).toBe(first?.kid as string)
       if (!server) await running.stop()
@@ -53,7 +45,7 @@ describe.each(databases)('key commands on %s', (kind) => {
       expect((await listKeys(installation)).map(({ state }) => state)).toEqual(['signing'])
       const after = server ?? (await serve(installation))
       expect((await me(after.url, token)).status).toBe(401)
-      await within(6, async () => (await me(after.url, await accessToken(after.url))).status === 200)
+      await until(async () => (await me(after.url, await accessToken(after.url))).status === 200)
       if (!server) await after.stop()
     })
   })

@@ -34,10 +34,3 @@ export async function publishedKids({ url }: Server): Promise<(string | undefine
   const response = await fetch(`${url}/.well-known/jwks.json`)
   return ((await response.json()) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid)
 }
-
-/** Waits until the condition is true. Throws after that many seconds. */
-export async function within(seconds: number, condition: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await Bun.sleep(100))
-    if (await condition()) return
-  throw new Error(`not within ${seconds} seconds`)
-}

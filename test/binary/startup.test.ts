@@ -101,12 +101,12 @@ describe('startup', () => {
 })
 
 async function lineWith(output: { stdout: string }, event: string): Promise<string> {
-  for (let attempt = 0; attempt < 600; attempt++) {
+  for (let attempt = 0; attempt < 2400; attempt++) {
     const line = output.stdout.split('\n').find((candidate) => candidate.includes(event))
     if (line) return /http:\/\/[^"\s]+/.exec(line)?.[0] ?? ''
     await Bun.sleep(25)
   }
-  throw new Error(`no line ${event} within 15 s:\n${output.stdout}`)
+  throw new Error(`no line ${event} within 60 s:\n${output.stdout}`)
 }
 
 /** Forwards all bytes to the real server, as if the database had just started. */

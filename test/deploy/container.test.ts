@@ -62,10 +62,9 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile in a Do
 
     const underWay = login(container.url)
     await Bun.sleep(20)
-    const started = performance.now()
     engine.docker('stop', '--time=15', container.id)
     expect((await underWay).status).toBe(200)
-    expect(performance.now() - started).toBeLessThan(10_000)
+    // Killed after 15 seconds, it would exit with 137.
     expect(stateOf(container.id)).toMatchObject({ ExitCode: 0, OOMKilled: false, Status: 'exited' })
     expect(engine.docker('logs', container.id)).toContain('server.stopped')
     expect(engine.docker('logs', container.id)).not.toContain('hash.addon_unavailable')

@@ -1,4 +1,5 @@
 import type { Server } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 
 /** For what fetch cannot do: choose the source address, send a raw path. */
 export function curl(url: string, ...args: string[]): Promise<string> {
@@ -11,12 +12,13 @@ interface RequestLine {
   readonly request_id: string
 }
 
-/** Returns the request lines of the server's log once it is silent. */
+/** Returns the request lines of the server's log up to now. */
 export async function requestsOf(server: Server): Promise<RequestLine[]> {
-  for (let length = -1; length !== server.output.stdout.length; await Bun.sleep(50))
-    length = server.output.stdout.length
-  return server.output.stdout
-    .split('\n')
-    .filter((line) => line.includes('"event":"request"'))
+  const last = crypto.randomUUID()
+  await fetch(`${server.url}/nothing`, { headers: { 'x-request-id': last } })
+  const lines = () => server.output.stdout.split('\n').slice(0, -1)
+  await until(() => lines().some((line) => line.includes(last)))
+  return lines()
+    .filter((line) => line.includes('"event":"request"') && !line.includes(last))
     .map((line) => JSON.parse(line))
 }

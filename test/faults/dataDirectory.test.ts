@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'bun:test'
 import { cpSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { emptyDirectory, run, serve, start } from '../binary/binary.ts'
-import { expectEnd, signIn, timed } from './endings.ts'
+import { expectEnd, signIn } from './endings.ts'
 import { settings } from './workload.ts'
 
 describe('a data directory that disappears under a running server', () => {
@@ -67,20 +67,20 @@ describe('a damaged database', () => {
     return directory
   }
   const attempt = (directory: string, ...args: string[]) =>
-    timed(run(args, { directory, environment: { ...settings, HOST: '127.0.0.1', PORT: '0' } }))
+    run(args, { directory, environment: { ...settings, HOST: '127.0.0.1', PORT: '0' } })
 
   test.each(damages)('%s: the server and commands exit 1 with one line', async (_, damage, line) => {
     const directory = damaged(damage)
     for (const args of [[], ['user', 'list']]) {
-      const [finished, milliseconds] = await attempt(directory, ...args)
-      expectEnd(line, finished)
-      expect(milliseconds).toBeLessThan(10_000)
+      expectEnd(line, await attempt(directory, ...args))
     }
   })
 
   test('a table file without its rows is not mistaken for an empty table', async () => {
-    const [finished] = await attempt(damaged(userTable((file) => truncateSync(file))))
-    expectEnd(/is damaged \(XX001\)\. Restore a backup/, finished)
+    expectEnd(
+      /is damaged \(XX001\)\. Restore a backup/,
+      await attempt(damaged(userTable((file) => truncateSync(file)))),
+    )
   })
 })
 

@@ -1,5 +1,6 @@
 import { expect } from 'bun:test'
 import { type Finished, login, type Server } from '../binary/binary.ts'
+import { startMachineClock } from './machineClock.ts'
 import { password } from './workload.ts'
 
 /** Expects exit code 1 and one line for the operator on stderr. */
@@ -13,8 +14,11 @@ export async function signIn({ url }: Server): Promise<number> {
   return (await login(url, 'admin', password)).status
 }
 
-/** Returns the result of some work and how many milliseconds it took. */
+/** Returns the result of some work and how many milliseconds it took, on the machine's clock. */
 export async function timed<T>(work: Promise<T>): Promise<[T, number]> {
-  const started = performance.now()
-  return [await work, performance.now() - started]
+  const clock = startMachineClock()
+  const started = clock.now()
+  const result = await work
+  clock.stop()
+  return [result, clock.now() - started]
 }

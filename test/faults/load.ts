@@ -1,4 +1,5 @@
 import type { Server } from '../binary/binary.ts'
+import { startMachineClock } from './machineClock.ts'
 
 export const password = 'a long enough pass phrase'
 
@@ -37,18 +38,19 @@ const retryWindow = 10_000
  */
 export async function startLoad(server: Pick<Server, 'url'>): Promise<Load> {
   const { url } = server
+  const clock = startMachineClock()
   const answers: Answer[] = []
   const promised: Promised = { begun: [], ended: [] }
   let isStopping = false
 
   async function ask(what: string, path: string, init: RequestInit = {}): Promise<{ status: number; body: Body }> {
-    const started = performance.now()
+    const started = clock.now()
     const response = await fetch(`${url}${path}`, { ...init, signal: AbortSignal.timeout(patience) }).catch(
       () => undefined,
     )
     const text = await response?.text().catch(() => undefined)
     const status = text === undefined ? 0 : (response?.status ?? 0)
-    answers.push({ what, status, milliseconds: performance.now() - started })
+    answers.push({ what, status, milliseconds: clock.now() - started })
     return { status, body: text ? JSON.parse(text) : {} }
   }
   const post = (what: string, path: string, fields: Record<string, string>) =>
@@ -110,6 +112,7 @@ export async function startLoad(server: Pick<Server, 'url'>): Promise<Load> {
     stop: async () => {
       isStopping = true
       await Promise.all(running)
+      clock.stop()
     },
     verify: async () => {
       for (const [tokens, expected] of [
@@ -123,15 +126,14 @@ export async function startLoad(server: Pick<Server, 'url'>): Promise<Load> {
       }
     },
     untilHealthy: async () => {
-      const began = performance.now()
+      const began = clock.now()
       const tries = [
         async () => (await fetchStatus(`${url}/ready`)) === 200,
         async () => (await signIn()).status === 200,
         async () => (await ask('me', '/auth/me', bearer(first.body.access_token))).status === 200,
       ]
-      for (const attempt of tries)
-        while (!(await attempt()) && performance.now() - began < patience) await Bun.sleep(50)
-      return performance.now() - began
+      for (const attempt of tries) while (!(await attempt()) && clock.now() - began < patience) await Bun.sleep(50)
+      return clock.now() - began
     },
   }
 }

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { emptyDirectory, login, start, untilReady } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 import { type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 
@@ -39,8 +40,7 @@ describe.skipIf(withHosts === undefined)('the host name of the database', () => 
       },
     })
     const ready = untilReady(running)
-    for (let look = 0; look < 100 && !running.output.stdout.includes('database.unavailable'); look++)
-      await Bun.sleep(50)
+    await until(() => running.output.stdout.includes('database.unavailable'))
     expect(running.output.stdout).toMatch(/cannot be reached \((ENOTFOUND|EAI_AGAIN)/)
     tell()
     const url = await ready
@@ -48,13 +48,9 @@ describe.skipIf(withHosts === undefined)('the host name of the database', () => 
 
     forget()
     await own`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'audittrail'`
-    const began = performance.now()
     expect((await login(url)).status).toBe(503)
-    expect(performance.now() - began).toBeLessThan(6000)
     tell()
-    const told = performance.now()
-    while ((await login(url)).status !== 200) await Bun.sleep(50)
-    expect(performance.now() - told).toBeLessThan(5000)
+    await until(async () => (await login(url)).status === 200)
     await own.end()
     running.process.kill('SIGTERM')
     expect((await running.finished).code).toBe(0)

@@ -4,6 +4,7 @@ import { parseDatabaseUrl } from '../../src/config/databaseUrl.ts'
 import { openDatabase } from '../../src/db/database.ts'
 import { openPool } from '../../src/db/pool/pool.ts'
 import { login, me, run, type Server, serve } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 import { type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 import { password, startLoad } from './load.ts'
@@ -77,7 +78,7 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
       }
       return items.find((item) => item.id === id)?.last_used_at
     }
-    for (let look = 0; look < 100 && !(await used()); look++) await Bun.sleep(20)
+    await until(async () => Boolean(await used()))
     expect(await used()).toBeString()
     expect((await fetch(`${url}/api-keys/${id}`, { method: 'DELETE', headers: as(token) })).status).toBe(204)
     expect((await fetch(`${url}/users`, { headers: as(key) })).status).toBe(401)
@@ -170,11 +171,9 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     await locker.begin(async (transaction) => {
       await transaction`LOCK TABLE audittrail_sessions IN ACCESS EXCLUSIVE MODE`
       const answer = login(server.url, 'admin', password)
-      await Bun.sleep(1000)
-      expect(await waiting()).toHaveLength(1)
+      await until(async () => (await waiting()).length === 1)
       expect((await answer).status).toBe(503)
-      for (let look = 0; look < 100 && (await waiting()).length > 0; look++) await Bun.sleep(50)
-      expect(await waiting()).toHaveLength(0)
+      await until(async () => (await waiting()).length === 0)
     })
     await locker.end()
     expect((await login(server.url, 'admin', password)).status).toBe(200)

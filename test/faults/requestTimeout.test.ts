@@ -3,13 +3,9 @@ import { openTestApplication } from '../application.ts'
 
 describe('request timeout', () => {
   test('returns 503 with Retry-After in the format of the endpoint', async () => {
-    const application = await openTestApplication('PostgreSQL', { timeout: 100 })
+    const application = await openTestApplication('PostgreSQL', { timeout: 1000 })
     const token = await application.accessToken()
-    // postgres.js sends a query only when it is awaited.
-    const held = Promise.resolve(
-      application.sql('DO $$ BEGIN LOCK TABLE users IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(0.5); END $$'),
-    )
-    await Bun.sleep(50)
+    const release = await application.hold('LOCK TABLE users IN ACCESS EXCLUSIVE MODE')
     const [me, login] = await Promise.all([application.me(token), application.login()])
     for (const response of [me, login]) {
       expect(response.status).toBe(503)
@@ -17,13 +13,13 @@ describe('request timeout', () => {
       expect(await response.json()).toMatchObject({ type: 'urn:audittrail:problem:overloaded' })
     }
     expect(login.headers.get('content-type')).toBe('application/json')
-    await held
+    await release()
     expect((await application.me(token)).status).toBe(200)
     await application.close()
   })
 
   test('leaves no later effect: no session, user or password changes', async () => {
-    const application = await openTestApplication('PostgreSQL', { timeout: 100 })
+    const application = await openTestApplication('PostgreSQL', { timeout: 1000 })
     const { hashQueue } = application.deps
     const token = await application.accessToken()
     const next = 'a long enough pass phrase'

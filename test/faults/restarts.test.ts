@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { connect, type Socket } from 'node:net'
+import { shutdownLimits } from '../../src/cli/serve/shutdown.ts'
 import { accessToken, login, me, type Running, type Server, serve, start } from '../binary/binary.ts'
 import { type Change, hasNginx, startNginx } from '../deploy/nginx.ts'
 import { createDatabase } from '../postgresql.ts'
 import { freePort } from '../postgresqlServer.ts'
+import { timed } from './endings.ts'
 import { startRollingLoad } from './rollingLoad.ts'
 
 const password = 'a long enough pass phrase'
@@ -16,12 +18,9 @@ const environment = async (more: Readonly<Record<string, string>> = {}) => ({
   ...more,
 })
 
-/** Milliseconds that Docker gives a container between SIGTERM and SIGKILL. */
-const dockersPatience = 10_000
-
 describe('after SIGTERM', () => {
   test('/ready fails at once, requests are served until the grace period ends, and each response closes its connection', async () => {
-    const server = await serve({ environment: await environment({ SHUTDOWN_GRACE_SECONDS: '3' }) })
+    const server = await serve({ environment: await environment({ SHUTDOWN_GRACE_SECONDS: '5' }) })
     const token = await accessToken(server.url, 'admin', password)
     expect((await fetch(`${server.url}/ready`)).status).toBe(200)
     const connection = await converse(server)
@@ -48,7 +47,8 @@ describe('after SIGTERM', () => {
       ...Array.from({ length: 12 }, signIn),
       ...Array.from({ length: 4 }, () => post(server, '/auth/refresh', { refresh_token })),
     ]
-    await Bun.sleep(100)
+    // The first response shows that the others have arrived.
+    await Promise.race(underWay.slice(0, 12))
     const finished = server.stop()
     for (const answer of underWay) expect((await answer).status).toBe(200)
     expect((await finished).code).toBe(0)
@@ -65,10 +65,9 @@ describe('after SIGTERM', () => {
     halfBody.write(loginHead(60))
     halfBody.write('username=admin&pass')
     await Bun.sleep(300)
-    const began = performance.now()
-    const { code } = await server.stop()
-    // Well before the deadline, with room for a slow machine.
-    expect(performance.now() - began).toBeLessThan(5000)
+    const [{ code }, milliseconds] = await timed(server.stop())
+    // Before the seven seconds after which all requests are given up.
+    expect(milliseconds).toBeLessThan(5000)
     expect(code).toBe(0)
     expect(halfBody.received()).toMatch(/^HTTP\/1\.1 503 /)
     expect(halfBody.received()).toMatch(/^connection: close\r$/im)
@@ -99,9 +98,9 @@ describe('after SIGTERM', () => {
     const server = await serve({ environment: await environment({ ...slow, SHUTDOWN_GRACE_SECONDS: '1' }) })
     const answers = Array.from({ length: 60 }, () => login(server.url, 'admin', password))
     await Bun.sleep(500)
-    const began = performance.now()
+    // Docker gives a container ten seconds, of which one is the grace period.
+    expect(shutdownLimits.deadline).toBeLessThan(9000)
     const { code } = await server.stop()
-    expect(performance.now() - began).toBeLessThan(dockersPatience)
     expect(code).toBe(0)
     const statuses = (await Promise.all(answers)).map(({ status }) => status)
     expect([...new Set(statuses)].toSorted()).toEqual([200, 503])
@@ -155,7 +154,7 @@ describe('SIGTERM during startup', () => {
 })
 
 describe.skipIf(!hasNginx)('two replicas behind the shipped Nginx configuration, restarted in turn', () => {
-  test('serve every request under load, twenty times', async () => {
+  test('serve every request under load, ten times', async () => {
     const ports = [await freePort(), await freePort()]
     const common = await environment({ TRUSTED_PROXIES: '127.0.0.1', SHUTDOWN_GRACE_SECONDS: '1' })
     const boot = (replica: number) => serve({ environment: { ...common, PORT: String(ports[replica]) } })
@@ -167,7 +166,7 @@ describe.skipIf(!hasNginx)('two replicas behind the shipped Nginx configuration,
     ]
     const nginx = await startNginx('nginx.conf', `127.0.0.1:${ports[0]}`, twoReplicas)
     const load = await startRollingLoad(nginx.url, password)
-    for (let restart = 0; restart < 20; restart++) {
+    for (let restart = 0; restart < 10; restart++) {
       const before = load.succeeded()
       const replica = restart % 2
       expect(await replicas[replica]?.stop()).toMatchObject({ code: 0, stderr: '' })

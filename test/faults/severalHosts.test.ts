@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { accessToken, login, me, run, type Server, serve } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 import { type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { type FaultProxy, startFaultProxy } from './faultProxy.ts'
 import { password } from './load.ts'
+import { startMachineClock } from './machineClock.ts'
 
 /** Milliseconds: until a higher timeline is obeyed, and from its first commit to the first login. */
 const limits = { fence: 2000, recovery: 1000 }
@@ -30,13 +32,13 @@ describe('a primary and its standby in DATABASE_URL', () => {
     await administration.end()
     second = await first.startStandby()
     proxy = await startFaultProxy(second.port)
-  }, 60_000)
+  }, 120_000)
 
   afterEach(async () => {
     for (const server of servers.splice(0)) await server.stop()
     await proxy?.stop()
     for (const server of [...others.splice(0), second, first]) await server?.stop()
-  }, 60_000)
+  }, 120_000)
 
   const urlOf = (...ports: number[]) => `postgresql://app@${ports.map((port) => `127.0.0.1:${port}`).join(',')}/app`
 
@@ -66,19 +68,27 @@ describe('a primary and its standby in DATABASE_URL', () => {
     }
   }
 
-  /** Milliseconds until the work first returns something else than it does for the old primary. */
-  async function timeUntil(isDone: () => Promise<boolean>, limit = 10_000): Promise<number> {
-    const began = performance.now()
-    while (!(await isDone())) if (performance.now() - began > limit) throw new Error(`not within ${limit} ms`)
-    return performance.now() - began
+  /** Milliseconds after which the last request was sent that the new primary did not decide. */
+  async function timeUntil(isDone: () => Promise<boolean>): Promise<number> {
+    const clock = startMachineClock()
+    const began = clock.now()
+    let last = began
+    await until(async () => {
+      const sent = clock.now()
+      if (await isDone()) return true
+      last = sent
+      return false
+    })
+    clock.stop()
+    return last - began
   }
 
   const statusOf = async (url: string, token: string) => (await me(url, token)).status
   const readiness = async (url: string) => (await fetch(`${url}/ready`)).status
 
   async function expectNoneAccepted(url: string, token: string, milliseconds: number): Promise<void> {
-    const until = performance.now() + milliseconds
-    while (performance.now() < until) expect(await statusOf(url, token)).not.toBe(200)
+    const end = performance.now() + milliseconds
+    while (performance.now() < end) expect(await statusOf(url, token)).not.toBe(200)
   }
 
   test('the service is back within a second of the first commit after a failover', async () => {
@@ -91,15 +101,15 @@ describe('a primary and its standby in DATABASE_URL', () => {
     const time = await timeUntil(async () => (await login(url, 'admin', password)).status === 200)
     await client.end()
     expect(time).toBeLessThan(limits.recovery)
-  }, 60_000)
+  }, 120_000)
 
   test('the service is back within a second although every connection to the old primary hangs', async () => {
     const way = await startFaultProxy(first.port)
     const { url } = await open(way.port, second.port)
     way.be('hang')
-    const until = performance.now() + 10_000
+    const end = performance.now() + 6_000
     const keepTrying = async () => {
-      while (performance.now() < until) expect((await login(url, 'admin', password)).status).toBe(503)
+      while (performance.now() < end) expect((await login(url, 'admin', password)).status).toBe(503)
     }
     await Promise.all(Array.from({ length: 8 }, keepTrying))
     const client = postgres(second.url, { max: 1, onnotice: () => {} })
@@ -109,7 +119,7 @@ describe('a primary and its standby in DATABASE_URL', () => {
     await client.end()
     expect(time).toBeLessThan(limits.recovery)
     await way.stop()
-  }, 60_000)
+  }, 120_000)
 
   test('split brain: the old primary is left within two seconds, although it lives', async () => {
     const { url, token, server } = await open(first.port, proxy.port)
@@ -120,11 +130,13 @@ describe('a primary and its standby in DATABASE_URL', () => {
     expect(await readiness(url)).toBe(200)
     expect(server.output.stdout).toContain('database.fenced')
     const held = postgres(first.url, { max: 1 })
-    expect(
-      await held`SELECT count(*)::int FROM pg_stat_activity WHERE usename = 'app' AND query NOT LIKE '%pg_control%'`,
-    ).toEqual([{ count: 0 }] as never)
+    // A new connection has no query yet.
+    await until(
+      async () =>
+        (await held`SELECT FROM pg_stat_activity WHERE usename = 'app' AND query NOT LIKE '%pg_control%'`).length === 0,
+    )
     await held.end()
-  }, 60_000)
+  }, 120_000)
 
   test('split brain: a replica that was cut off obeys within two seconds once it is not', async () => {
     const { url, token } = await open(first.port, proxy.port)
@@ -137,7 +149,7 @@ describe('a primary and its standby in DATABASE_URL', () => {
     proxy.be('pass')
     expect(await timeUntil(async () => (await statusOf(url, token)) === 401)).toBeLessThan(limits.fence)
     await expectNoneAccepted(url, token, 1000)
-  }, 60_000)
+  }, 120_000)
 
   test.each([
     ['which tells its timeline', 'pg_read_all_stats'],
@@ -164,7 +176,7 @@ describe('a primary and its standby in DATABASE_URL', () => {
       expect(await statusOf(url, token)).toBe(401)
       await way.stop()
     },
-    60_000,
+    120_000,
   )
 
   async function grant(role: string): Promise<void> {
@@ -205,7 +217,7 @@ describe('a primary and its standby in DATABASE_URL', () => {
     await timeUntil(async () => (await statusOf(url, token)) === 503)
     await expectNoneAccepted(url, token, 2000)
     expect(await readiness(url)).toBe(503)
-  }, 60_000)
+  }, 120_000)
 
   test('a command uses the higher timeline at once', async () => {
     await open(first.port, second.port)
@@ -215,5 +227,5 @@ describe('a primary and its standby in DATABASE_URL', () => {
     })
     expect(code).toBe(0)
     expect(stdout).not.toContain('"id"')
-  }, 60_000)
+  }, 120_000)
 })

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { login, me, type Server, serve } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 import { type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { password } from './load.ts'
 
@@ -104,10 +105,8 @@ describe('a server whose required synchronous standby is gone', () => {
     expect(await other`SELECT 1 AS one`).toHaveLength(1)
     await other.end()
     await requireStandby('')
-    const began = performance.now()
     const statuses = await Promise.all(Array.from({ length: 12 }, () => login(server.url, 'admin', password)))
     expect(new Set(statuses.map(({ status }) => status))).toEqual(new Set([200]))
-    expect(performance.now() - began).toBeLessThan(3000)
     expect(server.output.stdout).not.toContain('process.stray_error')
   })
 
@@ -119,18 +118,17 @@ describe('a server whose required synchronous standby is gone', () => {
     while (!(await waits(changes))) changes = change()
     await server.stop()
     await changes
-    for (let look = 0; look < 50 && (await backends()) > 0; look++) await Bun.sleep(20)
-    expect(await backends()).toBe(0)
+    await until(async () => (await backends()) === 0)
   })
 
   test('returns 503 for a change whose wait another role has canceled', async () => {
     await requireStandby(standby)
     let answer = login(server.url, 'admin', password)
     while (!(await waits(answer))) answer = login(server.url, 'admin', password)
-    for (let round = 0; round < 100 && (await waiting()) > 0; round++) {
+    await until(async () => {
       await administration`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`
-      await Bun.sleep(20)
-    }
+      return (await waiting()) === 0
+    })
     expect((await answer).status).toBe(503)
   })
 })

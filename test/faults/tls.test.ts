@@ -3,6 +3,7 @@ import { chmodSync, chownSync, copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { login, run, serve } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 import { nobody, type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 import { type Authority, makeAuthority } from './certificates.ts'
@@ -39,14 +40,25 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
       chmodSync(file, 0o600)
     }
     await own`ALTER SYSTEM SET ssl = on`
-    await own`SELECT pg_reload_conf()`
-    await Bun.sleep(200)
+    await reload()
   }
 
   async function withoutTls(): Promise<void> {
     await own`ALTER SYSTEM SET ssl = off`
+    await reload()
+  }
+
+  /** Resolves once new connections have the configuration. */
+  async function reload(): Promise<void> {
+    const loadedAt = async () => {
+      const fresh = postgres(database.url, { max: 1, onnotice: () => {} })
+      const [row] = await fresh`SELECT pg_conf_load_time()::text AS at`
+      await fresh.end()
+      return row?.at
+    }
+    const before = await loadedAt()
     await own`SELECT pg_reload_conf()`
-    await Bun.sleep(200)
+    await until(async () => (await loadedAt()) !== before)
   }
 
   const urlWith = (sslmode: string, authority?: Authority, host = 'localhost') =>
@@ -126,14 +138,12 @@ describe.skipIf(!hasProgram('openssl', 'openssl'))('TLS to the database', () => 
     await own`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'audittrail'`
     expect((await login(server.url)).status).toBe(503)
     const line = 'The TLS certificate of the database is not trusted'
-    for (let look = 0; look < 40 && !server.output.stdout.includes(line); look++) {
+    await until(async () => {
       expect((await login(server.url)).status).toBe(503)
-      await Bun.sleep(100)
-    }
-    expect(server.output.stdout).toContain(line)
+      return server.output.stdout.includes(line)
+    })
     await show(trusted.issue('localhost'))
-    for (let look = 0; look < 50 && (await login(server.url)).status !== 200; look++) await Bun.sleep(100)
-    expect((await login(server.url)).status).toBe(200)
+    await until(async () => (await login(server.url)).status === 200)
     expect((await server.stop()).code).toBe(0)
   })
 })

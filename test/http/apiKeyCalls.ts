@@ -47,9 +47,3 @@ export function createApiKeyCalls(application: () => TestApplication) {
       String((await application().sql(`SELECT id FROM users WHERE username = '${username}'`))[0]?.id),
   }
 }
-
-/** Waits until a condition holds. Throws after ten seconds. */
-export async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 10_000; Date.now() < deadline; await Bun.sleep(5)) if (await isTrue()) return
-  throw new Error('not within ten seconds')
-}

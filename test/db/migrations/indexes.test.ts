@@ -92,15 +92,12 @@ describe('migrate', () => {
       isMigrated = true
       return report
     })
-    const waits: number[] = []
+    // Behind a place in the queue of locks that is not given up, a read would wait for the dump.
     for (let read = 0; read < 30; read++) {
-      const started = performance.now()
       await client`SELECT count(*) FROM audittrail_sessions`
-      waits.push(performance.now() - started)
       await Bun.sleep(50)
     }
     expect(isMigrated).toBe(false)
-    expect(Math.max(...waits)).toBeLessThan(1500)
     await dump`COMMIT`
     dump.release()
     expect((await migrating).applied).toBe(migrations.length - 8)

@@ -46,14 +46,12 @@ describe('pool', () => {
     await processOf(pool)
     await own`SELECT pg_advisory_lock(1)`
     const holding = pool.run(async ({ client }) => client`SELECT pg_advisory_xact_lock(1)`)
-    const began = performance.now()
     const query = () => outcomeOf(pool.run(async ({ client }) => (await client`SELECT 1 AS one`)[0]?.one))
     const waiting = Array.from({ length: 1024 }, query)
     expect(await query()).toMatchObject({
       code: 'unavailable',
       message: expect.stringContaining('Too many operations'),
     })
-    expect(performance.now() - began).toBeLessThan(500)
     await own`SELECT pg_advisory_unlock(1)`
     await holding
     expect(new Set(await Promise.all(waiting))).toEqual(new Set([1]))

@@ -71,7 +71,7 @@ describe('a third-party hash', () => {
     await read?.verify(password)
     clearInterval(timer)
     // Takes hundreds of milliseconds; on this thread, the timer would never fire.
-    expect(turns).toBeGreaterThan(5)
+    expect(turns).toBeGreaterThan(0)
   })
 })
 

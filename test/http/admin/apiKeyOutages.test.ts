@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { openTestApplication } from '../../application.ts'
-import { until } from '../apiKeyCalls.ts'
+import { until } from '../../condition.ts'
 
 describe('a locked table of API keys', () => {
   test('delays the recording of a hundred uses, on one connection', async () => {

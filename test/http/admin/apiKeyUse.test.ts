@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { generateApiKey } from '../../../src/domain/apiKeys/apiKeyFormat.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
-import { createApiKeyCalls, insertUsers, until } from '../apiKeyCalls.ts'
+import { until } from '../../condition.ts'
+import { createApiKeyCalls, insertUsers } from '../apiKeyCalls.ts'
 
 const day = 86_400_000
 
