@@ -36,6 +36,8 @@ export async function compile(
     'build',
     '--compile',
     '--minify',
+    // Chunks: `serve` listens before it loads the rest.
+    '--splitting',
     ...(supportsBytecode(platform) ? ['--bytecode'] : []),
     '--format=esm',
     '--no-compile-autoload-bunfig',

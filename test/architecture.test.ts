@@ -87,7 +87,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'server',
   ],
   app: ['app'],
-  cli: ['command', 'terminal', 'nginx', 'control', 'commands', 'serve', 'arguments', 'help', 'run'],
+  cli: ['command', 'terminal', 'nginx', 'control', 'commands', 'serve', 'arguments', 'help', 'commandTable', 'run'],
   main: ['main'],
 }
 const layerNames = Object.keys(layers)

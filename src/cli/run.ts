@@ -3,35 +3,9 @@ import { AppError } from '../error.ts'
 import { describeError, printable } from '../telemetry/log.ts'
 import { version } from '../version.ts'
 import { parseArguments } from './arguments.ts'
-import type { Command, CommandGroup, ExitCode } from './command.ts'
-import { adopt } from './commands/adopt.ts'
-import { apiKeyCommands } from './commands/apikey.ts'
-import { auditCommands } from './commands/audit/audit.ts'
-import { blockCommands } from './commands/block.ts'
-import { config } from './commands/config.ts'
-import { exportCommand } from './commands/export.ts'
-import { healthcheck } from './commands/healthcheck.ts'
-import { importCommand } from './commands/import.ts'
-import { keyCommands } from './commands/key.ts'
-import { migrate } from './commands/migrate.ts'
-import { nginx } from './commands/nginx.ts'
-import { openapi } from './commands/openapi.ts'
-import { seed } from './commands/seed.ts'
-import { sessionCommands } from './commands/session.ts'
-import { userCommands } from './commands/user.ts'
+import type { CommandGroup, ExitCode } from './command.ts'
 import { helpText } from './help.ts'
 import { serve } from './serve/serve.ts'
-
-/** All commands, as the help lists them. */
-export const commandGroups: readonly CommandGroup[] = [
-  { heading: 'Server', commands: [serve, migrate, adopt, seed, healthcheck, config] },
-  { heading: 'Audit log', commands: auditCommands },
-  { heading: 'Users', commands: [...userCommands, ...sessionCommands, ...blockCommands] },
-  { heading: 'Keys', commands: [...keyCommands, ...apiKeyCommands] },
-  { heading: 'Moving users', commands: [importCommand, exportCommand] },
-  { heading: 'Integration', commands: [nginx, openapi] },
-]
-export const commands: readonly Command[] = commandGroups.flatMap(({ commands }) => commands)
 
 export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -56,9 +30,11 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
 }
 
 async function runArguments(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const groups = await loadCommandGroups(argv)
+  const commands = groups.flatMap((group) => group.commands)
   const { action, command, words, input, envFile } = parseArguments(argv, commands, serve)
   if (action === 'version') return print(terminal, `${version}\n`)
-  if (action === 'help') return print(terminal, helpText(command, words, commandGroups))
+  if (action === 'help') return print(terminal, helpText(command, words, groups))
 
   const result = readConfig(terminal.environment, envFile)
   if (!result.ok) return fail(terminal, 2, ...result.problems)
@@ -66,6 +42,13 @@ async function runArguments(argv: readonly string[], terminal: Terminal): Promis
   const program = [terminal.program ?? 'audittrail', ...(envFile === undefined ? [] : ['--env-file', envFile])]
   const { config, sources } = result
   return (command ?? serve).run({ ...terminal, config, sources, program: program.map(shellWord).join(' ') }, input)
+}
+
+/** Without other commands, `serve` starts sooner. */
+async function loadCommandGroups(argv: readonly string[]): Promise<readonly CommandGroup[]> {
+  if (argv.every((argument) => argument === 'serve')) return [{ heading: 'Server', commands: [serve] }]
+  const { commandGroups } = await import('./commandTable.ts')
+  return commandGroups
 }
 
 /** Quotes a text for a shell if it needs that. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { parseArguments } from '../../src/cli/arguments.ts'
-import { commands } from '../../src/cli/run.ts'
+import { commands } from '../../src/cli/commandTable.ts'
 import { AppError } from '../../src/error.ts'
 
 const [serve] = commands

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { commandGroups, commands } from '../../src/cli/commandTable.ts'
 import { helpText } from '../../src/cli/help.ts'
-import { commandGroups, commands } from '../../src/cli/run.ts'
 import { wrap } from '../../src/cli/terminal/wrap.ts'
 import { type Setting, settings } from '../../src/config/settings.ts'
 
