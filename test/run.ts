@@ -1,16 +1,18 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
 import { makeAssets } from '../deploy/compile.ts'
 import { startServer } from './postgresqlServer.ts'
 
-// Runs every test on one PostgreSQL server: most files side by side, then one at a time those that
-// measure time or memory. With `fast`, runs only the tests that need no binary, and suites for both
-// databases only on PostgreSQL. Ends with the sums in the form of `bun test`.
+// Runs every test on one PostgreSQL server: most files side by side, then one at a time those with
+// limits of time that the product promises, or with a load of their own. With `fast`, runs only the
+// tests that need no binary, and suites for both databases only on PostgreSQL. Ends with the sums in
+// the form of `bun test`.
 
 const isFast = process.argv[2] === 'fast'
 const fast = /^([^/]+$|(cli|config|contract|db|domain|http|system|telemetry)\/)/
 const alone =
-  /^(attack\/(bruteForce|requests)|binary\/(keyRotation|shutdown)|deploy\/(container|fail2ban|metrics|nginx)|failover|faults\/(?!dataDirectory|embedded|idleConnections)|strictness)/
+  /^(attack\/bruteForce|deploy\/(container|fail2ban|metrics)|failover|faults\/(?!auditKills|clocks|dataDirectory|embedded|idle|names|poolLimits|requestTimeout|rollouts|silent|tls)|strictness)/
 
 const files = [...new Bun.Glob('**/*.test.ts').scanSync(import.meta.dir)].sort()
 const chosen = isFast ? files.filter((file) => fast.test(file)) : files
@@ -24,8 +26,8 @@ const sums = { pass: 0, skip: 0, todo: 0, fail: 0 }
 
 /** Returns the exit code of `bun test`, and adds its results to the sums. */
 async function run({ isParallel, files }: (typeof groups)[number], databaseUrl: string): Promise<number> {
-  // One worker per core, each of which loads a module once.
-  const workers = isParallel ? ['--parallel', '--no-isolate'] : []
+  // One more than cores, since many tests wait. Each loads a module once.
+  const workers = isParallel ? [`--parallel=${availableParallelism() + 1}`, '--no-isolate'] : []
   const paths = files.map((file) => `./test/${file}`)
   const tests = spawn(process.execPath, ['test', ...workers, '--timeout', '120000', ...paths], {
     env: {
