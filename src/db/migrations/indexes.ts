@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { AppError } from '../../error.ts'
 import { guarded } from '../failure.ts'
 import type { Client, OpenConnection } from '../pool/connection.ts'
 import type { Pool } from '../pool/pool.ts'
@@ -12,8 +13,11 @@ const firstWithLater = 8
 /** Our lock for starting to build an index: "auditidx" as eight ASCII bytes. */
 const lockKey = 0x6175646974696478n.toString()
 
-/** Milliseconds until PostgreSQL shows that an index is being built, and between two looks. */
-const startLimits = { shown: 300, look: 5 }
+/**
+ * Milliseconds until PostgreSQL shows the statement, which PgBouncer may hold back, and between two
+ * looks.
+ */
+const startLimits = { shown: 10_000, look: 5 }
 
 interface IndexChange {
   readonly name: string
@@ -49,7 +53,7 @@ export async function completeIndexes(
   try {
     await guarded(() => liftTimeLimits(spare))
     for (;;) {
-      const started = await run(({ client }) => startNext(client, spare.client, migrations))
+      const started = await run(({ client }) => startNext(client, spare.client, migrations), 'unlimited')
       await guarded(async () => started?.finished)
       const left = await count()
       if (left === 0 || left >= remaining) return left
@@ -61,14 +65,18 @@ export async function completeIndexes(
 }
 
 /**
- * Starts the next statement on `builder`. Returns undefined while another replica builds an index:
- * two builds on a table would deadlock. Behind PgBouncer, a lock held until the end would stay.
+ * Starts the next statement on `builder`. Returns undefined while another replica runs one: two
+ * builds on a table would deadlock, and a late DROP would drop what the other has built. Behind
+ * PgBouncer, a lock held until the end would stay.
  */
 async function startNext(client: Client, builder: Client, migrations: readonly Migration[]) {
   return client.begin('isolation level read committed', async (transaction) => {
+    await transaction`SELECT set_config(name, '0', true) FROM unnest(ARRAY['statement_timeout', 'lock_timeout']) AS name`
     await transaction`SELECT pg_advisory_xact_lock(${lockKey}::bigint)`
+    // In this order: a statement that is over by then has left its final state.
+    if (await isChanging(transaction)) return undefined
     const [statement] = await findOutstanding(transaction, migrations)
-    if (statement === undefined || (await isBuilding(transaction))) return undefined
+    if (statement === undefined) return undefined
     const limit = AbortSignal.timeout(startLimits.shown)
     let isOver = false
     const finished = builder.unsafe(statement).execute()
@@ -77,14 +85,23 @@ async function startNext(client: Client, builder: Client, migrations: readonly M
     }
     finished.then(end, end)
     // Until then, another replica would start the same.
-    while (!isOver && !limit.aborted && !(await isBuilding(transaction))) await wait(startLimits.look)
+    while (!isOver && !(await isChanging(transaction))) {
+      if (limit.aborted) throw new AppError('unavailable', 'The database does not start to build an index.')
+      await wait(startLimits.look)
+    }
     return { finished }
   }) as Promise<{ readonly finished: Promise<unknown> } | undefined>
 }
 
-/** Returns whether an index of this database is being built, by any role. */
-async function isBuilding(session: Session): Promise<boolean> {
-  const rows = await session`SELECT FROM pg_stat_progress_create_index WHERE datname = current_database()`
+/** Returns whether an index of this database is being built, by any role, or dropped by this one. */
+async function isChanging(session: Session): Promise<boolean> {
+  // A transaction sees the activity as it first did.
+  await session`SELECT pg_stat_clear_snapshot()`
+  const rows = await session`
+    SELECT FROM pg_stat_progress_create_index WHERE datname = current_database()
+    UNION ALL
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'active' AND query ~ '^(CREATE|DROP) INDEX CONCURRENTLY'`
   return rows.length > 0
 }
 

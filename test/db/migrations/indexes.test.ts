@@ -126,6 +126,27 @@ describe('indexes of a large table', () => {
     expect(await indexesOf(opened)).toEqual(created)
   })
 
+  test('are dropped by one of several replicas, however long that takes', async () => {
+    const opened = await openOlder(large)
+    const { database, client, openReplica } = opened
+    await database.migrate()
+    await client`CREATE INDEX audittrail_sessions_sweep_at ON audittrail_sessions (sweep_at)`
+    await client`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'audittrail_sessions_sweep_at'::regclass`
+    const writer = await client.reserve()
+    await writer`BEGIN`
+    await writer`LOCK TABLE audittrail_sessions IN ROW EXCLUSIVE MODE`
+    const completing = database.completeIndexes()
+    const drops = () =>
+      client`SELECT FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'`
+    while ((await drops()).length === 0) await Bun.sleep(10)
+    expect(await openReplica().completeIndexes()).toBeGreaterThan(0)
+    expect(await drops()).toHaveLength(1)
+    await writer`COMMIT`
+    writer.release()
+    expect(await completing).toBe(0)
+    expect(await indexesOf(opened)).toEqual(created)
+  })
+
   test('do not block writes while they are built', async () => {
     const opened = await openOlder(large)
     const { database, client } = opened
