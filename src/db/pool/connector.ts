@@ -26,6 +26,8 @@ export interface Connector {
    * connection that ended, or counted simultaneous attempts and rejected them all.
    */
   isLimitTemporary(): boolean
+  /** Whether the server granted the last connection that was asked for. */
+  isGranting(): boolean
   /** Rejects with an AppError. */
   open(): Promise<OpenConnection>
   /**
@@ -76,6 +78,7 @@ export function createConnector(target: DatabaseTarget, now: () => number, setti
       if (!opener.hasRoom()) return delays.full
       return Math.max(0, (isSpare ? spareRetryAt : retryAt) - at)
     },
+    isGranting: () => !isAway,
     isLimitTemporary: () => granted > 0 || failuresAlone < 2,
     async open() {
       isAlone = inProgress === 0
@@ -84,6 +87,7 @@ export function createConnector(target: DatabaseTarget, now: () => number, setti
         const connection = await opener.open()
         isAway = false
         failures = 0
+        spareRetryAt = 0
         failuresAlone = 0
         granted++
         void connection.closed.then(() => granted--)

@@ -97,14 +97,28 @@ export function mayUse(lane: Lane, pooled: PooledConnection): boolean {
   return !hasConnection(lane)
 }
 
+/** The lanes of a pool, and whether its server is likely to grant another connection. */
+export interface Sharing {
+  readonly lanes: readonly Lane[]
+  readonly connector: { isGranting(): boolean }
+}
+
+/**
+ * Returns whether the lane may use the only connection of another. A change may take long, so it
+ * does not hold up reads if it can expect a connection for itself.
+ */
+export function mayBorrow({ connector }: Sharing, lane: Lane, lender: Lane): boolean {
+  return lane.slots === lender.slots || lane.weight <= lender.weight || !connector.isGranting()
+}
+
 /**
  * Returns the operation that is next in the lane. While all lanes share one connection, it is the
  * oldest of any lane, so that none starves.
  */
-export function nextOperation(lanes: readonly Lane[], lane: Lane): Operation | undefined {
-  if (!haveSingleConnection(lanes)) return lane.waiting[0]
+export function nextOperation(sharing: Sharing, lane: Lane): Operation | undefined {
+  if (!haveSharedConnection(sharing)) return lane.waiting[0]
   let oldest: Operation | undefined
-  for (const { waiting } of lanes) {
+  for (const { waiting } of sharing.lanes) {
     const [first] = waiting
     if (first && (oldest === undefined || first.startedAt < oldest.startedAt)) oldest = first
   }
@@ -112,18 +126,21 @@ export function nextOperation(lanes: readonly Lane[], lane: Lane): Operation | u
 }
 
 /** Returns whether an operation may start before those that wait. */
-export function isTurnOf(lanes: readonly Lane[], lane: Lane): boolean {
-  for (const other of lanes)
-    if (other.waiting.length > 0 && (other === lane || haveSingleConnection(lanes))) return false
+export function isTurnOf(sharing: Sharing, lane: Lane): boolean {
+  for (const other of sharing.lanes)
+    if (other.waiting.length > 0 && (other === lane || haveSharedConnection(sharing))) return false
   return true
 }
 
-function haveSingleConnection(lanes: readonly Lane[]): boolean {
+function haveSharedConnection(sharing: Sharing): boolean {
   let only: PooledConnection | undefined
-  for (const { slots } of lanes)
-    for (const { pooled } of slots) {
+  let owner: Lane | undefined
+  for (const lane of sharing.lanes)
+    for (const { pooled } of lane.slots) {
       if (pooled && only && pooled !== only) return false
+      if (pooled) owner ??= lane
       only ??= pooled
     }
-  return only !== undefined
+  for (const lane of sharing.lanes) if (owner === undefined || !mayBorrow(sharing, lane, owner)) return false
+  return true
 }

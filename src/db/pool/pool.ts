@@ -128,7 +128,7 @@ function submit<T>(context: Context, lane: Lane, work: Work<T>, isRepeatable: bo
 function acquire(context: Context, operation: Operation): void {
   const { connections } = context
   const { lane } = operation
-  const pooled = isTurnOf(connections.lanes, lane) ? findAvailable(connections, lane) : undefined
+  const pooled = isTurnOf(connections, lane) ? findAvailable(connections, lane) : undefined
   if (pooled) execute(context, operation, pooled)
   else if (connections.isClosed) settle(context, operation, closed())
   else if (lane.waiting.length >= lane.maxWaiting)
@@ -188,7 +188,7 @@ function release(context: Context, lane: Lane, pooled: PooledConnection): void {
 function dispatch(context: Context, lane: Lane): void {
   const { connections } = context
   for (;;) {
-    const operation = nextOperation(connections.lanes, lane)
+    const operation = nextOperation(connections, lane)
     const pooled = operation && findAvailable(connections, operation.lane)
     if (!pooled) break
     operation.lane.waiting.shift()

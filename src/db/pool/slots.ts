@@ -3,7 +3,7 @@ import { reachesConnectionLimit } from '../failure.ts'
 import type { AvailabilityObserver } from './availabilityLog.ts'
 import type { OpenConnection } from './connection.ts'
 import type { Connector, HostObserver } from './connector.ts'
-import { capacity, hasConnection, type Lane, type PooledConnection, type Slot, weightOn } from './lanes.ts'
+import { capacity, hasConnection, type Lane, mayBorrow, type PooledConnection, type Slot, weightOn } from './lanes.ts'
 
 /** The connections of a pool, over all lanes. */
 export interface Connections {
@@ -79,7 +79,7 @@ function findIn(connections: Connections, slots: readonly Slot[], lane: Lane): P
 /** Takes over a connection of a lane that has several, or uses its only one and connects too. */
 function borrow(connections: Connections, lane: Lane): PooledConnection | undefined {
   for (const lender of connections.lanes) {
-    if (lender === lane) continue
+    if (lender === lane || !mayBorrow(connections, lane, lender)) continue
     const pooled = findIn(connections, lender.slots, lane)
     if (pooled === undefined) continue
     const [own] = lane.slots

@@ -17,6 +17,7 @@ test('pool: an attempt that is due sooner does not wait for a later one', async 
   let dueIn = 3_600_000
   const connector: Connector = {
     nextAttemptIn: () => dueIn,
+    isGranting: () => false,
     isLimitTemporary: () => true,
     open: () => Promise.reject(new Error('not opened')),
     openSpare: () => Promise.reject(new Error('not opened')),
