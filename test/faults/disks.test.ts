@@ -90,7 +90,7 @@ describe.skipIf(!hasDisks)('a frozen disk', () => {
       }
       await until(async () => (await fetch(`${server.url}/ready`)).ok)
       expect(await signIn(server)).toBe(200)
-      expect(server.output.stdout).toContain('database.resumed')
+      await until(() => server.output.stdout.includes('database.resumed'))
       await workload.verify(server.url)
       await workload.verify(server.url)
       expect(await server.stop()).toMatchObject({ code: 0, stderr: '' })

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { login, me, type Server, serve } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 import { freePort, type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { password } from './load.ts'
 import { startMachineClock } from './machineClock.ts'
@@ -145,6 +146,7 @@ describe('a failover to an asynchronous standby that is behind', () => {
       expect((await login(replica.url, 'changed', password)).status).toBe(401)
       expect((await login(replica.url, 'changed', next)).status).toBe(200)
       expect((await json(replica, demotedToken, 'GET', '/users')).status).toBe(403)
+      await until(() => linesOf(replica, 'database.changes_lost').length > 0)
       const [line] = linesOf(replica, 'database.changes_lost')
       expect(line).toMatchObject({ level: 'error', former_timeline: 1, timeline: 2, is_behind: true })
       expect(line?.revoked_again).toBeGreaterThan(0)
@@ -175,6 +177,7 @@ describe('a failover to an asynchronous standby that is behind', () => {
         expect((await me(replica.url, kept)).status).toBe(200)
         expect((await me(replica.url, ended)).status).toBe(401)
         expect(linesOf(replica, 'database.changes_lost')).toHaveLength(1)
+        await until(() => linesOf(replica, 'database.failover').length > 0)
         const [line] = linesOf(replica, 'database.failover')
         expect(line).toMatchObject({ former_timeline: 2, timeline: 3, revoked_again: 0, missing: 0 })
       }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { login, me, type Server, serve } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 import { type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 import { password } from './load.ts'
@@ -82,6 +83,6 @@ describe.each([
     while ((await statusOf(kept)) === 503) await Bun.sleep(20)
     expect(await statusOf(ended)).toBe(401)
     expect(await statusOf(kept)).toBe(200)
-    expect(server.output.stdout).toContain('"event":"database.changes_lost"')
+    await until(() => server.output.stdout.includes('"event":"database.changes_lost"'))
   })
 })

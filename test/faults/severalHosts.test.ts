@@ -128,7 +128,7 @@ describe('a primary and its standby in DATABASE_URL', () => {
     expect(await timeUntil(async () => (await statusOf(url, token)) === 401)).toBeLessThan(limits.fence)
     await expectNoneAccepted(url, token, 1500)
     expect(await readiness(url)).toBe(200)
-    expect(server.output.stdout).toContain('database.fenced')
+    await until(() => server.output.stdout.includes('database.fenced'))
     const held = postgres(first.url, { max: 1 })
     // A new connection has no query yet.
     await until(
