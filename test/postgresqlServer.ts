@@ -150,14 +150,13 @@ async function serverFiles(directory: string, isRoot: boolean): Promise<{ postgr
   return { postgres: join(copy, 'bin/postgres'), initdb: join(copy, 'bin/initdb') }
 }
 
+/** Returns a port below those that the kernel gives to other connections until it is bound. */
 export function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const { promise, resolve } = Promise.withResolvers<number>()
+  const port = 11_000 + Math.floor(Math.random() * 20_000)
   const probe = createServer()
-  probe.once('error', reject)
-  probe.listen(0, '127.0.0.1', () => {
-    const address = probe.address()
-    probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-  })
+  probe.once('error', () => resolve(freePort()))
+  probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(port)))
   return promise
 }
 
