@@ -4,6 +4,7 @@ import type { OpenTarget } from '../db/embedded/target.ts'
 import type { Failover } from '../db/failover/failover.ts'
 import type { AvailabilityObserver } from '../db/pool/availabilityLog.ts'
 import type { DatabaseTarget } from '../db/pool/connection.ts'
+import { recordingOfRepetition } from '../domain/audit/audited.ts'
 import { createSequencer, type Sequencer } from '../domain/audit/sequencer.ts'
 import type { Deps } from '../domain/deps.ts'
 import type { Administrator } from '../domain/users/seed.ts'
@@ -76,6 +77,7 @@ export async function openApp(
   const secretKeySource = createSecretKeySource(config, log, claim.created)
   const clock = createDatabaseClock(wallClock, monotonicClock)
   const deps = wireDeps(database, config, secretKeySource, { log, clock: clock.now, monotonicClock, metrics })
+  failover.recordWith(recordingOfRepetition(deps))
   return {
     deps,
     failover,

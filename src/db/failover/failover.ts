@@ -8,6 +8,7 @@ import { readRun, type SessionFacts } from '../pool/session.ts'
 import { createAcknowledgedChanges } from './acknowledgedChanges.ts'
 import type { RepetitionProgress } from './batches.ts'
 import { type Durability, readDurability } from './durability.ts'
+import type { RecordRepetition } from './recording.ts'
 import { type Losses, repeatRevocations } from './repetition.ts'
 import { failoverStatements } from './statements.ts'
 import { createWalPositions, isBefore } from './walPositions.ts'
@@ -21,6 +22,8 @@ export interface Failover {
   readonly changes: ChangeObserver
   /** Lets it read from the pool that admits its connections. */
   attach(pool: Pick<Pool, 'read'>): void
+  /** Call it before a connection is opened: repeated changes are recorded this way. */
+  recordWith(record: RecordRepetition): void
   /**
    * Notices another server behind a pooler, and connects to a new primary as long as there are
    * revocations to repeat there.
@@ -51,6 +54,7 @@ export function createFailover(log: Log, now: () => number): Failover {
   let pending: { readonly run: Run; readonly done: Promise<void> } | undefined
   let pool: Pick<Pool, 'read'> | undefined
   let isPooled = false
+  let record: RecordRepetition = () => Promise.reject(new AppError('unavailable', 'The audit log is not ready.'))
   const counts = { failovers: 0, lost: 0 }
   let progress = startProgress()
 
@@ -64,7 +68,7 @@ export function createFailover(log: Log, now: () => number): Failover {
     const safeUntil = forkedAt === undefined ? undefined : positions.latestBefore(forkedAt)
     const losses = isRestart(run, former)
       ? none
-      : await repeatRevocations(connection, changes, { safeUntil, isPooled, progress })
+      : await repeatRevocations(connection, changes, { safeUntil, isPooled, progress, record })
     progress = startProgress()
     report(run, former, losses)
     positions.clear()
@@ -96,6 +100,9 @@ export function createFailover(log: Log, now: () => number): Failover {
     attach: (opened) => {
       pool = opened
       positions.readWith(() => opened.read((connection) => failoverStatements(connection).readWalPosition()))
+    },
+    recordWith: (recording) => {
+      record = recording
     },
     check: async () => {
       // Also forgets old ones, whether there is a failover or not.

@@ -1,6 +1,7 @@
 import type { Connection } from '../pool/connection.ts'
 import type { AcknowledgedChanges, Creation } from './acknowledgedChanges.ts'
 import { inBatches, isRejection, type RepetitionProgress } from './batches.ts'
+import { createRecordedChanges, type RecordRepetition } from './recording.ts'
 import { type FailoverStatements, failoverStatements } from './statements.ts'
 import { repeatUserChanges } from './userRepetition.ts'
 
@@ -18,16 +19,17 @@ export interface RepetitionOptions {
   readonly isPooled: boolean
   /** Of earlier attempts at the same failover. */
   readonly progress: RepetitionProgress
+  readonly record: RecordRepetition
 }
 
 /**
- * Makes every remembered revocation again that is undone. Makes no other change. If it fails, the
- * next attempt makes only those that remain.
+ * Makes every remembered revocation again that is undone, with its event, and no other change. If it
+ * fails, the next attempt makes only those that remain.
  */
 export async function repeatRevocations(
   connection: Connection,
   changes: Pick<AcknowledgedChanges, 'revocations' | 'creations'>,
-  { safeUntil = Number.NEGATIVE_INFINITY, isPooled, progress }: RepetitionOptions,
+  { safeUntil = Number.NEGATIVE_INFINITY, isPooled, progress, record }: RepetitionOptions,
 ): Promise<Losses> {
   const statements = failoverStatements(connection)
   const isUnsafe = ({ at }: { readonly at: number }) => at >= safeUntil
@@ -36,11 +38,12 @@ export async function repeatRevocations(
   if (revocations.length === 0 && creations.length === 0) return { repeated: progress.repeated, missing: 0 }
   if (!isPooled) await statements.commitLocally()
   // Nothing that comes later gives sessions and keys back, so every one is repeated.
+  const recorded = createRecordedChanges(connection, record)
   const ids = revocations.flatMap(({ kind, id }) => (kind === 'session' ? [id] : []))
   const keys = revocations.flatMap((revocation) => (revocation.kind === 'api_key' ? [revocation.key] : []))
-  await inBatches(ids, statements.endSessionsAgain, progress)
-  await inBatches(keys, statements.revokeKeysAgain, progress)
-  await repeatUserChanges(connection, revocations, { isUnsafe, progress })
+  await inBatches(ids, recorded('session', statements.endSessionsAgain), progress)
+  await inBatches(keys, recorded('api_key', statements.revokeKeysAgain), progress)
+  await repeatUserChanges(connection, revocations, { isUnsafe, progress, recorded })
   const missing = await countMissing(statements, creations)
   if (!isPooled) await statements.commitAsConfigured()
   return { repeated: progress.repeated, missing }

@@ -10,8 +10,8 @@ export type FailoverStatements = ReturnType<typeof failoverStatements>
 /** Statements that find or repeat changes which a failover has undone. */
 export function failoverStatements({ client, orm }: Pick<Connection, 'client' | 'orm'>) {
   return {
-    /** Ends the sessions that are not ended. Returns how many. */
-    endSessionsAgain: (ids: readonly string[]): Promise<number> =>
+    /** Ends the sessions that are not ended. Returns their ids. */
+    endSessionsAgain: (ids: readonly string[]): Promise<readonly string[]> =>
       guarded(async () => {
         const isUndone = and(inArray(sessions.id, [...ids]), ne(sessions.expires_at, ended))
         const rows = await orm
@@ -19,18 +19,18 @@ export function failoverStatements({ client, orm }: Pick<Connection, 'client' | 
           .set({ expires_at: ended })
           .where(isUndone)
           .returning({ id: sessions.id })
-        return rows.length
+        return rows.map(({ id }) => id)
       }),
 
-    /** Revokes the keys that are not revoked. Returns how many. */
-    revokeKeysAgain: (keys: readonly RevokedKey[]): Promise<number> =>
+    /** Revokes the keys that are not revoked. Returns their ids. */
+    revokeKeysAgain: (keys: readonly RevokedKey[]): Promise<readonly string[]> =>
       guarded(async () => {
-        const rows = await orm.execute(sql`
+        const rows = await orm.execute<{ id: string }>(sql`
           UPDATE ${apiKeys} k SET revoked_at = e.revoked_at, revoked_by = e.revoked_by
           FROM json_to_recordset(${JSON.stringify(keys)}::json) AS e (id uuid, revoked_at timestamptz, revoked_by text)
           WHERE k.id = e.id AND k.revoked_at IS NULL
           RETURNING k.id`)
-        return rows.length
+        return rows.map(({ id }) => id)
       }),
 
     /**

@@ -3,6 +3,7 @@ import { userChangeStatements } from '../statements/userChanges.ts'
 import { userStatements } from '../statements/users.ts'
 import type { Acknowledged, Revocation } from './acknowledgedChanges.ts'
 import { batchesOf, inBatchesUnlessRejected, type RepetitionProgress } from './batches.ts'
+import type { RecordedChange } from './recording.ts'
 import { type RememberedRoles, repeatedUserStatements } from './userStatements.ts'
 
 type OfKind<Kind> = Acknowledged<Extract<Revocation, { readonly kind: Kind }>>
@@ -11,6 +12,7 @@ export interface UserRepetition {
   /** Whether a failover may have undone a change. */
   readonly isUnsafe: (change: { readonly at: number }) => boolean
   readonly progress: RepetitionProgress
+  readonly recorded: RecordedChange
 }
 
 /**
@@ -20,61 +22,79 @@ export interface UserRepetition {
 export async function repeatUserChanges(
   connection: Connection,
   revocations: readonly Acknowledged<Revocation>[],
-  { isUnsafe, progress }: UserRepetition,
+  { isUnsafe, progress, recorded }: UserRepetition,
 ): Promise<void> {
   const statements = repeatedUserStatements(connection)
   const single = administratorChanges(connection)
   const all = <Kind extends Revocation['kind']>(kind: Kind) =>
     revocations.filter((one): one is OfKind<Kind> => one.kind === kind)
-  await inBatchesUnlessRejected(all('password'), statements.changePasswords, progress)
-  await repeatEach(all('disabling').filter(isUnsafe), progress, {
-    change: statements.disable,
-    findAdministrators: statements.findActiveAdministrators,
-    changeAdministrator: single.disable,
-  })
-  await repeatEach(all('roles').filter(isUnsafe), progress, {
-    change: statements.limitRoles,
-    findAdministrators: statements.findAdministratorsToLimit,
-    changeAdministrator: single.limitRoles,
-  })
-  await repeatEach(all('deletion').filter(isUnsafe), progress, {
-    change: statements.deleteUsers,
-    findAdministrators: statements.findAdministrators,
-    changeAdministrator: single.deleteUser,
-  })
+  await inBatchesUnlessRejected(all('password'), recorded('password', statements.changePasswords), progress)
+  await repeatEach(
+    all('disabling').filter(isUnsafe),
+    { progress, recorded, kind: 'disabling' },
+    {
+      change: statements.disable,
+      findAdministrators: statements.findActiveAdministrators,
+      changeAdministrator: single.disable,
+    },
+  )
+  await repeatEach(
+    all('roles').filter(isUnsafe),
+    { progress, recorded, kind: 'roles' },
+    {
+      change: statements.limitRoles,
+      findAdministrators: statements.findAdministratorsToLimit,
+      changeAdministrator: single.limitRoles,
+    },
+  )
+  await repeatEach(
+    all('deletion').filter(isUnsafe),
+    { progress, recorded, kind: 'deletion' },
+    {
+      change: statements.deleteUsers,
+      findAdministrators: statements.findAdministrators,
+      changeAdministrator: single.deleteUser,
+    },
+  )
 }
 
 interface UserChanges<Change> {
   /** Changes all but administrators. */
-  readonly change: (changes: readonly Change[]) => Promise<number>
+  readonly change: (changes: readonly Change[]) => Promise<readonly string[]>
   /** Returns the ids of administrators whose change is undone. */
   readonly findAdministrators: (changes: readonly Change[]) => Promise<readonly string[]>
-  readonly changeAdministrator: (change: Change) => Promise<number>
+  readonly changeAdministrator: (change: Change) => Promise<readonly string[]>
 }
 
 async function repeatEach<Change extends { readonly kind: string; readonly id: string }>(
   changes: readonly Change[],
-  progress: RepetitionProgress,
+  { progress, recorded, kind }: Omit<UserRepetition, 'isUnsafe'> & { readonly kind: Revocation['kind'] },
   { change, findAdministrators, changeAdministrator }: UserChanges<Change>,
 ): Promise<void> {
-  await inBatchesUnlessRejected(changes, change, progress)
+  await inBatchesUnlessRejected(changes, recorded(kind, change), progress)
   for (const batch of batchesOf(changes)) {
     const administrators = new Set(await findAdministrators(batch))
     for (const one of batch.filter(({ id }) => administrators.has(id)))
-      await inBatchesUnlessRejected([one], () => changeAdministrator(one), progress)
+      await inBatchesUnlessRejected(
+        [one],
+        recorded(kind, () => changeAdministrator(one)),
+        progress,
+      )
   }
 }
 
-/** One by one, since an active administrator must remain. Each returns how many it has changed. */
+/** One by one, since an active administrator must remain. Each returns the ids that it has changed. */
 function administratorChanges({ orm }: Connection) {
   const users = { ...userStatements(orm), ...userChangeStatements(orm) }
-  const count = (result: unknown) => (typeof result === 'object' ? 1 : 0)
+  const changed = (id: string, result: unknown) => (typeof result === 'object' ? [id] : [])
   return {
-    disable: async ({ id }: { readonly id: string }) => count(await users.updateUser(id, { is_active: false })),
+    disable: async ({ id }: { readonly id: string }) => changed(id, await users.updateUser(id, { is_active: false })),
     limitRoles: async ({ id, roles }: RememberedRoles) => {
       const user = await users.findUser(id)
-      return user ? count(await users.updateUser(id, { roles: user.roles.filter((role) => roles.includes(role)) })) : 0
+      return user
+        ? changed(id, await users.updateUser(id, { roles: user.roles.filter((role) => roles.includes(role)) }))
+        : []
     },
-    deleteUser: async ({ id }: { readonly id: string }) => count(await users.deleteUser(id)),
+    deleteUser: async ({ id }: { readonly id: string }) => changed(id, await users.deleteUser(id)),
   }
 }

@@ -19,7 +19,7 @@ const isOrdinary = sql`(${isAdministrator}) IS NOT TRUE`
 const hasOtherRoles = sql`NOT ${users.roles}::text[] <@ e.roles`
 
 /**
- * Changes of many users at once, where a failover has undone them. Each returns how many it made.
+ * Changes of many users at once, where a failover has undone them. Each returns the changed ids.
  * Administrators are changed one by one, since one must remain.
  */
 export function repeatedUserStatements({ orm }: Pick<Connection, 'orm'>) {
@@ -31,18 +31,18 @@ export function repeatedUserStatements({ orm }: Pick<Connection, 'orm'>) {
 
   return {
     /** Sets each password if the user has one of the former hashes. */
-    changePasswords: (passwords: readonly (RememberedPassword & WithId)[]): Promise<number> =>
+    changePasswords: (passwords: readonly (RememberedPassword & WithId)[]): Promise<readonly string[]> =>
       guardedChange('store', async () => {
-        const rows = await orm.execute(sql`
+        const rows = await orm.execute<{ id: string }>(sql`
           UPDATE ${users} SET hashed_password = e.hash, must_change_password = e."mustChange"
           FROM json_to_recordset(${JSON.stringify(passwords)}::json) AS e (id uuid, hash text, "mustChange" boolean, former text[])
           WHERE ${users.id} = e.id AND ${users.hashed_password} COLLATE "C" = ANY (e.former)
           RETURNING ${users.id}`)
-        return rows.length
+        return rows.map(({ id }) => id)
       }),
 
     /** Disables the users and ends their sessions. */
-    disable: (changes: readonly WithId[]): Promise<number> =>
+    disable: (changes: readonly WithId[]): Promise<readonly string[]> =>
       guardedChange('store', () =>
         orm.transaction(async (transaction) => {
           const rows = await transaction
@@ -52,29 +52,29 @@ export function repeatedUserStatements({ orm }: Pick<Connection, 'orm'>) {
             .returning({ id: users.id })
           const disabled = rows.map(({ id }) => id)
           if (disabled.length > 0) await transaction.delete(sessions).where(inArray(sessions.user_id, disabled))
-          return disabled.length
+          return disabled
         }),
       ),
 
     /** Removes the roles that the users should no longer have. */
-    limitRoles: (changes: readonly RememberedRoles[]): Promise<number> =>
+    limitRoles: (changes: readonly RememberedRoles[]): Promise<readonly string[]> =>
       guardedChange('store', async () => {
-        const rows = await orm.execute(sql`
+        const rows = await orm.execute<{ id: string }>(sql`
           UPDATE ${users} SET roles = ARRAY(
             SELECT role FROM unnest(${users.roles}::text[]) WITH ORDINALITY AS current (role, place)
             WHERE role = ANY (e.roles) ORDER BY place)
           FROM ${rolesOf(changes)} WHERE ${users.id} = e.id AND ${hasOtherRoles} AND ${isOrdinary}
           RETURNING ${users.id}`)
-        return rows.length
+        return rows.map(({ id }) => id)
       }),
 
-    deleteUsers: (changes: readonly WithId[]): Promise<number> =>
+    deleteUsers: (changes: readonly WithId[]): Promise<readonly string[]> =>
       guardedChange('delete', async () => {
         const rows = await orm
           .delete(users)
           .where(and(isAmong(changes), isOrdinary))
           .returning({ id: users.id })
-        return rows.length
+        return rows.map(({ id }) => id)
       }),
 
     /** Returns the administrators that `disable` leaves. */

@@ -125,6 +125,15 @@ export type AuditEvent =
     }
   /** Refusals above the bound of one second, which are only counted. */
   | { readonly event: 'audit.suppressed'; readonly type: string; readonly count: number }
+  /**
+   * A failover had undone changes of this process, which made them again. `ids` are of sessions or API
+   * keys; each user has an event.
+   */
+  | {
+      readonly event: 'changes.repeated'
+      readonly kind: 'session' | 'api_key' | 'password' | 'disabling' | 'roles' | 'deletion'
+      readonly ids?: readonly string[]
+    }
   | { readonly event: 'server.stopped' }
   /** After an idle hour: settles the numbers of the events before it. */
   | { readonly event: 'server.alive' }

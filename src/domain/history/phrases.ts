@@ -50,6 +50,7 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'api_key.revoked': ({ service }) => `API key of ${words(service)} revoked`,
   'api_key.refused': ({ reason }) => `API key refused (${words(reason)})`,
   'database.migrated': () => 'database migrated',
+  'changes.repeated': ({ kind }) => `${repeatable[words(kind)] ?? 'change'} repeated after a failover`,
   'server.started': () => 'server started',
   'server.stopped': () => 'server stopped',
   'server.alive': () => 'server idle for an hour',
@@ -59,6 +60,15 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'audit.rejected': ({ pending }) => `pending row ${pending} deleted`,
   'audit.lost': () => 'events accepted as lost',
   'audit.suppressed': ({ count: suppressed, type }) => `${count(suppressed, 'refusal')} not recorded (${words(type)})`,
+}
+
+const repeatable: Readonly<Record<string, string>> = {
+  session: 'end of sessions',
+  api_key: 'revocation of API keys',
+  password: 'change of the password',
+  disabling: 'disabling',
+  roles: 'removal of roles',
+  deletion: 'deletion',
 }
 
 function nameOf({ kind, id, username }: PresentedParty): string {

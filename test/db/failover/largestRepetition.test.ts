@@ -6,6 +6,7 @@ import { repeatRevocations } from '../../../src/db/failover/repetition.ts'
 import { openPool, type Pool } from '../../../src/db/pool/pool.ts'
 import { migratedDatabase } from '../../migratedDatabase.ts'
 import { createDatabase } from '../../postgresql.ts'
+import { recordingRepetition } from './recording.ts'
 
 /** As many of each of five kinds as a process remembers of all. */
 const count = 4000
@@ -19,7 +20,7 @@ describe('the repetition of 20,000 revocations', () => {
     () => {},
   )
   const progress = { repeated: 0, rejected: new Set<string>() }
-  const options = { safeUntil: undefined, isPooled: false, progress }
+  const options = { safeUntil: undefined, isPooled: false, progress, record: recordingRepetition() }
   const repeat = () => pool.run((connection) => repeatRevocations(connection, changes, options), 'unlimited')
 
   beforeAll(async () => {
@@ -78,6 +79,9 @@ describe('the repetition of 20,000 revocations', () => {
     expect(await failAt('deletion2000')).toMatchObject({ code: 'unavailable' })
     expect(await repeat()).toEqual({ repeated: 5 * count, missing: 0 })
     expect(await undone()).toEqual({ sessions: 0, keys: 0, disabling: 0, passwords: 0, deletions: 0 })
+    const [events] = await other`SELECT count(*) FILTER (WHERE leaf LIKE '%"disabling"%')::integer AS disablings,
+      count(*) FILTER (WHERE leaf LIKE '%"session"%')::integer AS sessions FROM audittrail_audit_pending`
+    expect(events).toEqual({ disablings: count, sessions: 32 })
     const ids = disabled.map(({ id }) => id)
     expect(await other`SELECT id, xmin FROM users WHERE id = ANY (${ids}) ORDER BY id`).toEqual(disabled)
   })

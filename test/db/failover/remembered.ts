@@ -6,6 +6,7 @@ import { type Losses, repeatRevocations } from '../../../src/db/failover/repetit
 import { openPool } from '../../../src/db/pool/pool.ts'
 import { migratedDatabase } from '../../migratedDatabase.ts'
 import { createDatabase } from '../../postgresql.ts'
+import { recordingRepetition } from './recording.ts'
 
 export interface Remembered {
   /** Its changes are remembered. */
@@ -24,7 +25,7 @@ export async function remember(): Promise<Remembered> {
   const changes = createAcknowledgedChanges(performance.now.bind(performance), () => {})
   const other = postgres(url, { max: 1, onnotice: () => {} })
   const progress = { repeated: 0, rejected: new Set<string>() }
-  const options = { safeUntil: undefined, isPooled: false, progress }
+  const options = { safeUntil: undefined, isPooled: false, progress, record: recordingRepetition() }
   return {
     database: openDatabase(pool, changes),
     other,

@@ -26,6 +26,39 @@ describe('the repetition of revocations', () => {
     expect(await process.repeat()).toEqual({ repeated: 2, missing: 0 })
   })
 
+  test('records each change that it makes, in the same transaction', async () => {
+    await start()
+    const user = { id: await addUser(process, 'ada', ['editor']), hash: 'hash of ada' }
+    const other = { id: await addUser(process, 'bob'), hash: 'hash of bob' }
+    const session = await signIn(process, other)
+    await process.database.sessions.endSession(session, new Date())
+    await process.database.users.updateUser(user.id, { is_active: false })
+    await process.other`UPDATE users SET is_active = true`
+    await process.other`INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at)
+      VALUES (${session}, ${other.id}, now(), now(), now() + interval '1 hour')`
+    await process.repeat()
+    const leaves = async () =>
+      (await process.other`SELECT leaf FROM audittrail_audit_pending ORDER BY n`).map(({ leaf }) => JSON.parse(leaf))
+    const recorded = [
+      { type: 'changes.repeated', by: { kind: 'system' }, facts: { kind: 'session', ids: [session] } },
+      { type: 'changes.repeated', about: { kind: 'user', id: user.id }, facts: { kind: 'disabling' } },
+    ]
+    expect(await leaves()).toMatchObject(recorded)
+    await process.repeat()
+    expect(await leaves()).toMatchObject(recorded)
+  })
+
+  test('makes no change whose event cannot be written', async () => {
+    await start()
+    const id = await addUser(process, 'ada')
+    await process.database.users.updateUser(id, { is_active: false })
+    await process.other.unsafe(`UPDATE users SET is_active = true;
+      CREATE FUNCTION discard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+      CREATE TRIGGER discard BEFORE INSERT ON audittrail_audit_pending FOR EACH ROW EXECUTE FUNCTION discard()`)
+    expect(await process.repeat()).toMatchObject({ repeated: 0 })
+    expect(await userOf(id)).toMatchObject({ is_active: true })
+  })
+
   test('leaves a user enabled and with a role that was given back', async () => {
     await start()
     const id = await addUser(process, 'ada', ['editor'])
@@ -156,7 +189,7 @@ describe('missing rows after a failover', () => {
     await process.database.users.updateUser(user.id, { is_active: false })
     await process.other`UPDATE users SET is_active = true`
     await process.other.unsafe(
-      `CREATE ROLE ${role}; GRANT ALL ON users, audittrail_sessions, audittrail_api_keys TO ${role}`,
+      `CREATE ROLE ${role}; GRANT ALL ON users, audittrail_sessions, audittrail_api_keys, audittrail_audit_pending TO ${role}`,
     )
     try {
       expect(await process.repeat(role)).toEqual({ repeated: 1, missing: 0 })
