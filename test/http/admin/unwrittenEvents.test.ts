@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
 
 const password = 'a long pass phrase'
@@ -13,16 +13,24 @@ describe.each(cases)('a change whose event a trigger %s, on %s', (_, kind, body)
   let application: TestApplication
   let token: string
   let user: string
-  beforeEach(async () => {
+  /** The name of the user, another one for each test. */
+  let name: string
+  let number = 0
+  beforeAll(async () => {
     application = await openTestApplication(kind)
-    await application.sql('UPDATE users SET must_change_password = false')
-    token = await application.accessToken()
-    user = (await json('POST', '/users', { username: 'ada', full_name: 'Ada', password })).id
     await application.sql('UPDATE users SET must_change_password = false')
     await application.sql(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN ${body} END $$`)
   })
-  afterEach(() => application.close())
+  afterAll(() => application.close())
+  beforeEach(async () => {
+    name = `ada${++number}`
+    application.lines.length = 0
+    token = await application.accessToken()
+    user = (await json('POST', '/users', { username: name, full_name: 'Ada', password })).id
+    await application.sql('UPDATE users SET must_change_password = false')
+  })
+  afterEach(() => application.sql('DROP TRIGGER IF EXISTS refuse ON audittrail_audit_pending'))
 
   const send = (method: string, path: string, body?: object, bearer = token) =>
     application.call(path, {
@@ -57,7 +65,7 @@ describe.each(cases)('a change whose event a trigger %s, on %s', (_, kind, body)
 
   /** Prepares, and returns the change. */
   const changes: Record<string, () => Promise<() => Promise<Response>>> = {
-    'a sign-in': async () => () => application.login('ada', password),
+    'a sign-in': async () => () => application.login(name, password),
     'a sign-out': async () => () => send('POST', '/auth/logout'),
     'a sign-out everywhere': async () => () => send('POST', '/auth/logout?everywhere=true'),
     'an ended session': async () => {
@@ -66,7 +74,7 @@ describe.each(cases)('a change whose event a trigger %s, on %s', (_, kind, body)
     },
     'a revoked token': async () => () => form('/auth/revoke', { token }),
     'a changed password': async () => {
-      const bearer = await application.accessToken('ada', password)
+      const bearer = await application.accessToken(name, password)
       const body = { current_password: password, new_password: `${password} 2` }
       return () => send('POST', '/auth/password', body, bearer)
     },
@@ -76,7 +84,7 @@ describe.each(cases)('a change whose event a trigger %s, on %s', (_, kind, body)
     'a deleted user': async () => () => send('DELETE', `/users/${user}`),
     'a reset password': async () => () => send('POST', `/users/${user}/password`, {}),
     'the end of the sessions of a user': async () => {
-      await application.login('ada', password)
+      await application.login(name, password)
       return () => send('DELETE', `/users/${user}/sessions`)
     },
     'a created API key': async () => () => send('POST', '/api-keys', { name: 'shop', scopes: ['introspect'] }),
@@ -85,14 +93,14 @@ describe.each(cases)('a change whose event a trigger %s, on %s', (_, kind, body)
       return () => send('DELETE', `/api-keys/${id}`)
     },
     'a lifted lockout': async () => {
-      for (let failure = 0; failure < 7; failure++) await application.login('ada', 'wrong')
+      for (let failure = 0; failure < 7; failure++) await application.login(name, 'wrong')
       const { items } = (await json('GET', '/blocks')) as unknown as { items: readonly { id: string }[] }
       return () => send('DELETE', `/blocks/${items[0]?.id}`)
     },
   }
 
-  test.each(Object.keys(changes))('%s does not happen, and happens once the event can be written', async (name) => {
-    const change = await (changes[name] as (typeof changes)[string])()
+  test.each(Object.keys(changes))('%s does not happen, and happens once the event can be written', async (what) => {
+    const change = await (changes[what] as (typeof changes)[string])()
     const before = await state()
     await refuse()
     expect((await change()).status).toBe(503)
@@ -104,7 +112,7 @@ describe.each(cases)('a change whose event a trigger %s, on %s', (_, kind, body)
   })
 
   test('a replayed refresh token does not end its session, and ends it once the event can be written', async () => {
-    const signIn = await form('/auth/login', { username: 'ada', password, scope: 'offline_access' })
+    const signIn = await form('/auth/login', { username: name, password, scope: 'offline_access' })
     const { refresh_token: first = '' } = (await signIn.json()) as Record<string, string>
     const refresh = (presented: string) =>
       form('/auth/refresh', { grant_type: 'refresh_token', refresh_token: presented })
@@ -122,9 +130,9 @@ describe.each(cases)('a change whose event a trigger %s, on %s', (_, kind, body)
 
   test('a failed sign-in is still counted, in memory, and logged', async () => {
     await refuse()
-    for (let failure = 0; failure < 5; failure++) expect((await application.login('ada', 'wrong')).status).toBe(401)
-    await application.login('ada', 'wrong')
-    expect((await application.login('ada', password)).status).not.toBe(200)
+    for (let failure = 0; failure < 5; failure++) expect((await application.login(name, 'wrong')).status).toBe(401)
+    await application.login(name, 'wrong')
+    expect((await application.login(name, password)).status).not.toBe(200)
     expect(application.lines.filter(({ event }) => event === 'login.failed')).toHaveLength(6)
     expect(application.lines.some(({ event }) => event === 'throttle.failed')).toBe(true)
   })
