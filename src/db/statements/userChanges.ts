@@ -6,7 +6,7 @@ import { databaseFailure, lacksPrivilege } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
 import { discarded, guardedChange } from '../rejection.ts'
 import { sessions, users } from '../schema.ts'
-import { isAdministrator, type User } from './users.ts'
+import { changedFields, isAdministrator, lockedAdministrators, lockUser, type User } from './users.ts'
 
 export type UserChangeStatements = ReturnType<typeof userChangeStatements>
 
@@ -24,6 +24,12 @@ export interface UserChange {
   readonly is_active?: boolean
 }
 
+/** A user after a change, with the fields that have another value than before. */
+export interface ChangedUser {
+  readonly user: User
+  readonly fields: readonly string[]
+}
+
 /** Why a user was not changed. */
 export type Unchanged = 'last_administrator' | 'protected_administrator'
 
@@ -35,10 +41,6 @@ export interface PasswordChange {
   /** Only if the user is not an administrator. */
   readonly protectsAdministrators?: boolean
 }
-
-/** Every active administrator, locked, so that concurrent changes see each other's result. */
-const lockedAdministrators = sql`(
-  SELECT id FROM ${users} WHERE ${isAdministrator} AND is_active ORDER BY id FOR UPDATE)`
 
 export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobserved) {
   return {
@@ -66,11 +68,15 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
       id: string,
       change: UserChange,
       protectsAdministrators = false,
-    ): Promise<User | Unchanged | undefined> =>
+    ): Promise<ChangedUser | Unchanged | undefined> =>
       guardedChange('store', async () => {
         let endedIds: readonly string[] = []
         const result = await orm.transaction(async (transaction) => {
           const staysAdministrator = change.roles?.includes('admin') !== false && change.is_active !== false
+          // First, so that all changes lock users in the same order.
+          if (!staysAdministrator) await transaction.execute(lockedAdministrators)
+          const former = await lockUser(transaction, id)
+          const fields = former ? changedFields(former, change) : []
           const { roles, ...rest } = change
           const values = roles ? { ...rest, roles: [...roles] } : rest
           const [row] = await transaction
@@ -90,7 +96,7 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
               requiresAdministrator: !staysAdministrator,
             })
           if (!row.is_active) endedIds = await endSessions(transaction, eq(sessions.user_id, id))
-          return row
+          return { user: row, fields: endedIds.length > 0 ? [...new Set([...fields, 'is_active'])] : fields }
         })
         changes.sessionsEnded(endedIds)
         const { roles, is_active: isActive } = change

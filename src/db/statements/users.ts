@@ -21,6 +21,9 @@ export interface UserPage {
 /** ASCII lower case in byte order, whatever the collation of the database. */
 const lowered = sql<string>`lower(${users.username} COLLATE "C")`
 export const isAdministrator = sql`'admin' = ANY (${users.roles})`
+/** Every active administrator, locked, so that concurrent changes see each other's result. */
+export const lockedAdministrators = sql`(
+  SELECT id FROM ${users} WHERE ${isAdministrator} AND is_active ORDER BY id FOR UPDATE)`
 /**
  * Older versions beside this one record only sessions. Written out, since Drizzle does not qualify
  * columns in the fields of a query of one table: `id` would be that of the session.
@@ -130,4 +133,22 @@ function isCandidate(search: string, { after, limit }: UserPage): SQL {
 /** Returns whether an index on substrings can exist. */
 async function hasTrigrams(orm: Orm): Promise<boolean> {
   return (await orm.execute(sql`SELECT FROM pg_extension WHERE extname = 'pg_trgm'`)).length === 1
+}
+
+/** Returns a user, locked against changes but not against new sessions. */
+export async function lockUser(orm: Pick<Orm, 'select'>, id: string): Promise<User | undefined> {
+  return (await orm.select().from(users).where(eq(users.id, id)).for('no key update'))[0]
+}
+
+/** Returns the fields that get another value. The order of roles has no meaning. */
+export function changedFields(
+  former: User,
+  change: { readonly full_name?: string; readonly roles?: readonly string[]; readonly is_active?: boolean },
+): readonly string[] {
+  const comparable = (value: unknown) => (Array.isArray(value) ? [...new Set(value)].toSorted().join('\n') : value)
+  return Object.entries(change)
+    .filter(
+      ([field, value]) => value !== undefined && comparable(value) !== comparable(former[field as keyof typeof change]),
+    )
+    .map(([field]) => field)
 }

@@ -94,7 +94,7 @@ export async function requireUser({ database }: Deps, id: string): Promise<User>
 }
 
 /**
- * Changes the given fields. Throws `invalid_fields`, `not_found`, `forbidden`, and `conflict` for
+ * Changes the given fields. Records those that had another value before. Throws `invalid_fields`, `not_found`, `forbidden`, and `conflict` for
  * the last active administrator.
  */
 export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
@@ -107,9 +107,9 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
   const result = await audited(
     deps,
     ({ users }) => users.updateUser(id, changed, !by.canManageAdministrators),
-    (user) => (isChanged(user) ? [changeOf(user, by, Object.keys(change))] : []),
+    (changes) => (isChanged(changes) && changes.fields.length > 0 ? [changeOf(changes.user, by, changes.fields)] : []),
   )
-  return requireChanged(deps, by, result)
+  return (await requireChanged(deps, by, result)).user
 }
 
 /**

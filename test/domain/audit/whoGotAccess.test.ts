@@ -54,6 +54,34 @@ describe.each(databaseKinds)('the audit log on %s', (kind) => {
     expect(await typesAbout(id)).toEqual(['user.roles_changed', 'user.disabled'])
   })
 
+  test('has no record of a change to the values that a user has, and names only the fields that differ', async () => {
+    await importLines({ username: 'carol', full_name: 'Carol', roles: ['a', 'b'] })
+    const id = await idOf('carol')
+    const same = { full_name: 'Carol', roles: ['b', 'a', 'b'], is_active: true }
+    await changeUser(application.deps, actor, id, same)
+    await changeUser(application.deps, actor, id, { roles: ['a', 'b'] })
+    await changeUser(application.deps, actor, id, { is_active: true })
+    expect(await typesAbout(id)).toEqual([])
+    await changeUser(application.deps, actor, id, { ...same, is_active: false })
+    await changeUser(application.deps, actor, id, { ...same, is_active: false })
+    await changeUser(application.deps, actor, id, { full_name: 'C.', roles: ['a', 'b'], is_active: false })
+    await changeUser(application.deps, actor, id, { full_name: 'C.', roles: ['a'], is_active: false })
+    expect(await typesAbout(id)).toEqual(['user.disabled', 'user.changed', 'user.roles_changed'])
+    const lines = application.lines.filter(({ event }) => event === 'user.changed')
+    expect(lines.map(({ fields }) => fields)).toEqual([['is_active'], ['full_name'], ['roles']])
+  })
+
+  test('has a record of a change that only ends sessions of a user disabled by SQL', async () => {
+    const hashed_password = await hashOf('correct horse battery staple')
+    await importLines({ username: 'carol', hashed_password })
+    const id = await idOf('carol')
+    await application.accessToken('carol', 'correct horse battery staple')
+    await application.sql(`UPDATE users SET is_active = false WHERE username = 'carol'`)
+    await changeUser(application.deps, actor, id, { is_active: false })
+    await changeUser(application.deps, actor, id, { is_active: false })
+    expect((await typesAbout(id)).filter((type) => type.startsWith('user.'))).toEqual(['user.disabled'])
+  })
+
   test('has the id of the first administrator', async () => {
     expect(await typesAbout(await idOf('admin'))).toEqual(['administrator.seeded'])
   })
