@@ -58,6 +58,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'hashes',
     'passwords',
     'uncountedFailures',
+    'network',
+    'refusalBudget',
     'audit',
     'auditVerification',
     'deps',

@@ -19,7 +19,7 @@ export async function startAudit({ deps, sequencer }: App, config: Config): Prom
   return () =>
     atMost(stopLimit, async () => {
       const { insertEvent } = deps.database.audit
-      await reporting(deps, () => recordSuppressed(deps))
+      await reporting(deps, () => recordSuppressed(deps, 'now'))
       // Last, since it settles the numbers of all others.
       await reporting(deps, () => auditedStatement(deps, { event: { event: 'server.stopped' } }, insertEvent))
       await stop()

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 import type ipaddr from 'ipaddr.js'
-import { parseAddress } from '../../ipAddress.ts'
+import { parseAddress } from '../ipAddress.ts'
 
 /**
  * Returns the network that the throttle counts: an IPv4 address, or the /64 of IPv6 that one

@@ -105,21 +105,28 @@ export async function recordAlone(deps: AuditDeps, record: AuditRecord): Promise
   log(deps, record.event)
 }
 
-/** Records a refusal, and logs it. Those above the bound of this second are only counted. */
+/** Records a refusal, and logs it. Those above their bounds are only counted. */
 export async function recordRefusal(deps: AuditDeps, record: AuditRecord): Promise<void> {
-  if (deps.audit.admit(record)) return recordAlone(deps, record)
+  if (isAdmitted(deps, record)) return recordAlone(deps, record)
   log(deps, record.event)
 }
 
-/** Records how many refusals were only counted since the last call. */
-export async function recordSuppressed(deps: AuditDeps): Promise<void> {
-  const { audit } = deps
-  const recorded = audit.takeSuppressed().map(async (suppressed) => {
-    const [type, count] = suppressed
+/** Returns whether a refusal is within its bounds. Counts it otherwise. */
+export function isAdmitted({ audit, source }: Pick<AuditDeps, 'audit' | 'source'>, record: AuditRecord): boolean {
+  const address = ('address' in record.event ? record.event.address : undefined) ?? source?.address
+  return audit.admit({ ...record, by: record.by ?? source?.by }, address)
+}
+
+/** Records how many refusals were only counted, at most once a minute or `now`. */
+export async function recordSuppressed(deps: AuditDeps, when: 'due' | 'now' = 'due'): Promise<void> {
+  const { refusals } = deps.audit
+  const recorded = refusals.take(when).map(async (suppressed) => {
+    const { type, subject, network, count } = suppressed
+    const source = network === undefined ? undefined : { by: { kind: 'anonymous' } as const, address: network }
     try {
-      await recordAlone(deps, { event: { event: 'audit.suppressed', type, count } })
+      await recordAlone({ ...deps, source }, { event: { event: 'audit.suppressed', type, count }, about: subject })
     } catch (error) {
-      audit.returnSuppressed(suppressed)
+      refusals.giveBack(suppressed)
       throw error
     }
   })

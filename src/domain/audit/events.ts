@@ -123,7 +123,7 @@ export type AuditEvent =
       readonly format: 'ndjson' | 'csv'
       readonly filters: readonly string[]
     }
-  /** Refusals above the bound of one second, which are only counted. */
+  /** Refusals of one user, key or network, or of many, that were only counted. */
   | { readonly event: 'audit.suppressed'; readonly type: string; readonly count: number }
   /**
    * A failover had undone changes of this process, which made them again. `ids` are of sessions or API

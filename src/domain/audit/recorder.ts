@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import type { EventRow } from '../../db/audit/pending.ts'
+import { networkOf } from '../network.ts'
+import { createRefusalBudget, type RefusalBudget } from '../refusalBudget.ts'
 import type { AuditKeys } from './auditKeys.ts'
 import type { AuditEvent } from './events.ts'
 import { buildLeaf } from './leaf.ts'
 import { createEventNumbers, type Settlement } from './numbers.ts'
-import type { AuditRecord, Source } from './record.ts'
+import type { AuditRecord, Party, Source } from './record.ts'
 
 /** A record with its row, which is yet to be written. */
 export interface PreparedEvent {
@@ -21,14 +23,10 @@ export interface Recorder {
   /** Numbers an event and returns its row. Settle it once the outcome is known. */
   prepare(record: AuditRecord, source: Source | undefined): PreparedEvent
   settle(events: readonly PreparedEvent[], settlement: Settlement): void
-  /** Returns whether a refusal is within the bound for this second. Counts it otherwise. */
-  admit(record: Pick<AuditRecord, 'about' | 'by'> & { readonly event: Pick<AuditEvent, 'event'> }): boolean
-  /** Returns how many refusals were not admitted since the last call, by event. */
-  takeSuppressed(): readonly Suppressed[]
-  /** Counts refusals again whose count could not be recorded. */
-  returnSuppressed(suppressed: Suppressed): void
-  /** Returns how many refusals were not admitted since the start. */
-  suppressedCount(): number
+  /** Returns whether a refusal from this address is within its bounds. Counts it otherwise. */
+  admit(refusal: RefusedRecord, address: string | undefined): boolean
+  /** The refusals that were only counted. */
+  readonly refusals: Omit<RefusalBudget<Party>, 'admit'>
   /** Called after events are committed. */
   onCommitted: () => void
   /** Returns committed events that should be in the log by now. */
@@ -39,7 +37,7 @@ export interface Recorder {
   isTailIdle(now: number): boolean
 }
 
-export type Suppressed = readonly [event: string, count: number]
+type RefusedRecord = Pick<AuditRecord, 'about' | 'by'> & { readonly event: Pick<AuditEvent, 'event'> }
 
 export interface CommittedEvent {
   readonly process: string
@@ -47,11 +45,6 @@ export interface CommittedEvent {
   readonly leaf: string
 }
 
-/**
- * Refusals that one process records in full per second: of strangers, and as many that concern a
- * known user or API key, so that strangers cannot hide those.
- */
-export const refusalsPerSecond = 20
 /** Committed events kept to check that they arrive. */
 const maxKept = 10_000
 /** Milliseconds after which a committed event must be pending or in the log. */
@@ -63,10 +56,8 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
   const process = randomBytes(8).toString('hex')
   const numbers = createEventNumbers()
   let kept = new Map<number, { readonly at: number; readonly leaf: string }>()
-  const suppressed = new Map<string, number>()
-  let suppressedCount = 0
+  const refusals = createRefusalBudget<Party>(monotonicClock)
   let tail: { readonly at: number; readonly isSettled: boolean } | undefined
-  let window = { since: Number.NEGATIVE_INFINITY, strangers: 0, known: 0 }
   const recorder: Recorder = {
     keys,
     process,
@@ -88,28 +79,15 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
       }
       if (settlement === 'committed' && events.length > 0) recorder.onCommitted()
     },
-    admit: ({ event: { event }, about, by }) => {
-      const now = monotonicClock()
-      if (now - window.since >= 1000) window = { since: now, strangers: 0, known: 0 }
-      const share = (about?.id ?? by?.id) === undefined ? 'strangers' : 'known'
-      if (window[share] < refusalsPerSecond) {
-        window[share]++
-        return true
-      }
-      suppressed.set(event, (suppressed.get(event) ?? 0) + 1)
-      suppressedCount++
-      recorder.onCommitted()
+    admit: ({ event: { event: type }, about, by }, address) => {
+      const subject = about?.id === undefined ? by : about
+      const isKnown = subject?.id !== undefined
+      const network = isKnown || address === undefined ? undefined : networkOf(address)
+      if (refusals.admit({ type, subject: isKnown ? subject : undefined, network })) return true
+      if (refusals.isDue()) recorder.onCommitted()
       return false
     },
-    takeSuppressed: () => {
-      const counts = [...suppressed]
-      suppressed.clear()
-      return counts
-    },
-    returnSuppressed: ([event, count]) => {
-      suppressed.set(event, (suppressed.get(event) ?? 0) + count)
-    },
-    suppressedCount: () => suppressedCount,
+    refusals,
     overdue: (now) =>
       [...kept].filter(([, { at }]) => now - at >= patience).map(([n, { leaf }]) => ({ process, n, leaf })),
     forget: (events) => {

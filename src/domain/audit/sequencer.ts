@@ -111,7 +111,7 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
       size: head.size(),
       inconsistency,
       ...pending.state(),
-      suppressed: audit.suppressedCount(),
+      suppressed: audit.refusals.count(),
       sequencedAt,
     }),
   }
@@ -162,7 +162,7 @@ function startRunning({ run, audit, monotonicClock, log, polls }: Running): () =
   }
   // A database that only this process writes to is not asked without a reason.
   const poll = setInterval(() => {
-    if (polls || audit.isTailIdle(monotonicClock())) schedule(0)
+    if (polls || audit.isTailIdle(monotonicClock()) || audit.refusals.isDue()) schedule(0)
   }, pollInterval)
   schedule(0)
   return async () => {

@@ -4,8 +4,8 @@ import { trimBlanks } from '../../userFields.ts'
 import { audited } from '../audit/audited.ts'
 import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
+import { networkOf } from '../network.ts'
 import { requireUser } from '../users/users.ts'
-import { networkOf } from './network.ts'
 import { freeFailures, freeNetworkFailures, lockedUntil } from './throttle.ts'
 
 /** A user, network or device that must wait before the next sign-in. */

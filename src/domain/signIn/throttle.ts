@@ -3,7 +3,7 @@ import type { FailureCount, FailureKind, NewFailure } from '../../db/statements/
 import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import { trimBlanks } from '../../userFields.ts'
-import { auditedStatement } from '../audit/audited.ts'
+import { auditedStatement, isAdmitted } from '../audit/audited.ts'
 import { record as logEvent } from '../audit/events.ts'
 import type { AuditRecord } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
@@ -118,14 +118,14 @@ export async function countFailure(
   }
 }
 
-/** Counts a failure with its event, unless this second has had its share of events. */
+/** Counts a failure with its event, unless such refusals are above their bounds. */
 async function recordingFailure(
   deps: Deps,
   record: AuditRecord | undefined,
   count: (row?: EventRow) => Promise<void>,
 ): Promise<void> {
   if (record) logEvent(deps, record.event)
-  if (record && deps.audit.admit(record)) await auditedStatement(deps, record, count)
+  if (record && isAdmitted(deps, record)) await auditedStatement(deps, record, count)
   else await count()
 }
 

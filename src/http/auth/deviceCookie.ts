@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { networkOf } from '../../domain/signIn/network.ts'
+import { networkOf } from '../../domain/network.ts'
 import type { ThrottleSubject } from '../../domain/signIn/throttle.ts'
 import { createKeyDeriver, type SecretKeys } from '../../secretKeys.ts'
 import { trimBlanks } from '../../userFields.ts'

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { refusalsPerSecond } from '../../../src/domain/audit/recorder.ts'
 import { rejectPending } from '../../../src/domain/audit/rejected.ts'
 import { createSequencer, type Sequencer } from '../../../src/domain/audit/sequencer.ts'
 import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
+import { overallRate, sourceRate } from '../../../src/domain/refusalBudget.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
 
 const minute = 60_000
@@ -71,16 +71,51 @@ describe('audit log upkeep', () => {
   })
 
   test('has a refusal that concerns a user, however many refusals of strangers there are', async () => {
-    for (let refusal = 0; refusal < refusalsPerSecond + 5; refusal++) await application.login('stranger', 'wrong')
+    for (let refusal = 0; refusal < sourceRate.burst + 5; refusal++) await application.login('stranger', 'wrong')
     await application.login('admin', 'wrong password')
     await sequencer.run()
     const records = await application.deps.database.audit.listEvents({ type: 'login.failed', limit: 100 })
     expect(records.filter(({ about_id }) => about_id !== null)).toHaveLength(1)
   })
 
+  test('has few records of a day of refused API keys, and counts the others by their network', async () => {
+    const headers = { authorization: 'Bearer atk_malformed' }
+    const refuse = (address: string) => application.call('/users', { headers, address })
+    const minutes = 30
+    for (let i = 0; i < minutes; i++) {
+      for (let j = 0; j < 40; j++) await refuse(j < 10 ? '192.0.2.7' : `198.51.${i}.${j}`)
+      await sequencer.run()
+      application.clock.now += minute
+    }
+    await sequencer.run()
+    const records = await application.deps.database.audit.listEvents({ limit: 10_000 })
+    const refused = records.filter(({ type }) => type === 'api_key.refused').length
+    expect(refused).toBeGreaterThan(0)
+    expect(refused).toBeLessThanOrEqual(overallRate.burst + minutes * overallRate.perMinute)
+    const counts = records.filter(({ type }) => type === 'audit.suppressed')
+    const counted = counts.reduce((sum, { leaf }) => sum + JSON.parse(leaf).facts.count, 0)
+    expect(refused + counted).toBe(40 * minutes)
+    expect(counts.some(({ by_private }) => by_private?.includes('"address":"192.0.2.7"'))).toBe(true)
+    expect(counts.some(({ leaf }) => leaf.includes('192.0.2.7'))).toBe(false)
+    expect(await problems()).toEqual([])
+  })
+
+  test('names the user whose refusals were only counted', async () => {
+    const { audit } = application.deps
+    const [admin] = await sql(`SELECT id::text AS id FROM users WHERE username = 'admin'`)
+    const about = { kind: 'user', id: String(admin?.id), username: 'admin' } as const
+    for (let i = 0; i < sourceRate.burst + 3; i++) audit.admit({ event: { event: 'login.failed' }, about }, undefined)
+    await sequencer.run()
+    const records = await application.deps.database.audit.listEvents({ type: 'audit.suppressed', limit: 10 })
+    expect(records.map(({ about_id, leaf }) => [about_id, JSON.parse(leaf).facts])).toEqual([
+      [admin?.id, { type: 'login.failed', count: 3 }],
+    ])
+  })
+
   test('counts suppressed refusals again if their count cannot be recorded', async () => {
     const { audit } = application.deps
-    for (let refusal = 0; refusal < refusalsPerSecond + 5; refusal++) audit.admit({ event: { event: 'login.failed' } })
+    for (let refusal = 0; refusal < sourceRate.burst + 5; refusal++)
+      audit.admit({ event: { event: 'login.failed' } }, undefined)
     await sql('ALTER TABLE audittrail_audit_pending RENAME TO away')
     await expect(sequencer.run()).rejects.toThrow()
     await sql('ALTER TABLE away RENAME TO audittrail_audit_pending')
