@@ -80,7 +80,7 @@ interface Export {
 /** Records the export before its first byte, since a client that disconnects has read a part. */
 async function exportEvents(
   { deps, requestContexts, openStreams }: AuditRouteServices,
-  { principal: { actor }, query, request, search, format }: Export,
+  { principal: { actor, requireStill }, query, request, search, format }: Export,
 ): Promise<Response> {
   const event = {
     event: 'audit.exported',
@@ -94,8 +94,20 @@ async function exportEvents(
   const { requestId } = requestContexts.of(request)
   const { after } = readPage(query, eventCursor)
   const most = query.limit === undefined ? undefined : Number(query.limit)
-  return streamedResponse(eachPage(deps, search, { size: pageSize, most, after }), format, {
+  const pages = whilePermitted(eachPage(deps, search, { size: pageSize, most, after }), requireStill)
+  return streamedResponse(pages, format, {
     openStreams,
     onFailure: (error) => deps.log.error('audit.export_failed', { request_id: requestId, ...describeError(error) }),
   })
+}
+
+/** Yields pages until the caller loses access, which breaks the response off. */
+async function* whilePermitted<Page>(
+  pages: AsyncGenerator<Page, void>,
+  requirePermission: () => Promise<void>,
+): AsyncGenerator<Page, void> {
+  for await (const page of pages) {
+    await requirePermission()
+    yield page
+  }
 }

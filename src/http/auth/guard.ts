@@ -7,7 +7,13 @@ import type { Actor } from '../../domain/users/actor.ts'
 import { AppError } from '../../error.ts'
 import { recording, sourceOf } from '../edge/source.ts'
 import { bearerToken, clientSecret } from './authorization.ts'
-import { type PrincipalServices, requirePrincipal, requireUnquarantined, type TokenPrincipal } from './principal.ts'
+import {
+  type PrincipalServices,
+  requireAdministratorStill,
+  requirePrincipal,
+  requireUnquarantined,
+  type TokenPrincipal,
+} from './principal.ts'
 
 /** Error codes of the guards for users, besides 401. */
 export const guardErrors = ['password_change_required', 'forbidden'] as const
@@ -23,6 +29,8 @@ export interface UserAdministrator {
   readonly actor: Actor
   /** Undefined for a service. */
   readonly sessionId: string | undefined
+  /** Throws `invalid_token` once the session or the API key no longer grants this access. */
+  readonly requireStill: () => Promise<void>
 }
 
 /**
@@ -46,11 +54,14 @@ export function createGuards(services: GuardServices) {
     (access: RequiredAccess) =>
     async (request: Request): Promise<UserAdministrator> => {
       const credential = bearerToken(request)
-      if (looksLikeApiKey(credential))
-        return { actor: actorOf(await requireKey(credential, access, request)), sessionId: undefined }
+      if (looksLikeApiKey(credential)) {
+        const requireStill = async () => void (await requireKey(credential, access, request))
+        return { actor: actorOf(await requireKey(credential, access, request)), sessionId: undefined, requireStill }
+      }
       const { user, sessionId } = await administrator(request)
       const party = partyOf(user, sessionId)
-      return { actor: { name: user.username, canManageAdministrators: true, party }, sessionId }
+      const requireStill = () => requireAdministratorStill(services, user, sessionId)
+      return { actor: { name: user.username, canManageAdministrators: true, party }, sessionId, requireStill }
     }
   const introspector = async (request: Request) => {
     const secret = clientSecret(request)

@@ -48,6 +48,20 @@ export function requireUnquarantined(
   throw refuseToken(deps, { reason: 'revoked', username: user.username, session, address })
 }
 
+/**
+ * Throws `invalid_token` if an administrator's session has ended, or they no longer have the role.
+ * An access token may expire during a long response.
+ */
+export async function requireAdministratorStill(
+  { deps }: PrincipalServices,
+  { id: uid, username: sub }: Principal['user'],
+  sid: string,
+): Promise<void> {
+  const user = await findActiveUser(deps, { sid, uid, sub })
+  if (!user?.roles.includes('admin') || user.must_change_password)
+    throw new AppError('invalid_token', 'Could not validate credentials')
+}
+
 /** Only a token that we signed gets a reason: its session has ended, or it has expired. */
 function invalidToken(
   { deps, requestContexts }: PrincipalServices,

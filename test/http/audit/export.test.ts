@@ -17,11 +17,11 @@ describe.each(databaseKinds)('an export of audit events from %s', (kind) => {
   afterAll(() => application.close())
 
   const accounts = createAccounts(() => application)
-  const get = (query: string, accept: string, method = 'GET') =>
+  const get = (query: string, accept: string, method = 'GET', token = boss.token) =>
     application.http.handle(
       new Request(`http://localhost/api/audit/events${query}`, {
         method,
-        headers: { authorization: `Bearer ${boss.token}`, accept, 'x-request-id': 'the-export' },
+        headers: { authorization: `Bearer ${token}`, accept, 'x-request-id': 'the-export' },
       }),
       '192.0.2.7',
     )
@@ -124,6 +124,42 @@ describe.each(databaseKinds)('an export of audit events from %s', (kind) => {
     await expect(reader.read()).rejects.toThrow()
     await application.sql('ALTER TABLE audittrail_audit_gone RENAME TO audittrail_audit_events')
     expect(application.lines.at(-1)).toMatchObject({ event: 'audit.export_failed', request_id: 'the-export' })
+  })
+
+  const revocations = [
+    ['the session ends', (id: string) => application.sql(`DELETE FROM audittrail_sessions WHERE user_id = '${id}'`)],
+    ['the user is disabled', (id: string) => application.sql(`UPDATE users SET is_active = false WHERE id = '${id}'`)],
+    ['the user loses the role', (id: string) => application.sql(`UPDATE users SET roles = '{}' WHERE id = '${id}'`)],
+    ['the user is deleted', (id: string) => application.sql(`DELETE FROM users WHERE id = '${id}'`)],
+  ] as const
+  test.each(revocations)('breaks off at the next page once %s', async (_, revoke) => {
+    const other = await accounts.makeAdministrator()
+    const response = await get('', 'text/csv', 'GET', other.token)
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    await reader.read()
+    await revoke(other.id)
+    expect(await reader.read().catch(({ code }) => code)).toBe('invalid_token')
+    expect(application.lines.at(-1)).toMatchObject({ event: 'audit.export_failed', request_id: 'the-export' })
+  })
+
+  test('breaks off at the next page once the API key is revoked', async () => {
+    const key = await application.apiKey({ scopes: ['audit:read'] })
+    const response = await get('', 'application/x-ndjson', 'GET', key)
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    await reader.read()
+    await application.sql('UPDATE audittrail_api_keys SET revoked_at = now()')
+    expect(await reader.read().catch(({ code }) => code)).toBe('invalid_token')
+  })
+
+  test('does not break off because the access token expires', async () => {
+    const other = await accounts.makeAdministrator()
+    const response = await get('', 'application/x-ndjson', 'GET', other.token)
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    await reader.read()
+    application.clock.now += 31 * 60_000
+    let chunk = await reader.read()
+    while (!chunk.done) chunk = await reader.read()
+    application.clock.now -= 31 * 60_000
   })
 
   test('of which the client has read enough reads no more', async () => {
