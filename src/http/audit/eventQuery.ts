@@ -10,8 +10,8 @@ const id = (description: string) => t.Optional(t.String({ maxLength: 36, descrip
 
 /** The query parameters that select records. */
 export const eventParameters = {
-  from: time('Records at or after this time. They are then sorted by time.'),
-  to: time('Records before this time. They are then sorted by time.'),
+  since: time('Records at or after this time. They are then sorted by time.'),
+  until: time('Records before this time. They are then sorted by time.'),
   type: t.Optional(t.String({ maxLength: 64, description: 'Records of this type, such as `login.failed`.' })),
   by: id('Records by this user or API key: its id.'),
   about: id('Records about this user or API key: its id.'),
@@ -22,8 +22,8 @@ export const eventParameters = {
 }
 
 export interface EventQuery {
-  readonly from?: string
-  readonly to?: string
+  readonly since?: string
+  readonly until?: string
   readonly type?: string
   readonly by?: string
   readonly about?: string
@@ -37,10 +37,10 @@ export interface EventQuery {
 export function readSearch(query: EventQuery): EventSearch {
   const fields = [...errorsOf(query)]
   if (fields.length > 0) throw new AppError('invalid_fields', sentencesOf(fields), { fields })
-  const { from, to, type, by, about, user, outcome, from_index, order = 'newest' } = query
+  const { since, until, type, by, about, user, outcome, from_index, order = 'newest' } = query
   const criteria: EventCriteria = {
-    since: from === undefined ? undefined : new Date(from),
-    until: to === undefined ? undefined : new Date(to),
+    since: since === undefined ? undefined : new Date(since),
+    until: until === undefined ? undefined : new Date(until),
     type,
     by,
     about,
@@ -52,7 +52,7 @@ export function readSearch(query: EventQuery): EventSearch {
 }
 
 function* errorsOf(query: EventQuery): Generator<FieldError> {
-  for (const field of ['from', 'to'] as const)
+  for (const field of ['since', 'until'] as const)
     if (query[field] !== undefined && !isTime(query[field]))
       yield { field, message: 'must be a time such as 2026-01-31T08:00:00Z, with + as %2B' }
   if (query.type !== undefined && !/^[a-z_]+(\.[a-z_]+)*$/.test(query.type))

@@ -116,13 +116,13 @@ describe.each(databaseKinds)('audit events on %s', (kind) => {
     const times = async (query: string) => (await walk(query)).map(({ time }) => (Date.parse(time) - start) / minute)
     for (const filter of ['', '&type=login.failed', `&user=${carol.id}`, `&about=${carol.id}&outcome=refused`])
       for (const limit of ['', '&limit=1', '&limit=3']) {
-        expect(await times(`from=${at(1)}&to=${at(4)}${filter}${limit}`)).toEqual([3, 2, 1, 1])
-        expect(await times(`from=${at(1)}&to=${at(4)}&order=oldest${filter}${limit}`)).toEqual([1, 1, 2, 3])
-        expect(await times(`from=${at(1)}&to=${at(3)}${filter}${limit}`)).toEqual([2, 1, 1])
-        expect(await times(`from=${at(2)}${filter}${limit}`)).toEqual([3, 2])
+        expect(await times(`since=${at(1)}&until=${at(4)}${filter}${limit}`)).toEqual([3, 2, 1, 1])
+        expect(await times(`since=${at(1)}&until=${at(4)}&order=oldest${filter}${limit}`)).toEqual([1, 1, 2, 3])
+        expect(await times(`since=${at(1)}&until=${at(3)}${filter}${limit}`)).toEqual([2, 1, 1])
+        expect(await times(`since=${at(2)}${filter}${limit}`)).toEqual([3, 2])
       }
-    expect(await times(`from=${at(4)}`)).toEqual([])
-    expect(await times(`from=${at(2)}&to=${at(1)}`)).toEqual([])
+    expect(await times(`since=${at(4)}`)).toEqual([])
+    expect(await times(`since=${at(2)}&until=${at(1)}`)).toEqual([])
   })
 
   test('are returned once while the log grows', async () => {
@@ -145,10 +145,10 @@ describe.each(databaseKinds)('audit events on %s', (kind) => {
   })
 
   test.each([
-    ['from=yesterday', 'from'],
-    ['from=2026-02-30T00:00:00Z', 'from'],
-    ['to=0000-01-01T00:00:00Z', 'to'],
-    ['from=2026-01-31T08:00:00+01:00', 'from'],
+    ['since=yesterday', 'since'],
+    ['since=2026-02-30T00:00:00Z', 'since'],
+    ['until=0000-01-01T00:00:00Z', 'until'],
+    ['since=2026-01-31T08:00:00+01:00', 'since'],
     ['type=Login.Failed', 'type'],
     ['type=', 'type'],
     ["type=x'--", 'type'],
@@ -164,7 +164,7 @@ describe.each(databaseKinds)('audit events on %s', (kind) => {
     ['after=x', 'after'],
     ['after=', 'after'],
     [`after=${Buffer.from('1 2').toString('base64url')}`, 'after'],
-    [`from=2026-01-01T00:00:00Z&after=${Buffer.from('1').toString('base64url')}`, 'after'],
+    [`since=2026-01-01T00:00:00Z&after=${Buffer.from('1').toString('base64url')}`, 'after'],
     [`after=${Buffer.from('9'.repeat(19)).toString('base64url')}`, 'after'],
   ])('with %s return 422 and name the field', async (query, field) => {
     for (const accept of ['application/json', 'text/csv', 'application/x-ndjson']) {
@@ -182,8 +182,8 @@ describe.each(databaseKinds)('audit events on %s', (kind) => {
     for (const query of [
       `after=${far('999999999999999999')}`,
       `order=oldest&after=${far('999999999999999999')}`,
-      `from=2026-01-01T00:00:00Z&after=${far('1 999999999999999999')}`,
-      `to=2026-01-01T00:00:00Z&after=${far('1 -99999999999999999')}`,
+      `since=2026-01-01T00:00:00Z&after=${far('1 999999999999999999')}`,
+      `until=2026-01-01T00:00:00Z&after=${far('1 -99999999999999999')}`,
     ])
       expect([query, (await accounts.json('GET', `/audit/events?${query}`, token)).status]).toEqual([query, 200])
   })
@@ -225,7 +225,7 @@ describe.each(databaseKinds)('audit events on %s', (kind) => {
     const response = await accounts.json('GET', '/audit/events?limit=5', token)
     const { items } = (await response.json()) as Page
     expect(indexesOf(items)).toEqual([4, 3, 2, 1, 0].map((offset) => next + offset))
-    expect(await walk('from=2025-01-01T00:00:00Z&limit=100')).not.toBeEmpty()
+    expect(await walk('since=2025-01-01T00:00:00Z&limit=100')).not.toBeEmpty()
     await application.sql(`DELETE FROM audittrail_audit_events WHERE index > ${next}`)
   })
 

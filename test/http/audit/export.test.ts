@@ -58,7 +58,7 @@ describe.each(databaseKinds)('an export of audit events from %s', (kind) => {
     const deleted = await ndjson('?type=user.deleted')
     expect(deleted).toHaveLength(13)
     expect(await ndjson('?type=user.deleted&limit=5')).toEqual(deleted.slice(0, 5))
-    expect(await ndjson('?type=user.deleted&from=2020-01-01T00:00:00Z')).toEqual(deleted)
+    expect(await ndjson('?type=user.deleted&since=2020-01-01T00:00:00Z')).toEqual(deleted)
     const response = await get('?type=user.deleted&limit=5', 'application/json')
     const { items, next } = (await response.json()) as { items: unknown[]; next: string }
     expect(items).toEqual(deleted.slice(0, 5))
