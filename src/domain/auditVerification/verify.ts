@@ -127,6 +127,6 @@ function notesOf(numbers: ProcessNumbers, { lost, refused, formerSeals }: Counte
     ...(formerSeals > 0
       ? [`${formerSeals} records have the seal of a former SECRET_KEY, so only the checkpoints after them cover them`]
       : []),
-    'not ruled out, because nothing outside of the database was given: a tail that was cut while every server was stopped, and a rewrite with SECRET_KEY',
+    'not ruled out, because nothing outside of the database was given: a tail that was cut while every server was stopped, an older copy that was restored then, and a rewrite with SECRET_KEY',
   ]
 }

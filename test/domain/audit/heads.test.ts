@@ -3,6 +3,7 @@ import { acceptRestored } from '../../../src/domain/audit/restored.ts'
 import { createSequencer, type Sequencer } from '../../../src/domain/audit/sequencer.ts'
 import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { until } from '../../condition.ts'
 import { openReplica } from '../../replica.ts'
 
 const tables = ['events', 'nodes', 'checkpoints', 'state', 'pending'] as const
@@ -92,6 +93,42 @@ describe.each(databaseKinds)('the newest head that a server has seen, on %s', (k
     expect(sequencer.state().inconsistency).toBeDefined()
     expect(await size()).toBe(before)
     expect((await application.login()).status).toBe(200)
+  })
+
+  test('is compared by an idle process that only polls, also if a new one has continued an older copy', async () => {
+    const idle = openOther()
+    const active = openOther()
+    const stop = idle.sequencer.start()
+    try {
+      await save('old')
+      await fail(2)
+      await sequencer.run()
+      await until(() => idle.sequencer.state().size === sequencer.state().size)
+      await restore('old')
+      await until(() => idle.sequencer.state().inconsistency !== undefined)
+      expect(idle.sequencer.state().inconsistency).toBe('rolled_back')
+      await fail(4)
+      await active.sequencer.run()
+      await until(() => idle.sequencer.state().inconsistency === 'rewritten')
+    } finally {
+      await stop()
+    }
+  }, 60_000)
+
+  test('that no process has seen is not missed, and verification says so', async () => {
+    await save('old')
+    await fail(2)
+    await sequencer.run()
+    await restore('old')
+    const fresh = openOther()
+    await fresh.sequencer.run()
+    expect(fresh.sequencer.state().inconsistency).toBeUndefined()
+    const { database, audit } = fresh.deps
+    const { findings, notes } = await verifyLog({ database, keys: audit.keys }, () => {})
+    expect({ findings, last: notes.at(-1) }).toEqual({
+      findings: 0,
+      last: 'not ruled out, because nothing outside of the database was given: a tail that was cut while every server was stopped, an older copy that was restored then, and a rewrite with SECRET_KEY',
+    })
   })
 
   test('a log that was emptied, but has its name, is not begun again by a new process', async () => {

@@ -57,4 +57,25 @@ describe.each(databaseKinds)('verification of an audit log in use on %s', (kind)
     await verifyLog({ database, keys: audit.keys }, ({ problem }) => found.push(problem))
     expect(found).toEqual([])
   })
+
+  test('finds nothing if a process with the next SECRET_KEY adds the pending events of the former one', async () => {
+    const next = randomBytes(32).toString('hex')
+    await createSequencer(application.deps, true).run()
+    await application.accessToken()
+    await application.login('admin', 'wrong password')
+    const ahead = openReplica(application, { secretKeys: { current: next, previous: [application.secretKey] } })
+    await ensureSigningKey(ahead.deps)
+    await createSequencer(ahead.deps, true).run()
+    expect(await application.sql('SELECT FROM audittrail_audit_pending')).toEqual([])
+    for (const secretKeys of [
+      { current: next, previous: [application.secretKey] },
+      { current: application.secretKey, previous: [next] },
+      { current: next, previous: [] },
+    ]) {
+      const { deps } = openReplica(application, { secretKeys })
+      const found: string[] = []
+      await verifyLog({ database: deps.database, keys: deps.audit.keys }, ({ problem }) => found.push(problem))
+      expect(found).toEqual([])
+    }
+  })
 })
