@@ -1,6 +1,7 @@
 import { guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
-import { type PendingEvent, pendingColumns, pendingOf } from './sequence.ts'
+import type { PendingEvent } from './batch.ts'
+import { pendingColumns, pendingOf } from './sequence.ts'
 
 export interface PendingCount {
   readonly pending: number

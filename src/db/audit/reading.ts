@@ -1,16 +1,17 @@
 import { guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
+import type { Batch } from './batch.ts'
 import { type EventRow, insertEvents } from './pending.ts'
 import { pendingStatements } from './pendingStatements.ts'
 import { eventSearchStatements } from './search.ts'
 import {
   type AcceptedHead,
-  type Batch,
   clamped,
   continueLog,
   isEmptyLog,
   readHead,
   type SequenceInput,
+  type SequenceSetting,
   type StoredHead,
   sequenceBatch,
   signHead,
@@ -74,7 +75,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
 
     /** Moves pending events into the log. See `sequenceBatch`. */
     sequence: (
-      setting: { origin: string; now: Date; widthsOf: (size: number) => readonly number[] },
+      setting: SequenceSetting,
       plan: (input: SequenceInput) => Batch | undefined,
     ): Promise<number | undefined> => guarded(() => sequenceBatch(client, setting, plan)),
 

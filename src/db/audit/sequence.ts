@@ -1,14 +1,9 @@
-import type { Row, TransactionSql } from 'postgres'
+import type { PendingQuery, Row, TransactionSql } from 'postgres'
+import { databaseFailure } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
-import type { EventRow } from './pending.ts'
-
-/** A pending event with its id, which orders the log. */
-export interface PendingEvent extends EventRow {
-  /** A bigint, since anyone who writes SQL may have chosen it. */
-  readonly id: string
-  /** When a server last refused it; `future` if no server can have written the time. */
-  readonly refused: 'never' | 'past' | 'future'
-}
+import type { Batch, PendingEvent } from './batch.ts'
+import { type FailedAttempt, withoutRejected } from './rejectedRows.ts'
+import { writeBatch } from './writeBatch.ts'
 
 /** The newest checkpoint and the hashes on the right edge of its tree. */
 export interface StoredHead {
@@ -23,28 +18,6 @@ export interface StoredHead {
   readonly edge: readonly (readonly Buffer[])[]
 }
 
-/** What a batch adds to the log. */
-export interface Batch {
-  readonly accepted: readonly SequencedEvent[]
-  /** Ids of rows that were not written by this service. */
-  readonly refused: readonly string[]
-  readonly nodes: readonly { readonly level: number; readonly index: number; readonly hash: Buffer }[]
-  readonly size: number
-  readonly root: Buffer
-  readonly note: string
-}
-
-export interface SequencedEvent extends PendingEvent {
-  readonly index: number
-  readonly hash: Buffer
-  readonly seal: Buffer
-  readonly time: string
-  readonly type: string
-  readonly byId: string | null
-  readonly aboutId: string | null
-  readonly outcome: string
-}
-
 export interface SequenceInput {
   readonly head: StoredHead
   readonly pending: readonly PendingEvent[]
@@ -56,15 +29,39 @@ export interface SequenceInput {
 const sequencerLock = '7022629598041763687'
 export const batchSize = 512
 
+export interface SequenceSetting {
+  /** The name of a new log. */
+  readonly origin: string
+  readonly now: Date
+  readonly widthsOf: (size: number) => readonly number[]
+  /** Called with the ids of rows that the database rejects, once they are set aside. */
+  readonly onRejected: (ids: readonly string[], error: unknown) => void
+}
+
+type Plan = (input: SequenceInput) => Batch | undefined
+
 /**
  * Moves pending events into the log in one transaction, as `plan` says, unless another process is
  * doing so. Returns the number of events taken, or undefined if it was locked out. The lock makes
  * the order; the primary key alone keeps two sequencers apart.
  */
-export async function sequenceBatch(
+export async function sequenceBatch(client: Client, setting: SequenceSetting, plan: Plan): Promise<number | undefined> {
+  try {
+    return await attempt(client, setting, plan)
+  } catch (error) {
+    if (databaseFailure(error).code === 'unavailable') throw error
+    const rejected: string[] = []
+    const taken = await attempt(client, setting, plan, { error, rejected })
+    if (rejected.length > 0) setting.onRejected(rejected, databaseFailure(error))
+    return taken
+  }
+}
+
+async function attempt(
   client: Client,
-  { origin, now, widthsOf }: { origin: string; now: Date; widthsOf: (size: number) => readonly number[] },
-  plan: (input: SequenceInput) => Batch | undefined,
+  { origin, now, widthsOf }: SequenceSetting,
+  plan: Plan,
+  failed?: FailedAttempt,
 ): Promise<number | undefined> {
   return client.begin('isolation level read committed', async (transaction) => {
     // Its own statement: a snapshot taken with it would be older than the lock.
@@ -72,22 +69,35 @@ export async function sequenceBatch(
     if (!lock?.held) return undefined
     await transaction`SET LOCAL synchronous_commit = on`
     const head = await readHead(transaction, widthsOf, origin)
+    const pending = await lockPending(transaction)
+    const keys = JSON.stringify(pending.map(({ process, n }) => ({ process, n })))
     const rows = await transaction`
-      SELECT ${pendingColumns(transaction)} FROM audittrail_audit_pending
-      WHERE refused_at IS NULL OR refused_at NOT BETWEEN now() - interval '1 minute' AND now()
-      ORDER BY audittrail_audit_pending.id LIMIT ${batchSize} FOR UPDATE SKIP LOCKED`
-    const pending = rows.map(pendingOf)
-    const keys = JSON.stringify(rows.map(({ process, n }) => ({ process, n })))
-    const known = await transaction`
       SELECT process, n::text AS n FROM json_to_recordset(${keys}::text::json) AS given (process text, n bigint)
       JOIN audittrail_audit_events USING (process, n)`
-    const batch = plan({ head, pending, known: new Set(known.map(({ process, n }) => `${process} ${n}`)) })
-    if (!batch) return 0
+    const known = new Set(rows.map(({ process, n }) => `${process} ${n}`))
+    const planned = plan({ head, pending, known })
+    if (!planned) return 0
+    const batch = failed
+      ? await withoutRejected(transaction, planned, failed, (rest) => plan({ head, pending: rest, known }))
+      : planned
     if (!head.isNamed && batch.accepted.length > 0)
       await transaction`INSERT INTO audittrail_audit_state (id, origin) VALUES (1, ${origin})`
     await writeBatch(transaction, batch, now)
     return pending.length
   }) as Promise<number | undefined>
+}
+
+/**
+ * Locks the next rows. Refused ones have their turn when there are no others, so that they cannot
+ * keep those out of the log.
+ */
+async function lockPending(transaction: TransactionSql): Promise<PendingEvent[]> {
+  const lock = (condition: PendingQuery<Row[]>) => transaction`
+    SELECT ${pendingColumns(transaction)} FROM audittrail_audit_pending WHERE ${condition}
+    ORDER BY audittrail_audit_pending.id LIMIT ${batchSize} FOR UPDATE SKIP LOCKED`
+  const rows = await lock(transaction`refused_at IS NULL`)
+  const due = transaction`refused_at NOT BETWEEN now() - interval '1 minute' AND now()`
+  return (rows.length > 0 ? rows : await lock(due)).map(pendingOf)
 }
 
 /**
@@ -199,41 +209,4 @@ export function pendingOf(row: Row): PendingEvent {
 /** Returns a bigint of the database as a number. Anyone who writes SQL may have chosen it. */
 export function clamped(bigint: string | number): number {
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number(bigint), Number.MAX_SAFE_INTEGER))
-}
-
-async function writeBatch(transaction: TransactionSql, batch: Batch, now: Date): Promise<void> {
-  const { accepted, refused, nodes, size, root, note } = batch
-  const at = now.toISOString()
-  if (refused.length > 0)
-    await transaction`
-      UPDATE audittrail_audit_pending SET refused_at = now()
-      WHERE id IN (SELECT value::bigint FROM json_array_elements_text(${JSON.stringify(refused)}::text::json))`
-  if (accepted.length === 0) return
-  await transaction`
-    DELETE FROM audittrail_audit_pending
-    WHERE id IN (SELECT value::bigint FROM json_array_elements_text(${JSON.stringify(accepted.map(({ id }) => id))}::text::json))`
-  const written = await transaction`
-    INSERT INTO audittrail_audit_events
-      (index, leaf, hash, seal, process, n, time, type, by_id, about_id, outcome, by_private, about_private)
-    SELECT index, leaf, decode(hash, 'hex'), decode(seal, 'hex'), process, n, time, type, "byId", "aboutId", outcome, "byPrivate", "aboutPrivate"
-    FROM json_to_recordset(${JSON.stringify(accepted.map(hexed))}::text::json) AS given (
-      index bigint, leaf text, hash text, seal text, process text, n bigint, time timestamptz, type text, "byId" uuid, "aboutId" uuid,
-      outcome text, "byPrivate" text, "aboutPrivate" text)
-    RETURNING sha256('\\x00'::bytea || convert_to(leaf, 'UTF8')) = hash AS is_whole`
-  // What was hashed and what was stored must be the same bytes, or the log could never be verified.
-  if (written.length !== accepted.length || !written.every(({ is_whole }) => is_whole))
-    throw new Error('The stored events differ from the hashed ones.')
-  if (nodes.length > 0)
-    await transaction`
-      INSERT INTO audittrail_audit_nodes (level, index, hash)
-      SELECT level, index, decode(hash, 'hex')
-      FROM json_to_recordset(${JSON.stringify(nodes.map((node) => ({ ...node, hash: node.hash.toString('hex') })))}::text::json)
-        AS given (level smallint, index bigint, hash text)`
-  await transaction`
-    INSERT INTO audittrail_audit_checkpoints (size, root, note, made_at)
-    VALUES (${size}::bigint, decode(${root.toString('hex')}, 'hex'), ${note}, ${at}::timestamptz)`
-}
-
-function hexed({ mac: _, id: __, ...event }: SequencedEvent) {
-  return { ...event, hash: event.hash.toString('hex'), seal: event.seal.toString('hex') }
 }

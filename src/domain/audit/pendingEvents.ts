@@ -58,7 +58,8 @@ export function watchPending(deps: PendingDeps) {
       if (refused > 0 && isRefusalDue())
         log.error('audit.refused', {
           refused,
-          detail: 'pending rows were not written by this service or were changed since; run "audittrail audit verify"',
+          detail:
+            'pending rows were not written by this service, were changed since, or are rejected by the database; run "audittrail audit verify"',
         })
     },
   }

@@ -1,5 +1,5 @@
+import type { PendingEvent } from '../../db/audit/batch.ts'
 import type { AuditStatements } from '../../db/audit/reading.ts'
-import type { PendingEvent } from '../../db/audit/sequence.ts'
 import { AppError } from '../../error.ts'
 import { hashLeaf } from '../transparency/tree.ts'
 import { type AuditDeps, audited } from './audited.ts'
@@ -21,7 +21,7 @@ export async function rejectPending(deps: AuditDeps, by: string, id: string): Pr
       if (!row) throw new AppError('not_found', `There is no refused row ${id}.`)
       const isGenuine = parseGenuine(deps.audit.keys, row) !== undefined
       if (isGenuine && (await audit.findMissing([row])).length > 0)
-        throw new AppError('conflict', `Row ${id} is an event of this service. The server adds it to the audit log.`)
+        throw new AppError('conflict', `Row ${id} is an event of this service. The server retries it every minute.`)
       return row
     },
     (row) => [rejection(row, by)],

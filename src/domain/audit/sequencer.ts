@@ -43,6 +43,8 @@ export interface SequencerDeps {
 /** Milliseconds. */
 const shortestPause = 1000
 const pollInterval = 5000
+/** Ids in a log line. */
+const maxListed = 20
 
 export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer {
   const { database, audit, clock, monotonicClock, log } = deps
@@ -59,7 +61,7 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
   async function sequence(scope: 'all' | 'own'): Promise<boolean> {
     inconsistency = await head.follow()
     while (inconsistency === undefined) {
-      const setting = { origin: audit.keys.firstOrigin(), now: new Date(clock()), widthsOf: edgeWidths }
+      const setting = { origin: audit.keys.firstOrigin(), now: new Date(clock()), widthsOf: edgeWidths, onRejected }
       let edge: Edge | undefined
       let planned: { readonly origin: string; readonly batch: PlannedBatch } | undefined
       const taken = await database.audit.sequence(setting, (input) => {
@@ -90,6 +92,10 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
       await pending.count()
     }
   })
+
+  function onRejected(rows: readonly string[], error: unknown): void {
+    log.error('audit.rows_set_aside', { ...describeError(error), rows: rows.slice(0, maxListed), count: rows.length })
+  }
 
   function reportInconsistency(): void {
     if (inconsistency === undefined || !isInconsistencyDue()) return

@@ -1,4 +1,5 @@
-import type { Batch, PendingEvent, SequencedEvent, SequenceInput, StoredHead } from '../../db/audit/sequence.ts'
+import type { Batch, PendingEvent, SequencedEvent } from '../../db/audit/batch.ts'
+import type { SequenceInput, StoredHead } from '../../db/audit/sequence.ts'
 import { readCheckpoint, readUnverified, writeCheckpoint } from '../transparency/checkpoint.ts'
 import { appendLeaves, type Edge, edgeWidths, hashLeaf, rootOf } from '../transparency/tree.ts'
 import type { AuditKeys } from './auditKeys.ts'

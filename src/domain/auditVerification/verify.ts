@@ -123,7 +123,9 @@ function notesOf(numbers: ProcessNumbers, { lost, refused, formerSeals }: Counte
     ...(lost > 0 ? [`${lost} events were lost by a restore or failover that was accepted`] : []),
     ...(inFlight > 0 ? [`${inFlight} events were in flight when their process ended`] : []),
     ...(unsure > 0 ? [`${unsure} events were in flight when their connection was lost`] : []),
-    ...(refused > 0 ? [`${refused} pending events were refused by a server without their SECRET_KEY`] : []),
+    ...(refused > 0
+      ? [`${refused} pending events were refused by a server without their SECRET_KEY or by the database`]
+      : []),
     ...(formerSeals > 0
       ? [`${formerSeals} records have the seal of a former SECRET_KEY, so only the checkpoints after them cover them`]
       : []),
