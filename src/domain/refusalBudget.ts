@@ -10,7 +10,8 @@ export interface Refusal<Subject> {
 export type Suppressed<Subject> = Refusal<Subject> & { readonly count: number }
 
 /**
- * Bounds how many refusals are recorded in full: of each user, API key or network, and overall.
+ * Bounds how many refusals are recorded in full: per second, and in the long run of each user, API
+ * key or network, and overall.
  * Refusals of strangers and those that concern a known subject have budgets of their own, so that
  * strangers cannot hide the others. Counts what is above.
  */
@@ -21,7 +22,7 @@ export interface RefusalBudget<Subject> {
   isDue(): boolean
   /** Returns the counts since the last call if they are due, or in any case. */
   take(when: 'due' | 'now'): readonly Suppressed<Subject>[]
-  /** Counts again what could not be recorded, and makes it due. */
+  /** Counts again what could not be recorded, so that it is due in a second. */
   giveBack(suppressed: Suppressed<Subject>): void
   /** Returns how many refusals were not admitted since the start. */
   count(): number
@@ -32,11 +33,14 @@ interface Rate {
   readonly perMinute: number
 }
 
+/** Refusals in one second, of strangers and of known subjects each. */
+export const mostPerSecond = 20
 /** Refusals of one user, API key or network, and of all of them together. */
-export const sourceRate: Rate = { burst: 20, perMinute: 6 }
-export const overallRate: Rate = { burst: 300, perMinute: 30 }
-/** Milliseconds between two records of counts. */
-export const countPause = 60_000
+export const sourceRate: Rate = { burst: 100, perMinute: 6 }
+export const overallRate: Rate = { burst: 600, perMinute: 30 }
+/** Records of counts: one a second in a short flood, one a minute in a long one. */
+export const countRate: Rate = { burst: 30, perMinute: 1 }
+const countPause = 1000
 /** The largest counts are recorded one by one, the others in one per type. */
 export const mostCounts = 10
 /** Sources that are remembered. */
@@ -45,10 +49,12 @@ const mostSources = 1000
 export function createRefusalBudget<Subject extends { readonly id?: string | undefined }>(
   clock: Clock,
 ): RefusalBudget<Subject> {
-  const overall = { strangers: createBucket(overallRate, clock), known: createBucket(overallRate, clock) }
+  const overall = { strangers: createShare(clock), known: createShare(clock) }
+  const countBucket = createBucket(countRate, clock)
   const sources = new Map<string, Bucket>()
   let counts = new Map<string, Suppressed<Subject>>()
   let takenAt = Number.NEGATIVE_INFINITY
+  let mustRetry = false
   let total = 0
 
   function bucketOf(source: string): Bucket {
@@ -68,7 +74,7 @@ export function createRefusalBudget<Subject extends { readonly id?: string | und
     counts.set(counted.key, { ...counted.refusal, count: (counts.get(counted.key)?.count ?? 0) + count })
   }
 
-  const isDue = () => counts.size > 0 && clock() - takenAt >= countPause
+  const isDue = () => counts.size > 0 && clock() - takenAt >= countPause && (mustRetry || countBucket.has())
   return {
     admit: (refusal) => {
       const share = refusal.subject?.id === undefined ? overall.strangers : overall.known
@@ -86,13 +92,15 @@ export function createRefusalBudget<Subject extends { readonly id?: string | und
     take: (when) => {
       if (when === 'due' && !isDue()) return []
       const taken = merged([...counts.values()])
+      if (taken.length > 0 && !mustRetry) countBucket.take()
+      mustRetry = false
       counts = new Map()
       takenAt = clock()
       return taken
     },
     giveBack: ({ count, ...refusal }) => {
       add(refusal, count)
-      takenAt = Number.NEGATIVE_INFINITY
+      mustRetry = true
     },
     count: () => total,
   }
@@ -114,6 +122,23 @@ function merged<Subject>(counts: readonly Suppressed<Subject>[]): readonly Suppr
 interface Bucket {
   has(): boolean
   take(): void
+}
+
+/** All refusals of one kind of subject: a window of a second, and a token bucket. */
+function createShare(clock: Clock): Bucket {
+  const bucket = createBucket(overallRate, clock)
+  let second = { since: Number.NEGATIVE_INFINITY, taken: 0 }
+  return {
+    has: () => {
+      const now = clock()
+      if (now - second.since >= 1000) second = { since: now, taken: 0 }
+      return second.taken < mostPerSecond && bucket.has()
+    },
+    take: () => {
+      second.taken++
+      bucket.take()
+    },
+  }
 }
 
 /** A token bucket. */

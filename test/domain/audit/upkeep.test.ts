@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { rejectPending } from '../../../src/domain/audit/rejected.ts'
 import { createSequencer, type Sequencer } from '../../../src/domain/audit/sequencer.ts'
 import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
-import { overallRate, sourceRate } from '../../../src/domain/refusalBudget.ts'
+import { mostPerSecond, overallRate } from '../../../src/domain/refusalBudget.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
 
 const minute = 60_000
@@ -71,7 +71,7 @@ describe('audit log upkeep', () => {
   })
 
   test('has a refusal that concerns a user, however many refusals of strangers there are', async () => {
-    for (let refusal = 0; refusal < sourceRate.burst + 5; refusal++) await application.login('stranger', 'wrong')
+    for (let refusal = 0; refusal < mostPerSecond + 5; refusal++) await application.login('stranger', 'wrong')
     await application.login('admin', 'wrong password')
     await sequencer.run()
     const records = await application.deps.database.audit.listEvents({ type: 'login.failed', limit: 100 })
@@ -104,7 +104,7 @@ describe('audit log upkeep', () => {
     const { audit } = application.deps
     const [admin] = await sql(`SELECT id::text AS id FROM users WHERE username = 'admin'`)
     const about = { kind: 'user', id: String(admin?.id), username: 'admin' } as const
-    for (let i = 0; i < sourceRate.burst + 3; i++) audit.admit({ event: { event: 'login.failed' }, about }, undefined)
+    for (let i = 0; i < mostPerSecond + 3; i++) audit.admit({ event: { event: 'login.failed' }, about }, undefined)
     await sequencer.run()
     const records = await application.deps.database.audit.listEvents({ type: 'audit.suppressed', limit: 10 })
     expect(records.map(({ about_id, leaf }) => [about_id, JSON.parse(leaf).facts])).toEqual([
@@ -114,11 +114,12 @@ describe('audit log upkeep', () => {
 
   test('counts suppressed refusals again if their count cannot be recorded', async () => {
     const { audit } = application.deps
-    for (let refusal = 0; refusal < sourceRate.burst + 5; refusal++)
+    for (let refusal = 0; refusal < mostPerSecond + 5; refusal++)
       audit.admit({ event: { event: 'login.failed' } }, undefined)
     await sql('ALTER TABLE audittrail_audit_pending RENAME TO away')
     await expect(sequencer.run()).rejects.toThrow()
     await sql('ALTER TABLE away RENAME TO audittrail_audit_pending')
+    application.clock.now += 1000
     await sequencer.run()
     await sequencer.run()
     const records = await application.deps.database.audit.listEvents({ type: 'audit.suppressed', limit: 10 })
