@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import postgres from 'postgres'
+import { until } from '../condition.ts'
 import { password } from '../domain/hashes/formats.ts'
 import { accessToken, binary, login, me, serve } from './binary.ts'
 import { hash, type Installation, linesOf, newInstallation } from './installation.ts'
@@ -47,10 +48,15 @@ describe.each(['1', '2'])(
       const token = await accessToken(server.url, 'admin', password)
       const running = await startImport(sized)
       const own = postgres(String(place.environment.DATABASE_URL), { max: 1, onnotice: () => {} })
-      const [open] = await own`
-      SELECT xact_start AS since FROM pg_stat_activity
-      WHERE datname = current_database() AND state LIKE 'idle in transaction%' AND application_name = 'audittrail'`
-      expect(open?.since).toBeInstanceOf(Date)
+      let since: Date | undefined
+      // Its last statement may still run.
+      await until(async () => {
+        const [open] = await own<{ readonly since: Date }[]>`
+        SELECT xact_start AS since FROM pg_stat_activity
+        WHERE datname = current_database() AND state LIKE 'idle in transaction%' AND application_name = 'audittrail'`
+        since = open?.since
+        return since !== undefined
+      })
       const statuses = new Set<number>()
       let backends = 0
       for (let isOver = false; !isOver; ) {
@@ -60,7 +66,7 @@ describe.each(['1', '2'])(
         ])
         for (const { status } of responses) statuses.add(status)
         const [row] = await own`
-        SELECT count(*)::integer AS backends, now() - ${open?.since}::timestamptz > '5s' AS is_over FROM pg_stat_activity
+        SELECT count(*)::integer AS backends, now() - ${since ?? null}::timestamptz > '5s' AS is_over FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'audittrail'`
         backends = Math.max(backends, row?.backends)
         isOver = row?.is_over
