@@ -20,7 +20,7 @@ export interface RefusalBudget<Subject> {
   admit(refusal: Refusal<Subject>): boolean
   /** Returns whether counts wait and the pause since the last ones is over. */
   isDue(): boolean
-  /** Returns the counts since the last call if they are due, or in any case. */
+  /** Returns the counts since the last call: if they are due, or always with `now`. */
   take(when: 'due' | 'now'): readonly Suppressed<Subject>[]
   /** Counts again what could not be recorded, so that it is due in a second. */
   giveBack(suppressed: Suppressed<Subject>): void

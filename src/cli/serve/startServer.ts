@@ -67,7 +67,7 @@ export async function startServer({
     metrics,
   })
   steps.database = app.close
-  // Again, between the imports.
+  // Lets the event loop respond between the imports.
   await Bun.sleep(1)
   const requestFinished = config.metrics === 'off' ? undefined : metrics.requestFinished
   const http = await openHttp(app, config, isEnding, Date.now, { requestFinished, traces, logged: config.logRequests })

@@ -29,33 +29,23 @@ export async function repeatUserChanges(
   const all = <Kind extends Revocation['kind']>(kind: Kind) =>
     revocations.filter((one): one is OfKind<Kind> => one.kind === kind)
   await inBatchesUnlessRejected(all('password'), recorded('password', statements.changePasswords), progress)
-  await repeatEach(
-    all('disabling').filter(isUnsafe),
-    { progress, recorded, kind: 'disabling' },
-    {
-      change: statements.disable,
-      findAdministrators: statements.findActiveAdministrators,
-      changeAdministrator: single.disable,
-    },
-  )
-  await repeatEach(
-    all('roles').filter(isUnsafe),
-    { progress, recorded, kind: 'roles' },
-    {
-      change: statements.limitRoles,
-      findAdministrators: statements.findAdministratorsToLimit,
-      changeAdministrator: single.limitRoles,
-    },
-  )
-  await repeatEach(
-    all('deletion').filter(isUnsafe),
-    { progress, recorded, kind: 'deletion' },
-    {
-      change: statements.deleteUsers,
-      findAdministrators: statements.findAdministrators,
-      changeAdministrator: single.deleteUser,
-    },
-  )
+  const repeatUnsafe = <Kind extends Revocation['kind']>(kind: Kind, statementsFor: UserChanges<OfKind<Kind>>) =>
+    repeatEach(all(kind).filter(isUnsafe), { progress, recorded, kind }, statementsFor)
+  await repeatUnsafe('disabling', {
+    change: statements.disable,
+    findAdministrators: statements.findActiveAdministrators,
+    changeAdministrator: single.disable,
+  })
+  await repeatUnsafe('roles', {
+    change: statements.limitRoles,
+    findAdministrators: statements.findAdministratorsToLimit,
+    changeAdministrator: single.limitRoles,
+  })
+  await repeatUnsafe('deletion', {
+    change: statements.deleteUsers,
+    findAdministrators: statements.findAdministrators,
+    changeAdministrator: single.deleteUser,
+  })
 }
 
 interface UserChanges<Change> {
