@@ -53,7 +53,7 @@ describe('login', () => {
   }
 
   test.each([
-    ['an unknown user', 'nobody', 'wrong'],
+    ['an unknown user', 'stranger', 'wrong'],
     ['a wrong password', 'today', 'wrong'],
     ['a wrong password of a low-cost hash', 'cheap', 'wrong'],
     ['a malformed hash', 'malformed', 'wrong'],
