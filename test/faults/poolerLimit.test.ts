@@ -1,14 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { parseDatabaseUrl } from '../../src/config/databaseUrl.ts'
-import { databaseFailure, reachesConnectionLimit } from '../../src/db/failure.ts'
-import { createPrimaryOpener } from '../../src/db/hosts/primaryOpener.ts'
-import { type OpenConnection, openConnection } from '../../src/db/pool/connection.ts'
+import { reachesConnectionLimit } from '../../src/db/failure.ts'
 import { openPool } from '../../src/db/pool/pool.ts'
+import { fillPrimary } from '../db/hosts/fullPrimary.ts'
 import { freePort, type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 import { startPooler } from './pooler.ts'
-
-const observer = { count() {}, abandon: ({ drop }: { drop(): void }) => drop() }
 
 describe.skipIf(!hasProgram('pgbouncer', 'pgbouncer'))('a PgBouncer that has no connection left', () => {
   const closing: (() => unknown)[] = []
@@ -33,23 +30,10 @@ describe.skipIf(!hasProgram('pgbouncer', 'pgbouncer'))('a PgBouncer that has no 
 
   test('stays the primary of several hosts while a connection to it is open', async () => {
     const address = await start(2, true)
-    const open = (at = address) => openConnection({ kind: 'server', address: at, poolSize: 4 }, true, observer)
-    const opener = createPrimaryOpener<OpenConnection>({
-      addresses: [address, { ...address, port: await freePort() }],
-      openProbe: open,
-      responds: async () => true,
-      onStale() {},
-      readPrimary: () => Promise.reject(new Error('not read')),
-      now: () => performance.now(),
-    })
-    closing.push(opener.close)
-    const fill = async () => {
-      for (;;) closing.push((await opener.open(open)).end)
-    }
-    const failure = databaseFailure(await fill().catch((error) => error))
+    const { failure, primary } = await fillPrimary(address, true, closing)
     expect(reachesConnectionLimit(failure)).toBe(true)
     expect(failure.message).toContain('raise its max_client_conn, or lower DATABASE_POOL_SIZE')
-    expect(opener.current()).toBe(address)
+    expect(primary).toBe(address)
   })
 
   test.each([

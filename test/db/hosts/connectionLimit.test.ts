@@ -2,14 +2,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import postgres from 'postgres'
 import { parseDatabaseUrl } from '../../../src/config/databaseUrl.ts'
 import { reachesConnectionLimit } from '../../../src/db/failure.ts'
-import { createPrimaryOpener } from '../../../src/db/hosts/primaryOpener.ts'
-import { type OpenConnection, openConnection } from '../../../src/db/pool/connection.ts'
 import { openPool } from '../../../src/db/pool/pool.ts'
 import { createDatabase } from '../../postgresql.ts'
 import { freePort } from '../../postgresqlServer.ts'
+import { fillPrimary } from './fullPrimary.ts'
 
 const role = `limited_${crypto.randomUUID().replaceAll('-', '')}`
-const observer = { count() {}, abandon: ({ drop }: { drop(): void }) => drop() }
 let url: string
 let own: postgres.Sql
 
@@ -43,22 +41,9 @@ describe('a primary of several hosts that has no connection left', () => {
   test('stays the primary while a connection to it is open', async () => {
     await own.unsafe(`ALTER ROLE ${role} CONNECTION LIMIT 2`)
     const address = parseDatabaseUrl(url)
-    const open = (at = address) => openConnection({ kind: 'server', address: at, poolSize: 4 }, false, observer)
-    const opener = createPrimaryOpener<OpenConnection>({
-      addresses: [address, { ...address, port: await freePort() }],
-      openProbe: open,
-      responds: async () => true,
-      onStale() {},
-      readPrimary: () => Promise.reject(new Error('not read')),
-      now: () => performance.now(),
-    })
-    closing.push(opener.close)
-    const fill = async () => {
-      for (;;) closing.push((await opener.open(open)).end)
-    }
-    const failure = await fill().catch((error) => error)
+    const { failure, primary } = await fillPrimary(address, false, closing)
     expect(reachesConnectionLimit(failure)).toBe(true)
-    expect(opener.current()).toBe(address)
+    expect(primary).toBe(address)
   })
 
   test('grants the pool the connection that checked it', async () => {
