@@ -76,6 +76,8 @@ const settings: Omit<DomainSettings, 'keys'> = {
   accessTokenSeconds: 1800,
   refreshLifetimeDays: 30,
   sessionIdleDays: 14,
+  browserSessionHours: 12,
+  browserIdleMinutes: 120,
 }
 
 export async function openTestApplication(

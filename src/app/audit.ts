@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { Config } from '../config/config.ts'
-import { type Setting, settings } from '../config/settings.ts'
+import type { Setting } from '../config/parsers.ts'
+import { settings } from '../config/settings.ts'
 import { auditedStatement, recordAlone, recordSuppressed } from '../domain/audit/audited.ts'
 import type { Deps } from '../domain/deps.ts'
 import { deriveKey } from '../secretKeys.ts'

@@ -44,6 +44,8 @@ export function wireDeps(
       accessTokenSeconds: config.accessTokenExpireMinutes * 60,
       refreshLifetimeDays: config.refreshTokenExpireDays,
       sessionIdleDays: config.sessionIdleDays,
+      browserSessionHours: config.sessionHours,
+      browserIdleMinutes: config.sessionIdleMinutes,
       keys: {
         algorithm: config.algorithm,
         rotationDays: config.keyRotationDays,

@@ -1,4 +1,5 @@
-import { type Setting, settings } from '../config/settings.ts'
+import type { Setting } from '../config/parsers.ts'
+import { settings } from '../config/settings.ts'
 import { version } from '../version.ts'
 import { globalFlags, groupOf, settingsTopic } from './arguments.ts'
 import type { Command, CommandGroup } from './command.ts'

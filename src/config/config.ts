@@ -1,5 +1,6 @@
 import { isSecretKey } from '../secretKeys.ts'
-import { type Setting, settings } from './settings.ts'
+import type { Setting } from './parsers.ts'
+import { settings } from './settings.ts'
 import {
   type Environment,
   type Findings,

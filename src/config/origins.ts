@@ -4,6 +4,14 @@ export function parseOrigins(text: string): readonly string[] {
   return Object.freeze(origins.filter((origin) => origin !== '').map(parseOrigin))
 }
 
+/** Parses a comma-separated list of origins of websites. Empty means none. */
+export function parseWebOrigins(text: string): readonly string[] {
+  const origins = parseOrigins(text)
+  if (!origins.every((origin) => /^https?:/.test(origin)))
+    throw new Error('must list origins that begin with https:// or http://, separated by commas')
+  return origins
+}
+
 // Stricter than URL, which accepts * in a host name.
 const webOrigin = /^(https?|wss?|ftp):\/\/([a-z0-9._-]+|\[[0-9a-f:]+\])(:\d+)?$/
 /** Apps and extensions have schemes of their own, whose hosts keep their case. */

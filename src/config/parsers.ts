@@ -1,5 +1,25 @@
 import { fullNameRule, isFullName, isUsername, usernameRule } from '../userFields.ts'
 
+/** `parse` throws an Error whose message completes "PORT …", such as "must be a whole number". */
+export interface Setting<T> {
+  readonly env: string
+  /** One or more sentences for the help, `.env.example` and the reference page. */
+  readonly doc: string
+  /** As written in the environment. Undefined: the setting is unset by default. */
+  readonly default: string | undefined
+  readonly parse: (text: string) => T
+  /** Never printed. Can also be read from a file named by the variable with `_FILE` appended. */
+  readonly secret?: true
+  /** An empty value is kept. In other settings it means unset, as in compose files. */
+  readonly emptyMeans?: 'empty'
+}
+
+export const required = <T>(setting: Setting<T> & { default: string }): Setting<T> => setting
+export const optional = <T>(setting: Omit<Setting<T>, 'default'>): Setting<T | undefined> => ({
+  ...setting,
+  default: undefined,
+})
+
 // Parsers of single settings. Each throws an Error whose message completes "PORT …".
 
 export function wholeNumber(from: number, to: number): (text: string) => number {

@@ -1,5 +1,6 @@
 import { nearMiss } from '../nearMiss.ts'
-import { type Setting, settings } from './settings.ts'
+import type { Setting } from './parsers.ts'
+import { settings } from './settings.ts'
 
 const table = Object.values<Setting<unknown>>(settings)
 const namesInFull = table.flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env]))

@@ -5,9 +5,10 @@ import { parseDatabaseUrl } from './databaseUrl.ts'
 import { parseHost, parseOptionalAddress } from './listenAddress.ts'
 import { parseLoggedRequests } from './loggedRequests.ts'
 import { parseNetworks } from './networks.ts'
-import { parseOrigins } from './origins.ts'
+import { parseOrigins, parseWebOrigins } from './origins.ts'
 import {
   oneOf,
+  optional,
   parseAdminPassword,
   parseBasePath,
   parseClaim,
@@ -16,28 +17,10 @@ import {
   parsePasswordConcurrency,
   parseSwitch,
   parseUsername,
+  required,
+  type Setting,
   wholeNumber,
 } from './parsers.ts'
-
-/** `parse` throws an Error whose message completes "PORT …", such as "must be a whole number". */
-export interface Setting<T> {
-  readonly env: string
-  /** One or more sentences for the help, `.env.example` and the reference page. */
-  readonly doc: string
-  /** As written in the environment. Undefined: the setting is unset by default. */
-  readonly default: string | undefined
-  readonly parse: (text: string) => T
-  /** Never printed. Can also be read from a file named by the variable with `_FILE` appended. */
-  readonly secret?: true
-  /** An empty value is kept. In other settings it means unset, as in compose files. */
-  readonly emptyMeans?: 'empty'
-}
-
-const required = <T>(setting: Setting<T> & { default: string }): Setting<T> => setting
-const optional = <T>(setting: Omit<Setting<T>, 'default'>): Setting<T | undefined> => ({
-  ...setting,
-  default: undefined,
-})
 
 /** What other programs call the levels, the silent one included. */
 const logLevelSynonyms = { trace: 'debug', warning: 'warn', critical: 'error', fatal: 'error', off: 'silent' } as const
@@ -125,6 +108,18 @@ export const settings = {
     default: '14',
     parse: wholeNumber(1, 3650),
   }),
+  sessionHours: required({
+    env: 'SESSION_HOURS',
+    doc: 'Maximum lifetime of a session in a browser, in hours. With "stay signed in": REFRESH_TOKEN_EXPIRE_DAYS.',
+    default: '12',
+    parse: wholeNumber(1, 720),
+  }),
+  sessionIdleMinutes: required({
+    env: 'SESSION_IDLE_MINUTES',
+    doc: 'Minutes without a request after which a session in a browser ends. With "stay signed in": SESSION_IDLE_DAYS.',
+    default: '120',
+    parse: wholeNumber(5, 43200),
+  }),
   adminUsername: required({
     env: 'ADMIN_USERNAME',
     doc: 'Username of the administrator created at the first start. No effect afterwards.',
@@ -198,6 +193,19 @@ export const settings = {
     doc: 'on or off: the API docs at /docs and the OpenAPI document at /openapi.json.',
     default: 'on',
     parse: parseSwitch,
+  }),
+  pages: required({
+    env: 'PAGES',
+    doc: 'on or off: signing in by browser, with a cookie. off: tokens and API keys only.',
+    default: 'on',
+    parse: parseSwitch,
+  }),
+  publicOrigins: required({
+    env: 'PUBLIC_ORIGINS',
+    doc: 'Origins at which browsers reach AuditTrail, separated by commas (https://app.example.com). Empty: the scheme and Host of each request, as the proxy reports them.',
+    default: '',
+    parse: parseWebOrigins,
+    emptyMeans: 'empty',
   }),
   logLevel: required({
     env: 'LOG_LEVEL',

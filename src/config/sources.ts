@@ -2,8 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { type EnvFileEntry, parseEnvFile } from './envFile.ts'
+import type { Setting } from './parsers.ts'
 import { isSecretName, isSettingName, meantSetting, meantSettingInEnvironment } from './settingNames.ts'
-import { type Setting, settings } from './settings.ts'
+import { settings } from './settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -22,7 +22,13 @@ import { type ApiKeyStatements, apiKeyStatements, type StoredApiKey } from './st
 import { type HashSampleStatements, hashSampleStatements } from './statements/hashSamples.ts'
 import { type InstanceStatements, instanceStatements } from './statements/instance.ts'
 import { type LockoutStatements, lockoutStatements } from './statements/lockouts.ts'
-import { type RequestCheckStatements, requestCheckStatements, type SessionKey } from './statements/requestChecks.ts'
+import {
+  type BrowserSessionKey,
+  type BrowserSessionRow,
+  type RequestCheckStatements,
+  requestCheckStatements,
+  type SessionKey,
+} from './statements/requestChecks.ts'
 import { type SessionSweepStatements, sessionSweepStatements } from './statements/sessionSweep.ts'
 import { type SessionStatements, type SessionUser, sessionStatements } from './statements/sessions.ts'
 import { type SignInStatements, signInStatements } from './statements/signIns.ts'
@@ -57,6 +63,8 @@ export interface Database extends Omit<Statements, 'requestChecks'> {
    * calls share a query, which starts after the call.
    */
   findActiveSession(key: SessionKey): Promise<SessionUser | undefined>
+  /** Finds an active browser session. Concurrent calls share a query, which starts after the call. */
+  findBrowserSession(key: BrowserSessionKey): Promise<BrowserSessionRow | undefined>
   /** Finds an API key by digest, expired and revoked ones too. Concurrent calls share a query. */
   findApiKey(digest: string): Promise<StoredApiKey | undefined>
   readonly userTransfer: UserTransferStatements
@@ -135,6 +143,10 @@ export function openDatabase(pool: Pool, changes?: ChangeObserver): Database {
     ...statements,
     findActiveSession: (key) =>
       activeSessions.find(key).then((user) => (user && isUserOf(key, user) ? user : undefined)),
+    findBrowserSession: createBatch<BrowserSessionKey, BrowserSessionRow>({
+      identityOf: ({ id }) => id,
+      query: (keys, limit) => read(({ requestChecks }) => requestChecks.findBrowserSessions(keys), limit),
+    }).find,
     findApiKey: createBatch<string, StoredApiKey>({
       identityOf: (digest) => digest,
       query: (digests, limit) => read(({ requestChecks }) => requestChecks.findApiKeys(digests), limit),

@@ -91,6 +91,15 @@ export const sessions = pgTable(
     sweep_at: timestamp({ withTimezone: true }),
     /** `session_epoch` at the start. NULL if an older version started the session. */
     epoch: integer(),
+    /** The credential: tokens or a cookie. */
+    kind: text({ enum: ['token', 'browser'] })
+      .notNull()
+      .default('token'),
+    /** The number of rotations of the cookie. NULL for a token session. */
+    cookie_generation: integer(),
+    cookie_rotated_at: timestamp({ withTimezone: true }),
+    /** Whether the cookie outlives the browser. */
+    is_persistent: boolean().notNull().default(false),
   },
   // No index has a column that a refresh changes, so that updates are HOT.
   (table) => [

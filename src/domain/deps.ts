@@ -44,6 +44,9 @@ export interface DomainSettings {
   /** The longest lifetime of a session with a refresh token, and how long it may be idle. */
   readonly refreshLifetimeDays: number
   readonly sessionIdleDays: number
+  /** The longest lifetime of a browser session that ends with the browser, and how long it may be idle. */
+  readonly browserSessionHours: number
+  readonly browserIdleMinutes: number
   readonly keys: KeySettings
 }
 

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { commandGroups, commands } from '../../src/cli/commandTable.ts'
 import { helpText } from '../../src/cli/help.ts'
 import { wrap } from '../../src/cli/terminal/wrap.ts'
-import { type Setting, settings } from '../../src/config/settings.ts'
+import type { Setting } from '../../src/config/parsers.ts'
+import { settings } from '../../src/config/settings.ts'
 
 const full = helpText(undefined, [], commandGroups)
 const settingsPage = helpText(undefined, ['settings'], commandGroups)

@@ -1,5 +1,6 @@
 import type { Config, SettingName } from '../../config/config.ts'
-import { type Setting, settings } from '../../config/settings.ts'
+import type { Setting } from '../../config/parsers.ts'
+import { settings } from '../../config/settings.ts'
 import type { Command, CommandEnvironment } from '../command.ts'
 import { jsonText } from '../terminal/table.ts'
 import { wrap } from '../terminal/wrap.ts'

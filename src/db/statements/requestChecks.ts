@@ -14,6 +14,18 @@ export interface SessionKey {
   readonly now: Date
 }
 
+/** What a cookie says about its session, and the time of the request. */
+export type BrowserSessionKey = Pick<SessionKey, 'id' | 'now'>
+
+export interface BrowserSessionRow {
+  readonly user: SessionUser
+  readonly generation: number
+  /** Epoch milliseconds. Null before the first rotation. */
+  readonly rotatedAt: number | null
+  readonly lastUsedAt: number
+  readonly isPersistent: boolean
+}
+
 /**
  * The lookup that every request needs, for many requests at once. Through the driver, whose text
  * stays the same for any number of keys, so that PostgreSQL plans it once.
@@ -36,10 +48,31 @@ export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
               AND coalesce(s.epoch >= (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
                 s.created_at > coalesce((SELECT epoch_began_at FROM audittrail_instance WHERE id = 1), '-infinity'))
             LIMIT 1) u`
-        return (found?.users ?? []).map(([position, id, username, full_name, roles, must_change_password]) => ({
-          position,
-          row: { id, username, full_name, is_active: true, roles, must_change_password },
-        }))
+        return (found?.users ?? []).map(positionedUser)
+      }),
+
+    /** Finds browser sessions that have not ended, of active users, in the same way. */
+    findBrowserSessions: (keys: readonly BrowserSessionKey[]): Promise<Positioned<BrowserSessionRow>[]> =>
+      guarded(async () => {
+        const [found] = await client<{ readonly sessions: readonly FoundBrowserSession[] | null }[]>`
+          SELECT json_agg(json_build_array(json_build_array(
+            k.position - 1, u.id, u.username, u.full_name, u.roles, u.must_change_password),
+            u.cookie_generation, u.rotated_at, u.last_used_at, u.is_persistent)) AS sessions
+          FROM unnest(${arrayOf(keys.map(({ id }) => id))}::uuid[]) WITH ORDINALITY AS k (session_id, position)
+          CROSS JOIN LATERAL (
+            SELECT u.id, u.username, u.full_name, u.roles, u.must_change_password, s.cookie_generation, s.is_persistent,
+              (extract(epoch FROM s.cookie_rotated_at) * 1000)::bigint AS rotated_at,
+              (extract(epoch FROM s.last_used_at) * 1000)::bigint AS last_used_at
+            FROM audittrail_sessions s JOIN users u ON u.id = s.user_id
+            WHERE s.id = k.session_id AND s.kind = 'browser' AND s.cookie_generation IS NOT NULL
+              AND s.expires_at > ${latest(keys)}::timestamptz AND u.is_active
+              AND coalesce(s.epoch >= (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
+                s.created_at > coalesce((SELECT epoch_began_at FROM audittrail_instance WHERE id = 1), '-infinity'))
+            LIMIT 1) u`
+        return (found?.sessions ?? []).map(([user, generation, rotatedAt, lastUsedAt, isPersistent]) => {
+          const { position, row } = positionedUser(user)
+          return { position, row: { user: row, generation, rotatedAt, lastUsedAt, isPersistent } }
+        })
       }),
 
     /** Finds API keys by digest, expired and revoked ones too. */
@@ -87,7 +120,20 @@ type FoundUser = readonly [
   mustChangePassword: boolean,
 ]
 
-function latest(keys: readonly SessionKey[]): string {
+type FoundBrowserSession = readonly [
+  user: FoundUser,
+  generation: number,
+  rotatedAt: number | null,
+  lastUsedAt: number,
+  isPersistent: boolean,
+]
+
+function positionedUser(found: FoundUser): Positioned<SessionUser> {
+  const [position, id, username, full_name, roles, must_change_password] = found
+  return { position, row: { id, username, full_name, is_active: true, roles, must_change_password } }
+}
+
+function latest(keys: readonly BrowserSessionKey[]): string {
   return new Date(keys.reduce((time, { now }) => Math.max(time, now.getTime()), 0)).toISOString()
 }
 

@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, gte, or, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, gte, inArray, lte, or, type SQL, sql } from 'drizzle-orm'
 import { type ChangeObserver, unobserved } from '../changes.ts'
 import { isActive } from '../epoch.ts'
 import { guarded } from '../failure.ts'
@@ -55,6 +55,27 @@ export interface RotatedSession {
   readonly expiresAt: Date
   /** A token older than the parent was presented, so the session must end. */
   readonly isReplayed: boolean
+}
+
+export interface RotatedCookie {
+  readonly generation: number
+  readonly createdAt: Date
+  readonly isPersistent: boolean
+}
+
+/** Milliseconds. */
+export interface Limits {
+  readonly idle: number
+  readonly lifetime: number
+}
+
+export interface BrowserSessionUse {
+  readonly ids: readonly string[]
+  readonly now: Date
+  readonly before: Date
+  /** The limits of sessions that end with the browser, and of those that stay. */
+  readonly plain: Limits
+  readonly persistent: Limits
 }
 
 const userColumns = {
@@ -124,6 +145,51 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: Cha
         return row
       }),
 
+    /**
+     * Rotates the cookie of an active session. A cookie that is older than the current one gets the
+     * same successor. Returns undefined if the session has ended.
+     */
+    rotateCookie: (id: string, generation: number, now: Date): Promise<RotatedCookie | undefined> =>
+      guarded(async () => {
+        const isCurrent = sql`${sessions.cookie_generation} = ${generation}::integer`
+        const [row] = await orm
+          .update(sessions)
+          .set({
+            cookie_generation: sql`${sessions.cookie_generation} + CASE WHEN ${isCurrent} THEN 1 ELSE 0 END`,
+            cookie_rotated_at: sql`CASE WHEN ${isCurrent} THEN ${now.toISOString()}::timestamptz
+              ELSE ${sessions.cookie_rotated_at} END`,
+          })
+          .where(and(eq(sessions.id, id), eq(sessions.kind, 'browser'), isActive(now)))
+          .returning({
+            generation: sessions.cookie_generation,
+            createdAt: sessions.created_at,
+            isPersistent: sessions.is_persistent,
+          })
+        return row && { ...row, generation: row.generation ?? 0 }
+      }),
+
+    /** Records the use of browser sessions, unless it was recorded later than `before`. */
+    touchBrowserSessions: ({ ids, now, before, plain, persistent }: BrowserSessionUse): Promise<void> =>
+      guarded(async () => {
+        const at = sql`${now.toISOString()}::timestamptz`
+        const end = ({ idle, lifetime }: Limits) =>
+          sql`least(${at} + ${milliseconds(idle)}, ${sessions.created_at} + ${milliseconds(lifetime)})`
+        await orm
+          .update(sessions)
+          .set({
+            last_used_at: now,
+            expires_at: sql`CASE WHEN ${sessions.is_persistent} THEN ${end(persistent)} ELSE ${end(plain)} END`,
+          })
+          .where(
+            and(
+              inArray(sessions.id, [...ids]),
+              eq(sessions.kind, 'browser'),
+              isActive(now),
+              lte(sessions.last_used_at, before),
+            ),
+          )
+      }),
+
     /** Ends one active session, of any user unless one is given. Returns whether it did. */
     endSession: (id: string, now: Date, userId?: string): Promise<boolean> =>
       guarded(async () => {
@@ -164,7 +230,6 @@ function rotationStatement({ id, generation, now, retryableSince, createdAfter, 
   const isCurrent = sql`s.refresh_generation = ${generation}::integer`
   const isRetried = sql`s.refresh_generation = ${generation + 1}::integer AND s.rotated_at >= ${retryableSince.toISOString()}::timestamptz`
   const isReplayed = sql`s.refresh_generation > ${generation}::integer AND NOT (${isRetried})`
-  const milliseconds = (count: number) => sql`make_interval(secs => ${count / 1000}::double precision)`
   return sql`
     UPDATE ${sessions} s SET
       refresh_generation = CASE WHEN ${isCurrent} THEN s.refresh_generation + 1 ELSE s.refresh_generation END,
@@ -178,4 +243,8 @@ function rotationStatement({ id, generation, now, retryableSince, createdAfter, 
       AND s.created_at > ${createdAfter.toISOString()}::timestamptz AND s.refresh_generation >= ${generation}::integer
     RETURNING s.refresh_generation, s.expires_at, (${isReplayed}) AS is_replayed,
       u.id, u.username, u.full_name, u.is_active, to_json(u.roles) AS roles, u.must_change_password`
+}
+
+function milliseconds(count: number): SQL {
+  return sql`make_interval(secs => ${count / 1000}::double precision)`
 }

@@ -18,6 +18,8 @@ export interface NewSession {
   readonly refreshGeneration: 0 | null
   readonly address: string | undefined
   readonly userAgent: string | undefined
+  /** Of a browser session, whether its cookie outlives the browser. Undefined for a token session. */
+  readonly cookie?: { readonly isPersistent: boolean } | undefined
 }
 
 export function signInStatements({ client }: Pick<Connection, 'client'>, changes: ChangeObserver = unobserved) {
@@ -30,10 +32,12 @@ export function signInStatements({ client }: Pick<Connection, 'client'>, changes
     const rows = await client`
       WITH started AS (
       INSERT INTO audittrail_sessions (id, user_id, created_at, last_used_at, expires_at, refresh_generation, address, user_agent,
-                                       sweep_at, epoch)
+                                       sweep_at, epoch, kind, cookie_generation, is_persistent)
       SELECT ${session.id}::uuid, id, ${now}::timestamptz, ${now}::timestamptz, ${session.expiresAt.toISOString()}::timestamptz,
              ${session.refreshGeneration}::integer, ${session.address ?? null}::text, ${session.userAgent ?? null}::text,
-             ${session.sweepAt?.toISOString() ?? null}::timestamptz, (SELECT session_epoch FROM audittrail_instance WHERE id = 1)
+             ${session.sweepAt?.toISOString() ?? null}::timestamptz, (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
+             ${session.cookie ? 'browser' : 'token'}::text, ${session.cookie ? 0 : null}::integer,
+             ${session.cookie?.isPersistent ?? false}::boolean
       FROM users WHERE id = ${session.userId}::uuid AND is_active AND hashed_password COLLATE "C" = ${session.verifiedHash}
       ${canLock ? client`FOR SHARE` : client``}
       RETURNING id)${eventCte(client, event, client`FROM started`)}

@@ -17,7 +17,7 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'login.failed': ({ reason }) => `sign-in failed (${words(reason)})`,
   'login.throttled': () => 'sign-in throttled',
   logout: ({ ended }) => (Number(ended) > 1 ? `signed out of ${sessions(ended)}` : 'signed out'),
-  'session.replayed': () => 'session ended: an old refresh token was used',
+  'session.replayed': () => 'session ended: an old refresh token or cookie was used',
   'session.ended': ({ by }) => (by === 'revocation' ? 'session ended: its token was revoked' : 'session ended'),
   'sessions.ended': ({ ended }) => `${sessions(ended)} ended`,
   'password.changed': ({ ended }) =>

@@ -10,6 +10,7 @@ import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { endAudited } from './endAudited.ts'
 import { createSessionId } from './sessionId.ts'
+import { endsOf, type SessionKind } from './sessionLimits.ts'
 
 export type { ListedSession, RefreshableSession }
 
@@ -25,6 +26,8 @@ export interface Session {
   readonly user: SessionUser
   /** The lifetime of the access token in whole seconds. */
   readonly expiresIn: number
+  /** When the session ends, unless it is used. */
+  readonly expiresAt: Date
   /** The number of rotations. Null without a refresh token. */
   readonly refreshGeneration: number | null
 }
@@ -42,37 +45,36 @@ const retryWindow = 10_000
 
 /**
  * Starts a session for a user whose password was just verified. Returns undefined if the user was
- * disabled, deleted or given another password since. Without a refresh token, the session lasts as
- * long as its access token.
+ * disabled, deleted or given another password since.
  */
 export async function startSession(
   deps: Deps,
   user: User,
   client: Client,
-  isRefreshable: boolean,
+  kind: SessionKind,
   eventOf: (sessionId: string) => AuditEvent,
 ): Promise<Session | undefined> {
   const { database, clock, settings } = deps
   const now = clock()
-  const expiresAt = Math.floor(now / 1000) + settings.accessTokenSeconds
-  const { sessionIdleDays, refreshLifetimeDays } = settings
-  const after = (days: number) => new Date(isRefreshable ? now + days * dayMilliseconds : expiresAt * 1000)
+  const ends = endsOf(settings, kind, now)
+  const refreshGeneration = kind === 'refreshable' ? 0 : null
   const session: Session = {
     id: createSessionId(now),
     user,
     expiresIn: settings.accessTokenSeconds,
-    refreshGeneration: isRefreshable ? 0 : null,
+    expiresAt: ends.expiresAt,
+    refreshGeneration,
   }
   const started: NewSession = {
     id: session.id,
     userId: user.id,
     verifiedHash: user.hashed_password,
     now: new Date(now),
-    expiresAt: after(Math.min(sessionIdleDays, refreshLifetimeDays)),
-    sweepAt: after(refreshLifetimeDays),
-    refreshGeneration: isRefreshable ? 0 : null,
+    ...ends,
+    refreshGeneration,
     address: client.address,
     userAgent: client.userAgent?.slice(0, agentLength),
+    cookie: kind === 'browser' || kind === 'persistent' ? { isPersistent: kind === 'persistent' } : undefined,
   }
   const record = { event: eventOf(session.id), by: partyOf(user), about: partyOf(user) }
   const starting = auditedStatement(
@@ -167,6 +169,7 @@ async function rotateSession(deps: Deps, token: RefreshToken, address: string | 
     id: token.sessionId,
     user: rotated.user,
     expiresIn: expiresAt - seconds,
+    expiresAt: rotated.expiresAt,
     refreshGeneration: rotated.generation,
   }
 }

@@ -9,6 +9,7 @@ import { equalizeCost } from '../passwords/decoy.ts'
 import { hashPassword, isOutdated } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { type Verdict, verifyPassword } from '../passwords/verifyPassword.ts'
+import type { SessionKind } from '../sessions/sessionLimits.ts'
 import { abandonSession, type Client, type Session, startSession } from '../sessions/sessions.ts'
 import { reportingFailure } from './sideEffects.ts'
 import {
@@ -23,8 +24,7 @@ import {
 export interface LoginInput extends Client {
   readonly username: string
   readonly password: string
-  /** Whether to issue a refresh token (`scope=offline_access`). */
-  readonly isRefreshable: boolean
+  readonly sessionKind: SessionKind
   readonly throttleSubject: ThrottleSubject
   /** Aborts when the client disconnects. */
   readonly signal?: AbortSignal
@@ -92,8 +92,9 @@ async function attemptLogin(deps: Deps, input: LoginInput): Promise<StartedLogin
   }, input.signal)
 
   requireNotAborted(input.signal)
-  const isRefreshable = input.isRefreshable && !user.must_change_password
-  const session = await startSession(deps, user, input, isRefreshable, (id) => signInOf(user, id, input))
+  const { sessionKind } = input
+  const kind = sessionKind === 'refreshable' && user.must_change_password ? 'token' : sessionKind
+  const session = await startSession(deps, user, input, kind, (id) => signInOf(user, id, input))
   return session && { session, user, history }
 }
 

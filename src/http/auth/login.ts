@@ -73,7 +73,7 @@ async function grantTokens(
   const input = {
     username,
     password,
-    isRefreshable: form.scope?.split(' ').includes('offline_access') === true,
+    sessionKind: form.scope?.split(' ').includes('offline_access') ? ('refreshable' as const) : ('token' as const),
     address: requestContexts.of(request).address,
     userAgent: request.headers.get('user-agent') ?? undefined,
     throttleSubject,

@@ -46,7 +46,7 @@ describe('login', () => {
     }
     const throttleSubject = { account: username, network: undefined, device: undefined }
     const client = { address: undefined, userAgent: undefined }
-    const input = { username, password, isRefreshable: false, throttleSubject, ...client }
+    const input = { username, password, sessionKind: 'token' as const, throttleSubject, ...client }
     const issued = login(recording, input, async () => 'signed in')
     await expect(issued).rejects.toMatchObject({ code: 'invalid_credentials' })
     return cost

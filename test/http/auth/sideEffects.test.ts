@@ -108,7 +108,7 @@ describe.each(databaseKinds)('what follows a sign-in on %s', (kind) => {
   const attempt = (username: string, signal?: AbortSignal) => ({
     username,
     password: good,
-    isRefreshable: true,
+    sessionKind: 'refreshable' as const,
     throttleSubject: { account: username, network: '192.0.2.9', device: undefined },
     address: '192.0.2.9',
     userAgent: undefined,
