@@ -81,6 +81,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'edge',
     'tokens',
     'auth',
+    'browser',
     'audit',
     'admin',
     'discovery',
