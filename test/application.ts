@@ -87,6 +87,7 @@ export async function openTestApplication(
     trustedProxies = [] as readonly string[],
     corsOrigins = [] as readonly string[],
     isDocumented = true,
+    pages = { publicOrigins: [] } as { readonly publicOrigins: readonly string[] } | null,
     timeout = 15_000,
     algorithm = 'HS256' as Algorithm,
     issuer = 'audittrail',
@@ -136,7 +137,7 @@ export async function openTestApplication(
   const docs = isDocumented ? { version: '0.0.0' } : undefined
   const http = createHttp(
     deps,
-    { issuer, audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs, timeout },
+    { issuer, audience: 'audittrail', basePath, trustedProxies, corsOrigins, docs, pages: pages ?? undefined, timeout },
     clock,
     { requestFinished: metrics.requestFinished, traces, logged },
   )

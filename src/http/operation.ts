@@ -8,7 +8,7 @@ import { documented } from './schema.ts'
 export type Tag = 'Sign in' | 'Sessions' | 'Users' | 'API keys' | 'Keys' | 'Audit log' | 'Health'
 
 /** The security schemes of the document, by their names in it. */
-export const securitySchemes = { accessToken: 'passwordFlow', apiKey: 'apiKey' } as const
+export const securitySchemes = { accessToken: 'passwordFlow', apiKey: 'apiKey', cookie: 'sessionCookie' } as const
 
 /** Errors of every route: an undecodable query, a timeout, an unexpected failure. */
 const commonErrors: readonly ErrorCode[] = ['invalid_request', 'overloaded', 'internal']
@@ -24,6 +24,8 @@ interface OperationInfo {
   readonly isOauth?: true
   /** Accepts a user's access token. */
   readonly isForUsers?: true
+  /** Accepts the cookie of a browser session. */
+  readonly acceptsCookie?: true
   /** Accepts an API key with this access. */
   readonly apiKeyAccess?: RequiredAccess
   /** Leaves out the errors of every route, except `overloaded`. */
@@ -86,10 +88,11 @@ function detailOf(info: OperationInfo, status: keyof typeof successes, content: 
 }
 
 /** Returns the accepted credentials; one of them is enough. */
-function securityOf({ isForUsers, apiKeyAccess }: OperationInfo): Record<string, string[]>[] {
+function securityOf({ isForUsers, acceptsCookie, apiKeyAccess }: OperationInfo): Record<string, string[]>[] {
   const scopes = apiKeyAccess === undefined || apiKeyAccess === 'roles' ? [] : [apiKeyAccess]
   return [
     ...(isForUsers ? [{ [securitySchemes.accessToken]: [] }] : []),
+    ...(acceptsCookie ? [{ [securitySchemes.cookie]: [] }] : []),
     ...(apiKeyAccess ? [{ [securitySchemes.apiKey]: scopes }] : []),
   ]
 }

@@ -19,6 +19,8 @@ import { requireLockedByDefault } from './auth/lockedByDefault.ts'
 import { loginRoute } from './auth/login.ts'
 import { refreshRoute } from './auth/refresh.ts'
 import { revocationRoute } from './auth/revocation.ts'
+import type { BrowserAccess } from './browser/browserAccess.ts'
+import { sessionRoutes } from './browser/session.ts'
 import { docsRoutes } from './discovery/docs.ts'
 import { jwksRoute } from './discovery/jwks.ts'
 import { createLanding, landingRoute } from './discovery/landing.ts'
@@ -39,6 +41,8 @@ interface OpenRoutes {
   readonly metadata: readonly string[]
   /** Unless DOCS=off. */
   readonly docs: readonly string[]
+  /** Unless PAGES=off. */
+  readonly pages: readonly string[]
 }
 
 /** The routes that need no credentials. `createRoutes` throws for any other one without a guard. */
@@ -61,6 +65,7 @@ export const openRoutes: OpenRoutes = {
     'GET /docs/swagger-ui.css',
     'GET /docs/swagger-ui-bundle.js',
   ],
+  pages: ['POST /auth/session', 'DELETE /auth/session'],
 }
 
 /** Forward auth has its own status codes, so no guard can throw for it. */
@@ -87,6 +92,8 @@ export interface RouteServices {
   readonly audience: string
   /** Undefined: no docs page and no OpenAPI document. */
   readonly docs: { readonly version: string } | undefined
+  /** Undefined with PAGES=off: no cookie is accepted. */
+  readonly browserAccess: BrowserAccess | undefined
   /** Returns whether the process is shutting down. */
   readonly isEnding: () => boolean
 }
@@ -99,7 +106,7 @@ export function createIsOauth(basePath: string): (path: string) => boolean {
 
 /** Composes the routes and the error handler. Throws if one is neither guarded nor declared. */
 export function createRoutes(services: RouteServices, declared: OpenRoutes = openRoutes) {
-  const { deps, forwardAuth, keyRing, metadata, requestContexts, basePath, docs, isEnding } = services
+  const { deps, forwardAuth, keyRing, metadata, requestContexts, basePath, docs, browserAccess, isEnding } = services
   const guards = createGuards(services)
   const isOauthPath = createIsOauth(basePath)
 
@@ -124,7 +131,7 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
     .use(refreshRoute(services))
     .use(revocationRoute(services))
     .use(introspectionRoute({ ...services, guards }))
-    .use(accountRoutes({ deps, guards, requestContexts }))
+    .use(accountRoutes({ deps, guards, requestContexts, browserAccess }))
     .use(userRoutes({ deps, guards }))
     .use(userChangeRoutes({ deps, guards, requestContexts }))
     .use(lockoutRoutes({ deps, guards, requestContexts }))
@@ -133,9 +140,15 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
     .use(activityRoute({ deps, guards }))
     .use(jwksRoute(keyRing))
     .use(forwardAuthRoute(forwardAuth, (request) => requestContexts.of(request).requestId))
+  if (browserAccess) app.use(sessionRoutes(browserAccess))
   if (metadata) app.use(metadataRoute(keyRing, metadata))
   if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
-  const open = [...declared.always, ...(metadata ? declared.metadata : []), ...(docs ? declared.docs : [])]
+  const open = [
+    ...declared.always,
+    ...(metadata ? declared.metadata : []),
+    ...(docs ? declared.docs : []),
+    ...(browserAccess ? declared.pages : []),
+  ]
   requireLockedByDefault(app.routes, { basePath, unguarded: { open, selfGuarded } })
   return app
 }

@@ -6,6 +6,7 @@ import { AppError } from '../error.ts'
 import { describeError } from '../telemetry/log.ts'
 import { createDeviceCookies } from './auth/deviceCookie.ts'
 import { createForwardAuth, createIsForwardAuth, type ForwardAuth } from './auth/forwardAuth.ts'
+import { createBrowserAccess } from './browser/browserAccess.ts'
 import { createLanding, type Landing } from './discovery/landing.ts'
 import { locateMetadata, resolveAlias } from './discovery/metadata.ts'
 import { createAccessLog, type Instrumentation, inTrace } from './edge/accessLog.ts'
@@ -14,7 +15,7 @@ import { type Cors, createCors } from './edge/cors.ts'
 import { createDeadline } from './edge/deadline.ts'
 import { createOpenStreams } from './edge/openStreams.ts'
 import { createRefusedOriginLog } from './edge/refusedOrigins.ts'
-import { createRequestContexts, type RequestContext } from './edge/requestContext.ts'
+import { createRequestContexts, type RequestContext, type RequestContexts } from './edge/requestContext.ts'
 import { hasDecodableQuery, hasValidHost, pathOf, withAbsoluteUrl } from './edge/requestTarget.ts'
 import { createResponseHeaders } from './edge/responseHeaders.ts'
 import { createRouteTable, methodNotAllowed, type RouteTable } from './edge/routeTable.ts'
@@ -33,6 +34,8 @@ export interface HttpSettings extends Omit<AccessTokenSettings, 'keyRing'> {
   readonly corsOrigins: readonly string[]
   /** Undefined disables the docs page and the OpenAPI document. */
   readonly docs: { readonly version: string } | undefined
+  /** Undefined disables signing in by browser. */
+  readonly pages?: { readonly publicOrigins: readonly string[] } | undefined
   /** Milliseconds after which a request gets 503, even if its handler still runs. */
   readonly timeout?: number
   /**
@@ -70,19 +73,14 @@ export function createHttp(
   const openStreams = createOpenStreams()
   const keyRing = createKeyRing(deps)
   const metadata = locateMetadata(settings)
-  const { secretKeys } = deps.settings.keys
-  const tokens = createAccessTokens({ ...settings, keyRing }, clock)
-  const apiKeys = createApiKeyCheck(deps)
+  const credentials = createCredentials(deps, { ...settings, keyRing }, requestContexts, clock)
   const landing = createLanding({ basePath, hasDocs: settings.docs !== undefined })
-  const forwardAuth = createForwardAuth({ deps, tokens, apiKeys, requestContexts })
+  const forwardAuth = createForwardAuth({ deps, requestContexts, ...credentials })
   const routes = createRoutes({
     ...settings,
+    ...credentials,
     deps,
-    deviceCookies: createDeviceCookies({ secretKeys, basePath }, requestContexts),
-    tokens,
-    apiKeys,
     forwardAuth,
-    refreshTokens: createRefreshTokens(secretKeys),
     keyRing,
     metadata,
     requestContexts,
@@ -98,11 +96,11 @@ export function createHttp(
   const isOauth = createIsOauth(basePath)
   const cors = createCors(corsOrigins, createRefusedOriginLog(deps.log))
   const dispatch = createDispatch({ basePath, routes, routeTable, forwardAuth, landing, cors })
-  const withHeaders = createResponseHeaders(basePath, cors, isEnding)
+  const withHeaders = createResponseHeaders(cors, isEnding)
   const logAccess = createAccessLog(instrumentation, deps.log, routeTable)
   const deadline = createDeadline<Exchange>(settings.timeout ?? defaultTimeout, {
     finish: ({ received, requestedPath, path, requestContext, started }, result) => {
-      const response = withHeaders(result, received, path, requestContext)
+      const response = withHeaders(result, received, requestContext)
       logAccess(requestContext, { method: received.method, requestedPath, path, status: response.status, started })
       return response
     },
@@ -135,6 +133,25 @@ export function createHttp(
       deadline.expire(() => true)
       openStreams.endAll()
     },
+  }
+}
+
+/** Returns what makes and checks credentials. */
+function createCredentials(
+  deps: Deps,
+  settings: HttpSettings & AccessTokenSettings,
+  requestContexts: RequestContexts,
+  clock: Clock,
+) {
+  const { secretKeys } = deps.settings.keys
+  const { basePath, pages } = settings
+  const deviceCookies = createDeviceCookies({ secretKeys, basePath }, requestContexts)
+  return {
+    tokens: createAccessTokens(settings, clock),
+    refreshTokens: createRefreshTokens(secretKeys),
+    apiKeys: createApiKeyCheck(deps),
+    deviceCookies,
+    browserAccess: pages && createBrowserAccess({ ...pages, deps, deviceCookies, requestContexts }),
   }
 }
 

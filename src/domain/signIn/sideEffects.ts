@@ -3,7 +3,7 @@ import { describeError } from '../../telemetry/log.ts'
 import type { Deps } from '../deps.ts'
 
 /** What follows a sign-in or a password change. */
-export type SideEffect = 'reset_throttle' | 'record_sign_in' | 'rehash'
+export type SideEffect = 'reset_throttle' | 'record_sign_in' | 'rehash' | 'end_former_session'
 
 /** Runs a side effect. Logs its failure and never throws. */
 export async function reportingFailure(

@@ -28,8 +28,9 @@ export function activityRoute({ deps, guards }: { readonly deps: Deps; readonly 
           'returned. A record appears about a second after it happened.',
         schema: pageOf(ActivitySchema),
         example: { items: [activityExample], next: null },
-        errors: ['password_change_required', 'invalid_fields'],
+        errors: ['password_change_required', 'forbidden', 'invalid_fields'],
         isForUsers: true,
+        acceptsCookie: true,
       }),
     },
   )

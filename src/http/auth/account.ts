@@ -1,13 +1,7 @@
 import { Elysia, t } from 'elysia'
 import type { Deps } from '../../domain/deps.ts'
 import { maxPasswordLength } from '../../domain/passwords/policy.ts'
-import {
-  endSession,
-  type ListedSession,
-  listSessions,
-  logout,
-  requireOwnSession,
-} from '../../domain/sessions/sessions.ts'
+import { endSession, listSessions, logout, requireOwnSession } from '../../domain/sessions/sessions.ts'
 import { changePassword } from '../../domain/signIn/changePassword.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
 import { recording } from '../edge/source.ts'
@@ -17,7 +11,7 @@ import { queryParameters } from '../input/query.ts'
 import { emptyOperation, operation } from '../operation.ts'
 import { constrained, named, uuid } from '../schema.ts'
 import type { Guards } from './guard.ts'
-import type { TokenPrincipal } from './principal.ts'
+import type { CookieSessions, SetCookies, TokenPrincipal } from './principal.ts'
 import { SessionListSchema, sessionExample, toSession } from './sessionSchema.ts'
 
 const PasswordBody = t.Object(
@@ -32,6 +26,8 @@ export interface AccountServices {
   readonly deps: Deps
   readonly guards: Guards
   readonly requestContexts: RequestContexts
+  /** Undefined with PAGES=off. */
+  readonly browserAccess?: CookieSessions | undefined
 }
 
 export const Me = named(
@@ -65,10 +61,17 @@ export const CurrentSession = named(
   }),
 )
 
+export const currentSessionExample: typeof CurrentSession.static = {
+  user: meExample,
+  roles: ['billing'],
+  must_change_password: false,
+  expires_at: '2026-01-31T08:30:00.000Z',
+}
+
 const tag = 'Sessions'
 
 /** The signed-in user, their sessions and their password. */
-export function accountRoutes({ deps, guards, requestContexts }: AccountServices) {
+export function accountRoutes({ deps, guards, requestContexts, browserAccess }: AccountServices) {
   const forAnyUser = new Elysia({ name: 'account.anyUser' })
     .use(guards.anyUser)
     .get(
@@ -81,15 +84,16 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
         description: 'Returns the user of the access token while the session and the user are active.',
         schema: Me,
         example: meExample,
-        errors: [],
+        errors: ['forbidden'],
         isForUsers: true,
+        acceptsCookie: true,
       }),
     )
     .get(
       '/auth/session',
       async ({ principal, request }) => {
         const session = await requireOwnSession(deps, principal, requestContexts.of(request).address)
-        return presentCurrentSession(principal, session)
+        return presentCurrentSession(principal, session.expires_at)
       },
       operation({
         operationId: 'currentSession',
@@ -98,21 +102,17 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
         description:
           'Returns the user, what they may do, and until when. Also while the user must change the password.',
         schema: CurrentSession,
-        example: {
-          user: meExample,
-          roles: ['billing'],
-          must_change_password: false,
-          expires_at: '2026-01-31T08:30:00.000Z',
-        },
-        errors: [],
+        example: currentSessionExample,
+        errors: ['forbidden'],
         isForUsers: true,
+        acceptsCookie: true,
       }),
     )
     .post(
       '/auth/logout',
       async ({ principal, query, request }) => {
         await logout(recording(deps, requestContexts, request), principal, query.all === 'true')
-        return new Response(null, { status: 204 })
+        return emptyResponse(principal.isByCookie ? browserAccess?.expire(request) : undefined)
       },
       {
         ...queryParameters({
@@ -129,8 +129,9 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
           summary: 'Sign out',
           description:
             'Ends this session, or with `all=true` all sessions of the user. Their tokens are rejected from the next request on.',
-          errors: ['invalid_fields'],
+          errors: ['forbidden', 'invalid_fields'],
           isForUsers: true,
+          acceptsCookie: true,
         }),
       },
     )
@@ -143,7 +144,7 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
           address: requestContexts.of(request).address,
           signal: requestContexts.signalOf(request),
         })
-        return new Response(null, { status: 204 })
+        return emptyResponse(principal.isByCookie ? await browserAccess?.renew(request) : undefined)
       },
       {
         ...jsonBody(PasswordBody),
@@ -154,8 +155,9 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
           description:
             'Ends all other sessions of the user. After a required password change, sign in again: the token in use was ' +
             'issued for the change only.',
-          errors: [...jsonErrors, 'conflict', 'too_many_attempts', 'overloaded'],
+          errors: [...jsonErrors, 'forbidden', 'conflict', 'too_many_attempts', 'overloaded'],
           isForUsers: true,
+          acceptsCookie: true,
         }),
       },
     )
@@ -176,8 +178,9 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
           'Your active sessions, most recently used first. `last_used_at` is the time of the login or the latest refresh.',
         schema: SessionListSchema,
         example: { items: [sessionExample], next: null },
-        errors: ['password_change_required'],
+        errors: ['password_change_required', 'forbidden'],
         isForUsers: true,
+        acceptsCookie: true,
       }),
     )
     .delete(
@@ -193,8 +196,9 @@ export function accountRoutes({ deps, guards, requestContexts }: AccountServices
           tag,
           summary: 'End one of your sessions',
           description: 'Signs you out on one device.',
-          errors: ['password_change_required', 'not_found'],
+          errors: ['password_change_required', 'forbidden', 'not_found'],
           isForUsers: true,
+          acceptsCookie: true,
         }),
       },
     )
@@ -207,15 +211,21 @@ function presentMe({ id, username, full_name, is_active }: typeof Me.static): ty
 }
 
 /** Without the roles of a quarantined user: the token does not grant them. */
-function presentCurrentSession(
-  { user, isForPasswordChange }: TokenPrincipal,
-  { expires_at }: ListedSession,
+export function presentCurrentSession(
+  { user, isForPasswordChange }: Pick<TokenPrincipal, 'user' | 'isForPasswordChange'>,
+  expiresAt: Date,
 ): typeof CurrentSession.static {
   const { roles, must_change_password } = user
   return {
     user: presentMe(user),
     roles: must_change_password || isForPasswordChange ? [] : [...roles],
     must_change_password,
-    expires_at: expires_at.toISOString(),
+    expires_at: expiresAt.toISOString(),
   }
+}
+
+function emptyResponse({ setCookies }: SetCookies = { setCookies: [] }): Response {
+  const response = new Response(null, { status: 204 })
+  for (const cookie of setCookies) response.headers.append('set-cookie', cookie)
+  return response
 }

@@ -7,6 +7,12 @@ export function bearerToken({ headers }: Request): string | undefined {
   return authorization === null ? undefined : bearerOf(authorization)
 }
 
+/** Returns whether a request has a credential of ours, even a malformed one. */
+export function hasBearer({ headers }: Request): boolean {
+  const authorization = headers.get('authorization')
+  return authorization !== null && /^Bearer(?![\w-])/i.test(authorization)
+}
+
 function bearerOf(authorization: string): string {
   const rest = authorization.slice('Bearer '.length)
   // The usual form, without the cost of the expression.

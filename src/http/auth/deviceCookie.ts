@@ -8,8 +8,8 @@ import type { RequestContexts } from '../edge/requestContext.ts'
 /** Identifies sign-in attempts for the throttle, and recognizes known devices. */
 export interface DeviceCookies {
   subjectOf(request: Request, username: string): DeviceSubject
-  /** Returns the Set-Cookie header after a login: it makes the device known to the account. */
-  setCookie(request: Request, subject: DeviceSubject): string
+  /** Returns the Set-Cookie header after a login at a route: it makes the device known to the account. */
+  setCookie(request: Request, subject: DeviceSubject, route: string): string
 }
 
 /** The source of a sign-in, and the account that the device of the request gets to know. */
@@ -64,13 +64,13 @@ export function createDeviceCookies(
         device: cookie && isKnown(cookie, username) ? cookie.device : undefined,
       }
     },
-    setCookie: (request, { owner }) => {
+    setCookie: (request, { owner }, route) => {
       const known = readCookie(request)
       const device = known?.device ?? randomBytes(idBytes).toString('base64url')
       const ownMac = macOf(device, owner).toString('base64url')
       const macs = [ownMac, ...(known?.macs ?? []).filter((mac) => mac !== ownMac)].slice(0, maxAccounts)
       // If a proxy strips the base path, only the browser knows the path; its default fits.
-      const path = basePath === '' ? '' : `; Path=${basePath}/auth/login`
+      const path = basePath === '' ? '' : `; Path=${basePath}${route}`
       const secure = requestContexts.of(request).isSecure ? '; Secure' : ''
       return `${cookieName}=${[device, ...macs].join('.')}; Max-Age=${cookieMaxAge}${path}; HttpOnly; SameSite=Strict${secure}`
     },

@@ -9,14 +9,16 @@ import { hasDecodableQuery, hasValidHost } from '../edge/requestTarget.ts'
 import { sourceOf } from '../edge/source.ts'
 import { emptyOperation } from '../operation.ts'
 import { type ProblemContext, problemResponse, statusOf } from '../problem.ts'
-import { bearerToken } from './authorization.ts'
-import { type PrincipalServices, requirePrincipal, requireUnquarantined } from './principal.ts'
+import { bearerToken, hasBearer } from './authorization.ts'
+import { type CookieSessions, type PrincipalServices, requirePrincipal, requireUnquarantined } from './principal.ts'
 
 /** Returns 204, 401, 403 or 503, and nothing else. Never throws. */
 export type ForwardAuth = (request: Request, context: ProblemContext) => Promise<Response>
 
 export interface ForwardAuthServices extends PrincipalServices {
   readonly apiKeys: ApiKeyCheck
+  /** Undefined with PAGES=off. */
+  readonly browserAccess?: CookieSessions | undefined
 }
 
 /** The caller: a user or a service. */
@@ -36,10 +38,11 @@ const errorStatuses: readonly number[] = [401, 403, 503]
  * into a 500. So no method, body, Host or query leads to another status, and the unknown is denied.
  */
 export function createForwardAuth(services: ForwardAuthServices): ForwardAuth {
-  const { deps, apiKeys, requestContexts } = services
+  const { deps, apiKeys, requestContexts, browserAccess } = services
   const requireUser = async (token: string | undefined, request: Request): Promise<Identity> => {
     // Not a 401: a proxy may redirect that to the sign-in page, which does not end a quarantine.
-    const principal = await requirePrincipal(services, request, token)
+    const byCookie = browserAccess && !hasBearer(request) ? await browserAccess.find(request, 'verify') : undefined
+    const principal = byCookie ?? (await requirePrincipal(services, request, token))
     const { user, sessionId } = requireUnquarantined(services, request, principal, 'password_change_required')
     return { name: percentEncode(user.username), id: user.id, roles: user.roles, sessionId }
   }
@@ -81,9 +84,12 @@ export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Req
       'For the `auth_request` directive of Nginx. A 204 response identifies the caller in `X-Auth-User` (characters other ' +
       'than `A-Za-z0-9._@+-` are percent-encoded), `X-Auth-User-Id`, `X-Auth-Roles` (comma-separated) and `X-Auth-Session`. ' +
       'For an API key with roles, `X-Auth-User` is `service:` and its name, `X-Auth-User-Id` is the id of the service, and ' +
-      'there is no session. All methods are treated alike and the body is not read.',
+      'there is no session. All methods are treated alike and the body is not read. A cookie is accepted by the ' +
+      '`X-Original-Method`, `X-Original-Upgrade`, `Sec-Fetch-Site`, `Sec-Fetch-Mode` and `Origin` of the request that is asked ' +
+      'about; without `X-Original-Method`, only from pages of the same origin.',
     errors: ['password_change_required', 'forbidden'],
     isForUsers: true,
+    acceptsCookie: true,
     apiKeyAccess: 'roles',
     hasNoCommonErrors: true,
   })

@@ -6,8 +6,9 @@ import { partyOf } from '../../domain/audit/record.ts'
 import type { Actor } from '../../domain/users/actor.ts'
 import { AppError } from '../../error.ts'
 import { recording, sourceOf } from '../edge/source.ts'
-import { bearerToken, clientSecret } from './authorization.ts'
+import { bearerToken, clientSecret, hasBearer } from './authorization.ts'
 import {
+  type CookieSessions,
   type PrincipalServices,
   requireAdministratorStill,
   requirePrincipal,
@@ -22,6 +23,8 @@ export type Guards = ReturnType<typeof createGuards>
 
 export interface GuardServices extends PrincipalServices {
   readonly apiKeys: ApiKeyCheck
+  /** Undefined with PAGES=off. */
+  readonly browserAccess?: CookieSessions | undefined
 }
 
 /** The caller of a route for administrators: a user or a service. */
@@ -35,19 +38,26 @@ export interface UserAdministrator {
 
 /**
  * Each guard adds the `principal` to the context of its routes, or throws `not_authenticated`,
- * `invalid_token`, `password_change_required` or `forbidden`. Credentials are only read from the
- * Authorization header. Create them once: Elysia identifies plugins by name.
+ * `invalid_token`, `password_change_required` or `forbidden`. Only `anyUser` and `signedIn` accept a
+ * cookie, unless there is a bearer token. Create them once: Elysia identifies plugins by name.
  */
 export function createGuards(services: GuardServices) {
-  const { apiKeys, requestContexts } = services
-  const anyUser = (request: Request) => {
+  const { apiKeys, requestContexts, browserAccess } = services
+  const tokenUser = (request: Request) => {
     const credential = bearerToken(request)
     if (looksLikeApiKey(credential)) return apiKeys.reject(credential, sourceOf(requestContexts, request))
     return requirePrincipal(services, request, credential)
   }
-  const signedIn = async (request: Request) =>
-    requireUnquarantined(services, request, await anyUser(request), 'invalid_token')
-  const administrator = async (request: Request) => requireAdministrator(services, request, await signedIn(request))
+  const anyUser = async (request: Request) => {
+    const byCookie = browserAccess && !hasBearer(request) ? await browserAccess.find(request, 'api') : undefined
+    return byCookie ?? tokenUser(request)
+  }
+  const unquarantined = async (request: Request, user: Promise<TokenPrincipal>) =>
+    requireUnquarantined(services, request, await user, 'invalid_token')
+  const signedIn = (request: Request) => unquarantined(request, anyUser(request))
+  const signedInByToken = (request: Request) => unquarantined(request, tokenUser(request))
+  const administrator = async (request: Request) =>
+    requireAdministrator(services, request, await signedInByToken(request))
   const requireKey = (apiKey: string, access: RequiredAccess, request: Request) =>
     apiKeys.require(apiKey, access, sourceOf(requestContexts, request))
   const administratorOrKey =
@@ -68,7 +78,7 @@ export function createGuards(services: GuardServices) {
     if (secret !== undefined) return requireKey(secret, 'introspect', request).catch(throwAsInvalidClient)
     const credential = bearerToken(request)
     if (looksLikeApiKey(credential)) return requireKey(credential, 'introspect', request)
-    await signedIn(request)
+    await signedInByToken(request)
     throw new AppError('forbidden', 'This endpoint requires an API key with the scope introspect, not a user token.')
   }
   return {

@@ -82,6 +82,6 @@ async function grantTokens(
   const tokens = await login(recording(deps, requestContexts, request), input, (session) =>
     issueTokens(services, session),
   )
-  headers['set-cookie'] = deviceCookies.setCookie(request, throttleSubject)
+  headers['set-cookie'] = deviceCookies.setCookie(request, throttleSubject, '/auth/login')
   return tokens
 }

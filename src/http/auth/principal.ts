@@ -8,6 +8,26 @@ import type { AccessClaims, AccessTokens } from '../tokens/accessTokens.ts'
 export interface TokenPrincipal extends Principal {
   /** The token was issued to a quarantined user, and only for changing the password. */
   readonly isForPasswordChange: boolean
+  /** The credential was the cookie of a browser session. */
+  readonly isByCookie?: boolean
+}
+
+/** The sessions whose credential is a cookie. */
+export interface CookieSessions {
+  /**
+   * Returns the user and session of the cookie, if it is honored. Throws `forbidden` if the request, or
+   * the one that a proxy asks about, comes from another origin.
+   */
+  find(request: Request, use: 'api' | 'verify'): Promise<TokenPrincipal | undefined>
+  /** Replaces the cookie after a change of the password. */
+  renew(request: Request): Promise<SetCookies>
+  /** Deletes the cookie. */
+  expire(request: Request): SetCookies
+}
+
+/** The values of Set-Cookie headers. */
+export interface SetCookies {
+  readonly setCookies: readonly string[]
 }
 
 export interface PrincipalServices {

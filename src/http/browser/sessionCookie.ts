@@ -32,7 +32,8 @@ export function createSessionCookies(secretKeys: () => SecretKeys): SessionCooki
     const cached = cache.get(value)
     if (cached) return cached
     const credential = tokens.read(value)
-    if (credential) cache.set(value, credential)
+    // A substring would keep the whole header in memory.
+    if (credential) cache.set(Buffer.from(value, 'latin1').toString('latin1'), credential)
     return credential
   }
   const attributes = (isSecure: boolean) => `; Path=/; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`

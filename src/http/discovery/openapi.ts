@@ -100,6 +100,13 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
               },
             },
           },
+          [securitySchemes.cookie]: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: '__Host-audittrail',
+            description:
+              'The cookie of `POST /auth/session`, from pages of the same origin. Over http its name is `audittrail`.',
+          },
           [securitySchemes.apiKey]: { type: 'http', scheme: 'bearer', description: 'An API key (`atk_…`).' },
         },
       },

@@ -14,8 +14,9 @@ const exposedHeaders = 'X-Request-Id, Retry-After, WWW-Authenticate'
 const preflightLifetime = '600'
 
 /**
- * Origins match exactly. They may send credentials, because the device cookie needs that; the
- * cookie grants no access. `onRefused` gets any other origin, which may be that of the request.
+ * Origins match exactly. They may send credentials, because the device cookie needs that, which
+ * grants no access; the cookie of a session is accepted from none of them. `onRefused` gets any
+ * other origin, which may be that of the request.
  */
 export function createCors(
   origins: readonly string[],

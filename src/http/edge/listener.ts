@@ -108,14 +108,14 @@ export function createStartupHandler(
 
 /** Returns the response of the route `/health`, and undefined for any other request. */
 function createHealthResponder({ basePath, trustedProxies, corsOrigins, isEnding }: StartupSettings) {
-  const withHeaders = createResponseHeaders(basePath, createCors(corsOrigins), isEnding)
+  const withHeaders = createResponseHeaders(createCors(corsOrigins), isEnding)
   const isHttps = createIsHttps(trustedProxies)
   return (request: Request, peer?: string): Response | undefined => {
     const isGetOrHead = request.method === 'GET' || request.method === 'HEAD'
     const path = `${basePath}/health`
     if (!isGetOrHead || pathOf(request.url) !== path || request.url.includes('?')) return undefined
     const response = new Response('{"status":"ok"}', { headers: { 'content-type': 'application/json;charset=utf-8' } })
-    return withHeaders(response, request, path, { requestId: requestIdOf(request), isSecure: isHttps(request, peer) })
+    return withHeaders(response, request, { requestId: requestIdOf(request), isSecure: isHttps(request, peer) })
   }
 }
 

@@ -5,8 +5,8 @@ import type { RequestContext } from './requestContext.ts'
 
 type HeaderContext = Pick<RequestContext, 'requestId' | 'isSecure'>
 
-/** Adds the headers of every response. `path` is the routed path. */
-export type ResponseHeaders = (response: Response, request: Request, path: string, context: HeaderContext) => Response
+/** Adds the headers of every response. */
+export type ResponseHeaders = (response: Response, request: Request, context: HeaderContext) => Response
 
 /** A response rendered as a page may load nothing and be framed nowhere. */
 const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'"
@@ -18,16 +18,8 @@ const strictTransportSecurity = 'max-age=31536000'
  * constants, configured origins or valid request ids: Bun returns a bare 500 for a line break or
  * non-Latin-1.
  */
-export function createResponseHeaders(basePath: string, cors: Cors, isEnding: () => boolean): ResponseHeaders {
-  const personal = [
-    `${basePath}/auth/`,
-    `${basePath}/users`,
-    `${basePath}/blocks`,
-    `${basePath}/api-keys`,
-    `${basePath}/audit`,
-  ]
-
-  return (response, request, path, { requestId, isSecure }) => {
+export function createResponseHeaders(cors: Cors, isEnding: () => boolean): ResponseHeaders {
+  return (response, request, { requestId, isSecure }) => {
     const { headers } = response
     headers.set('x-request-id', requestId)
     headers.set('x-content-type-options', 'nosniff')
@@ -37,9 +29,8 @@ export function createResponseHeaders(basePath: string, cors: Cors, isEnding: ()
     // The docs page sets its own policy.
     if (!headers.has('content-security-policy')) headers.set('content-security-policy', contentSecurityPolicy)
     if (isSecure) headers.set('strict-transport-security', strictTransportSecurity)
-    // Caches may store a 404 or 405 by default (RFC 9110 §15.1).
-    if (response.status >= 400 || personal.some((prefix) => path.startsWith(prefix)))
-      headers.set('cache-control', 'no-store')
+    // A route declares itself cacheable. Caches may store a 404 or 405 by default (RFC 9110 §15.1).
+    if (response.status >= 400 || !headers.has('cache-control')) headers.set('cache-control', 'no-store')
     // Bun omits Date for HEAD only.
     if (request.method === 'HEAD') headers.set('date', new Date().toUTCString())
     // The client or its proxy then sends the next request to another replica.

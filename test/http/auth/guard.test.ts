@@ -122,6 +122,9 @@ describe('access to every route', () => {
       'POST /auth/logout': member(204, 204),
       'POST /auth/password': member(422, 422),
       'GET /auth/sessions': member(200),
+      // Not from a page of the same origin.
+      'POST /auth/session': everyone(403),
+      'DELETE /auth/session': everyone(403),
       'DELETE /auth/sessions/{id}': member(404),
       'POST /users': administratorOr('writer', 422),
       'GET /users': administratorOr('reader', 200),

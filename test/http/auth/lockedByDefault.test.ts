@@ -38,6 +38,7 @@ beforeAll(async () => {
     deviceCookies: createDeviceCookies({ secretKeys, basePath: '/api' }, requestContexts),
     metadata: undefined,
     docs: undefined,
+    browserAccess: undefined,
     isEnding: () => false,
   }
   guards = createGuards(services)

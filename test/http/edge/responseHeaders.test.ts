@@ -52,8 +52,17 @@ describe('response headers', () => {
     expect((await over('https', '203.0.113.9')).headers.has('strict-transport-security')).toBe(false)
   })
 
-  test('are no-store for personal data and errors', async () => {
-    for (const path of ['/auth/me', '/auth/login', '/users', '/users/x', '/nowhere', '/health?%zz'])
+  test('are no-store unless the route declares itself cacheable', async () => {
+    for (const path of [
+      '/auth/me',
+      '/auth/login',
+      '/users',
+      '/users/x',
+      '/nowhere',
+      '/health?%zz',
+      '/health',
+      '/ready',
+    ])
       expect((await application.call(path)).headers.get('cache-control')).toBe('no-store')
     expect((await application.call('/docs/page.css')).headers.get('cache-control')).toBe('public, max-age=3600')
   })

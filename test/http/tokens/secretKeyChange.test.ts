@@ -33,7 +33,7 @@ describe('change of SECRET_KEY', () => {
     const cookieOf = (secretKeys: SecretKeys, cookie = '') => {
       const request = requestWith(cookie)
       const cookies = cookiesWith(secretKeys)
-      return cookies.setCookie(request, cookies.subjectOf(request, 'Ada')).split(';')[0] ?? ''
+      return cookies.setCookie(request, cookies.subjectOf(request, 'Ada'), '/auth/login').split(';')[0] ?? ''
     }
     const isKnown = (secretKeys: SecretKeys, cookie: string, username = 'ada') =>
       cookiesWith(secretKeys).subjectOf(requestWith(cookie), username).device !== undefined

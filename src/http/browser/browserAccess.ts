@@ -1,0 +1,144 @@
+import type { Deps } from '../../domain/deps.ts'
+import {
+  type BrowserCredential,
+  createBrowserSessions,
+  endBrowserSession,
+} from '../../domain/sessions/browserSessions.ts'
+import { limitsOf } from '../../domain/sessions/sessionLimits.ts'
+import type { Principal, Session } from '../../domain/sessions/sessions.ts'
+import { login } from '../../domain/signIn/login.ts'
+import { reportingFailure } from '../../domain/signIn/sideEffects.ts'
+import { resolveUsername } from '../../domain/signIn/username.ts'
+import { AppError } from '../../error.ts'
+import type { DeviceCookies } from '../auth/deviceCookie.ts'
+import type { CookieSessions, SetCookies } from '../auth/principal.ts'
+import type { RequestContexts } from '../edge/requestContext.ts'
+import { recording } from '../edge/source.ts'
+import { factsOf, forwardedFactsOf, isSameOrigin, type RequestFacts, requestedOrigin } from './sameOrigin.ts'
+import { createSessionCookies } from './sessionCookie.ts'
+
+/** The cookie sessions of browsers, for the pages and the API. */
+export interface BrowserAccess extends CookieSessions {
+  /** Returns whether a request comes from a page of its own origin, or from the user. */
+  isSameOrigin(request: Request): boolean
+  /** Returns the user and session of the cookie of a page, if it is honored. */
+  findPrincipal(request: Request): Promise<Principal | undefined>
+  /** Throws what `login` throws. Ends the former session of the browser. */
+  signIn(request: Request, input: SignInInput): Promise<BrowserSignIn>
+  /** Ends the session of the cookie, if there is one. */
+  signOut(request: Request): Promise<SetCookies>
+}
+
+export interface SignInInput {
+  readonly username: string
+  readonly password: string
+  /** Keep the session when the browser is closed. */
+  readonly stay: boolean
+  /** To which the browser returns its device cookie. Defaults to the page. */
+  readonly route?: '/sign-in' | '/auth/session'
+}
+
+export interface BrowserSignIn extends SetCookies {
+  readonly session: Session
+  readonly mustChangePassword: boolean
+}
+
+export interface BrowserServices {
+  readonly deps: Deps
+  readonly deviceCookies: DeviceCookies
+  readonly requestContexts: RequestContexts
+  /** PUBLIC_ORIGINS. Empty: the origin that each request was sent to. */
+  readonly publicOrigins: readonly string[]
+}
+
+export function createBrowserAccess(services: BrowserServices): BrowserAccess {
+  const { deps, requestContexts, publicOrigins } = services
+  const sessions = createBrowserSessions(deps)
+  const cookies = createSessionCookies(deps.settings.keys.secretKeys)
+  const isSecure = (request: Request) => requestContexts.of(request).isSecure
+  const read = (request: Request) => cookies.read(request, isSecure(request))
+  const follows = (request: Request, facts: RequestFacts, acceptsLinks: boolean) => {
+    const own = publicOrigins.length > 0 ? publicOrigins : [requestedOrigin(request, isSecure(request))]
+    return isSameOrigin(facts, own, acceptsLinks)
+  }
+  const check = async (request: Request, credential: BrowserCredential) => {
+    const caller = () => ({
+      deps: recording(deps, requestContexts, request),
+      address: requestContexts.of(request).address,
+    })
+    const principal = await sessions.check(credential, caller)
+    return principal && { ...principal, isForPasswordChange: false, isByCookie: true }
+  }
+  const find = async (request: Request, use: 'api' | 'verify') => {
+    const credential = read(request)
+    if (!credential) return undefined
+    const isVerify = use === 'verify'
+    const facts = isVerify ? forwardedFactsOf(request) : factsOf(request)
+    if (!follows(request, facts, isVerify)) throw otherOrigin()
+    return check(request, credential)
+  }
+  const expire = (request: Request) => ({ setCookies: [cookies.expire(isSecure(request))] })
+
+  /** Another sign-in of the browser replaces the session. */
+  const endFormer = async (request: Request, { id }: Session): Promise<void> => {
+    const former = read(request)
+    if (!former || former.sessionId === id) return
+    const principal = await check(request, former)
+    if (principal) await endBrowserSession(recording(deps, requestContexts, request), principal)
+  }
+
+  return {
+    find,
+    expire,
+    isSameOrigin: (request) => follows(request, factsOf(request), false),
+    findPrincipal: async (request) => {
+      const credential = read(request)
+      return credential && follows(request, factsOf(request), true) ? check(request, credential) : undefined
+    },
+    renew: async (request) => {
+      const credential = read(request)
+      const renewed = credential && (await sessions.renew(credential))
+      return { setCookies: renewed ? [cookies.set(renewed, isSecure(request))] : [] }
+    },
+    signIn: async (request, input) => {
+      const kind = input.stay ? 'persistent' : 'browser'
+      const { session, deviceCookie } = await startSession(services, request, input, kind)
+      await reportingFailure(deps, session.user, 'end_former_session', () => endFormer(request, session))
+      const maxAge = input.stay ? limitsOf(deps.settings, kind).lifetime / 1000 : undefined
+      const cookie = cookies.set({ sessionId: session.id, generation: 0, maxAge }, isSecure(request))
+      const { must_change_password: mustChangePassword } = session.user
+      return { session, mustChangePassword, setCookies: [cookie, deviceCookie] }
+    },
+    signOut: async (request) => {
+      const credential = read(request)
+      const principal = credential && (await check(request, credential))
+      if (principal) await endBrowserSession(recording(deps, requestContexts, request), principal)
+      return expire(request)
+    },
+  }
+}
+
+export function otherOrigin(): AppError {
+  return new AppError('forbidden', 'The session cookie is accepted only from pages of the same origin.')
+}
+
+async function startSession(
+  { deps, deviceCookies, requestContexts }: BrowserServices,
+  request: Request,
+  { username: entered, password, route = '/sign-in' }: SignInInput,
+  sessionKind: 'browser' | 'persistent',
+) {
+  const username = await resolveUsername(deps, entered)
+  const throttleSubject = deviceCookies.subjectOf(request, username)
+  const input = {
+    username,
+    password,
+    sessionKind,
+    address: requestContexts.of(request).address,
+    userAgent: request.headers.get('user-agent') ?? undefined,
+    throttleSubject,
+    signal: requestContexts.signalOf(request),
+  }
+  const session = await login(recording(deps, requestContexts, request), input, async (started) => started)
+  return { session, deviceCookie: deviceCookies.setCookie(request, throttleSubject, route) }
+}
