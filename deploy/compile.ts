@@ -10,12 +10,12 @@ export interface Compiled {
 }
 
 /**
- * Builds the embedded assets: the embedded database, the docs page, the common passwords, and this
+ * Builds the embedded assets: the embedded database, the docs page, the pages, the common passwords, and this
  * machine's argon2 addon, which the tests use too.
  */
 export async function makeAssets(): Promise<Compiled> {
   placeAddon(undefined)
-  for (const step of ['deploy/embedded.ts', 'deploy/docs.ts']) {
+  for (const step of ['deploy/embedded.ts', 'deploy/docs.ts', 'deploy/pages.ts']) {
     const built = await runBun([step], 'inherit')
     if (built.code !== 0) return built
   }

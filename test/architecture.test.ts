@@ -73,6 +73,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'import',
     'presentation',
   ],
+  pages: ['pages'],
   http: [
     'problem',
     'schema',
@@ -85,6 +86,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'audit',
     'admin',
     'discovery',
+    'pages',
     'probes',
     'routes',
     'server',
@@ -207,6 +209,10 @@ describe('one home', () => {
 
   test('Elysia is imported only in http', () => {
     expect(outside('http', importing(/elysia/))).toEqual([])
+  })
+
+  test('Preact is imported only in pages', () => {
+    expect(outside('pages', importing(/^preact/))).toEqual([])
   })
 
   test('Drizzle, postgres.js and PGlite are imported only in db', () => {

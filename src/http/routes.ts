@@ -30,6 +30,7 @@ import type { OpenStreams } from './edge/openStreams.ts'
 import type { RequestContexts } from './edge/requestContext.ts'
 import { methodNotAllowed, type RouteTable } from './edge/routeTable.ts'
 import { invalidFields, type SchemaError } from './input/fieldErrors.ts'
+import { pageRoutes } from './pages/pageRoutes.ts'
 import { healthRoutes } from './probes/health.ts'
 import { problemResponse } from './problem.ts'
 import type { AccessTokens } from './tokens/accessTokens.ts'
@@ -41,7 +42,7 @@ interface OpenRoutes {
   readonly metadata: readonly string[]
   /** Unless DOCS=off. */
   readonly docs: readonly string[]
-  /** Unless PAGES=off. */
+  /** Unless PAGES=off. Pages check their cookie in their handlers. */
   readonly pages: readonly string[]
 }
 
@@ -65,7 +66,22 @@ export const openRoutes: OpenRoutes = {
     'GET /docs/swagger-ui.css',
     'GET /docs/swagger-ui-bundle.js',
   ],
-  pages: ['POST /auth/session', 'DELETE /auth/session'],
+  pages: [
+    'POST /auth/session',
+    'DELETE /auth/session',
+    'GET /pages/:name',
+    'GET /sign-in',
+    'POST /sign-in',
+    'GET /sign-out',
+    'POST /sign-out',
+    'GET /refused',
+    'GET /account',
+    'GET /account/password',
+    'POST /account/password',
+    'GET /account/sessions',
+    'POST /account/sessions',
+    'GET /account/activity',
+  ],
 }
 
 /** Forward auth has its own status codes, so no guard can throw for it. */
@@ -92,8 +108,8 @@ export interface RouteServices {
   readonly audience: string
   /** Undefined: no docs page and no OpenAPI document. */
   readonly docs: { readonly version: string } | undefined
-  /** Undefined with PAGES=off: no cookie is accepted. */
-  readonly browserAccess: BrowserAccess | undefined
+  /** Undefined with PAGES=off: no page, and no cookie is accepted. */
+  readonly pages: { readonly title: string; readonly browserAccess: BrowserAccess } | undefined
   /** Returns whether the process is shutting down. */
   readonly isEnding: () => boolean
 }
@@ -106,8 +122,8 @@ export function createIsOauth(basePath: string): (path: string) => boolean {
 
 /** Composes the routes and the error handler. Throws if one is neither guarded nor declared. */
 export function createRoutes(services: RouteServices, declared: OpenRoutes = openRoutes) {
-  const { deps, forwardAuth, keyRing, metadata, requestContexts, basePath, docs, browserAccess, isEnding } = services
-  const guards = createGuards(services)
+  const { deps, forwardAuth, keyRing, metadata, requestContexts, basePath, docs, pages, isEnding } = services
+  const guards = createGuards({ ...services, browserAccess: pages?.browserAccess })
   const isOauthPath = createIsOauth(basePath)
 
   // With `standardHostname`, the router would not find the path after a short host name.
@@ -131,7 +147,7 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
     .use(refreshRoute(services))
     .use(revocationRoute(services))
     .use(introspectionRoute({ ...services, guards }))
-    .use(accountRoutes({ deps, guards, requestContexts, browserAccess }))
+    .use(accountRoutes({ deps, guards, requestContexts, browserAccess: pages?.browserAccess }))
     .use(userRoutes({ deps, guards }))
     .use(userChangeRoutes({ deps, guards, requestContexts }))
     .use(lockoutRoutes({ deps, guards, requestContexts }))
@@ -140,14 +156,16 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
     .use(activityRoute({ deps, guards }))
     .use(jwksRoute(keyRing))
     .use(forwardAuthRoute(forwardAuth, (request) => requestContexts.of(request).requestId))
-  if (browserAccess) app.use(sessionRoutes(browserAccess))
+  if (pages) app.use(sessionRoutes(pages.browserAccess))
   if (metadata) app.use(metadataRoute(keyRing, metadata))
   if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
+  if (pages)
+    app.use(pageRoutes({ deps, requestContexts, basePath, pageTitle: pages.title, browserAccess: pages.browserAccess }))
   const open = [
     ...declared.always,
     ...(metadata ? declared.metadata : []),
     ...(docs ? declared.docs : []),
-    ...(browserAccess ? declared.pages : []),
+    ...(pages ? declared.pages : []),
   ]
   requireLockedByDefault(app.routes, { basePath, unguarded: { open, selfGuarded } })
   return app

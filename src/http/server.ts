@@ -20,6 +20,7 @@ import { hasDecodableQuery, hasValidHost, pathOf, withAbsoluteUrl } from './edge
 import { createResponseHeaders } from './edge/responseHeaders.ts'
 import { createRouteTable, methodNotAllowed, type RouteTable } from './edge/routeTable.ts'
 import { isBodyIncomplete } from './input/body.ts'
+import { createHasTarget } from './pages/returnTarget.ts'
 import { type ProblemContext, problemResponse } from './problem.ts'
 import { createIsOauth, createRoutes, type Routes } from './routes.ts'
 import { type AccessTokenSettings, createAccessTokens } from './tokens/accessTokens.ts'
@@ -85,6 +86,7 @@ export function createHttp(
     metadata,
     requestContexts,
     openStreams,
+    pages: undefined,
     isEnding,
     methodsOf: (path) => routeTable.methodsOf(path),
   })
@@ -185,6 +187,7 @@ type Dispatch = (exchange: Exchange) => Promise<Response>
 /** Passes a request to its route, or responds to it directly. May reject, never throws. */
 function createDispatch({ basePath, routes, routeTable, forwardAuth, landing, cors }: DispatchServices): Dispatch {
   const isForwardAuth = createIsForwardAuth(basePath)
+  const hasTarget = createHasTarget(basePath)
 
   /** RFC 9110 §9.3.7, and CORS preflights. */
   const optionsResponse = (request: Request, path: string): Response => {
@@ -200,7 +203,8 @@ function createDispatch({ basePath, routes, routeTable, forwardAuth, landing, co
     if (!isHostValid) throw new AppError('invalid_request', 'The Host header must be a host name or an IP address.')
     if (request.method === 'OPTIONS') return optionsResponse(request, path)
     if (unsupportedMethods.includes(request.method)) return methodNotAllowed(routeTable.methodsOf(path), problemContext)
-    if (!hasDecodableQuery(request.url))
+    // Only pages have a `return`, which is not decoded.
+    if (!hasTarget(path) && !hasDecodableQuery(request.url))
       throw new AppError('invalid_request', 'The query string must be percent-encoded UTF-8.')
     if (path === '/' && isGetOrHead(request)) return landing(request, path)
     return routes.fetch(request)

@@ -86,7 +86,11 @@ describe('fuzzing every documented operation', () => {
 function send({ method, target, headers, body }: Attempt, token: string | undefined): Promise<Response> {
   const all = new Headers(headers.map(([name, value]): [string, string] => [name, value]))
   if (token) all.set('authorization', `Bearer ${token}`)
-  const request = new Request(`http://localhost${target}`, { method, headers: all, ...(body ? { body } : {}) })
+  const request = new Request(`http://localhost${target}`, {
+    method,
+    headers: all,
+    ...(body ? { body: new Uint8Array(body) } : {}),
+  })
   return application.http.handle(request, '192.0.2.7')
 }
 

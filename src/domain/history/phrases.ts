@@ -5,7 +5,7 @@ type FinerType = 'user.enabled' | 'user.disabled' | 'user.roles_changed'
 type Phrase = (facts: PresentedEvent['facts']) => string
 
 /** Returns what happened in plain words, for the history of a user. */
-export function phraseOf({ type, facts, by, about }: PresentedEvent, userId: string): string {
+export function phraseOf({ type, facts, by, about }: Omit<PresentedEvent, 'index'>, userId: string): string {
   const phrase = Object.hasOwn(phrases, type) ? phrases[type as keyof typeof phrases](facts) : type
   const other = about && about.id !== userId ? ` (${nameOf(about)})` : ''
   const actor = by.id === userId || by.kind === 'anonymous' ? '' : ` by ${nameOf(by)}`

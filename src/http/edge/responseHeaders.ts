@@ -23,10 +23,10 @@ export function createResponseHeaders(cors: Cors, isEnding: () => boolean): Resp
     const { headers } = response
     headers.set('x-request-id', requestId)
     headers.set('x-content-type-options', 'nosniff')
-    headers.set('referrer-policy', 'no-referrer')
+    // Pages set their own policies.
+    if (!headers.has('referrer-policy')) headers.set('referrer-policy', 'no-referrer')
     headers.set('x-frame-options', 'DENY')
     headers.set('cross-origin-resource-policy', 'same-origin')
-    // The docs page sets its own policy.
     if (!headers.has('content-security-policy')) headers.set('content-security-policy', contentSecurityPolicy)
     if (isSecure) headers.set('strict-transport-security', strictTransportSecurity)
     // A route declares itself cacheable. Caches may store a 404 or 405 by default (RFC 9110 §15.1).

@@ -22,7 +22,7 @@ const bodyTimeout = 10_000
  * Returns the body. Throws `payload_too_large`, `request_timeout` if the body takes longer than
  * `timeout` milliseconds, and `invalid_request` if the connection is interrupted.
  */
-export async function readBody(request: Request, timeout = bodyTimeout): Promise<Buffer> {
+export async function readBody(request: Request, timeout = bodyTimeout): Promise<Buffer<ArrayBuffer>> {
   if (Number(request.headers.get('content-length') ?? 0) > maxBodyLength) throw tooLarge()
   if (request.body === null) return Buffer.alloc(0)
   const reader = request.body.getReader()
@@ -44,7 +44,9 @@ export function isBodyIncomplete(request: Request): boolean {
   return request.body?.locked === true
 }
 
-async function collect(read: () => Promise<{ done: boolean; value?: Uint8Array | undefined }>): Promise<Buffer> {
+async function collect(
+  read: () => Promise<{ done: boolean; value?: Uint8Array | undefined }>,
+): Promise<Buffer<ArrayBuffer>> {
   const chunks: Uint8Array[] = []
   let size = 0
   for (;;) {

@@ -54,7 +54,7 @@ function decodePercent(text: string): string {
   }
 }
 
-async function decodeMultipart(body: Buffer, contentType: string): Promise<[string, string][]> {
+async function decodeMultipart(body: Buffer<ArrayBuffer>, contentType: string): Promise<[string, string][]> {
   // The platform's parser silently replaces invalid UTF-8, so that different passwords become
   // equal.
   decodeUtf8(body)

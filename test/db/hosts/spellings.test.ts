@@ -87,7 +87,7 @@ async function portByPsql(url: string): Promise<number> {
     stdout: 'pipe',
     stderr: 'pipe',
   })
-  const [output, errors] = await Promise.all([client.stdout.text(), client.stderr.text()])
+  const [output, errors] = await Promise.all([new Response(client.stdout).text(), new Response(client.stderr).text()])
   if ((await client.exited) !== 0) throw new Error(errors)
   return Number(output)
 }

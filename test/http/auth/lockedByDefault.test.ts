@@ -38,7 +38,7 @@ beforeAll(async () => {
     deviceCookies: createDeviceCookies({ secretKeys, basePath: '/api' }, requestContexts),
     metadata: undefined,
     docs: undefined,
-    browserAccess: undefined,
+    pages: undefined,
     isEnding: () => false,
   }
   guards = createGuards(services)

@@ -1,0 +1,23 @@
+import { Elysia } from 'elysia'
+import { accountPageRoute } from './accountPage.ts'
+import { activityPageRoute } from './activityPage.ts'
+import { assetRoute } from './assets.ts'
+import type { PageServices } from './pageRequest.ts'
+import { passwordPageRoutes } from './passwordPage.ts'
+import { refusedPageRoute } from './refusedPage.ts'
+import { sessionsPageRoutes } from './sessionsPage.ts'
+import { signInPageRoutes } from './signInPage.ts'
+import { signOutPageRoutes } from './signOutPage.ts'
+
+/** The pages for people. Each checks its cookie itself, and sends others to sign in. */
+export function pageRoutes(services: PageServices) {
+  return new Elysia({ name: 'pages' })
+    .use(assetRoute())
+    .use(signInPageRoutes(services))
+    .use(signOutPageRoutes(services))
+    .use(refusedPageRoute(services))
+    .use(accountPageRoute(services))
+    .use(passwordPageRoutes(services))
+    .use(sessionsPageRoutes(services))
+    .use(activityPageRoute(services))
+}
