@@ -98,3 +98,9 @@ export function parseFullName(text: string): string {
   if (!isFullName(text)) throw new Error(fullNameRule)
   return text
 }
+
+export function parsePageTitle(text: string): string {
+  const isPlain = text.isWellFormed() && !/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(text)
+  if (!isPlain || text.trim() === '' || [...text].length > 60) throw new Error('must be 1 to 60 characters on one line')
+  return text.trim()
+}

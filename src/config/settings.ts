@@ -14,6 +14,7 @@ import {
   parseClaim,
   parseDirectory,
   parseFullName,
+  parsePageTitle,
   parsePasswordConcurrency,
   parseSwitch,
   parseUsername,
@@ -206,6 +207,12 @@ export const settings = {
     default: '',
     parse: parseWebOrigins,
     emptyMeans: 'empty',
+  }),
+  pageTitle: required({
+    env: 'PAGE_TITLE',
+    doc: 'Name of your product on the sign-in and account pages.',
+    default: 'AuditTrail',
+    parse: parsePageTitle,
   }),
   logLevel: required({
     env: 'LOG_LEVEL',

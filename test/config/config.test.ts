@@ -116,6 +116,8 @@ describe('settings', () => {
       'ADMIN_USERNAME must be 1 to 50 of the characters A-Z a-z 0-9 . _ @ + - (got "two words").',
     ],
     ['ADMIN_FULL_NAME', '  ', 'ADMIN_FULL_NAME must be 1 to 100 characters on one line (got "  ").'],
+    ['PAGE_TITLE', 'a'.repeat(61), `PAGE_TITLE must be 1 to 60 characters on one line (got "${'a'.repeat(61)}").`],
+    ['PAGE_TITLE', 'North\u202e', 'PAGE_TITLE must be 1 to 60 characters on one line (got "North\u202e").'],
     ['ADMIN_FULL_NAME', 'Ada\u202e', 'ADMIN_FULL_NAME must be 1 to 100 characters on one line (got "Ada\u202e").'],
     [
       'ADMIN_FULL_NAME',
