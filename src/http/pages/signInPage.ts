@@ -35,10 +35,14 @@ function showSignIn(services: PageServices, opened: PageRequest): Response {
   return pageResponse(signInPage(frame, { ...defaultsOf(services), done, return: target, page }))
 }
 
-/** A sign-in that succeeded is the only way from the sign-in page to itself. */
-function hasLostCookie(request: Request): boolean {
-  const referrer = URL.parse(request.headers.get('referer') ?? '')
-  return referrer !== null && referrer.host === request.headers.get('host') && referrer.pathname === pathOf(request.url)
+/**
+ * Only a sign-in that succeeded leads from the sign-in page to itself. Back and reload may repeat
+ * its `Referer`, but no user activation.
+ */
+function hasLostCookie({ url, headers }: Request): boolean {
+  const referrer = URL.parse(headers.get('referer') ?? '')
+  const isFromSignIn = referrer?.host === headers.get('host') && referrer?.pathname === pathOf(url)
+  return isFromSignIn && headers.get('sec-fetch-user') === '?1' && headers.get('sec-fetch-site') === 'same-origin'
 }
 
 async function signIn(services: PageServices, { request, frame }: PageRequest): Promise<Response> {
