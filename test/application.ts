@@ -21,7 +21,7 @@ import { createHashQueue } from '../src/domain/passwords/hashQueue.ts'
 import { createArgon2 } from '../src/domain/passwords/nativeArgon2.ts'
 import { createUncountedFailures } from '../src/domain/uncountedFailures.ts'
 import { seedAdministrator } from '../src/domain/users/seed.ts'
-import { createHttp, type Http } from '../src/http/server.ts'
+import { createHttp, type Http, type HttpSettings } from '../src/http/server.ts'
 import { createLog } from '../src/telemetry/log.ts'
 import { createProductMetrics } from '../src/telemetry/productMetrics.ts'
 import { createTraces } from '../src/telemetry/traces.ts'
@@ -87,7 +87,7 @@ export async function openTestApplication(
     trustedProxies = [] as readonly string[],
     corsOrigins = [] as readonly string[],
     isDocumented = true,
-    pages = { publicOrigins: [] } as { readonly publicOrigins: readonly string[] } | null,
+    pages = { title: 'AuditTrail', publicOrigins: [] } as HttpSettings['pages'] | null,
     timeout = 15_000,
     algorithm = 'HS256' as Algorithm,
     issuer = 'audittrail',

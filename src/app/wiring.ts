@@ -65,6 +65,6 @@ function auditOriginOf({ issuer, basePath }: Pick<Config, 'issuer' | 'basePath'>
 export function httpSettingsOf(config: Config): HttpSettings {
   const { basePath, issuer, audience, trustedProxies, corsOrigins } = config
   const docs = config.docs === 'on' ? { version } : undefined
-  const pages = config.pages === 'on' ? { publicOrigins: config.publicOrigins } : undefined
+  const pages = config.pages === 'on' ? { title: config.pageTitle, publicOrigins: config.publicOrigins } : undefined
   return { basePath, issuer, audience, trustedProxies, corsOrigins, docs, pages }
 }

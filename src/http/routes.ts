@@ -30,7 +30,7 @@ import type { OpenStreams } from './edge/openStreams.ts'
 import type { RequestContexts } from './edge/requestContext.ts'
 import { methodNotAllowed, type RouteTable } from './edge/routeTable.ts'
 import { invalidFields, type SchemaError } from './input/fieldErrors.ts'
-import { pageRoutes } from './pages/pageRoutes.ts'
+import { pageRouteNames, pageRoutes } from './pages/pageRoutes.ts'
 import { healthRoutes } from './probes/health.ts'
 import { problemResponse } from './problem.ts'
 import type { AccessTokens } from './tokens/accessTokens.ts'
@@ -42,7 +42,7 @@ interface OpenRoutes {
   readonly metadata: readonly string[]
   /** Unless DOCS=off. */
   readonly docs: readonly string[]
-  /** Unless PAGES=off. Pages check their cookie in their handlers. */
+  /** Unless PAGES=off, besides the pages, which check their cookie in their handlers. */
   readonly pages: readonly string[]
 }
 
@@ -66,22 +66,7 @@ export const openRoutes: OpenRoutes = {
     'GET /docs/swagger-ui.css',
     'GET /docs/swagger-ui-bundle.js',
   ],
-  pages: [
-    'POST /auth/session',
-    'DELETE /auth/session',
-    'GET /pages/:name',
-    'GET /sign-in',
-    'POST /sign-in',
-    'GET /sign-out',
-    'POST /sign-out',
-    'GET /refused',
-    'GET /account',
-    'GET /account/password',
-    'POST /account/password',
-    'GET /account/sessions',
-    'POST /account/sessions',
-    'GET /account/activity',
-  ],
+  pages: ['POST /auth/session', 'DELETE /auth/session'],
 }
 
 /** Forward auth has its own status codes, so no guard can throw for it. */
@@ -165,7 +150,7 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
     ...declared.always,
     ...(metadata ? declared.metadata : []),
     ...(docs ? declared.docs : []),
-    ...(pages ? declared.pages : []),
+    ...(pages ? [...declared.pages, ...pageRouteNames] : []),
   ]
   requireLockedByDefault(app.routes, { basePath, unguarded: { open, selfGuarded } })
   return app

@@ -36,7 +36,7 @@ export interface HttpSettings extends Omit<AccessTokenSettings, 'keyRing'> {
   /** Undefined disables the docs page and the OpenAPI document. */
   readonly docs: { readonly version: string } | undefined
   /** Undefined disables signing in by browser. */
-  readonly pages?: { readonly publicOrigins: readonly string[] } | undefined
+  readonly pages?: { readonly title: string; readonly publicOrigins: readonly string[] } | undefined
   /** Milliseconds after which a request gets 503, even if its handler still runs. */
   readonly timeout?: number
   /**
@@ -86,7 +86,10 @@ export function createHttp(
     metadata,
     requestContexts,
     openStreams,
-    pages: undefined,
+    pages:
+      settings.pages && credentials.browserAccess
+        ? { title: settings.pages.title, browserAccess: credentials.browserAccess }
+        : undefined,
     isEnding,
     methodsOf: (path) => routeTable.methodsOf(path),
   })

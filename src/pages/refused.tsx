@@ -12,7 +12,7 @@ export interface RefusedData {
   readonly return?: string | undefined
 }
 
-/** The page of somebody who may not do or see something, and what they can do about it. */
+/** Says why access is refused, and offers the next step. */
 export function refusedPage(frame: Frame, data: RefusedData): string {
   const text = texts[frame.language].refused
   const { title, text: explanation } = text[data.refusal]

@@ -4,7 +4,7 @@ const base = new URL('http://here.invalid')
 
 /**
  * Returns the path, query and fragment to send the browser to, or undefined unless the text stays
- * on the own origin and leads outside of our own sign-in and sign-out pages (decision 0030).
+ * on the same origin and is no sign-in or sign-out page of ours (decision 0031).
  */
 export function returnTarget(text: string, basePath: string): string | undefined {
   if (!wellFormed.test(text)) return undefined

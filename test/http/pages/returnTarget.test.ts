@@ -56,7 +56,7 @@ const generated = fc.oneof(
 )
 
 describe('returnTarget', () => {
-  test('never leaves the own origin for 100,000 generated texts', () => {
+  test('never leaves the origin for 100,000 generated texts', () => {
     let accepted = 0
     fc.assert(
       fc.property(generated, (text) => {
@@ -68,7 +68,7 @@ describe('returnTarget', () => {
     expect(accepted).toBeGreaterThan(10_000)
   })
 
-  test.each(hostileTargets)('stays on the own origin for %j', (text) => {
+  test.each(hostileTargets)('stays on the same origin for %j', (text) => {
     expectOwnOrigin(text)
   })
 
@@ -109,7 +109,7 @@ describe('readPageQuery', () => {
     ['http://h/api/sign-in?step=role&return=/x?return=/y&%zz', 'role', '/x?return=/y&%zz'],
     ['http://h/api/sign-in?noreturn=/x', '', ''],
     ['http://h/api/sign-in?step=a%20b&return=', 'a b', ''],
-  ])('%s', (url, step, target) => {
+  ])('reads everything after `return=` in %s', (url, step, target) => {
     const query = readPageQuery(url)
     expect([query.parameters.get('step') ?? '', query.target]).toEqual([step, target])
   })
