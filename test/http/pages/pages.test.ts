@@ -1,0 +1,313 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { openTestApplication, type TestApplication } from '../../application.ts'
+import { hostileTargets } from '../../pages/hostileTargets.ts'
+import { sequence } from '../audit/auditLog.ts'
+import { createVisitor, type Visitor } from './browser.ts'
+
+const password = 'a long enough pass phrase'
+const pageUrl = 'https://apps.example.com/api/sign-in'
+
+let application: TestApplication
+beforeAll(async () => {
+  application = await openTestApplication('PostgreSQL')
+  const visitor = createVisitor(application)
+  await visitor.post('/sign-in', { username: 'admin', password: 'changeme' })
+  await visitor.post('/account/password', { current_password: 'changeme', new_password: password })
+})
+afterAll(() => application.close())
+
+async function signedIn(): Promise<Visitor> {
+  const visitor = createVisitor(application)
+  const response = await visitor.post('/sign-in', { username: 'admin', password })
+  expect(response.status).toBe(303)
+  return visitor
+}
+
+function locationOf(response: Response): string | null {
+  return response.status === 303 ? response.headers.get('location') : `status ${response.status}`
+}
+
+describe('a page', () => {
+  test.each([
+    '/sign-in',
+    '/sign-out',
+    '/refused',
+    '/account',
+    '/account/password',
+    '/account/sessions',
+    '/account/activity',
+  ])('%s has the headers of a page', async (path) => {
+    const visitor = await signedIn()
+    if (path === '/sign-in') await visitor.post('/sign-out', {})
+    const { status, headers } = await visitor.get(path)
+    expect(status).toBe(path === '/refused' ? 403 : 200)
+    expect(headers.get('content-type')).toBe('text/html; charset=utf-8')
+    expect(headers.get('cache-control')).toBe('no-store')
+    expect(headers.get('referrer-policy')).toBe('same-origin')
+    expect(headers.get('cross-origin-opener-policy')).toBe('same-origin')
+    expect(headers.get('x-frame-options')).toBe('DENY')
+    expect(headers.get('content-security-policy')).toBe(
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; " +
+        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    )
+    expect(headers.get('permissions-policy')).toBe(
+      'publickey-credentials-get=(self), publickey-credentials-create=(self)',
+    )
+  })
+
+  test.each(['/account', '/account/password', '/account/sessions', '/account/activity'])(
+    '%s leads to the sign-in page and back without a session',
+    async (path) => {
+      const visitor = createVisitor(application)
+      const location = locationOf(await visitor.get(path))
+      expect(new URL(location ?? '', `https://apps.example.com/api${path}`).href).toBe(
+        `${pageUrl}?page=${encodeURIComponent(path.slice(1))}`,
+      )
+      const html = await (await visitor.get(`/sign-in?page=${encodeURIComponent(path.slice(1))}`)).text()
+      expect(html).toContain(`<input type="hidden" name="page" value="${path.slice(1)}"/>`)
+      const fields = { username: 'admin', password, page: path.slice(1) }
+      expect(locationOf(await visitor.post('/sign-in', fields))).toBe(path.slice(1))
+    },
+  )
+
+  test.each(['/sign-in', '/sign-out', '/account/password', '/account/sessions'])(
+    'a form for %s from another site gets 403, changes nothing and sets no cookie',
+    async (path) => {
+      const visitor = await signedIn()
+      for (const site of ['cross-site', 'same-site']) {
+        const fields = {
+          username: 'admin',
+          password,
+          current_password: password,
+          new_password: 'another pass phrase',
+          end: 'others',
+        }
+        const response = await visitor.post(path, fields, { 'sec-fetch-site': site })
+        expect(response.status).toBe(403)
+        expect(response.headers.getSetCookie()).toEqual([])
+        expect(await response.text()).toContain('The request came from another website.')
+      }
+      expect((await visitor.get('/account')).status).toBe(200)
+    },
+  )
+
+  test('errors of a form that cannot be read are pages', async () => {
+    const visitor = await signedIn()
+    const headers = { 'content-type': 'text/plain', 'sec-fetch-site': 'same-origin' }
+    const init = { method: 'POST', headers, body: 'x' }
+    for (const path of ['/sign-in', '/sign-out', '/account/password', '/account/sessions']) {
+      const response = await application.call(path, { ...init, headers: { ...headers, cookie: visitor.cookies() } })
+      expect(response.status).toBe(415)
+      expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
+      expect(await response.text()).toContain('<title>Error: Invalid request – AuditTrail</title>')
+    }
+  })
+
+  test('an unknown path stays a problem in JSON', async () => {
+    for (const path of ['/sign-inn', '/account/unknown', '/pages/page.0000000000000000.css']) {
+      const response = await createVisitor(application).get(path, { accept: 'text/html' })
+      expect(response.status).toBe(404)
+      expect(response.headers.get('content-type')).toBe('application/problem+json')
+    }
+  })
+})
+
+describe('assets', () => {
+  test('are found by relative links with and without a trailing slash, and cached for a year', async () => {
+    for (const path of ['/sign-in', '/sign-in/', '/refused/?step=role']) {
+      const html = await (await createVisitor(application).get(path)).text()
+      const urls = [...html.matchAll(/(?:href|src)="([./]*pages\/[^"]+)"/g)].map(([, url]) => url ?? '')
+      expect(urls).toHaveLength(3)
+      for (const url of urls) {
+        const { pathname } = new URL(url, `http://localhost/api${path}`)
+        const response = await application.call(pathname.slice('/api'.length))
+        expect(response.status).toBe(200)
+        expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
+        expect(response.headers.get('content-type')).toMatch(
+          /^(text\/css|text\/javascript|image\/svg\+xml); charset=utf-8$/,
+        )
+        expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+        await response.text()
+      }
+    }
+  })
+})
+
+describe('signing in', () => {
+  test('leads to the account, or to the target with its query and fragment', async () => {
+    const targets = {
+      '': 'account',
+      '/reports?tab=costs&x=1#part': '/reports?tab=costs&x=1#part',
+      '/x?y=%zz': '/x?y=%zz',
+    }
+    for (const [target, expected] of Object.entries(targets)) {
+      const visitor = createVisitor(application)
+      const { status } = await visitor.get(`/sign-in?return=${target.replace('#part', '')}`)
+      expect(status).toBe(200)
+      expect(locationOf(await visitor.post('/sign-in', { username: 'admin', password, return: target }))).toBe(expected)
+      expect(locationOf(await visitor.get(`/sign-in?return=${target.replace('#part', '')}`))).toBe(
+        expected.replace('#part', ''),
+      )
+    }
+  })
+
+  test.each(hostileTargets)('never leads away: %j', async (target) => {
+    const form = await createVisitor(application).post('/sign-in', { username: 'admin', password, return: target })
+    const visitor = await signedIn()
+    const already = await visitor.get(`/sign-in?return=${encodeURI(target)}`)
+    const signOut = await visitor.post('/sign-out', { return: target })
+    for (const response of [form, already, signOut]) {
+      // Text with a NUL is no form, and a long query is not read.
+      if (response.status === 400) continue
+      expect(new URL(locationOf(response) ?? '', pageUrl).origin).toBe('https://apps.example.com')
+    }
+  })
+
+  test('with a wrong password shows the form with the username again, with 401', async () => {
+    const visitor = createVisitor(application)
+    const response = await visitor.post('/sign-in', { username: 'somebody', password: 'open sesame', return: '/x' })
+    expect(response.status).toBe(401)
+    const html = await response.text()
+    expect(html).toContain('Incorrect username or password.')
+    expect(html).toContain('value="somebody"')
+    expect(html).toContain('<input type="hidden" name="return" value="/x"/>')
+    expect(html).not.toContain('sesame')
+    expect(visitor.cookies()).toBe('')
+  })
+
+  test('without a username or password says what is missing, with 422', async () => {
+    for (const fields of [{}, { username: 'admin' }, { password }]) {
+      const response = await createVisitor(application).post('/sign-in', fields)
+      expect(response.status).toBe(422)
+      expect(await response.text()).toContain('Enter your username and password.')
+    }
+  })
+
+  test('says in how many seconds to try again after many failures', async () => {
+    let response = new Response()
+    for (let attempt = 0; attempt < 12 && response.status !== 429; attempt++)
+      response = await createVisitor(application).post('/sign-in', {
+        username: 'throttled',
+        password: `wrong ${attempt}`,
+      })
+    expect(response.status).toBe(429)
+    const seconds = response.headers.get('retry-after')
+    expect(Number(seconds)).toBeGreaterThan(0)
+    expect(await response.text()).toMatch(new RegExp(`Too many attempts. Try again in ${seconds} seconds?\\.`))
+  })
+
+  test('says so if the browser has not kept the cookie', async () => {
+    const redirected = { 'sec-fetch-site': 'same-origin', 'sec-fetch-user': '?1' }
+    const referer = 'http://localhost/api/sign-in?return=/x'
+    const response = await createVisitor(application).get('/sign-in?return=/x', { ...redirected, referer })
+    expect(response.status).toBe(403)
+    expect(await response.text()).toContain('Your browser did not keep the sign-in cookie.')
+    for (const headers of [{ ...redirected, referer: 'http://localhost/api/account' }, { referer }])
+      expect((await createVisitor(application).get('/sign-in', headers)).status).toBe(200)
+  })
+})
+
+describe('a user who must change the password', () => {
+  test('is led to the password page from everywhere, and to the target after the change', async () => {
+    const headers = { authorization: `Bearer ${await application.accessToken('admin', password)}` }
+    const body = JSON.stringify({ username: 'newcomer', full_name: 'New Comer' })
+    const created = await application.call('/users', {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body,
+    })
+    const { one_time_password: initial } = (await created.json()) as { one_time_password: string }
+    const visitor = createVisitor(application)
+    const first = await visitor.post('/sign-in', { username: 'newcomer', password: initial, return: '/x?y=1' })
+    expect(locationOf(first)).toBe('account/password?return=/x?y=1')
+    for (const path of ['/account', '/account/sessions', '/account/activity'])
+      expect(new URL(locationOf(await visitor.get(path)) ?? '', `http://h/api${path}`).pathname).toBe(
+        '/api/account/password',
+      )
+    expect(locationOf(await visitor.get('/sign-in?return=/x'))).toBe('account/password?return=/x')
+    const page = await (await visitor.get('/account/password?return=/x?y=1')).text()
+    expect(page).toContain('Choose a new password')
+    expect(page).toContain('<input type="hidden" name="return" value="/x?y=1"/>')
+    const next = { current_password: initial, new_password: 'my very own pass phrase', return: '/x?y=1' }
+    expect(locationOf(await visitor.post('/account/password', next))).toBe('/x?y=1')
+    expect((await visitor.get('/account')).status).toBe(200)
+  })
+})
+
+describe('the password page', () => {
+  test('shows what is wrong beside the field', async () => {
+    const visitor = await signedIn()
+    const cases = [
+      [{}, 422, 'Enter a new password.'],
+      [{ current_password: 'wrong', new_password: 'another pass phrase' }, 422, 'The current password is incorrect.'],
+      [
+        { current_password: password, new_password: 'short' },
+        422,
+        'The new password must have at least 12 characters (got 5).',
+      ],
+    ] as const
+    for (const [fields, status, text] of cases) {
+      const response = await visitor.post('/account/password', fields)
+      expect(response.status).toBe(status)
+      expect(await response.text()).toContain(text)
+    }
+  })
+
+  test('says that the session has ended, and never changes a password then', async () => {
+    const visitor = createVisitor(application)
+    const fields = { current_password: password, new_password: 'another pass phrase' }
+    const location = locationOf(await visitor.post('/account/password', fields))
+    expect(location).toBe('../sign-in?done=expired&page=account%2Fpassword')
+    expect(await (await visitor.get('/sign-in?done=expired&page=account%2Fpassword')).text()).toContain(
+      'Your session ended before the form was sent.',
+    )
+  })
+})
+
+describe('the account pages', () => {
+  test('show the profile, the devices and the activity', async () => {
+    const visitor = await signedIn()
+    await sequence(application)
+    const account = await (await visitor.get('/account')).text()
+    expect(account).toContain('Default Admin')
+    expect(account).toMatch(/Last changed <time datetime="\d{4}-/)
+    expect(account).toMatch(/You are signed in on \d+ devices?\./)
+    const activity = await (await visitor.get('/account/activity')).text()
+    expect(activity).toContain('Signed in from 192.0.2.7')
+    expect((await visitor.get('/account/activity?after=nonsense')).status).toBe(422)
+  })
+
+  test('end one device, and all others', async () => {
+    const [visitor, second, third] = [await signedIn(), await signedIn(), await signedIn()]
+    const html = await (await visitor.get('/account/sessions')).text()
+    const [, id = ''] = /name="end" value="([0-9a-f-]{36})"/.exec(html) ?? []
+    expect(locationOf(await visitor.post('/account/sessions', { end: id }))).toBe('../account/sessions?done=one')
+    const gone = await visitor.post('/account/sessions', { end: id })
+    expect(gone.status).toBe(404)
+    expect(await gone.text()).toContain('That device was already signed out.')
+    for (const end of ['', 'nonsense', '00000000-0000-4000-8000-000000000000'])
+      expect((await visitor.post('/account/sessions', { end })).status).toBe(404)
+    expect(locationOf(await visitor.post('/account/sessions', { end: 'others' }))).toBe(
+      '../account/sessions?done=others',
+    )
+    for (const other of [second, third]) expect((await other.get('/account')).status).toBe(303)
+    expect((await visitor.get('/account')).status).toBe(200)
+  })
+})
+
+describe('signing out', () => {
+  test('needs a button, ends the session and clears the cache', async () => {
+    const visitor = await signedIn()
+    const cookie = visitor.cookies()
+    expect(await (await visitor.get('/sign-out')).text()).toContain(
+      '<button type="submit" class="primary">Sign out</button>',
+    )
+    expect((await visitor.get('/account')).status).toBe(200)
+    const response = await visitor.post('/sign-out', {})
+    expect(locationOf(response)).toBe('sign-in?done=out')
+    expect(response.headers.get('clear-site-data')).toBe('"cache"')
+    expect(visitor.cookies()).toBe('')
+    expect((await visitor.get('/account', { cookie })).status).toBe(303)
+    expect(await (await visitor.get('/sign-in?done=out')).text()).toContain('You are signed out.')
+  })
+})
