@@ -138,6 +138,11 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
     }
     expect(statuses.slice(0, 20)).not.toContain(429)
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(20)
+    for (const path of ['/sign-in', '/auth/session', '/account/password', '/sign-in/']) {
+      const limited = (...args: string[]) => curl(`${nginx.url}${path}`, '-i', '--interface', '127.0.0.10', ...args)
+      expect((await limited('-d', 'username=admin')).split(' ')[1]).toBe('429')
+      expect((await limited()).split(' ')[1]).not.toBe('429')
+    }
     const reading = await Promise.all(Array.from({ length: 60 }, () => fetch(`${nginx.url}/health`)))
     expect(new Set(reading.map(({ status }) => status))).toEqual(new Set([200]))
     expect((await login(nginx.url)).status).toBe(200)

@@ -57,6 +57,18 @@ describe('audittrail nginx', () => {
     [[...good, '--upstream', '/API=http://127.0.0.1:9001']],
     [[...good, '--upstream', '/_AuditTrail/websocket/1=http://127.0.0.1:9001']],
     [[...good, '--matrix-parameters', '/other']],
+    [[...good, '--sign-in', 'yes']],
+    [[...good, '--files', '/docs']],
+    [[...good, '--files', '/docs=relative']],
+    [[...good, '--files', '/docs=/srv/../etc']],
+    [[...good, '--files', '/docs=/srv/a;b']],
+    [[...good, '--files', '/docs/../x=/srv/docs']],
+    [[...good, '--files', '/docs=/']],
+    [[...good, '--files', '/docs=/srv/docs:Admin']],
+    [[...good, '--files', '/api/docs=/srv/docs']],
+    [[...good, '--files', '/Orders=/srv/docs']],
+    [[...good, '--files', '/docs=/srv/docs', '--files', '/docs/=/srv/other']],
+    [[...good, '--files', '/=/srv/docs', '--root', '/srv/web']],
     [[...good, '--matrix-parameters', 'orders']],
     [[...good, '--matrix-parameters', '/orders/x']],
     [[...good, '--upstream', '/orders/x=http://127.0.0.1:9001:staff', '--matrix-parameters', '/orders']],
@@ -103,6 +115,9 @@ describe.skipIf(!hasNginx)('the printed configuration', () => {
       ],
     ],
     [['--server-name', 'a.example', '--cache', '60', '--upstream', '/x=http://127.0.0.1:9000']],
+    [['--server-name', 'a.example', '--cache', '60', '--upstream', '/x=http://127.0.0.1:9000', '--sign-in', 'off']],
+    [['--server-name', 'a.example', '--files', '/docs=/srv/docs', '--files', '/a.b/c=/srv/x-y_z/:staff,admin']],
+    [['--server-name', 'a.example', '--files', '/=/srv/docs', '--sign-in', 'off']],
     [['--server-name', 'a.example', '--upstream', `/x=http://127.0.0.1:9000:${roles(32)}`]],
   ])('passes nginx -t: %j', async (args) => {
     expect(faultOf(writeSite(await printSite(args)))).toBeUndefined()
@@ -132,12 +147,15 @@ describe.skipIf(!hasNginx)('the printed configuration', () => {
     ])
     expect(first).toContain('return 301 https://app.example.com$request_uri;')
     expect(faultOf(writeSite(first + second))).toBeUndefined()
+    // Only the site with a certificate reads the cookie of an encrypted connection.
+    expect(first).toContain('"__Host-audittrail=$at_v"')
+    expect(second).toContain('"audittrail=$at_v"')
   })
 
   test('contains only validated input: every accepted value is a single word', async () => {
     const text = fc.string({ unit: fc.constantFrom(...'a0/.:=-_~[];{}$"\'\\ \n\t#,'), maxLength: 20 })
     const { readSite } = await import('../../src/cli/nginx/site.ts')
-    const settings = { basePath: '/api', port: 8000 }
+    const settings = { basePath: '/api', port: 8000, hasPages: true }
     const word = /^[A-Za-z0-9._~:/[\]-]*$/
     fc.assert(
       fc.property(text, text, text, (name, path, rest) => {
@@ -145,6 +163,7 @@ describe.skipIf(!hasNginx)('the printed configuration', () => {
           ['server-name', [name]],
           ['upstream', [`/${path}=http://${rest}`]],
           ['root', [`/${rest}`]],
+          ['files', [`/${path}=/${rest}`]],
           ['listen', [rest]],
           ['service', [rest]],
         ])
@@ -158,7 +177,15 @@ describe.skipIf(!hasNginx)('the printed configuration', () => {
               settings,
             )
             const upstreams = site.upstreams.flatMap(({ path, server, roles }) => [path, server, ...roles])
-            for (const value of [site.serverName, site.root ?? '', ...site.listen, ...site.services, ...upstreams])
+            const files = site.files.flatMap(({ path, directory, roles }) => [path, directory, ...roles])
+            for (const value of [
+              site.serverName,
+              site.root ?? '',
+              ...site.listen,
+              ...site.services,
+              ...upstreams,
+              ...files,
+            ])
               expect(value).toMatch(word)
           } catch (error) {
             expect((error as { code?: string }).code).toBe('usage')
@@ -173,6 +200,13 @@ describe.skipIf(!hasNginx)('the printed configuration', () => {
 function roles(count: number): string {
   return Array.from({ length: count }, (_, at) => `${'r'.repeat(29)}-${at}`).join(',')
 }
+
+test('--sign-in off prints nothing for browsers', async () => {
+  const place = ['--server-name', 'a.example', '--upstream', '/x=http://127.0.0.1:9000', '--cache', '5']
+  const printed = await printSite([...place, '--sign-in', 'off'])
+  expect(printed).not.toMatch(/http_cookie|api\/sign-in|sec_fetch|X-Original-Method/)
+  expect(printed).toContain('error_page 401 403 413 429 502 503 504 @audittrail_problem;')
+})
 
 test.skipIf(!hasNginx)('a web app: hidden files such as settings and history are not served', async () => {
   const root = temporaryDirectory('web')

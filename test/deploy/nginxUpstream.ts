@@ -19,25 +19,28 @@ export interface ProtectedSite {
   readonly verified: Received[]
   /** Sends the bytes of a request and returns the status of the response. */
   send(request: string): Promise<number>
+  /** Sends the bytes of a request and returns those of the response. */
+  exchange(request: string): Promise<string>
   stop(): Promise<void>
 }
 
 /**
  * Starts real Nginx with the output of `audittrail nginx`, an upstream that records requests, and a
  * stand-in for AuditTrail that admits everyone where no role is required, and the token `staff`.
- * `HOST` in the arguments is the upstream's address. `before` precedes the output.
+ * `HOST` in the arguments is the upstream's address. `before` precedes the output. `decide` returns
+ * the status of the stand-in.
  */
 export async function startProtectedSite(
   args: readonly string[],
   before: (port: number) => string = () => '',
+  decide: (request: Received) => number = ({ target, headers }) =>
+    target.includes('role=') && headers.authorization !== 'Bearer staff' ? 403 : 204,
 ): Promise<ProtectedSite> {
   const port = await freePort()
   const received: Received[] = []
   const verified: Received[] = []
   const upstream = await listen(received, () => 200)
-  const service = await listen(verified, ({ target, headers }) =>
-    target.includes('role=') && headers.authorization !== 'Bearer staff' ? 403 : 204,
-  )
+  const service = await listen(verified, decide)
   const place = ['--server-name', 'localhost', '--listen', `127.0.0.1:${port}`, '--service', service.host]
   const words = args.map((word) => word.replace('HOST', upstream.host).replace('PORT', upstream.host.slice(10)))
   const nginx = await startNginxSite(before(port) + (await printSite([...place, ...words])), port)
@@ -45,7 +48,8 @@ export async function startProtectedSite(
     nginx,
     received,
     verified,
-    send: (request) => statusOf(port, request),
+    send: async (request) => Number(/^HTTP\/1\.1 (\d{3}) /.exec(await exchange(port, request))?.[1]),
+    exchange: (request) => exchange(port, request),
     stop: async () => {
       await nginx.stop()
       upstream.stop()
@@ -58,7 +62,8 @@ async function listen(received: Received[], statusFor: (request: Received) => nu
   const server = createServer(({ url = '', headers, rawHeaders }, response) => {
     const request = { target: url, headers, rawHeaders }
     received.push(request)
-    response.writeHead(statusFor(request), { 'x-auth-user': 'ada', 'x-auth-roles': 'guest' }).end()
+    const status = statusFor(request)
+    response.writeHead(status, status < 300 ? { 'x-auth-user': 'ada', 'x-auth-roles': 'guest' } : {}).end()
   })
   const { promise, resolve } = Promise.withResolvers<void>()
   server.listen(0, '127.0.0.1', resolve)
@@ -71,15 +76,15 @@ async function listen(received: Received[], statusFor: (request: Received) => nu
 }
 
 /** One connection for each request. Latin-1: each character is one byte. */
-function statusOf(port: number, request: string): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
+function exchange(port: number, request: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
   let text = ''
   const socket = connect(port, '127.0.0.1', () => socket.write(Buffer.from(request, 'latin1')))
   socket.on('data', (chunk) => {
     text += chunk
   })
   socket.on('error', reject)
-  socket.on('close', () => resolve(Number(/^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1])))
+  socket.on('close', () => resolve(text))
   return promise
 }
 

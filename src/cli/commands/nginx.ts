@@ -15,6 +15,15 @@ export const nginx: Command = {
       doc: 'A protected path, the service behind it, and the roles that may use it (default: every user)',
       isRepeatable: true,
     },
+    files: {
+      value: '/PATH=DIRECTORY[:ROLE,…]',
+      doc: 'A protected path, the directory of its static files, and the roles that may read them (default: every user)',
+      isRepeatable: true,
+    },
+    'sign-in': {
+      value: 'on|off',
+      doc: 'Send people in browsers to the sign-in page and back, and accept their session cookie (default: PAGES)',
+    },
     root: { value: 'DIRECTORY', doc: 'Files of a web app, served to everyone' },
     service: {
       value: 'HOST:PORT',
@@ -41,7 +50,7 @@ export const nginx: Command = {
     },
   },
   run: ({ config, stdout }, { flags }) => {
-    stdout(nginxConfiguration(readSite(flags, config)))
+    stdout(nginxConfiguration(readSite(flags, { ...config, hasPages: config.pages === 'on' })))
     return 0
   },
 }

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
+import { createBrowserMaps } from './browserMaps.ts'
 import { clearedHeaders } from './clientHeaders.ts'
+import { fileLocations } from './files.ts'
 import { httpContext } from './httpContext.ts'
 import { type Names, upstreamLocations, verifyLocations } from './locations.ts'
 import { createMaps } from './maps.ts'
-import { unsafeInAnyPath } from './paths.ts'
+import { isHidden, unsafeInAnyPath } from './paths.ts'
+import { signInLocations } from './signIn.ts'
 import { defaultBase, type Site } from './site.ts'
 
 /**
@@ -12,7 +15,8 @@ import { defaultBase, type Site } from './site.ts'
  */
 export function nginxConfiguration(site: Site): string {
   const base = site.basePath || defaultBase
-  const names = { zone: zoneFor(site), maps: createMaps(base) }
+  const browser = site.hasSignIn ? createBrowserMaps(base, site.tls !== undefined) : undefined
+  const names = { zone: zoneFor(site), maps: createMaps(base, site.hasSignIn), browser }
   const { maps } = names
   // proxy_pass without a path keeps the path. If BASE_PATH is empty, the slash strips the prefix.
   const service = `http://${names.zone}${site.basePath === '' ? '/' : ''}`
@@ -48,7 +52,7 @@ ${defaults(site, names)}
     proxy_pass http://${names.zone};
   }
 
-${verifyLocations(site, names)}${upstreamLocations(site, names)}${web(site, names)}
+${verifyLocations(site, names)}${upstreamLocations(site, names)}${fileLocations(site, names)}${web(site, names)}${signInLocations(site, base, names)}
   location @audittrail_problem {
     default_type "";
     add_header Content-Type application/problem+json always;
@@ -69,7 +73,9 @@ ${clearedHeaders(setHeaders)}
 
 /** Differs between any two files that differ. Nginx limits the length of names. */
 function zoneFor(site: Site): string {
-  return `at_${createHash('sha256').update(JSON.stringify(site)).digest('hex').slice(0, 10)}`
+  const { hasSignIn, files, ...rest } = site
+  const text = JSON.stringify(hasSignIn || files.length > 0 ? site : rest)
+  return `at_${createHash('sha256').update(text).digest('hex').slice(0, 10)}`
 }
 
 /** The longest name that fits the default bucket of the hash table, which holds no patterns. */
@@ -101,7 +107,7 @@ const setHeaders = ['X-Auth-User', 'X-Auth-User-Id', 'X-Auth-Roles', 'X-Auth-Ses
   'X-Real-IP',
 ])
 
-function defaults({ body, passesToken }: Site, { zone, maps }: Names): string {
+function defaults({ body, passesToken }: Site, { zone, maps, browser }: Names): string {
   return `  # A location with its own proxy_set_header inherits none of these, nor those at the end of this
   # file. Repeat them all there, or clients can set the identity headers themselves.
   proxy_set_header X-Auth-User $audittrail_user;
@@ -110,8 +116,14 @@ function defaults({ body, passesToken }: Site, { zone, maps }: Names): string {
   proxy_set_header X-Auth-Session $audittrail_session;
   ${passesToken ? '# Services get the token.' : '# Only AuditTrail gets the token. The flag --pass-token changes that.'}
   proxy_set_header Authorization ${passesToken ? '$http_authorization' : maps.token.name};
-  proxy_set_header Host $host;
-  proxy_set_header Upgrade ${maps.upgrade.name};
+  proxy_set_header Host ${browser?.host.name ?? '$host'};
+${
+  browser
+    ? `  # Services get all cookies but that of the session.
+  proxy_set_header Cookie ${browser.cookies.name};
+`
+    : ''
+}  proxy_set_header Upgrade ${maps.upgrade.name};
   proxy_set_header Connection ${maps.connection.name};
   proxy_set_header X-Request-Id ${maps.requestId.name};
   # Replaces what the client sent instead of appending to it.
@@ -145,13 +157,20 @@ function defaults({ body, passesToken }: Site, { zone, maps }: Names): string {
   proxy_read_timeout 30s;
 
   # auth_request turns any other status of AuditTrail, such as 503, into 500.
-  error_page 401 403 413 429 502 503 504 @audittrail_problem;
+  ${denials(browser)}413 429 502 503 504 @audittrail_problem;
   error_page 500 =503 @audittrail_problem;`
 }
 
+function denials(browser: Names['browser']): string {
+  if (!browser) return 'error_page 401 403 '
+  return `error_page 401 = @audittrail_sign_in;
+  error_page 403 = @audittrail_refused;
+  error_page `
+}
+
 function web(site: Site, names: Names): string {
-  const { root, upstreams } = site
-  if (upstreams.some(({ path }) => path === '/')) return ''
+  const { root, upstreams, files } = site
+  if ([...upstreams, ...files].some(({ path }) => path === '/')) return ''
   if (root === undefined)
     return `
   # Your web app: its files, or a proxy_pass. It is public; users are not verified here. Never pass
@@ -165,10 +184,10 @@ function web(site: Site, names: Names): string {
     root ${root};
     try_files $uri $uri/ /index.html =404;
     # Never serves hidden files such as .env and .git.
-    location ~ "/\\.(?!well-known/)" {
+    location ~ "${isHidden}" {
       return 404;
     }
-    add_header X-Content-Type-Options nosniff always;
+${names.browser ? '    # A folder without an index file. No user was verified.\n    error_page 403 413 429 @audittrail_problem;\n' : ''}    add_header X-Content-Type-Options nosniff always;
     add_header X-Frame-Options DENY always;
     add_header Referrer-Policy no-referrer always;
 ${hsts(site, names)}  }

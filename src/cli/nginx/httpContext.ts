@@ -1,9 +1,10 @@
 import { version } from '../../version.ts'
+import type { BrowserMaps } from './browserMaps.ts'
 import type { Names } from './locations.ts'
 import type { Site } from './site.ts'
 
 /** Returns the directives beside the server block: pools, maps, limits and the cache. */
-export function httpContext(site: Site, { zone, maps }: Names): string {
+export function httpContext(site: Site, { zone, maps, browser }: Names): string {
   const pools = site.upstreams.map(({ server }, at) => pool(`${zone}_${at + 1}`, [server], upstreamKeepAlive)).join('')
   return `${head(site)}
 ${pool(zone, site.services, serviceKeepAlive)}${pools}
@@ -14,7 +15,7 @@ ${maps.signIn.map}limit_req_zone ${maps.signIn.name} zone=${zone}_sign_in:1m rat
 limit_conn_zone $binary_remote_addr zone=${zone}_connections:1m;
 
 # What only some paths pass on: the token, and upgrades of connections, only to WebSockets.
-${site.passesToken ? '' : maps.token.map}${maps.upgrade.map}${maps.connection.map}${forUpstreams(site, { zone, maps })}
+${site.passesToken ? '' : maps.token.map}${maps.upgrade.map}${maps.connection.map}${browser ? browserContext(browser) : ''}${forUpstreams(site, { zone, maps, browser })}
 # Error responses of Nginx itself.
 ${maps.title.map}${maps.detail.map}${maps.retryAfter.map}${site.tls ? `# Sets HSTS where AuditTrail has not.\n${maps.hsts.map}` : ''}
 ${caching(site, zone)}`
@@ -30,6 +31,18 @@ function head({ serverName }: Site): string {
 # Make sure that only Nginx can reach the services below, too: a client that connects to a service
 # directly can set the identity headers itself.
 `
+}
+
+function browserContext(browser: BrowserMaps): string {
+  const { session, plain, others, cookies, navigation, isPage, isRefused, host } = browser
+  return `
+# The session cookie, for AuditTrail only, and the other cookies, for the services. With two session
+# cookies, one of which may be forged, no cookie is passed on.
+${session.map}${plain.map}${others.map}${cookies.map}
+# Requests that show a page in a tab. Old browsers, and all without HTTPS, do not say so.
+${navigation.map}${isPage.map}${isRefused.map}
+# The host with its port, to compare it with Origin.
+${host.map}`
 }
 
 function forUpstreams({ upstreams }: Site, { zone, maps }: Names): string {

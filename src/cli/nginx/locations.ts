@@ -1,17 +1,20 @@
+import type { BrowserMaps } from './browserMaps.ts'
 import type { Maps } from './maps.ts'
 import { lookalikeChecks, rejectIf } from './paths.ts'
-import { type Site, type Upstream, webSocketPath } from './site.ts'
+import { type Protected, type Site, type Upstream, webSocketPath } from './site.ts'
 
 /** What the locations of a site share. */
 export interface Names {
   /** Of AuditTrail's servers, and the beginning of all other names of upstreams and zones. */
   readonly zone: string
   readonly maps: Maps
+  /** Undefined without `--sign-in on`. */
+  readonly browser: BrowserMaps | undefined
 }
 
 /** Returns one internal location per set of roles, which asks AuditTrail about a request. */
 export function verifyLocations(site: Site, names: Names): string {
-  return verifyQueries(site.upstreams)
+  return verifyQueries(site)
     .map((query, at) => verifyLocation(site, names, query, at))
     .join('')
 }
@@ -21,9 +24,9 @@ function verifyLocation({ cache, basePath }: Site, names: Names, query: string, 
   const caching =
     cache === undefined
       ? ''
-      : `    # Cached by credential and query. The no-store of AuditTrail is meant for other caches.
+      : `    # Cached by ${names.browser ? 'everything that AuditTrail decides by' : 'credential and query'}. The no-store of AuditTrail is meant for other caches.
     proxy_cache ${names.zone}_yes;
-    proxy_cache_key "${query} $http_authorization";
+    proxy_cache_key "${cacheKey(query, names)}";
     # Nginx keeps an entry until the end of its last second, hence one second less.
     proxy_cache_valid 204 ${cache - 1}s;
     proxy_ignore_headers Cache-Control Expires X-Accel-Expires Set-Cookie Vary;
@@ -39,9 +42,9 @@ function verifyLocation({ cache, basePath }: Site, names: Names, query: string, 
     proxy_pass_request_headers off;
     proxy_set_header Content-Length "";
     proxy_set_header Authorization $http_authorization;
-    proxy_set_header Host $host;
+    proxy_set_header Host ${names.browser?.host.name ?? '$host'};
     proxy_set_header Connection "";
-    proxy_set_header X-Request-Id ${names.maps.requestId.name};
+${aboutBrowser(names)}    proxy_set_header X-Request-Id ${names.maps.requestId.name};
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_read_timeout 5s;
@@ -49,18 +52,38 @@ ${caching}  }
 `
 }
 
+/** The cookie alone decides nothing: a request of another site has it as well. */
+function aboutBrowser({ browser }: Names): string {
+  if (!browser) return ''
+  return `    # The session cookie, and what shows whether a page of this site sent the request.
+    proxy_set_header Cookie ${browser.session.name};
+    proxy_set_header X-Original-Method $request_method;
+    proxy_set_header X-Original-Upgrade $http_upgrade;
+    proxy_set_header Sec-Fetch-Site $http_sec_fetch_site;
+    proxy_set_header Sec-Fetch-Mode $http_sec_fetch_mode;
+    proxy_set_header Origin $http_origin;
+`
+}
+
+function cacheKey(query: string, { browser }: Names): string {
+  if (!browser) return `${query} $http_authorization`
+  const request = '$request_method|$http_upgrade|$http_sec_fetch_site|$http_sec_fetch_mode|$http_origin'
+  return `${query}|${browser.session.name}|${request}|${browser.host.name}|$http_authorization`
+}
+
 const verifyPath = '/_audittrail/verify/'
 
-function verifyQueryOf({ roles }: Upstream): string {
+function verifyQueryOf({ roles }: Pick<Protected, 'roles'>): string {
   return roles.map((role) => `role=${role}`).join('&')
 }
 
-function verifyQueries(upstreams: Site['upstreams']): readonly string[] {
-  return [...new Set(upstreams.map(verifyQueryOf))]
+function verifyQueries({ upstreams, files }: Site): readonly string[] {
+  return [...new Set([...upstreams, ...files].map(verifyQueryOf))]
 }
 
-function verifyPathOf({ upstreams }: Site, upstream: Upstream): string {
-  return `${verifyPath}${verifyQueries(upstreams).indexOf(verifyQueryOf(upstream)) + 1}`
+/** Returns the internal location that asks AuditTrail for these roles. */
+export function verifyPathOf(site: Site, rule: Pick<Protected, 'roles'>): string {
+  return `${verifyPath}${verifyQueries(site).indexOf(verifyQueryOf(rule)) + 1}`
 }
 
 /** Returns the locations of the protected services. They get the path as Nginx normalized it. */

@@ -3,6 +3,9 @@ import { isWithin, type Upstream } from './site.ts'
 /** For every path: AuditTrail and browsers read a backslash as a slash. See docs/decisions/0020. */
 export const unsafeInAnyPath = String.raw`[\\\\\x00-\x1f\x7f]`
 
+/** A path with a hidden file or directory. */
+export const isHidden = String.raw`/\.(?!well-known/)`
+
 const control = '(?:[01][0-9a-f]|7f)'
 /** A dot segment with at least one escape, up to the end of its name. */
 const encodedDotSegment = String.raw`/(?:%2e(?:\.|%2e)?|\.%2e)(?:[/?#;]|%3b|\z)`

@@ -1,14 +1,23 @@
 import { AppError } from '../../error.ts'
 import { areRoles, maxRoles } from '../../userFields.ts'
 
-/** A protected path and the service that handles it. */
-export interface Upstream {
+/** A path and who may use it. */
+export interface Protected {
   /** `/orders`, or `/` for all other paths. */
   readonly path: string
-  /** `127.0.0.1:9000` */
-  readonly server: string
   /** A user needs one of them. Empty: every user is allowed. */
   readonly roles: readonly string[]
+}
+
+/** A protected static site. */
+export interface ProtectedFiles extends Protected {
+  readonly directory: string
+}
+
+/** A protected path and the service that handles it. */
+export interface Upstream extends Protected {
+  /** `127.0.0.1:9000` */
+  readonly server: string
   /** Whether paths may contain `;`. Other ambiguous paths are rejected nevertheless. */
   readonly allowsMatrixParameters: boolean
 }
@@ -29,6 +38,9 @@ export interface Site {
   /** Whether the services get the `Authorization` header. */
   readonly passesToken: boolean
   readonly basePath: string
+  /** Whether browsers sign in with a cookie. */
+  readonly hasSignIn: boolean
+  readonly files: readonly ProtectedFiles[]
 }
 
 export type SiteFlags = ReadonlyMap<string, readonly string[]>
@@ -39,6 +51,7 @@ const server = `(?:${hostName}|\\[[0-9A-Fa-f:.]{2,45}\\]):[0-9]{1,5}`
 const serverNamePattern = new RegExp(`^${hostName}$`)
 const servicePattern = new RegExp(`^${server}$`)
 const upstreamPattern = new RegExp(`^(/[A-Za-z0-9._~/-]*)=http://(${server})/?(?::([a-z0-9_,-]+))?$`)
+const filesPattern = /^(\/[A-Za-z0-9._~/-]*)=([^:]+?)\/?(?::([a-z0-9_,-]+))?$/
 const listenPattern = /^(?:(?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]{2,45}\]):)?[0-9]{1,5}$/
 const filePattern = /^(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/
 const bodyPattern = /^[1-9][0-9]{0,8}[kmg]?$/i
@@ -49,8 +62,15 @@ const maxServerNameLength = 253
 /** Bytes. Nginx stores the length of a location in one byte. */
 const maxPathLength = 200
 
+export interface SiteSettings {
+  readonly basePath: string
+  readonly port: number
+  /** The default of `--sign-in`. */
+  readonly hasPages: boolean
+}
+
 /** Reads the flags of `audittrail nginx`. Throws `usage` with the flag and its rule. */
-export function readSite(flags: SiteFlags, { basePath, port }: { basePath: string; port: number }): Site {
+export function readSite(flags: SiteFlags, { basePath, port, hasPages }: SiteSettings): Site {
   const one = (name: string) => flags.get(name)?.[0]
   const serverName = one('server-name')
   if (serverName === undefined)
@@ -58,9 +78,10 @@ export function readSite(flags: SiteFlags, { basePath, port }: { basePath: strin
   if (!serverNamePattern.test(serverName) || serverName.length > maxServerNameLength)
     throw usage('server-name', 'must be a host name such as app.example.com')
   const upstreams = readUpstreams(flags, basePath || defaultBase)
+  const files = readFiles(flags, basePath || defaultBase, upstreams)
   const root = readFile('root', one('root'))
-  if (root && upstreams.some(({ path }) => path === '/'))
-    throw usage('root', 'cannot be used together with an --upstream for the path /')
+  if (root && [...upstreams, ...files].some(({ path }) => path === '/'))
+    throw usage('root', 'cannot be used together with --upstream or --files for the path /')
   return {
     serverName: serverName.toLowerCase(),
     listen: readListen(flags.get('listen') ?? []),
@@ -72,6 +93,8 @@ export function readSite(flags: SiteFlags, { basePath, port }: { basePath: strin
     body: readBody(one('body')),
     passesToken: flags.has('pass-token'),
     basePath,
+    hasSignIn: readSignIn(one('sign-in'), hasPages),
+    files,
   }
 }
 
@@ -108,19 +131,45 @@ export function isWithin(inner: Upstream, outer: Upstream): boolean {
 function readUpstream(text: string, base: string, exempt: readonly string[]): Upstream {
   const [, location = '', address = '', roleList] = upstreamPattern.exec(text) ?? []
   const path = withoutTrailingSlash(location)
-  const segments = path.split('/').slice(1)
-  const isPath =
-    path === '/' ||
-    (path !== '' && path.length <= maxPathLength && segments.every((segment) => !['', '.', '..'].includes(segment)))
-  if (!isPath || !hasPort(address))
+  if (!isPath(path) || !hasPort(address))
     throw usage('upstream', 'must have the form /PATH=http://HOST:PORT or /PATH=http://HOST:PORT:ROLE,ROLE')
+  const roles = readRule('upstream', path, roleList, base)
+  return { path, server: address, roles, allowsMatrixParameters: exempt.includes(path) }
+}
+
+/** Returns the roles, sorted. */
+function readRule(flag: string, path: string, roleList: string | undefined, base: string): readonly string[] {
   const isTaken = (taken: string) => `${path}/`.toLowerCase().startsWith(`${taken}/`.toLowerCase())
   if ([base, '/.well-known', '/_audittrail'].some(isTaken))
-    throw usage('upstream', `must not use a path of AuditTrail (${base}, /.well-known, /_audittrail)`)
+    throw usage(flag, `must not use a path of AuditTrail (${base}, /.well-known, /_audittrail)`)
   const roles = [...new Set(roleList?.split(','))]
   if (!areRoles(roles))
-    throw usage('upstream', `must have at most ${maxRoles} roles, each 1 to 32 of the characters a-z 0-9 _ -`)
-  return { path, server: address, roles: roles.sort(), allowsMatrixParameters: exempt.includes(path) }
+    throw usage(flag, `must have at most ${maxRoles} roles, each 1 to 32 of the characters a-z 0-9 _ -`)
+  return roles.sort()
+}
+
+function isPath(path: string): boolean {
+  const segments = path.split('/').slice(1)
+  const areNames = segments.every((segment) => !['', '.', '..'].includes(segment))
+  return path === '/' || (path !== '' && path.length <= maxPathLength && areNames)
+}
+
+function readFiles(flags: SiteFlags, base: string, upstreams: readonly Upstream[]): readonly ProtectedFiles[] {
+  const files = (flags.get('files') ?? []).map((text) => {
+    const [, location = '', directory = '', roleList] = filesPattern.exec(text) ?? []
+    const path = withoutTrailingSlash(location)
+    if (!isPath(path) || !filePattern.test(directory))
+      throw usage('files', 'must have the form /PATH=/DIRECTORY or /PATH=/DIRECTORY:ROLE,ROLE')
+    return { path, directory, roles: readRule('files', path, roleList, base) }
+  })
+  const paths = [...upstreams, ...files].map(({ path }) => path.toLowerCase())
+  if (new Set(paths).size < paths.length) throw usage('files', 'must not repeat a path, not even in another case')
+  return files
+}
+
+function readSignIn(text: string | undefined, hasPages: boolean): boolean {
+  if (text !== undefined && text !== 'on' && text !== 'off') throw usage('sign-in', 'must be on or off')
+  return text === undefined ? hasPages : text === 'on'
 }
 
 function readService(text: string): string {
