@@ -52,7 +52,7 @@ async function change(services: PageServices, page: SignedInPageRequest): Promis
     const init = { status: statusOf(error.code), headers: headersOf(error) }
     return pageResponse(passwordPage(frame, dataOf(deps.settings, answered, errors)), init)
   }
-  const { setCookies } = await browserAccess.renew(request, principal)
+  const { setCookies } = await browserAccess.renew(request)
   if (target !== undefined) return redirect(target, { setCookies })
   return redirectTo(frame, 'account', { done: 'password' }, { setCookies })
 }

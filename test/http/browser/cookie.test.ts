@@ -113,7 +113,7 @@ describe('over https', () => {
 describe('with PUBLIC_ORIGINS', () => {
   test('only these count, whatever the Host', async () => {
     const public_ = await openTestApplication('PostgreSQL', {
-      pages: { publicOrigins: ['https://app.example.com:8443'] },
+      pages: { title: 'AuditTrail', publicOrigins: ['https://app.example.com:8443'] },
     })
     const browser = createBrowser(() => public_)
     const signIn = (origin: string) =>
