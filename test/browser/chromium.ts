@@ -7,6 +7,7 @@ export const hasChromium = hasProgram('chromium', 'chromium')
 /** Debian's Chromium with an empty profile. It contacts only the pages that it is told to open. */
 export function openChromium(
   options: Parameters<typeof chromium.launchPersistentContext>[1] = {},
+  flags: readonly string[] = [],
 ): Promise<BrowserContext> {
   return chromium.launchPersistentContext(temporaryDirectory('chromium'), {
     executablePath: Bun.which('chromium') ?? 'chromium',
@@ -20,6 +21,7 @@ export function openChromium(
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...flags,
     ],
     ...options,
   })

@@ -46,6 +46,14 @@ export async function byEden(password: string): Promise<string> {
 }
 `
 
+/** What the hook uses of React, which is no dependency of this repository. */
+const react = `
+declare module 'react' {
+  export function useState<T>(initial: T): [T, (value: T) => void]
+  export function useEffect(effect: () => (() => void) | undefined, dependencies?: readonly unknown[]): void
+}
+`
+
 /** The commands of the page, run against this test's server. */
 function generateAsThePageSays(): void {
   const command = commands.find((line) => line.startsWith('npx openapi-typescript ')) ?? ''
@@ -55,7 +63,10 @@ function generateAsThePageSays(): void {
 
 describe('docs/frontend.md', () => {
   test('has a snippet for every file that it names', () => {
-    expect([...snippets.keys()]).toEqual(['session.ts', 'index.html', 'page.ts', 'stay.ts', 'api.ts', 'eden.ts'])
+    expect([...snippets.keys()]).toEqual([
+      ...['cookie.ts', 'ownForm.ts', 'useSession.ts'],
+      ...['session.ts', 'index.html', 'page.ts', 'stay.ts', 'api.ts', 'eden.ts'],
+    ])
   })
 
   test('has snippets that compile against types generated from the server and from the binary', async () => {
@@ -64,6 +75,7 @@ describe('docs/frontend.md', () => {
     expect(commands).toContain('cp ../audittrail/dist/routes.d.ts routes.d.ts')
     project.copyRoutes()
     project.write('typedSignIn.ts', typedSignIn)
+    project.write('react.d.ts', react)
     expect(project.typeCheck()).toEqual({ status: 0, output: '' })
 
     const { stdout } = await run(['openapi'])
