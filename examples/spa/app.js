@@ -1,4 +1,4 @@
-import { call, onSignedOut, signIn, signOut } from './session.js'
+import { call, isSignedIn, onSignedOut, signIn, signOut } from './session.js'
 
 const find = (selector) => document.querySelector(selector)
 const showStatus = (text) => {
@@ -59,3 +59,7 @@ async function attempt(action) {
     showStatus(error.message)
   }
 }
+
+await attempt(async () => {
+  if (await isSignedIn()) await showNotes()
+})
