@@ -159,7 +159,7 @@ describe.skipIf(!hasChromium)('the pages in Chromium', () => {
     await page.close()
   })
 
-  test('a user with a password that somebody else set changes it first', async () => {
+  test('a user whose password an administrator set changes it first', async () => {
     const headers = { authorization: `Bearer ${await tokenOf(server.url)}`, 'content-type': 'application/json' }
     const body = JSON.stringify({ username: 'newcomer', full_name: 'New Comer' })
     const created = await fetch(`${server.url}/users`, { method: 'POST', headers, body })
