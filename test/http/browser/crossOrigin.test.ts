@@ -7,9 +7,13 @@ import { createBrowser, foreign, fromPage, type Headers } from './browser.ts'
 const withCookie = [
   'DELETE /auth/session',
   'DELETE /auth/sessions/:id',
+  'POST /account/password',
+  'POST /account/sessions',
   'POST /auth/logout',
   'POST /auth/password',
   'POST /auth/session',
+  'POST /sign-in',
+  'POST /sign-out',
 ]
 
 let application: TestApplication

@@ -1,4 +1,7 @@
-import type { TestApplication } from '../../application.ts'
+import { openTestApplication, type TestApplication } from '../../application.ts'
+
+/** The password of the administrator. */
+export const password = 'a long enough pass phrase'
 
 /** A browser without JavaScript: keeps cookies, follows nothing, sends what browsers send. */
 export interface Visitor {
@@ -42,4 +45,26 @@ export function createVisitor(application: TestApplication): Visitor {
         body: new URLSearchParams(fields),
       }),
   }
+}
+
+/** Opens an application whose administrator has changed the default password. */
+export async function openApplicationWithPassword(): Promise<TestApplication> {
+  const application = await openTestApplication('PostgreSQL')
+  const visitor = createVisitor(application)
+  await visitor.post('/sign-in', { username: 'admin', password: 'changeme' })
+  await visitor.post('/account/password', { current_password: 'changeme', new_password: password })
+  return application
+}
+
+/** Returns a visitor who has signed in as the administrator. */
+export async function signInVisitor(application: TestApplication): Promise<Visitor> {
+  const visitor = createVisitor(application)
+  const { status } = await visitor.post('/sign-in', { username: 'admin', password })
+  if (status !== 303) throw new Error(`The sign-in page returned ${status} for the right password`)
+  return visitor
+}
+
+/** Returns where a response redirects to, or its status. */
+export function locationOf(response: Response): string | null {
+  return response.status === 303 ? response.headers.get('location') : `status ${response.status}`
 }
