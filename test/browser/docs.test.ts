@@ -37,7 +37,7 @@ async function signInAndCallMe(page: Page): Promise<string> {
     .getByRole('button', { name: /Logout|Remove/ })
     .first()
     .waitFor()
-  await dialog.locator('button.btn-done').click()
+  await dialog.locator('button.btn-done:visible').first().click()
   await page.locator('#operations-Sign_in-me, [id$="-me"]').first().click()
   await page.getByRole('button', { name: 'Execute' }).click()
   const answer = page.locator('.live-responses-table .response-col_description pre').first()

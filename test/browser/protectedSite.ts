@@ -26,6 +26,8 @@ export interface BrowserSite {
   readonly sibling: string
   readonly foreign: string
   readonly received: Received[]
+  /** Returns the statuses that Nginx returned for a path so far, oldest first. */
+  statusesOf(path: string): number[]
   /** A browser that reaches these hosts and no others. */
   openBrowser(options?: Parameters<typeof openChromium>[0]): Promise<BrowserContext>
   stop(): Promise<void>
@@ -60,6 +62,11 @@ export async function startBrowserSite(service: string): Promise<BrowserSite> {
     sibling: `https://${siblingHost}:${port}`,
     foreign: `https://${foreignHost}:${port}`,
     received,
+    statusesOf: (path) =>
+      nginx.requests().flatMap((line) => {
+        const [, target, status] = /"[A-Z]+ (\S+) HTTP\/[\d.]+" (\d{3})/.exec(line) ?? []
+        return target === path ? [Number(status)] : []
+      }),
     openBrowser: (options = {}) => openChromium({ ignoreHTTPSErrors: true, ...options }, [hosts]),
     stop: async () => {
       await nginx.stop()
