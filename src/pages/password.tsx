@@ -66,7 +66,7 @@ function SignOut({ frame }: { readonly frame: Frame }) {
   )
 }
 
-function toFormError({ password, signIn }: Texts, error: PasswordError): FormError {
+function toFormError({ password, signIn, problems }: Texts, error: PasswordError): FormError {
   switch (error.kind) {
     case 'missingCurrent':
     case 'wrongCurrent':
@@ -79,7 +79,9 @@ function toFormError({ password, signIn }: Texts, error: PasswordError): FormErr
       return { text: signIn.throttled(error.seconds) }
     case 'conflict':
       return { text: password.conflict }
-    default:
-      return { text: signIn[error.kind] }
+    case 'busy':
+      return { text: signIn.busy }
+    case 'unavailable':
+      return { text: problems.unavailable.text }
   }
 }
