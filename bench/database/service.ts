@@ -77,3 +77,20 @@ export async function createApiKey(port: number, draft: object): Promise<string>
   if (response.status !== 201) throw new Error(`Creating an API key returned ${response.status}.`)
   return ((await response.json()) as { key: string }).key
 }
+
+/** Signs in as browsers do, and returns the `Cookie` header of each user. */
+export async function signInBrowsers(port: number, count: number): Promise<readonly string[]> {
+  const origin = `http://127.0.0.1:${port}`
+  const cookies: string[] = []
+  for (let index = 0; index < count; index++) {
+    const response = await fetch(`${origin}/api/auth/session`, {
+      method: 'POST',
+      headers: { origin, 'content-type': 'application/json' },
+      body: JSON.stringify({ username: `user${index}`, password }),
+    })
+    const [, cookie] = /^(audittrail=[^;]+)/m.exec(response.headers.getSetCookie().join('\n')) ?? []
+    if (!cookie) throw new Error(`Signing in as user${index} by cookie returned ${response.status}.`)
+    cookies.push(cookie)
+  }
+  return cookies
+}

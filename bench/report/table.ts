@@ -53,6 +53,13 @@ const lines: readonly Line[] = [
     ratio: '/auth/verify with an API key to /auth/me',
   },
   {
+    work: '`/auth/verify` with a cookie, requests/s',
+    measured: '/auth/verify with a cookie, requests/s',
+    limit: '/auth/verify with a token, requests/s',
+    limitName: '`/auth/verify` with a token',
+    ratio: names.verifyByCookie,
+  },
+  {
     work: '`/auth/introspect`, requests/s',
     measured: '/auth/introspect, requests/s',
     limit: 'one prepared SELECT (introspection), requests/s',
