@@ -23,7 +23,6 @@ export interface BrowserSessionRow {
   /** Epoch milliseconds. Null before the first rotation. */
   readonly rotatedAt: number | null
   readonly lastUsedAt: number
-  readonly isPersistent: boolean
 }
 
 /**
@@ -55,24 +54,19 @@ export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
     findBrowserSessions: (keys: readonly BrowserSessionKey[]): Promise<Positioned<BrowserSessionRow>[]> =>
       guarded(async () => {
         const [found] = await client<{ readonly sessions: readonly FoundBrowserSession[] | null }[]>`
-          SELECT json_agg(json_build_array(json_build_array(
-            k.position - 1, u.id, u.username, u.full_name, u.roles, u.must_change_password),
-            u.cookie_generation, u.rotated_at, u.last_used_at, u.is_persistent)) AS sessions
+          SELECT json_agg(json_build_array(k.position - 1, u.id, u.username, u.full_name, u.roles, u.must_change_password,
+            u.cookie_generation, u.rotated_at, u.last_used_at)) AS sessions
           FROM unnest(${arrayOf(keys.map(({ id }) => id))}::uuid[]) WITH ORDINALITY AS k (session_id, position)
           CROSS JOIN LATERAL (
-            SELECT u.id, u.username, u.full_name, u.roles, u.must_change_password, s.cookie_generation, s.is_persistent,
-              (extract(epoch FROM s.cookie_rotated_at) * 1000)::bigint AS rotated_at,
-              (extract(epoch FROM s.last_used_at) * 1000)::bigint AS last_used_at
+            SELECT u.id, u.username, u.full_name, u.roles, u.must_change_password, s.cookie_generation,
+              date_part('epoch', s.cookie_rotated_at) AS rotated_at, date_part('epoch', s.last_used_at) AS last_used_at
             FROM audittrail_sessions s JOIN users u ON u.id = s.user_id
             WHERE s.id = k.session_id AND s.kind = 'browser' AND s.cookie_generation IS NOT NULL
               AND s.expires_at > ${latest(keys)}::timestamptz AND u.is_active
               AND coalesce(s.epoch >= (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
                 s.created_at > coalesce((SELECT epoch_began_at FROM audittrail_instance WHERE id = 1), '-infinity'))
             LIMIT 1) u`
-        return (found?.sessions ?? []).map(([user, generation, rotatedAt, lastUsedAt, isPersistent]) => {
-          const { position, row } = positionedUser(user)
-          return { position, row: { user: row, generation, rotatedAt, lastUsedAt, isPersistent } }
-        })
+        return (found?.sessions ?? []).map(positionedSession)
       }),
 
     /** Finds API keys by digest, expired and revoked ones too. */
@@ -120,17 +114,24 @@ type FoundUser = readonly [
   mustChangePassword: boolean,
 ]
 
+/** Times are in seconds. */
 type FoundBrowserSession = readonly [
-  user: FoundUser,
+  ...user: FoundUser,
   generation: number,
   rotatedAt: number | null,
   lastUsedAt: number,
-  isPersistent: boolean,
 ]
 
-function positionedUser(found: FoundUser): Positioned<SessionUser> {
+function positionedUser(found: FoundUser | FoundBrowserSession): Positioned<SessionUser> {
   const [position, id, username, full_name, roles, must_change_password] = found
   return { position, row: { id, username, full_name, is_active: true, roles, must_change_password } }
+}
+
+function positionedSession(found: FoundBrowserSession): Positioned<BrowserSessionRow> {
+  const { position, row: user } = positionedUser(found)
+  const [generation, rotatedAt, lastUsedAt] = [found[6], found[7], found[8]]
+  const row = { user, generation, rotatedAt: rotatedAt && rotatedAt * 1000, lastUsedAt: lastUsedAt * 1000 }
+  return { position, row }
 }
 
 function latest(keys: readonly BrowserSessionKey[]): string {

@@ -58,7 +58,7 @@ export function createBrowserAccess(services: BrowserServices): BrowserAccess {
   const isSecure = (request: Request) => requestContexts.of(request).isSecure
   const read = (request: Request) => cookies.read(request, isSecure(request))
   const follows = (request: Request, facts: RequestFacts, acceptsLinks: boolean) => {
-    const own = publicOrigins.length > 0 ? publicOrigins : [requestedOrigin(request, isSecure(request))]
+    const own = () => (publicOrigins.length > 0 ? publicOrigins : [requestedOrigin(request, isSecure(request))])
     return isSameOrigin(facts, own, acceptsLinks)
   }
   const check = async (request: Request, credential: BrowserCredential) => {

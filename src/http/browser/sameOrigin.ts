@@ -17,7 +17,7 @@ export interface RequestFacts {
  */
 export function isSameOrigin(
   { method, isUpgrade, site, mode, origin }: RequestFacts,
-  ownOrigins: readonly string[],
+  ownOrigins: () => readonly string[],
   acceptsLinks: boolean,
 ): boolean {
   const isSafe = (method === 'GET' || method === 'HEAD') && !isUpgrade
@@ -25,7 +25,7 @@ export function isSameOrigin(
   if (site) return acceptsLinks && isSafe && mode === 'navigate'
   // WebSocket handshakes, and http pages except on localhost, are without Sec-Fetch-Site.
   if (!origin) return isSafe
-  return ownOrigins.includes(origin)
+  return ownOrigins().includes(origin)
 }
 
 export function factsOf({ method, headers }: Request): RequestFacts {

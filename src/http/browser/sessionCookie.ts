@@ -56,6 +56,8 @@ export function createSessionCookies(secretKeys: () => SecretKeys): SessionCooki
 /** Returns the value of the only cookie of a name. Of two, a sibling may have set one. */
 export function findCookie(header: string, name: string): string | undefined {
   const start = `${name}=`
+  // The usual header of a proxy, without the cost of splitting it.
+  if (!header.includes(';')) return header.startsWith(start) ? header.slice(start.length) : undefined
   if (!header.includes(start)) return undefined
   const found = header
     .split(';')
