@@ -59,6 +59,15 @@ describe('an export of the audit log', () => {
   const isServing = async () => (await fetch(`${server.origin}/api/health`)).status === 200
   const scans = async () =>
     Number((await sql`SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'audittrail_audit_events'`)[0]?.idx_scan)
+  /** Waits until the reads no longer increase by pages of 500. */
+  const settledScans = async () => {
+    let [before, now] = [Number.NEGATIVE_INFINITY, await scans()]
+    while (now - before >= 500) {
+      await Bun.sleep(1100)
+      ;[before, now] = [now, await scans()]
+    }
+    return now
+  }
   const begun = async () => {
     for (let exported = 0, before = await recorded(); exported <= before; exported = await recorded())
       await Bun.sleep(5)
@@ -106,18 +115,14 @@ describe('an export of the audit log', () => {
   })
 
   test('of a client that does not read or disconnects reads no more of the log', async () => {
+    const earlier = await settledScans()
     const started = begun()
     const { socket } = await request()
     await started
-    let [before, now] = [Number.NEGATIVE_INFINITY, await scans()]
-    while (now - before >= 500) {
-      await Bun.sleep(1100)
-      ;[before, now] = [now, await scans()]
-    }
+    await settledScans()
     socket.terminate()
-    await Bun.sleep(1100)
-    // The service itself reads a few records. A page has 500.
-    expect((await scans()) - now).toBeLessThan(500)
+    // PostgreSQL reports reads late. A rest that is read for no client would be about 39,000 rows.
+    expect((await settledScans()) - earlier).toBeLessThan(10_000)
     expect(await isServing()).toBe(true)
   }, 30_000)
 
