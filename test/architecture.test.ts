@@ -60,6 +60,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'uncountedFailures',
     'network',
     'refusalBudget',
+    'useRecorder',
     'audit',
     'auditVerification',
     'deps',

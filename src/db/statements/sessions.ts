@@ -64,15 +64,13 @@ export interface RotatedCookie {
 }
 
 /** Milliseconds. */
-export interface Limits {
-  readonly idle: number
-  readonly lifetime: number
-}
+export type Limits = { readonly idle: number; readonly lifetime: number }
 
 export interface BrowserSessionUse {
   readonly ids: readonly string[]
   readonly now: Date
-  readonly before: Date
+  readonly early: Date
+  readonly late: Date
   /** The limits of sessions that end with the browser, and of those that stay. */
   readonly plain: Limits
   readonly persistent: Limits
@@ -168,26 +166,26 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: Cha
         return row && { ...row, generation: row.generation ?? 0 }
       }),
 
-    /** Records the use of browser sessions, unless it was recorded later than `before`. */
-    touchBrowserSessions: ({ ids, now, before, plain, persistent }: BrowserSessionUse): Promise<void> =>
+    /** Records the use of browser sessions, unless one was recorded between `early` and `late`. */
+    touchBrowserSessions: ({ ids, now, early, late, plain, persistent }: BrowserSessionUse): Promise<void> =>
       guarded(async () => {
         const at = sql`${now.toISOString()}::timestamptz`
         const end = ({ idle, lifetime }: Limits) =>
           sql`least(${at} + ${milliseconds(idle)}, ${sessions.created_at} + ${milliseconds(lifetime)})`
+        const latest = sessions.last_used_at
+        const isBrowser = and(eq(sessions.kind, 'browser'), isActive(now))
+        const stale = orm
+          .select({ id: sessions.id })
+          .from(sessions)
+          .where(and(inArray(sessions.id, [...ids]), isBrowser, or(lte(latest, early), gte(latest, late))))
+          .for('no key update', { skipLocked: true })
         await orm
           .update(sessions)
           .set({
             last_used_at: now,
             expires_at: sql`CASE WHEN ${sessions.is_persistent} THEN ${end(persistent)} ELSE ${end(plain)} END`,
           })
-          .where(
-            and(
-              inArray(sessions.id, [...ids]),
-              eq(sessions.kind, 'browser'),
-              isActive(now),
-              lte(sessions.last_used_at, before),
-            ),
-          )
+          .where(inArray(sessions.id, stale))
       }),
 
     /** Ends one active session, of any user unless one is given. Returns whether it did. */

@@ -1,6 +1,7 @@
 import { describeError } from '../../telemetry/log.ts'
 import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
+import { createUseRecorder } from '../useRecorder.ts'
 import { endAudited } from './endAudited.ts'
 import { limitsOf } from './sessionLimits.ts'
 import type { Principal } from './sessions.ts'
@@ -37,13 +38,10 @@ export interface BrowserSessions {
 const graceTime = 10_000
 /** Milliseconds between two recorded uses of a session. */
 const useInterval = 300_000
-/** Sessions in one statement, and whose latest recorded use is remembered. */
-const maximumBatch = 1000
-const maximumRemembered = 10_000
 
 export function createBrowserSessions(deps: Deps): BrowserSessions {
   const { database, clock, settings } = deps
-  const noteUse = createUseRecorder(deps)
+  const noteUse = createSessionUseRecorder(deps)
   return {
     check: async ({ sessionId, generation }, caller) => {
       const now = clock()
@@ -84,39 +82,13 @@ async function endReplayed({ deps, address }: Caller, { sessionId, user }: Princ
   await endAudited(deps, { sessionId, by: { kind: 'anonymous' }, user }, event)
 }
 
-/**
- * Returns a function that records the use of a session in the background, and so extends it. A
- * failure is only logged. At most one statement runs at a time.
- */
-function createUseRecorder({ database, clock, log, settings }: Deps) {
+/** Returns a function that records the use of a session in the background, and so extends it. */
+function createSessionUseRecorder({ database, clock, log, settings }: Deps) {
   const plain = limitsOf(settings, 'browser')
   const persistent = limitsOf(settings, 'persistent')
-  const interval = Math.min(useInterval, plain.idle / 4)
-  const recordedAt = new Map<string, number>()
-  const pending = new Set<string>()
-  let isRecording = false
-
-  const recordPending = async () => {
-    isRecording = true
-    while (pending.size > 0) {
-      const ids = [...pending].slice(0, maximumBatch)
-      for (const id of ids) pending.delete(id)
-      const now = clock()
-      const use = { ids, now: new Date(now), before: new Date(now - interval), plain, persistent }
-      await database.sessions.touchBrowserSessions(use).catch((error) => {
-        for (const id of ids) recordedAt.delete(id)
-        log.warn('session.use_not_noted', { sessions: ids.length, ...describeError(error) })
-      })
-    }
-    isRecording = false
-  }
-
-  return (sessionId: string, lastUsedAt: number): void => {
-    const earliest = clock() - interval
-    if (lastUsedAt > earliest || (recordedAt.get(sessionId) ?? 0) > earliest) return
-    if (recordedAt.size >= maximumRemembered) recordedAt.clear()
-    recordedAt.set(sessionId, clock())
-    pending.add(sessionId)
-    if (!isRecording) void recordPending()
-  }
+  return createUseRecorder(clock, {
+    interval: Math.min(useInterval, plain.idle / 4),
+    record: (ids, now, limits) => database.sessions.touchBrowserSessions({ ids, now, ...limits, plain, persistent }),
+    failed: (count, error) => log.warn('session.use_not_noted', { sessions: count, ...describeError(error) }),
+  })
 }

@@ -1,4 +1,6 @@
-import type { TestApplication } from '../../application.ts'
+import { afterEach, beforeEach, expect } from 'bun:test'
+import { openTestApplication, type TestApplication } from '../../application.ts'
+import { createAccounts, good } from '../accounts.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
@@ -48,5 +50,32 @@ export function createBrowser(application: () => TestApplication, headers: Heade
     cookie,
     valueOf: (name = cookieName) => jar.get(name) ?? '',
     set: (value: string, name = cookieName) => void jar.set(name, value),
+  }
+}
+
+/** Opens an application with one user for each test, and browsers that sign in as that user. */
+export function openForEachTest() {
+  const opened: { application?: TestApplication; username: string } = { username: '' }
+  const application = () => {
+    if (!opened.application) throw new Error('The application is open only in a test')
+    return opened.application
+  }
+  const accounts = createAccounts(application)
+  const open = () => createBrowser(application)
+  beforeEach(async () => {
+    opened.application = await openTestApplication('PostgreSQL')
+    opened.username = (await accounts.makeUser(['admin', 'billing'])).username
+  })
+  afterEach(() => application().close())
+  return {
+    application,
+    username: () => opened.username,
+    accounts,
+    open,
+    signedIn: async (stay = false) => {
+      const browser = open()
+      expect((await browser.signIn(opened.username, good, stay)).status).toBe(200)
+      return browser
+    },
   }
 }

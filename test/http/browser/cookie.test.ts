@@ -1,23 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { openTestApplication, type TestApplication } from '../../application.ts'
-import { createAccounts, good } from '../accounts.ts'
-import { cookieName, createBrowser, fromPage } from './browser.ts'
+import { describe, expect, test } from 'bun:test'
+import { openTestApplication } from '../../application.ts'
+import { good } from '../accounts.ts'
+import { cookieName, createBrowser, fromPage, openForEachTest } from './browser.ts'
 
-let application: TestApplication
-let username: string
-const accounts = createAccounts(() => application)
-const open = () => createBrowser(() => application)
-beforeEach(async () => {
-  application = await openTestApplication('PostgreSQL')
-  username = (await accounts.makeUser(['admin', 'billing'])).username
-})
-afterEach(() => application.close())
-
-async function signedIn(stay = false) {
-  const browser = open()
-  expect((await browser.signIn(username, good, stay)).status).toBe(200)
-  return browser
-}
+const { application, username, open, signedIn } = openForEachTest()
 
 describe('a cookie', () => {
   test('gives access to what its user may read of their account', async () => {
@@ -37,7 +23,7 @@ describe('a cookie', () => {
     expect((await browser.send('POST', '/auth/introspect', undefined, form)).status).toBe(401)
     expect((await browser.send('POST', '/auth/refresh', undefined, form)).status).toBe(400)
     const refresh = new URLSearchParams({ refresh_token: browser.valueOf(), grant_type: 'refresh_token' })
-    expect((await application.call('/auth/refresh', { method: 'POST', body: refresh })).status).toBe(400)
+    expect((await application().call('/auth/refresh', { method: 'POST', body: refresh })).status).toBe(400)
   })
 
   test('is replaced by a change of the password, keeping the stay, and ends other sessions', async () => {
@@ -48,7 +34,7 @@ describe('a cookie', () => {
     expect(response.headers.getSetCookie()[0]).toMatch(/^audittrail=ats_.*; Max-Age=2592000;/)
     expect(browser.valueOf()).not.toBe(before)
     expect((await other.get('/auth/session')).status).toBe(401)
-    application.clock.now += 10_001
+    application().clock.now += 10_001
     expect((await browser.get('/auth/session')).status).toBe(200)
     const thief = open()
     thief.set(before)
@@ -66,7 +52,7 @@ describe('a cookie', () => {
   test('that is malformed, doubled or forged gets 401', async () => {
     const browser = await signedIn()
     const value = browser.valueOf()
-    const token = await application.accessToken(username, good)
+    const token = await application().accessToken(username(), good)
     const forged = [
       '',
       'x',
@@ -87,7 +73,7 @@ describe('a cookie', () => {
     for (const text of forged) {
       const headers = { cookie: `${cookieName}=${text}`, ...fromPage }
       for (const path of ['/auth/me', '/auth/session', '/auth/verify'])
-        expect([text, (await application.call(path, { headers })).status]).toEqual([text, 401])
+        expect([text, (await application().call(path, { headers })).status]).toEqual([text, 401])
     }
   })
 })

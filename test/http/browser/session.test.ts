@@ -1,34 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { openTestApplication, type TestApplication } from '../../application.ts'
-import { createAccounts, good } from '../accounts.ts'
-import { createBrowser, foreign, fromPage } from './browser.ts'
+import { describe, expect, test } from 'bun:test'
+import { good } from '../accounts.ts'
+import { foreign, fromPage, openForEachTest } from './browser.ts'
 
-let application: TestApplication
-let username: string
-const accounts = createAccounts(() => application)
-const open = () => createBrowser(() => application)
-beforeEach(async () => {
-  application = await openTestApplication('PostgreSQL')
-  username = (await accounts.makeUser(['admin', 'billing'])).username
-})
-afterEach(() => application.close())
-
-async function signedIn(stay = false) {
-  const browser = open()
-  expect((await browser.signIn(username, good, stay)).status).toBe(200)
-  return browser
-}
+const { application, username, accounts, open, signedIn } = openForEachTest()
 
 async function sessionIds(): Promise<unknown[]> {
-  return (await application.sql('SELECT id::text FROM audittrail_sessions ORDER BY id')).map(({ id }) => id)
+  return (await application().sql('SELECT id::text FROM audittrail_sessions ORDER BY id')).map(({ id }) => id)
 }
 
 describe('POST /auth/session', () => {
   test('signs in with a cookie that scripts cannot read, and returns no token', async () => {
-    const response = await open().signIn(username.toUpperCase(), good)
+    const response = await open().signIn(username().toUpperCase(), good)
     const body = await response.text()
     expect(JSON.parse(body)).toMatchObject({
-      user: { username },
+      user: { username: username() },
       roles: ['admin', 'billing'],
       must_change_password: false,
     })
@@ -38,17 +23,17 @@ describe('POST /auth/session', () => {
   })
 
   test('sets a cookie that outlives the browser only to stay signed in', async () => {
-    const response = await open().signIn(username, good, true)
+    const response = await open().signIn(username(), good, true)
     expect(response.headers.getSetCookie()[0]).toContain('; Max-Age=2592000;')
   })
 
   test('refuses a wrong password and throttles, as /auth/login does', async () => {
     const browser = open()
     const statuses: number[] = []
-    for (let guess = 0; guess < 12; guess++) statuses.push((await browser.signIn(username, 'wrong')).status)
+    for (let guess = 0; guess < 12; guess++) statuses.push((await browser.signIn(username(), 'wrong')).status)
     expect(statuses[0]).toBe(401)
     expect(statuses.at(-1)).toBe(429)
-    expect((await application.login(username, 'wrong')).status).toBe(429)
+    expect((await application().login(username(), 'wrong')).status).toBe(429)
     expect(browser.cookie()).toBe('')
   })
 
@@ -63,14 +48,16 @@ describe('POST /auth/session', () => {
   })
 
   test.each(Object.entries(foreign))('of %s is refused, whatever the body', async (_, headers) => {
-    for (const body of [{ username, password: good }, {}, undefined])
+    for (const body of [{ username: username(), password: good }, {}, undefined])
       expect((await open().send('POST', '/auth/session', body, headers)).status).toBe(403)
     expect(await sessionIds()).toEqual([])
   })
 
   test('does not accept JSON as text', async () => {
     const headers = { ...fromPage, 'content-type': 'text/plain' }
-    expect((await open().send('POST', '/auth/session', { username, password: good }, headers)).status).toBe(415)
+    expect((await open().send('POST', '/auth/session', { username: username(), password: good }, headers)).status).toBe(
+      415,
+    )
   })
 
   test('starts another session than one that someone planted, and ends that one', async () => {
@@ -79,7 +66,7 @@ describe('POST /auth/session', () => {
     await attacker.signIn(other, good)
     const victim = open()
     victim.set(attacker.valueOf())
-    await victim.signIn(username, good)
+    await victim.signIn(username(), good)
     expect(victim.valueOf()).not.toBe(attacker.valueOf())
     expect(await sessionIds()).toHaveLength(1)
     expect((await attacker.get('/auth/session')).status).toBe(401)
@@ -87,7 +74,7 @@ describe('POST /auth/session', () => {
 
   test('in two tabs at once leaves both signed in', async () => {
     const [one, two] = [open(), open()]
-    const responses = await Promise.all([one.signIn(username, good), two.signIn(username, good)])
+    const responses = await Promise.all([one.signIn(username(), good), two.signIn(username(), good)])
     expect(responses.map(({ status }) => status)).toEqual([200, 200])
     expect((await one.get('/auth/session')).status).toBe(200)
     expect((await two.get('/auth/session')).status).toBe(200)
@@ -96,7 +83,7 @@ describe('POST /auth/session', () => {
   test('recognizes the device at the next sign-in', async () => {
     const browser = await signedIn()
     expect(browser.valueOf('audittrail_device')).not.toBe('')
-    const response = await browser.signIn(username, good)
+    const response = await browser.signIn(username(), good)
     expect(response.headers.getSetCookie()[1]).toContain('; Path=/api/auth/session;')
   })
 })
@@ -105,13 +92,15 @@ describe('GET /auth/session', () => {
   test('takes the cookie, also from the address bar', async () => {
     const browser = await signedIn()
     for (const headers of [fromPage, { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }, {}])
-      expect(await (await browser.get('/auth/session', headers)).json()).toMatchObject({ user: { username } })
+      expect(await (await browser.get('/auth/session', headers)).json()).toMatchObject({
+        user: { username: username() },
+      })
   })
 
   test('takes a bearer token rather than the cookie, whose failure is final', async () => {
     const browser = await signedIn()
     const other = await accounts.makeUser()
-    const token = await application.accessToken(other.username, good)
+    const token = await application().accessToken(other.username, good)
     const bearer = (value: string) => ({ ...fromPage, authorization: `Bearer ${value}` })
     expect(await (await browser.get('/auth/session', bearer(token))).json()).toMatchObject({ user: { id: other.id } })
     for (const bad of ['x', `${token}x`, 'x y', ''])
@@ -129,7 +118,7 @@ describe('GET /auth/session', () => {
 
   test('ends with the session', async () => {
     const browser = await signedIn()
-    application.clock.now += 120 * 60_000
+    application().clock.now += 120 * 60_000
     expect((await browser.get('/auth/session')).status).toBe(401)
   })
 })
@@ -153,9 +142,9 @@ describe('DELETE /auth/session', () => {
   })
 
   test('does not end the session of a token', async () => {
-    const token = await application.accessToken(username, good)
+    const token = await application().accessToken(username(), good)
     const headers = { ...fromPage, authorization: `Bearer ${token}` }
     expect((await open().send('DELETE', '/auth/session', undefined, headers)).status).toBe(400)
-    expect((await application.me(token)).status).toBe(200)
+    expect((await application().me(token)).status).toBe(200)
   })
 })
