@@ -3,7 +3,7 @@ import { link } from './link.ts'
 import { Shell, toDocument } from './shell.tsx'
 import { texts } from './texts.ts'
 
-export const refusals = ['role', 'password', 'origin', 'cookie'] as const
+export const refusals = ['role', 'password', 'origin', 'cookie', 'loop'] as const
 export type Refusal = (typeof refusals)[number]
 
 export interface RefusedData {
@@ -41,6 +41,12 @@ function NextStep({ frame, data: { refusal, return: back } }: { readonly frame: 
     return (
       <a class="button" href={link(frame, 'sign-in', { return: back })}>
         {text.signIn}
+      </a>
+    )
+  if (refusal === 'loop')
+    return (
+      <a class="button" href={link(frame, 'sign-in', { return: back })}>
+        {text.tryAgain}
       </a>
     )
   if (refusal === 'password')

@@ -51,6 +51,11 @@ const english = {
       title: 'Cookies are turned off',
       text: 'Your browser did not keep the sign-in cookie. Allow cookies for this site, and sign in again.',
     },
+    loop: {
+      title: 'The page keeps asking you to sign in',
+      text: 'You are signed in, but the page did not accept it. If this happens again, an administrator must check the web server.',
+    },
+    tryAgain: 'Try again',
     otherAccount: 'Use another account',
     changePassword: 'Change password',
     signIn: 'Sign in',

@@ -7,8 +7,11 @@ import { pageResponse } from './pageResponse.ts'
 export function refusedPageRoute(services: PageServices) {
   return new Elysia({ name: 'pages.refused' }).get(
     '/refused',
-    openPage(services, ({ frame, parameters, target }) => {
-      const refusal = refusals.find((reason) => reason === parameters.get('step')) ?? 'role'
+    openPage(services, ({ frame, principal, parameters, target }) => {
+      // A proxy cannot tell a missing role from a password that must be changed.
+      const isForced = principal?.user.must_change_password === true
+      const reason = refusals.find((known) => known === parameters.get('step')) ?? 'role'
+      const refusal = isForced && reason === 'role' ? 'password' : reason
       return pageResponse(refusedPage(frame, { refusal, return: target }), { status: 403 })
     }),
     { detail: { hide: true } },

@@ -7,6 +7,7 @@ import { pathOf } from '../edge/requestTarget.ts'
 import { statusOf } from '../problem.ts'
 import { openPage, type PageRequest, type PageServices, pageOf, readPageForm } from './pageRequest.ts'
 import { headersOf, pageResponse, redirect, redirectTo } from './pageResponse.ts'
+import { countReturn } from './redirectLoop.ts'
 
 export function signInPageRoutes(services: PageServices) {
   return new Elysia({ name: 'pages.signIn' })
@@ -27,12 +28,19 @@ function showSignIn(services: PageServices, opened: PageRequest): Response {
   const page = pageOf(parameters.get('page'))
   if (principal) {
     if (principal.user.must_change_password) return redirectTo(frame, 'account/password', { return: target })
-    return target === undefined ? redirectTo(frame, page ?? 'account') : redirect(target)
+    return target === undefined ? redirectTo(frame, page ?? 'account') : returnTo(services, opened, target)
   }
   if (hasLostCookie(request))
     return pageResponse(refusedPage(frame, { refusal: 'cookie', return: target }), { status: 403 })
   const done = doneOf(parameters.get('done'))
   return pageResponse(signInPage(frame, { ...defaultsOf(services), done, return: target, page }))
+}
+
+function returnTo({ requestContexts }: PageServices, { request, frame }: PageRequest, target: string): Response {
+  const { isLoop, setCookie } = countReturn(request, target, requestContexts.of(request).isSecure)
+  if (!isLoop) return redirect(target, { setCookies: [setCookie] })
+  const html = refusedPage(frame, { refusal: 'loop', return: target })
+  return pageResponse(html, { status: 403, setCookies: [setCookie] })
 }
 
 /**

@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { TestApplication } from '../../application.ts'
+import { openTestApplication, type TestApplication } from '../../application.ts'
 import { hostileTargets } from '../../pages/hostileTargets.ts'
-import { createVisitor, locationOf, openApplicationWithPassword, password, signInVisitor } from './browser.ts'
+import {
+  createVisitor,
+  locationOf,
+  openApplicationWithPassword,
+  password,
+  signInVisitor,
+  type Visitor,
+} from './browser.ts'
 
 const pageUrl = 'https://apps.example.com/api/sign-in'
 
@@ -98,6 +105,26 @@ describe('a page', () => {
   })
 })
 
+describe('the page for refused users', () => {
+  test('names the role, or the password while it must be changed, and another reason of the proxy', async () => {
+    const fresh = await openTestApplication('PostgreSQL')
+    const quarantined = createVisitor(fresh)
+    await quarantined.post('/sign-in', { username: 'admin', password: 'changeme' })
+    const usual = await signedIn()
+    const titles = async (visitor: Visitor, query: string) =>
+      /<h1>(.*)<\/h1>/.exec(await (await visitor.get(`/refused${query}`)).text())?.[1]
+    for (const query of ['?return=/staff', '?step=role&return=/staff', '?step=nonsense']) {
+      expect(await titles(usual, query)).toBe('You do not have access')
+      expect(await titles(createVisitor(application), query)).toBe('You do not have access')
+      expect(await titles(quarantined, query)).toBe('Change your password first')
+    }
+    expect(await titles(quarantined, '?step=origin')).toBe('Request blocked')
+    const html = await (await quarantined.get('/refused?return=/staff?x=1')).text()
+    expect(html).toContain('href="account/password?return=/staff?x=1"')
+    await fresh.close()
+  })
+})
+
 describe('assets', () => {
   test('are found by relative links with and without a trailing slash, and cached for a year', async () => {
     for (const path of ['/sign-in', '/sign-in/', '/refused/?step=role']) {
@@ -180,6 +207,30 @@ describe('signing in', () => {
     const seconds = response.headers.get('retry-after')
     expect(Number(seconds)).toBeGreaterThan(0)
     expect(await response.text()).toMatch(new RegExp(`Too many attempts. Try again in ${seconds} seconds?\\.`))
+  })
+
+  test('that a page does not accept ends with an explanation after three returns', async () => {
+    const visitor = await signedIn()
+    for (const target of ['/reports?x=1', '/orders', '/reports?x=1']) {
+      for (let count = 0; count < 3; count++)
+        expect(locationOf(await visitor.get(`/sign-in?return=${target}`))).toBe(target)
+      const response = await visitor.get(`/sign-in?return=${target}`)
+      expect(response.status).toBe(403)
+      const html = await response.text()
+      expect(html).toContain('You are signed in, but the page did not accept it.')
+      expect(html).toContain(`href="sign-in?return=${target}"`)
+    }
+    expect(locationOf(await visitor.get('/sign-in?return=/reports?x=1'))).toBe('/reports?x=1')
+  })
+
+  test('counts returns in a short-lived cookie, whose other values change nothing', async () => {
+    const visitor = await signedIn()
+    const [line = ''] = (await visitor.get('/sign-in?return=/orders')).headers.getSetCookie()
+    expect(line).toMatch(/^audittrail_returns=1\.[\w-]{22}; Max-Age=10; HttpOnly; SameSite=Lax$/)
+    for (const value of ['', '9', `9.${'A'.repeat(22)}`, '-1.x', 'x'.repeat(3000), '%00']) {
+      const cookie = `${visitor.cookies().replace(/; audittrail_returns=.*/, '')}; audittrail_returns=${value}`
+      expect(locationOf(await visitor.get('/sign-in?return=/orders', { cookie }))).toBe('/orders')
+    }
   })
 
   test('says so if the browser has not kept the cookie', async () => {
