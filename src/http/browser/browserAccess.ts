@@ -16,6 +16,7 @@ import type { RequestContexts } from '../edge/requestContext.ts'
 import { recording } from '../edge/source.ts'
 import { factsOf, forwardedFactsOf, isSameOrigin, type RequestFacts, requestedOrigin } from './sameOrigin.ts'
 import { createSessionCookies } from './sessionCookie.ts'
+import { createUnencryptedSignInLog } from './unencryptedSignIn.ts'
 
 /** The cookie sessions of browsers, for the pages and the API. */
 export interface BrowserAccess extends CookieSessions {
@@ -55,6 +56,7 @@ export function createBrowserAccess(services: BrowserServices): BrowserAccess {
   const { deps, requestContexts, publicOrigins } = services
   const sessions = createBrowserSessions(deps)
   const cookies = createSessionCookies(deps.settings.keys.secretKeys)
+  const warnIfUnencrypted = createUnencryptedSignInLog(deps.log)
   const isSecure = (request: Request) => requestContexts.of(request).isSecure
   const read = (request: Request) => cookies.read(request, isSecure(request))
   const follows = (request: Request, facts: RequestFacts, acceptsLinks: boolean) => {
@@ -103,6 +105,7 @@ export function createBrowserAccess(services: BrowserServices): BrowserAccess {
     signIn: async (request, input) => {
       const kind = input.stay ? 'persistent' : 'browser'
       const { session, deviceCookie } = await startSession(services, request, input, kind)
+      warnIfUnencrypted(requestContexts.of(request))
       await reportingFailure(deps, session.user, 'end_former_session', () => endFormer(request, session))
       const maxAge = input.stay ? limitsOf(deps.settings, kind).lifetime / 1000 : undefined
       const cookie = cookies.set({ sessionId: session.id, generation: 0, maxAge }, isSecure(request))
