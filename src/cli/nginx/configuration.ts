@@ -4,8 +4,9 @@ import { clearedHeaders } from './clientHeaders.ts'
 import { fileLocations } from './files.ts'
 import { httpContext } from './httpContext.ts'
 import { type Names, upstreamLocations, verifyLocations } from './locations.ts'
-import { createMaps } from './maps.ts'
+import { createMaps, type Maps } from './maps.ts'
 import { isHidden, unsafeInAnyPath } from './paths.ts'
+import { createProblemVariables, type ProblemVariables } from './problemPage.ts'
 import { signInLocations } from './signIn.ts'
 import { defaultBase, type Site } from './site.ts'
 
@@ -16,8 +17,9 @@ import { defaultBase, type Site } from './site.ts'
 export function nginxConfiguration(site: Site): string {
   const base = site.basePath || defaultBase
   const browser = site.hasSignIn ? createBrowserMaps(base, site.tls !== undefined) : undefined
-  const names = { zone: zoneFor(site), maps: createMaps(base, site.hasSignIn), browser }
-  const { maps } = names
+  const maps = createMaps(base, site.hasSignIn)
+  const problem = browser && problemVariablesOf(base, maps)
+  const names = { zone: zoneFor(site), maps, browser, problem }
   // proxy_pass without a path keeps the path. If BASE_PATH is empty, the slash strips the prefix.
   const service = `http://${names.zone}${site.basePath === '' ? '/' : ''}`
   return [
@@ -55,13 +57,13 @@ ${defaults(site, names)}
 ${verifyLocations(site, names)}${upstreamLocations(site, names)}${fileLocations(site, names)}${web(site, names)}${signInLocations(site, base, names)}
   location @audittrail_problem {
     default_type "";
-    add_header Content-Type application/problem+json always;
+    add_header Content-Type ${problem?.type.name ?? 'application/problem+json'} always;
     add_header X-Request-Id ${maps.requestId.name} always;
     add_header X-Content-Type-Options nosniff always;
     add_header Cache-Control no-store always;
     add_header Retry-After ${maps.retryAfter.name} always;
-${hsts(site, names)}    # error_page keeps the original status; the 200 is not sent.
-    return 200 '{"type":"about:blank","title":"${maps.title.name}","status":$status,"detail":"${maps.detail.name}","request_id":"${maps.requestId.name}"}';
+${problem ? `    add_header Content-Security-Policy ${problem.policy.name} always;\n` : ''}${hsts(site, names)}    # error_page keeps the original status; the 200 is not sent.
+    return 200 ${problem?.body.name ?? `'${problemJson(maps)}'`};
   }
 
 ${clearedHeaders(setHeaders)}
@@ -69,6 +71,19 @@ ${clearedHeaders(setHeaders)}
 `,
     redirect(site),
   ].join('\n')
+}
+
+function problemJson({ title, detail, requestId }: Maps): string {
+  return `{"type":"about:blank","title":"${title.name}","status":$status,"detail":"${detail.name}","request_id":"${requestId.name}"}`
+}
+
+function problemVariablesOf(base: string, maps: Maps): ProblemVariables {
+  const { requestId, retryAfter } = maps
+  return createProblemVariables(base, {
+    json: problemJson(maps),
+    requestId: requestId.name,
+    retryAfter: retryAfter.name,
+  })
 }
 
 /** Differs between any two files that differ. Nginx limits the length of names. */

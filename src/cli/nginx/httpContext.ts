@@ -1,10 +1,11 @@
 import { version } from '../../version.ts'
 import type { BrowserMaps } from './browserMaps.ts'
 import type { Names } from './locations.ts'
+import type { ProblemVariables } from './problemPage.ts'
 import type { Site } from './site.ts'
 
 /** Returns the directives beside the server block: pools, maps, limits and the cache. */
-export function httpContext(site: Site, { zone, maps, browser }: Names): string {
+export function httpContext(site: Site, { zone, maps, browser, problem }: Names): string {
   const pools = site.upstreams.map(({ server }, at) => pool(`${zone}_${at + 1}`, [server], upstreamKeepAlive)).join('')
   return `${head(site)}
 ${pool(zone, site.services, serviceKeepAlive)}${pools}
@@ -15,9 +16,9 @@ ${maps.signIn.map}limit_req_zone ${maps.signIn.name} zone=${zone}_sign_in:1m rat
 limit_conn_zone $binary_remote_addr zone=${zone}_connections:1m;
 
 # What only some paths pass on: the token, and upgrades of connections, only to WebSockets.
-${site.passesToken ? '' : maps.token.map}${maps.upgrade.map}${maps.connection.map}${browser ? browserContext(browser) : ''}${forUpstreams(site, { zone, maps, browser })}
+${site.passesToken ? '' : maps.token.map}${maps.upgrade.map}${maps.connection.map}${browser ? browserContext(browser) : ''}${forUpstreams(site, { zone, maps })}
 # Error responses of Nginx itself.
-${maps.title.map}${maps.detail.map}${maps.retryAfter.map}${site.tls ? `# Sets HSTS where AuditTrail has not.\n${maps.hsts.map}` : ''}
+${maps.title.map}${maps.detail.map}${maps.retryAfter.map}${problem ? problemContext(problem) : ''}${site.tls ? `# Sets HSTS where AuditTrail has not.\n${maps.hsts.map}` : ''}
 ${caching(site, zone)}`
 }
 
@@ -45,7 +46,12 @@ ${navigation.map}${isPage.map}${isRefused.map}
 ${host.map}`
 }
 
-function forUpstreams({ upstreams }: Site, { zone, maps }: Names): string {
+function problemContext({ isPage, title, text, type, policy, body }: ProblemVariables): string {
+  return `# People get them as a page.
+${[isPage, title, text, type, policy, body].map(({ map }) => map).join('')}`
+}
+
+function forUpstreams({ upstreams }: Site, { zone, maps }: Pick<Names, 'zone' | 'maps'>): string {
   if (upstreams.length === 0) return ''
   const isExempt = upstreams.some(({ allowsMatrixParameters }) => allowsMatrixParameters)
   return `limit_conn_zone $binary_remote_addr zone=${zone}_websockets:1m;

@@ -1,6 +1,7 @@
 import type { BrowserMaps } from './browserMaps.ts'
 import type { Maps } from './maps.ts'
 import { lookalikeChecks, rejectIf } from './paths.ts'
+import type { ProblemVariables } from './problemPage.ts'
 import { type Protected, type Site, type Upstream, webSocketPath } from './site.ts'
 
 /** What the locations of a site share. */
@@ -10,6 +11,8 @@ export interface Names {
   readonly maps: Maps
   /** Undefined without `--sign-in on`. */
   readonly browser: BrowserMaps | undefined
+  /** Nginx's own errors, with `--sign-in on`. */
+  readonly problem: ProblemVariables | undefined
 }
 
 /** Returns one internal location per set of roles, which asks AuditTrail about a request. */

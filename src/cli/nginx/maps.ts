@@ -73,7 +73,7 @@ export const problems = {
 /** Makes names of at most 14 characters: Nginx has room for few longer ones. */
 export function variable(word: string, source: string, values: Readonly<Record<string, string>>): ComputedVariable {
   // Else the status of an authentication subrequest would stay in force for the response.
-  const prefix = source === '$status' ? '  volatile;\n' : ''
+  const prefix = source.includes('$status') ? '  volatile;\n' : ''
   const lines = Object.entries(values).map(([key, value]) => `  ${key === 'default' ? key : `"${key}"`} ${value};\n`)
   const body = `{\n${prefix}${lines.join('')}}\n`
   const hash = createHash('sha256').update(`${source} ${body}`).digest('hex').slice(0, 5)
