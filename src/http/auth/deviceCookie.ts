@@ -94,7 +94,7 @@ function readCookie(request: Request): DeviceCookie | undefined {
   if (header === null) return undefined
   const value = header
     .split(';')
-    .map((pair) => pair.trim())
+    .map(trimBlanks)
     .find((pair) => pair.startsWith(`${cookieName}=`))
     ?.slice(cookieName.length + 1)
   if (value === undefined || !wellFormed.test(value)) return undefined

@@ -1,5 +1,6 @@
 import type { BrowserCredential, RenewedCredential } from '../../domain/sessions/browserSessions.ts'
 import type { SecretKeys } from '../../secretKeys.ts'
+import { trimBlanks } from '../../userFields.ts'
 import { createSessionTokens } from '../tokens/sessionTokens.ts'
 
 /** The cookie of a browser session. It contains no more than its id, a generation and a MAC. */
@@ -53,15 +54,23 @@ export function createSessionCookies(secretKeys: () => SecretKeys): SessionCooki
   }
 }
 
-/** Returns the value of the only cookie of a name. Of two, a sibling may have set one. */
+/**
+ * Returns the value of the only cookie of a name. Of two, a sibling may have set one. Other blanks
+ * than ASCII's belong to the name: with them, browsers do not see the prefix `__Host-`.
+ */
 export function findCookie(header: string, name: string): string | undefined {
   const start = `${name}=`
   // The usual header of a proxy, without the cost of splitting it.
   if (!header.includes(';')) return header.startsWith(start) ? header.slice(start.length) : undefined
-  if (!header.includes(start)) return undefined
-  const found = header
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(start))
-  return found.length === 1 ? found[0]?.slice(start.length) : undefined
+  if (!header.includes(start) || occursTwice(header, name)) return undefined
+  const pairs = header.split(';').filter((pair) => pair.includes(start))
+  const pair = pairs.map(trimBlanks).find((text) => text.startsWith(start))
+  return pair?.slice(start.length)
+}
+
+/** As the printed Nginx configuration: if only one of both counted two, redirects would not end. */
+function occursTwice(header: string, name: string): boolean {
+  if (header.indexOf(name) === header.lastIndexOf(name)) return false
+  const named = new RegExp(`(?:^|[;,"\\t-\\r ])${name}[\\t-\\r ]*=`, 'g')
+  return (header.match(named)?.length ?? 0) > 1
 }

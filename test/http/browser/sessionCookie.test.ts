@@ -43,6 +43,28 @@ describe('the session cookie', () => {
       expect(cookies.read(requestWith(header), false)).toBeUndefined()
   })
 
+  test('is not accepted under a name that a browser reads as another one', () => {
+    // A sibling can set such names for its domain, also over http: they have no prefix.
+    for (const [blank, isSecure] of [
+      ['\u00a0', true],
+      ['\u0085', true],
+      ['\u00a0', false],
+      ['x', true],
+    ] as const)
+      expect(cookies.read(requestWith(`a=1; ${blank}${pairOf(isSecure)}`), isSecure)).toBeUndefined()
+  })
+
+  test('is the only one of its name beside a similar name', () => {
+    expect(cookies.read(requestWith(`\u00a0audittrail=x; ${pairOf(false)}`), false)).toEqual(credential)
+    expect(cookies.read(requestWith(`audittrail_device=x; audittrail2=y; ${pairOf(false)}`), false)).toEqual(credential)
+  })
+
+  test('counts as two where Nginx would count two, in the value of another cookie', () => {
+    for (const value of ['x audittrail=y', '"audittrail=y"', 'x,audittrail=y', 'x; audittrail =y'])
+      expect(cookies.read(requestWith(`a=${value}; ${pairOf(false)}`), false)).toBeUndefined()
+    expect(cookies.read(requestWith(`a=audittrail=y; ${pairOf(false)}`), false)).toEqual(credential)
+  })
+
   test('is not a refresh token, nor one of another key', () => {
     const value = pairOf(false).slice('audittrail='.length)
     const refreshToken = createRefreshTokens(() => secretKeys).make(credential)
