@@ -19,7 +19,9 @@ export function problemPage(frame: Frame, { kind, requestId }: ProblemData): str
         {text.problems.requestId}: <code>{requestId}</code>
       </p>
       <p class="aside">
-        <a href={link(frame, 'account')}>{text.back}</a>
+        <a href={link(frame, 'account')} rel="noreferrer">
+          {text.back}
+        </a>
       </p>
     </Shell>,
   )

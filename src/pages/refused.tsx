@@ -35,11 +35,12 @@ export function refusedPage(frame: Frame, data: RefusedData): string {
   )
 }
 
+/** The sign-in page takes a `Referer` of its own URL, where this may be, for a lost cookie. */
 function NextStep({ frame, data: { refusal, return: back } }: { readonly frame: Frame; readonly data: RefusedData }) {
   const text = texts[frame.language].refused
   if (!frame.user || refusal === 'cookie')
     return (
-      <a class="button" href={link(frame, 'sign-in', { return: back })}>
+      <a class="button" href={link(frame, 'sign-in', { return: back })} rel="noreferrer">
         {text.signIn}
       </a>
     )

@@ -29,6 +29,9 @@ describe('a user who must change the password', () => {
         '/api/account/password',
       )
     expect(locationOf(await visitor.get('/sign-in?return=/x'))).toBe('account/password?return=/x')
+    const refused = await (await visitor.get('/refused?return=/x?y=1')).text()
+    expect(refused).toContain('Change your password first')
+    expect(refused).toContain('href="account/password?return=/x?y=1"')
     const page = await (await visitor.get('/account/password?return=/x?y=1')).text()
     expect(page).toContain('Choose a new password')
     expect(page).toContain('<input type="hidden" name="return" value="/x?y=1"/>')

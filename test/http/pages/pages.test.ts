@@ -242,4 +242,17 @@ describe('signing in', () => {
     for (const headers of [{ ...redirected, referer: 'http://localhost/api/account' }, { referer }])
       expect((await createVisitor(application).get('/sign-in', headers)).status).toBe(200)
   })
+
+  test('is reached from the pages that it shows instead, without their Referer', async () => {
+    const redirected = { 'sec-fetch-site': 'same-origin', 'sec-fetch-user': '?1' }
+    const lost = await createVisitor(application).get('/sign-in', {
+      ...redirected,
+      referer: 'http://localhost/api/sign-in',
+    })
+    const foreign = await createVisitor(application).post('/sign-in', {}, { 'sec-fetch-site': 'cross-site' })
+    const unreadable = await createVisitor(application).post('/sign-in', {}, { 'content-type': 'text/plain' })
+    expect([lost.status, foreign.status, unreadable.status]).toEqual([403, 403, 415])
+    for (const page of [lost, foreign, unreadable])
+      expect(await page.text()).toMatch(/<a [^>]*href="(sign-in|account)"[^>]* rel="noreferrer"/)
+  })
 })
