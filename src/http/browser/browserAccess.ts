@@ -1,3 +1,4 @@
+import { isOrigin } from '../../config/origins.ts'
 import type { Deps } from '../../domain/deps.ts'
 import {
   type BrowserCredential,
@@ -20,7 +21,7 @@ import { createUnencryptedSignInLog } from './unencryptedSignIn.ts'
 
 /** The cookie sessions of browsers, for the pages and the API. */
 export interface BrowserAccess extends CookieSessions {
-  /** Returns whether a request comes from a page of its own origin, or from the user. */
+  /** Returns whether a request comes from a page of its own origin, or from the user. Logs it if not. */
   isSameOrigin(request: Request): boolean
   /** Returns the user and session of the cookie of a page, if it is honored. */
   findPrincipal(request: Request): Promise<Principal | undefined>
@@ -76,9 +77,17 @@ export function createBrowserAccess(services: BrowserServices): BrowserAccess {
     if (!credential) return undefined
     const isVerify = use === 'verify'
     const facts = isVerify ? forwardedFactsOf(request) : factsOf(request)
-    if (!follows(request, facts, isVerify)) throw otherOrigin()
-    return check(request, credential)
+    if (follows(request, facts, isVerify)) return check(request, credential)
+    logRejection(request, facts, credential.sessionId)
+    throw otherOrigin()
   }
+  const logRejection = (request: Request, { site, origin }: RequestFacts, session: string | undefined) =>
+    deps.log.warn('session.cross_origin', {
+      session,
+      site: site !== null && fetchSites.includes(site) ? site : undefined,
+      origin: origin !== null && (origin === 'null' || isOrigin(origin)) ? origin.slice(0, 300) : undefined,
+      address: requestContexts.of(request).address,
+    })
   const expire = (request: Request) => ({ setCookies: [cookies.expire(isSecure(request))] })
 
   /** Another sign-in of the browser replaces the session. */
@@ -92,7 +101,12 @@ export function createBrowserAccess(services: BrowserServices): BrowserAccess {
   return {
     find,
     expire,
-    isSameOrigin: (request) => follows(request, factsOf(request), false),
+    isSameOrigin: (request) => {
+      const facts = factsOf(request)
+      const isSame = follows(request, facts, false)
+      if (!isSame) logRejection(request, facts, read(request)?.sessionId)
+      return isSame
+    },
     findPrincipal: async (request) => {
       const credential = read(request)
       return credential && follows(request, factsOf(request), true) ? check(request, credential) : undefined
@@ -120,6 +134,8 @@ export function createBrowserAccess(services: BrowserServices): BrowserAccess {
     },
   }
 }
+
+const fetchSites = ['same-site', 'cross-site']
 
 export function otherOrigin(): AppError {
   return new AppError('forbidden', 'The session cookie is accepted only from pages of the same origin.')

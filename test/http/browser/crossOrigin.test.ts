@@ -61,3 +61,41 @@ describe('every route that changes something', () => {
     }
   })
 })
+
+describe('a rejected request of another origin', () => {
+  const rejections = () => application.lines.filter(({ event }) => event === 'session.cross_origin')
+  const statusOf = async (method: string, path: string, headers: Headers) =>
+    (await application.call(path, { method, headers })).status
+
+  test('is logged with its session and origin', async () => {
+    const session = (await (await application.call('/auth/sessions', { headers: { cookie, ...fromPage } })).json()) as {
+      items: { id: string }[]
+    }
+    const headers = { 'sec-fetch-site': 'same-site', origin: 'https://evil.example.com' }
+    const logged = { level: 'warn', site: 'same-site', origin: 'https://evil.example.com' }
+    for (const [method, path] of [
+      ['POST', '/auth/logout'],
+      ['GET', '/auth/verify'],
+      ['POST', '/account/password'],
+      ['DELETE', '/auth/session'],
+    ] as const) {
+      application.lines.splice(0)
+      expect(await statusOf(method, path, { ...headers, cookie })).toBe(403)
+      expect(rejections()).toMatchObject([{ ...logged, session: session.items[0]?.id }])
+    }
+  })
+
+  test('is logged without what no browser sends', async () => {
+    application.lines.splice(0)
+    const headers = { 'sec-fetch-site': 'x'.repeat(500), origin: `https://${'a'.repeat(500)}/\u00ff` }
+    expect(await statusOf('POST', '/sign-in', headers)).toBe(403)
+    const [line] = rejections()
+    expect([line?.session, line?.site, line?.origin]).toEqual([undefined, undefined, undefined])
+  })
+
+  test('is not logged for a link, which shows the page of a signed-out user', async () => {
+    application.lines.splice(0)
+    await statusOf('GET', '/account', { cookie, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' })
+    expect(rejections()).toEqual([])
+  })
+})
