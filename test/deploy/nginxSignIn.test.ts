@@ -39,6 +39,7 @@ describe.skipIf(!hasNginx)('sign-in through Nginx', () => {
     const script = await site.exchange(get('/staff/x', [session, 'Sec-Fetch-Mode: cors', 'Sec-Fetch-Dest: empty']))
     expect(script).toStartWith('HTTP/1.1 403 ')
     expect(script).toContain('"title":"Forbidden","status":403')
+    expect(script).toContain('or the request came from another site.')
   })
 
   const metadata = (mode: string, dest: string) => [

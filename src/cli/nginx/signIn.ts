@@ -18,6 +18,12 @@ ${outcome(site, names, { status: 401, name: 'sign_in', condition: browser.isPage
 ${outcome(site, names, { status: 403, name: 'refused', condition: browser.isRefused.name, page: `${base}/refused` })}`
 }
 
+/** The third reason applies only to cookies. */
+const refused = {
+  title: problems[403].title,
+  detail: 'The user needs another role or must change the password first, or the request came from another site.',
+}
+
 interface Outcome {
   readonly status: 401 | 403
   readonly name: string
@@ -27,7 +33,7 @@ interface Outcome {
 }
 
 function outcome({ tls }: Site, { maps }: Names, { status, name, condition, page }: Outcome): string {
-  const { title, detail } = problems[status]
+  const { title, detail } = status === 403 ? refused : problems[status]
   const hsts = tls ? `    add_header Strict-Transport-Security ${maps.hsts.name} always;\n` : ''
   return `  location @audittrail_${name} {
     absolute_redirect off;
