@@ -24,6 +24,10 @@ export interface PresentedSession {
   readonly expires_at: string
   readonly address: string | null
   readonly user_agent: string | null
+  /** Only of a session by cookie. */
+  readonly kind?: 'browser'
+  /** Only of a session by cookie: whether the cookie outlives the browser. */
+  readonly stay?: boolean
 }
 
 export function presentUser(user: WithPassword['user'], oneTimePassword?: string): PresentedUser {
@@ -48,6 +52,7 @@ export function presentSession(session: ListedSession): PresentedSession {
     expires_at: session.expires_at.toISOString(),
     address: session.address,
     user_agent: session.user_agent,
+    ...(session.kind === 'browser' ? { kind: session.kind, stay: session.is_persistent } : {}),
   }
 }
 

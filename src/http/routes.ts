@@ -140,10 +140,11 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
     .use(auditEventRoute({ ...services, guards }))
     .use(activityRoute({ deps, guards }))
     .use(jwksRoute(keyRing))
-    .use(forwardAuthRoute(forwardAuth, (request) => requestContexts.of(request).requestId))
+    .use(forwardAuthRoute(forwardAuth, (request) => requestContexts.of(request).requestId, pages !== undefined))
   if (pages) app.use(sessionRoutes(pages.browserAccess))
   if (metadata) app.use(metadataRoute(keyRing, metadata))
-  if (docs) app.use(openApiDocument({ basePath, version: docs.version })).use(docsRoutes())
+  if (docs)
+    app.use(openApiDocument({ basePath, version: docs.version, acceptsCookies: pages !== undefined })).use(docsRoutes())
   if (pages)
     app.use(pageRoutes({ deps, requestContexts, basePath, pageTitle: pages.title, browserAccess: pages.browserAccess }))
   const open = [

@@ -125,7 +125,7 @@ describe.each(databases)('the command line on %s', (kind) => {
       const lines = (await ok('session list grace')).trimEnd().split('\n')
       expect(lines[0]).toMatch(/^ID +LAST USED \(UTC\) +EXPIRES \(UTC\)$/)
       expect(lines[1]).toMatch(/^[0-9a-f-]{36}( {2}\d{4}-\d\d-\d\d \d\d:\d\d){2}$/)
-      expect(lines[2]).toMatch(/^ {2}127\.0\.0\.1 {2}Bun\//)
+      expect(lines[2]).toMatch(/^ {2}127\.0\.0\.1 {2}Bun\/.* {2}token$/)
       expect(await ok(`session revoke ${sessions[0]?.id}`)).toBe('Session ended.\n')
       expect(await ok('session revoke grace')).toBe('Sessions ended: 1.\n')
       const restarted = server ?? (await serve(installation))

@@ -47,7 +47,9 @@ function sessionTable(sessions: readonly PresentedSession[]): string {
   return heading + sessions.map((session, index) => `${lines[index]}${client(session)}`).join('')
 }
 
-function client({ address, user_agent }: PresentedSession): string {
+function client({ address, user_agent, kind, stay }: PresentedSession): string {
+  const credential = `  ${kind ?? 'token'}${stay ? ', stays signed in' : ''}`
   const text = [address, user_agent].filter((part) => part !== null && part !== '').join('  ')
-  return text === '' ? '' : `  ${printable(text.replace(/\p{Cc}/gu, ' ')).slice(0, lineWidth - 2)}\n`
+  const shown = printable(text.replace(/\p{Cc}/gu, ' ')).slice(0, lineWidth - credential.length - 2)
+  return `${shown === '' ? '' : `  ${shown}`}${credential}\n`
 }

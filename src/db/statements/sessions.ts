@@ -17,14 +17,7 @@ export interface SessionUser {
   readonly must_change_password: boolean
 }
 
-export interface ListedSession {
-  readonly id: string
-  readonly created_at: Date
-  readonly last_used_at: Date
-  readonly expires_at: Date
-  readonly address: string | null
-  readonly user_agent: string | null
-}
+export type ListedSession = Readonly<Pick<typeof sessions.$inferSelect, keyof typeof listedColumns>>
 
 export interface Rotation {
   readonly id: string
@@ -85,20 +78,24 @@ const userColumns = {
   must_change_password: users.must_change_password,
 }
 
+const listedColumns = {
+  id: sessions.id,
+  created_at: sessions.created_at,
+  last_used_at: sessions.last_used_at,
+  expires_at: sessions.expires_at,
+  address: sessions.address,
+  user_agent: sessions.user_agent,
+  kind: sessions.kind,
+  is_persistent: sessions.is_persistent,
+}
+
 export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: ChangeObserver = unobserved) {
   return {
     /** Lists a user's active sessions, or the one with this id, last used first, at most 1,000. */
     listActiveSessions: (userId: string, now: Date, id?: string): Promise<ListedSession[]> =>
       guarded(() =>
         orm
-          .select({
-            id: sessions.id,
-            created_at: sessions.created_at,
-            last_used_at: sessions.last_used_at,
-            expires_at: sessions.expires_at,
-            address: sessions.address,
-            user_agent: sessions.user_agent,
-          })
+          .select(listedColumns)
           .from(sessions)
           .where(and(eq(sessions.user_id, userId), isActive(now), id ? eq(sessions.id, id) : undefined))
           .orderBy(desc(sessions.last_used_at), sessions.id)

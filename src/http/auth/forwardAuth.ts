@@ -74,8 +74,16 @@ export function createIsForwardAuth(basePath: string) {
     paths.includes(path) || (!isHostValid && url.includes(basePath + route))
 }
 
+const cookieText =
+  ' A cookie is accepted by the `X-Original-Method`, `X-Original-Upgrade`, `Sec-Fetch-Site`, `Sec-Fetch-Mode` and `Origin` of the ' +
+  'request that is asked about; without `X-Original-Method`, only from pages of the same origin.'
+
 /** The route in the OpenAPI document. `http/server` calls the handler before any route. */
-export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Request) => string) {
+export function forwardAuthRoute(
+  verify: ForwardAuth,
+  requestIdOf: (request: Request) => string,
+  acceptsCookies: boolean,
+) {
   const { detail } = emptyOperation({
     operationId: 'verify',
     tag: 'Keys',
@@ -84,9 +92,8 @@ export function forwardAuthRoute(verify: ForwardAuth, requestIdOf: (request: Req
       'For the `auth_request` directive of Nginx. A 204 response identifies the caller in `X-Auth-User` (characters other ' +
       'than `A-Za-z0-9._@+-` are percent-encoded), `X-Auth-User-Id`, `X-Auth-Roles` (comma-separated) and `X-Auth-Session`. ' +
       'For an API key with roles, `X-Auth-User` is `service:` and its name, `X-Auth-User-Id` is the id of the service, and ' +
-      'there is no session. All methods are treated alike and the body is not read. A cookie is accepted by the ' +
-      '`X-Original-Method`, `X-Original-Upgrade`, `Sec-Fetch-Site`, `Sec-Fetch-Mode` and `Origin` of the request that is asked ' +
-      'about; without `X-Original-Method`, only from pages of the same origin.',
+      'there is no session. All methods are treated alike and the body is not read.' +
+      (acceptsCookies ? cookieText : ''),
     errors: ['password_change_required', 'forbidden'],
     isForUsers: true,
     acceptsCookie: true,

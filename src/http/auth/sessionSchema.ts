@@ -19,6 +19,8 @@ export const ListedSessionSchema = named(
         maxLength: 256,
       }),
     ),
+    kind: t.Optional(t.Literal('browser', { description: 'Only if the credential is a cookie.' })),
+    stay: t.Optional(t.Boolean({ description: 'With `kind`: whether the cookie outlives the browser.' })),
     current: t.Boolean({ description: 'True for the session of this request.' }),
   }),
 )

@@ -64,10 +64,12 @@ const tagDescriptions: Readonly<Record<Tag, string>> = {
 export interface DocumentSettings {
   readonly basePath: string
   readonly version: string
+  /** False with PAGES=off. */
+  readonly acceptsCookies: boolean
 }
 
 /** The plugin that builds `/openapi.json` from the routes. `discovery/docs` replaces its page. */
-export function openApiDocument({ basePath, version }: DocumentSettings) {
+export function openApiDocument({ basePath, version, acceptsCookies }: DocumentSettings) {
   const plugin = swagger({
     path: '/docs',
     specPath,
@@ -100,13 +102,7 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
               },
             },
           },
-          [securitySchemes.cookie]: {
-            type: 'apiKey',
-            in: 'cookie',
-            name: '__Host-audittrail',
-            description:
-              'The cookie of `POST /auth/session`, from pages of the same origin. Over http its name is `audittrail`.',
-          },
+          ...(acceptsCookies ? { [securitySchemes.cookie]: cookieScheme } : {}),
           [securitySchemes.apiKey]: { type: 'http', scheme: 'bearer', description: 'An API key (`atk_…`).' },
         },
       },
@@ -115,12 +111,22 @@ export function openApiDocument({ basePath, version }: DocumentSettings) {
   for (const route of plugin.routes) {
     if (route.path !== specPath) continue
     const generate = route.handler as () => GeneratedDocument
-    route.handler = () => withRequestConstraints(generate())
+    route.handler = () => {
+      const document = withRequestConstraints(generate())
+      return acceptsCookies ? document : withoutCookies(document)
+    }
   }
   return plugin
 }
 
 const specPath = '/openapi.json'
+
+const cookieScheme = {
+  type: 'apiKey' as const,
+  in: 'cookie',
+  name: '__Host-audittrail',
+  description: 'The cookie of `POST /auth/session`, from pages of the same origin. Over http its name is `audittrail`.',
+}
 
 interface GeneratedDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, GeneratedOperation>>>>
@@ -128,10 +134,23 @@ interface GeneratedDocument {
 
 interface GeneratedOperation {
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> }
+  readonly security?: readonly object[]
+}
+
+/** The routes state all credentials that they can accept. */
+function withoutCookies(document: GeneratedDocument): GeneratedDocument {
+  const paths = mapValues(document.paths, (methods) =>
+    mapValues(methods, (operation) =>
+      operation.security
+        ? { ...operation, security: operation.security.filter((scheme) => !(securitySchemes.cookie in scheme)) }
+        : operation,
+    ),
+  )
+  return { ...document, paths }
 }
 
 /** The plugin writes the schemas of request bodies itself, after those of `operation`. */
-function withRequestConstraints(document: GeneratedDocument): object {
+function withRequestConstraints(document: GeneratedDocument): GeneratedDocument {
   const content = (body: NonNullable<GeneratedOperation['requestBody']>) => ({
     ...body,
     content: mapValues(body.content, (media) => ({ ...media, schema: documented(media.schema) })),

@@ -5,6 +5,11 @@ import { cookieName, createBrowser, fromPage, openForEachTest } from './browser.
 
 const { application, username, open, signedIn } = openForEachTest()
 
+interface Listed {
+  readonly kind?: string
+  readonly stay?: boolean
+}
+
 describe('a cookie', () => {
   test('gives access to what its user may read of their account', async () => {
     const browser = await signedIn()
@@ -12,6 +17,26 @@ describe('a cookie', () => {
       expect((await browser.get(path)).status).toBe(200)
     const { items } = (await (await browser.get('/auth/sessions')).json()) as { items: { current: boolean }[] }
     expect(items.map(({ current }) => current)).toEqual([true])
+  })
+
+  test('marks its session in lists, where a session by token has the fields that it always had', async () => {
+    const browser = await signedIn()
+    await signedIn(true)
+    const token = await application.accessToken(username, good)
+    const list = async (send: Promise<Response>) => ((await (await send).json()) as { items: Listed[] }).items
+    const own = await list(browser.get('/auth/sessions'))
+    const { id } = (await (await application.me(token)).json()) as { id: string }
+    const headers = { authorization: `Bearer ${token}` }
+    const all = await list(application.call(`/users/${id}/sessions`, { headers }))
+    const usual = ['id', 'created_at', 'last_used_at', 'expires_at', 'address', 'user_agent', 'current']
+    for (const items of [own, all]) {
+      expect(items.map(({ kind, stay }) => `${kind} ${stay}`).sort()).toEqual([
+        'browser false',
+        'browser true',
+        'undefined undefined',
+      ])
+      expect(Object.keys(items.find(({ kind }) => kind === undefined) ?? {})).toEqual(usual)
+    }
   })
 
   test('gives no access to administration, introspection or tokens', async () => {
