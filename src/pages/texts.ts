@@ -28,7 +28,7 @@ const english = {
     incorrect: 'Incorrect username or password.',
     throttled: (seconds: number) => `Too many attempts. Try again in ${duration(seconds)}.`,
     busy: 'Too many people are signing in right now. Try again in a few seconds.',
-    unavailable: 'Signing in is temporarily unavailable. Try again shortly.',
+    unavailable: 'Sign-in is temporarily unavailable. Try again shortly.',
   },
 
   signOut: {
@@ -45,7 +45,7 @@ const english = {
     password: { title: 'Change your password first', text: 'You must change your password before you can continue.' },
     origin: {
       title: 'Request blocked',
-      text: 'The request came from another website. To protect your account, nothing was changed.',
+      text: 'The request came from another website. To protect your account, it was blocked.',
     },
     cookie: {
       title: 'Cookies are turned off',
@@ -75,7 +75,7 @@ const english = {
     missingNext: 'Enter a new password.',
     wrongCurrent: 'The current password is incorrect.',
     badNext: (rule: string) => `The new password ${rule}.`,
-    conflict: 'Your password was changed elsewhere at the same time. Sign in again.',
+    conflict: 'Your password was changed elsewhere at the same time. Try again with the new password.',
   },
 
   account: {
@@ -96,7 +96,7 @@ const english = {
     noActivity: 'No activity is recorded yet.',
     allActivity: 'All activity',
     suspicious: 'See something you don’t recognize? Sign out the other devices and change your password.',
-    done: { password: 'Your password was changed. Your other devices are signed out.' },
+    done: { password: 'Your password was changed. Your other devices were signed out.' },
   },
 
   sessions: {
@@ -113,13 +113,13 @@ const english = {
     others: 'You stay signed in on this device only.',
     endOthers: 'Sign out other devices',
     none: 'No other device is signed in.',
-    done: { one: 'The device is signed out.', others: 'All other devices are signed out.' },
+    done: { one: 'The device was signed out.', others: 'All other devices were signed out.' },
     gone: 'That device was already signed out.',
   },
 
   activity: {
     title: 'Activity',
-    intro: 'What happened with your account, newest first.',
+    intro: 'Recent events on your account, newest first.',
     none: 'No activity is recorded yet.',
     older: 'Older activity',
     newest: 'Newest activity',

@@ -49,7 +49,9 @@ function returnTo({ requestContexts }: PageServices, { request, frame }: PageReq
  */
 function hasLostCookie({ url, headers }: Request): boolean {
   const referrer = URL.parse(headers.get('referer') ?? '')
-  const isFromSignIn = referrer?.host === headers.get('host') && referrer?.pathname === pathOf(url)
+  const isOwn = referrer !== null && referrer.host === headers.get('host')
+  // A proxy may have stripped a prefix.
+  const isFromSignIn = isOwn && referrer.pathname.endsWith(pathOf(url))
   return isFromSignIn && headers.get('sec-fetch-user') === '?1' && headers.get('sec-fetch-site') === 'same-origin'
 }
 

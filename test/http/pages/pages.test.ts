@@ -236,9 +236,11 @@ describe('signing in', () => {
   test('says so if the browser has not kept the cookie', async () => {
     const redirected = { 'sec-fetch-site': 'same-origin', 'sec-fetch-user': '?1' }
     const referer = 'http://localhost/api/sign-in?return=/x'
-    const response = await createVisitor(application).get('/sign-in?return=/x', { ...redirected, referer })
-    expect(response.status).toBe(403)
-    expect(await response.text()).toContain('Your browser did not keep the sign-in cookie.')
+    for (const from of [referer, 'http://localhost/prefix/api/sign-in']) {
+      const response = await createVisitor(application).get('/sign-in?return=/x', { ...redirected, referer: from })
+      expect(response.status).toBe(403)
+      expect(await response.text()).toContain('Your browser did not keep the sign-in cookie.')
+    }
     for (const headers of [{ ...redirected, referer: 'http://localhost/api/account' }, { referer }])
       expect((await createVisitor(application).get('/sign-in', headers)).status).toBe(200)
   })
