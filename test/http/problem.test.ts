@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { pageRouteNames } from '../../src/http/pages/pageRoutes.ts'
 import { openRoutes } from '../../src/http/routes.ts'
 import { openTestApplication, type TestApplication } from '../application.ts'
 
@@ -162,7 +163,7 @@ describe('locked by default', () => {
         .filter(({ isLocked }) => !isLocked)
         .map(({ route }) => route)
         .sort(),
-    ).toEqual(Object.values(openRoutes).flat().sort())
+    ).toEqual([...Object.values(openRoutes).flat(), ...pageRouteNames].sort())
   })
 })
 

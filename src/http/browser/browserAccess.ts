@@ -1,4 +1,3 @@
-import { isOrigin } from '../../config/origins.ts'
 import type { Deps } from '../../domain/deps.ts'
 import {
   type BrowserCredential,
@@ -13,9 +12,9 @@ import { resolveUsername } from '../../domain/signIn/username.ts'
 import { AppError } from '../../error.ts'
 import type { DeviceCookies } from '../auth/deviceCookie.ts'
 import type { CookieSessions, SetCookies } from '../auth/principal.ts'
-import type { RequestContexts } from '../edge/requestContext.ts'
 import { recording } from '../edge/source.ts'
-import { factsOf, forwardedFactsOf, isSameOrigin, type RequestFacts, requestedOrigin } from './sameOrigin.ts'
+import { createOriginCheck, type OriginServices } from './originCheck.ts'
+import { factsOf, forwardedFactsOf } from './sameOrigin.ts'
 import { createSessionCookies } from './sessionCookie.ts'
 import { createUnencryptedSignInLog } from './unencryptedSignIn.ts'
 
@@ -45,25 +44,19 @@ export interface BrowserSignIn extends SetCookies {
   readonly mustChangePassword: boolean
 }
 
-export interface BrowserServices {
+export interface BrowserServices extends OriginServices {
   readonly deps: Deps
   readonly deviceCookies: DeviceCookies
-  readonly requestContexts: RequestContexts
-  /** PUBLIC_ORIGINS. Empty: the origin that each request was sent to. */
-  readonly publicOrigins: readonly string[]
 }
 
 export function createBrowserAccess(services: BrowserServices): BrowserAccess {
-  const { deps, requestContexts, publicOrigins } = services
+  const { deps, requestContexts } = services
+  const { follows, logRejection } = createOriginCheck(services)
   const sessions = createBrowserSessions(deps)
   const cookies = createSessionCookies(deps.settings.keys.secretKeys)
   const warnIfUnencrypted = createUnencryptedSignInLog(deps.log)
   const isSecure = (request: Request) => requestContexts.of(request).isSecure
   const read = (request: Request) => cookies.read(request, isSecure(request))
-  const follows = (request: Request, facts: RequestFacts, acceptsLinks: boolean) => {
-    const own = () => (publicOrigins.length > 0 ? publicOrigins : [requestedOrigin(request, isSecure(request))])
-    return isSameOrigin(facts, own, acceptsLinks)
-  }
   const check = async (request: Request, credential: BrowserCredential) => {
     const caller = () => ({
       deps: recording(deps, requestContexts, request),
@@ -81,13 +74,6 @@ export function createBrowserAccess(services: BrowserServices): BrowserAccess {
     logRejection(request, facts, credential.sessionId)
     throw otherOrigin()
   }
-  const logRejection = (request: Request, { site, origin }: RequestFacts, session: string | undefined) =>
-    deps.log.warn('session.cross_origin', {
-      session,
-      site: site !== null && fetchSites.includes(site) ? site : undefined,
-      origin: origin !== null && (origin === 'null' || isOrigin(origin)) ? origin.slice(0, 300) : undefined,
-      address: requestContexts.of(request).address,
-    })
   const expire = (request: Request) => ({ setCookies: [cookies.expire(isSecure(request))] })
 
   /** Another sign-in of the browser replaces the session. */
@@ -134,8 +120,6 @@ export function createBrowserAccess(services: BrowserServices): BrowserAccess {
     },
   }
 }
-
-const fetchSites = ['same-site', 'cross-site']
 
 export function otherOrigin(): AppError {
   return new AppError('forbidden', 'The session cookie is accepted only from pages of the same origin.')

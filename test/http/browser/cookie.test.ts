@@ -22,12 +22,12 @@ describe('a cookie', () => {
   test('marks its session in lists, where a session by token has the fields that it always had', async () => {
     const browser = await signedIn()
     await signedIn(true)
-    const token = await application.accessToken(username, good)
+    const token = await application().accessToken(username(), good)
     const list = async (send: Promise<Response>) => ((await (await send).json()) as { items: Listed[] }).items
     const own = await list(browser.get('/auth/sessions'))
-    const { id } = (await (await application.me(token)).json()) as { id: string }
+    const { id } = (await (await application().me(token)).json()) as { id: string }
     const headers = { authorization: `Bearer ${token}` }
-    const all = await list(application.call(`/users/${id}/sessions`, { headers }))
+    const all = await list(application().call(`/users/${id}/sessions`, { headers }))
     const usual = ['id', 'created_at', 'last_used_at', 'expires_at', 'address', 'user_agent', 'current']
     for (const items of [own, all]) {
       expect(items.map(({ kind, stay }) => `${kind} ${stay}`).sort()).toEqual([
