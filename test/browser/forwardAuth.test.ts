@@ -109,6 +109,8 @@ describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('a protected app in Ch
     fetch: (url: string) => `void fetch('${url}', { mode: 'no-cors', credentials: 'include' }).catch(() => {})`,
     'a POST by fetch': (url: string) =>
       `void fetch('${url}', { method: 'POST', mode: 'no-cors', credentials: 'include', body: 'a' }).catch(() => {})`,
+    'a page in a frame': (url: string) =>
+      `void document.body.appendChild(Object.assign(document.createElement('iframe'), { src: '${url}' }))`,
     'an image': (url: string) => `void (new Image().src = '${url}')`,
     'a script': (url: string) =>
       `void document.body.appendChild(Object.assign(document.createElement('script'), { src: '${url}' }))`,

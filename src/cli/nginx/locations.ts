@@ -64,13 +64,15 @@ function aboutBrowser({ browser }: Names): string {
     proxy_set_header X-Original-Upgrade $http_upgrade;
     proxy_set_header Sec-Fetch-Site $http_sec_fetch_site;
     proxy_set_header Sec-Fetch-Mode $http_sec_fetch_mode;
+    proxy_set_header Sec-Fetch-Dest $http_sec_fetch_dest;
     proxy_set_header Origin $http_origin;
 `
 }
 
 function cacheKey(query: string, { browser }: Names): string {
   if (!browser) return `${query} $http_authorization`
-  const request = '$request_method|$http_upgrade|$http_sec_fetch_site|$http_sec_fetch_mode|$http_origin'
+  const request =
+    '$request_method|$http_upgrade|$http_sec_fetch_site|$http_sec_fetch_mode|$http_sec_fetch_dest|$http_origin'
   return `${query}|${browser.session.name}|${request}|${browser.host.name}|$http_authorization`
 }
 

@@ -75,8 +75,9 @@ export function createIsForwardAuth(basePath: string) {
 }
 
 const cookieText =
-  ' A cookie is accepted by the `X-Original-Method`, `X-Original-Upgrade`, `Sec-Fetch-Site`, `Sec-Fetch-Mode` and `Origin` of the ' +
-  'request that is asked about; without `X-Original-Method`, only from pages of the same origin.'
+  ' Whether a cookie is accepted depends on `X-Original-Method`, `X-Original-Upgrade`, `Sec-Fetch-Site`, `Sec-Fetch-Mode`, ' +
+  '`Sec-Fetch-Dest` and `Origin`, which the proxy passes on from the original request. Without `X-Original-Method`, it is ' +
+  'accepted only from pages of the same origin.'
 
 /** The route in the OpenAPI document. `http/server` calls the handler before any route. */
 export function forwardAuthRoute(

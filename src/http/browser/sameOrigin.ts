@@ -4,25 +4,27 @@ export interface RequestFacts {
   readonly method: string | null
   /** Whether it asks for another protocol, as WebSockets do. */
   readonly isUpgrade: boolean
-  /** `Sec-Fetch-Site` and `Sec-Fetch-Mode`. */
+  /** `Sec-Fetch-Site`, `Sec-Fetch-Mode` and `Sec-Fetch-Dest`. */
   readonly site: string | null
   readonly mode: string | null
+  readonly dest: string | null
   readonly origin: string | null
 }
 
 /**
  * Returns whether a request comes from a page of its own origin or from the user, so that its cookie
- * shows the user's will. Links from other sites pass too with `acceptsLinks`. Siblings are other
- * sites: `SameSite=Lax` does not keep them out.
+ * shows the user's will. Links from other sites pass too with `acceptsLinks`, but not frames.
+ * Siblings are other sites: `SameSite=Lax` does not keep them out.
  */
 export function isSameOrigin(
-  { method, isUpgrade, site, mode, origin }: RequestFacts,
+  { method, isUpgrade, site, mode, dest, origin }: RequestFacts,
   ownOrigins: () => readonly string[],
   acceptsLinks: boolean,
 ): boolean {
   const isSafe = (method === 'GET' || method === 'HEAD') && !isUpgrade
   if (site === 'same-origin' || site === 'none') return true
-  if (site) return acceptsLinks && isSafe && mode === 'navigate'
+  // A frame navigates too: another site must not lay its own page over ours.
+  if (site) return acceptsLinks && isSafe && mode === 'navigate' && (!dest || dest === 'document')
   // WebSocket handshakes, and http pages except on localhost, are without Sec-Fetch-Site.
   if (!origin) return isSafe
   return ownOrigins().includes(origin)
@@ -42,6 +44,7 @@ function originFactsOf(headers: Headers) {
   return {
     site: headers.get('sec-fetch-site'),
     mode: headers.get('sec-fetch-mode'),
+    dest: headers.get('sec-fetch-dest'),
     origin: headers.get('origin'),
   }
 }

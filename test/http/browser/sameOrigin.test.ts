@@ -5,7 +5,7 @@ import { isSameOrigin, type RequestFacts, requestedOrigin } from '../../../src/h
 const page = 'https://app.example.com'
 const own = [page]
 const ownOrigins = () => own
-const facts: RequestFacts = { method: 'GET', isUpgrade: false, site: null, mode: null, origin: null }
+const facts: RequestFacts = { method: 'GET', isUpgrade: false, site: null, mode: null, dest: null, origin: null }
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'get', '', null]
 
 const anyFacts = fc.record<RequestFacts>({
@@ -13,6 +13,7 @@ const anyFacts = fc.record<RequestFacts>({
   isUpgrade: fc.boolean(),
   site: fc.oneof(fc.constantFrom(null, '', 'same-origin', 'none', 'same-site', 'cross-site'), fc.string()),
   mode: fc.oneof(fc.constantFrom(null, '', 'navigate', 'cors', 'no-cors', 'websocket', 'same-origin'), fc.string()),
+  dest: fc.oneof(fc.constantFrom(null, '', 'document', 'iframe', 'empty'), fc.string()),
   origin: fc.oneof(fc.constantFrom(null, '', 'null', page, 'https://evil.example.com'), fc.string()),
 })
 
@@ -22,6 +23,10 @@ describe('the same-origin rule', () => {
     ['the address bar', { site: 'none', mode: 'navigate' }, true],
     ['a link of a sibling', { site: 'same-site', mode: 'navigate' }, 'links'],
     ['a link of a foreign site', { site: 'cross-site', mode: 'navigate' }, 'links'],
+    ['a link in a tab', { site: 'cross-site', mode: 'navigate', dest: 'document' }, 'links'],
+    ['a frame of a sibling', { site: 'same-site', mode: 'navigate', dest: 'iframe' }, false],
+    ['an object of a sibling', { site: 'same-site', mode: 'navigate', dest: 'object' }, false],
+    ['a frame of the page', { site: 'same-origin', mode: 'navigate', dest: 'iframe' }, true],
     ['a form of a sibling', { site: 'same-site', mode: 'navigate', method: 'POST' }, false],
     ['an image of a sibling', { site: 'same-site', mode: 'no-cors' }, false],
     ['a fetch of a foreign site', { site: 'cross-site', mode: 'cors' }, false],

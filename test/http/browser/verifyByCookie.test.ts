@@ -32,6 +32,11 @@ describe('GET /auth/verify with a cookie', () => {
     ['the page itself', { 'x-original-method': 'POST', 'sec-fetch-site': 'same-origin' }, 204],
     ['the address bar', { ...get, 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }, 204],
     ['a link of a foreign site', { ...get, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }, 204],
+    [
+      'a frame of a sibling',
+      { ...get, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' },
+      403,
+    ],
     ['an image of a sibling', { ...get, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }, 403],
     ['a fetch of a foreign site', { ...get, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' }, 403],
     [
