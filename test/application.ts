@@ -14,6 +14,7 @@ import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys/apiKeys.ts
 import { createAuditKeys } from '../src/domain/audit/auditKeys.ts'
 import { createRecorder } from '../src/domain/audit/recorder.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
+import { createFailureTally } from '../src/domain/failureTally.ts'
 import { ensureSigningKey } from '../src/domain/keys/signingKeys.ts'
 import { createCostliestHash } from '../src/domain/passwords/costliestHash.ts'
 import { hashPassword } from '../src/domain/passwords/hashPassword.ts'
@@ -128,6 +129,7 @@ export async function openTestApplication(
     argon2,
     costliestHash: createCostliestHash(argon2),
     uncountedFailures: createUncountedFailures(),
+    failureTally: createFailureTally(),
     settings: { ...settings, keys },
     metrics,
   }

@@ -58,6 +58,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'hashes',
     'passwords',
     'uncountedFailures',
+    'failureTally',
     'network',
     'refusalBudget',
     'useRecorder',

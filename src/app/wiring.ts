@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts'
 import { createAuditKeys } from '../domain/audit/auditKeys.ts'
 import { createRecorder } from '../domain/audit/recorder.ts'
 import type { Deps } from '../domain/deps.ts'
+import { createFailureTally } from '../domain/failureTally.ts'
 import { createCostliestHash } from '../domain/passwords/costliestHash.ts'
 import { createHashQueue, hashQueueLimits } from '../domain/passwords/hashQueue.ts'
 import { createArgon2 } from '../domain/passwords/nativeArgon2.ts'
@@ -37,6 +38,7 @@ export function wireDeps(
     argon2,
     costliestHash: createCostliestHash(argon2, limits.memory),
     uncountedFailures: createUncountedFailures(),
+    failureTally: createFailureTally(),
     metrics,
     settings: {
       hashCost,

@@ -92,12 +92,13 @@ export interface Database extends Omit<Statements, 'requestChecks'> {
 }
 
 /** Statements are prepared per connection and end with it. */
-function statementsOn({ orm, client }: Connection, changes?: ChangeObserver): Statements {
+function statementsOn(connection: Connection, changes?: ChangeObserver): Statements {
+  const { orm, client } = connection
   return {
     users: { ...userStatements(orm), ...userChangeStatements(orm, changes), ...hashSampleStatements({ client }) },
     sessions: sessionStatements({ orm }, changes),
     sessionSweep: sessionSweepStatements({ orm }),
-    signIns: signInStatements({ client }, changes),
+    signIns: signInStatements(connection, changes),
     throttle: throttleStatements({ client }),
     lockouts: lockoutStatements({ client }),
     instance: instanceStatements(orm),

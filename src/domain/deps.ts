@@ -6,6 +6,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import type { Source } from './audit/record.ts'
 import type { Recorder } from './audit/recorder.ts'
+import type { FailureTally } from './failureTally.ts'
 import type { Argon2Verifier } from './passwords/argon2.ts'
 import type { CostliestHash } from './passwords/costliestHash.ts'
 import type { HashCost } from './passwords/hashCost.ts'
@@ -30,6 +31,7 @@ export interface Deps {
   readonly argon2: () => Argon2Verifier
   readonly costliestHash: CostliestHash
   readonly uncountedFailures: UncountedFailures
+  readonly failureTally: FailureTally
   readonly settings: DomainSettings
   /** Counts the outcomes of use cases. */
   readonly metrics: Pick<ProductMetrics, 'login' | 'refresh' | 'apiKey' | 'sessionsSwept' | 'failuresSwept'>

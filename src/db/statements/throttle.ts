@@ -1,6 +1,6 @@
 import { type EventRow, eventCheck, eventCte } from '../audit/pending.ts'
 import { guarded } from '../failure.ts'
-import type { Connection } from '../pool/connection.ts'
+import type { Client, Connection } from '../pool/connection.ts'
 import type { throttleFailures } from '../schema.ts'
 
 export type ThrottleStatements = ReturnType<typeof throttleStatements>
@@ -33,6 +33,13 @@ export interface ClientFailure {
   readonly network: NewFailure | undefined
 }
 
+/** The rows of some keys as a statement read them, for a later one that tells whether they have changed. */
+export interface ReadFailures {
+  readonly keys: readonly string[]
+  readonly now: Date
+  readonly rows: string
+}
+
 /** More than the clocks of two replicas ever differ. */
 export const maxClockSkew = '15 minutes'
 
@@ -43,11 +50,8 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
      */
     findFailureCounts: (keys: readonly string[], now: Date): Promise<FailureCount[]> =>
       guarded(async () => {
-        const [first = '', second = '', third = ''] = keys
         const rows = await driver<FailureCountRow[]>`
-          SELECT kind, failures, last_failed_at, forgotten_at FROM audittrail_attempts
-          WHERE key IN (${first}, ${second}, ${third}) AND forgotten_at > ${now.toISOString()}::timestamptz
-            AND last_failed_at < ${now.toISOString()}::timestamptz + ${maxClockSkew}::interval`
+          SELECT kind, failures, last_failed_at, forgotten_at FROM audittrail_attempts WHERE ${unexpired(driver, keys, now)}`
         return rows.map(failureCountOf)
       }),
 
@@ -147,6 +151,27 @@ export function throttleStatements({ client: driver }: Pick<Connection, 'client'
         return rows.length
       }),
   }
+}
+
+function unexpired(driver: Client, [first = '', second = '', third = '']: readonly string[], now: Date) {
+  const at = now.toISOString()
+  return driver`key IN (${first}, ${second}, ${third}) AND forgotten_at > ${at}::timestamptz
+    AND last_failed_at < ${at}::timestamptz + ${maxClockSkew}::interval`
+}
+
+/** Returns an expression for what `findFailureCounts` returns, as one text. */
+export function failureRows(driver: Client, keys: readonly string[], now: Date) {
+  return driver`(
+    SELECT coalesce(json_agg(json_build_array(kind, failures, last_failed_at, forgotten_at) ORDER BY key), '[]')::text
+    FROM audittrail_attempts WHERE ${unexpired(driver, keys, now)})`
+}
+
+export function readFailureRows(rows: string): FailureCount[] {
+  if (rows === '[]') return []
+  return (JSON.parse(rows) as [FailureKind, number, string, string][]).map(
+    ([kind, failures, last_failed_at, forgotten_at]) =>
+      failureCountOf({ kind, failures, last_failed_at, forgotten_at }),
+  )
 }
 
 /** Returns what fits into the column `username` of earlier versions. */

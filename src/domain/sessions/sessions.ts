@@ -1,16 +1,11 @@
-import { endsConnection } from '../../db/failure.ts'
 import type { ListedSession, RefreshableSession, SessionUser } from '../../db/statements/sessions.ts'
-import type { NewSession } from '../../db/statements/signIns.ts'
-import type { User } from '../../db/statements/users.ts'
 import { AppError, type TokenRefusal } from '../../error.ts'
 import type { RefreshOutcome } from '../../telemetry/productMetrics.ts'
-import { audited, auditedStatement } from '../audit/audited.ts'
-import { type AuditEvent, record } from '../audit/events.ts'
+import { audited } from '../audit/audited.ts'
+import { record } from '../audit/events.ts'
 import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { endAudited } from './endAudited.ts'
-import { createSessionId } from './sessionId.ts'
-import { endsOf, type SessionKind } from './sessionLimits.ts'
 
 export type { ListedSession, RefreshableSession }
 
@@ -38,62 +33,9 @@ export interface Principal {
   readonly user: SessionUser
 }
 
-const agentLength = 256
 const dayMilliseconds = 86_400_000
 /** Milliseconds in which a lost response may be retried: several tabs, a broken connection. */
 const retryWindow = 10_000
-
-/**
- * Starts a session for a user whose password was just verified. Returns undefined if the user was
- * disabled, deleted or given another password since.
- */
-export async function startSession(
-  deps: Deps,
-  user: User,
-  client: Client,
-  kind: SessionKind,
-  eventOf: (sessionId: string) => AuditEvent,
-): Promise<Session | undefined> {
-  const { database, clock, settings } = deps
-  const now = clock()
-  const ends = endsOf(settings, kind, now)
-  const refreshGeneration = kind === 'refreshable' ? 0 : null
-  const session: Session = {
-    id: createSessionId(now),
-    user,
-    expiresIn: settings.accessTokenSeconds,
-    expiresAt: ends.expiresAt,
-    refreshGeneration,
-  }
-  const started: NewSession = {
-    id: session.id,
-    userId: user.id,
-    verifiedHash: user.hashed_password,
-    now: new Date(now),
-    ...ends,
-    refreshGeneration,
-    address: client.address,
-    userAgent: client.userAgent?.slice(0, agentLength),
-    cookie: kind === 'browser' || kind === 'persistent' ? { isPersistent: kind === 'persistent' } : undefined,
-  }
-  const record = { event: eventOf(session.id), by: partyOf(user), about: partyOf(user) }
-  const starting = auditedStatement(
-    { ...deps, source: deps.source ?? { address: client.address, agent: client.userAgent } },
-    record,
-    (row) => database.signIns.insertSession(started, row),
-    (isStarted) => isStarted,
-  )
-  // If the connection was lost, it may have started. After a timeout PostgreSQL cancels the statement.
-  starting.catch((error: unknown) => {
-    if (error instanceof AppError && endsConnection(error)) void abandonSession(deps, session.id)
-  })
-  return (await starting) ? session : undefined
-}
-
-/** Ends the session of a sign-in that failed, if the database can. */
-export async function abandonSession(deps: Deps, sessionId: string): Promise<void> {
-  await endAudited(deps, { sessionId }, { event: 'session.ended', session: sessionId, by: 'failure' }).catch(() => {})
-}
 
 /**
  * Returns the user of a token's session. Undefined if the session has ended or the user is gone,

@@ -1,4 +1,4 @@
-import type { User } from '../../db/statements/users.ts'
+import type { SignInUser as User } from '../../db/statements/signIns.ts'
 import { AppError, type ErrorCode } from '../../error.ts'
 import { type LoginOutcome, loginOutcomes } from '../../telemetry/productMetrics.ts'
 import { audited, recordRefusal } from '../audit/audited.ts'
@@ -10,12 +10,15 @@ import { hashPassword, isOutdated } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { type Verdict, verifyPassword } from '../passwords/verifyPassword.ts'
 import type { SessionKind } from '../sessions/sessionLimits.ts'
-import { abandonSession, type Client, type Session, startSession } from '../sessions/sessions.ts'
+import type { Client, Session } from '../sessions/sessions.ts'
+import { abandonSession, type StartedSession, startSession, type VerifiedSignIn } from '../sessions/startSession.ts'
 import { reportingFailure } from './sideEffects.ts'
 import {
   countFailure,
   type FailureHistory,
+  type FoundSignIn,
   findFailureHistory,
+  findSignIn,
   forgetFailures,
   requireNotThrottled,
   type ThrottleSubject,
@@ -60,10 +63,10 @@ async function signInWithRetry<Tokens>(deps: Deps, input: LoginInput, issue: Iss
     await recordRefusal(deps, failureOf(deps, input, 'changed_meanwhile'))
     throw incorrect('changed_meanwhile')
   }
-  const { session, user, history } = started
+  const { session, user } = started
   try {
     const tokens = await issue(session)
-    await followUp(deps, input, user, history)
+    await followUp(deps, input, started)
     requireNotAborted(input.signal)
     logEvent(deps, signInOf(user, session.id, input))
     return tokens
@@ -73,49 +76,67 @@ async function signInWithRetry<Tokens>(deps: Deps, input: LoginInput, issue: Iss
   }
 }
 
-interface StartedLogin {
-  readonly session: Session
+interface StartedLogin extends StartedSession {
   readonly user: User
   readonly history: FailureHistory
 }
 
 /** Returns undefined if the user changed after the password was verified. */
 async function attemptLogin(deps: Deps, input: LoginInput): Promise<StartedLogin | undefined> {
-  const [found, history] = await Promise.all([
-    deps.database.users.findUserByUsername(input.username),
-    findUnthrottledHistory(deps, input),
-  ])
-  const user = await deps.hashQueue.run(async (hasWaited) => {
+  const { failureTally } = deps
+  const tally = failureTally.total
+  const { user: found, history, failures } = await findUnthrottledSignIn(deps, input)
+  const user = await deps.hashQueue.run(async () => {
     // Other attempts may have failed during the wait.
-    if (hasWaited) await findUnthrottledHistory(deps, input)
+    if (failureTally.total !== tally) await findUnthrottledHistory(deps, input)
     return authenticate(deps, input, found)
   }, input.signal)
 
   requireNotAborted(input.signal)
   const { sessionKind } = input
   const kind = sessionKind === 'refreshable' && user.must_change_password ? 'token' : sessionKind
-  const session = await startSession(deps, user, input, kind, (id) => signInOf(user, id, input))
-  return session && { session, user, history }
+  const signIn = { user, client: input, kind, failures, eventOf: (id: string) => signInOf(user, id, input) }
+  const started = (await startSession(deps, signIn)) ?? (await startUnthrottledSession(deps, input, signIn))
+  return started && { ...started, user, history }
+}
+
+/** Reads the failures again: other attempts, perhaps at another replica, may have failed. */
+async function startUnthrottledSession(
+  deps: Deps,
+  input: LoginInput,
+  signIn: VerifiedSignIn,
+): Promise<StartedSession | undefined> {
+  await findUnthrottledHistory(deps, input)
+  return startSession(deps, { ...signIn, failures: undefined })
 }
 
 /** Does what should follow a sign-in. None of it can fail the sign-in, whose session has started. */
 async function followUp(
   deps: Deps,
   { throttleSubject: attempt, password }: LoginInput,
-  user: User,
-  history: FailureHistory,
+  { user, history, isSignInRecorded }: StartedLogin,
 ): Promise<void> {
   await Promise.all([
     reportingFailure(deps, user, 'reset_throttle', () => forgetFailures(deps, attempt, user.username, history)),
-    reportingFailure(deps, user, 'record_sign_in', () =>
-      deps.database.signIns.recordSignIn(user.id, new Date(deps.clock())),
-    ),
+    isSignInRecorded ||
+      reportingFailure(deps, user, 'record_sign_in', () =>
+        deps.database.signIns.recordSignIn(user.id, new Date(deps.clock())),
+      ),
     reportingFailure(deps, user, 'rehash', () => rehashIfOutdated(deps, user, password)),
   ])
 }
 
-async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<FailureHistory> {
-  const history = await findFailureHistory(deps, input.throttleSubject)
+async function findUnthrottledSignIn(deps: Deps, input: LoginInput): Promise<FoundSignIn> {
+  const found = await findSignIn(deps, input.username, input.throttleSubject)
+  await rejectThrottled(deps, input, found.history)
+  return found
+}
+
+async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<void> {
+  await rejectThrottled(deps, input, await findFailureHistory(deps, input.throttleSubject))
+}
+
+async function rejectThrottled(deps: Deps, input: LoginInput, history: FailureHistory): Promise<void> {
   if (history.lockedUntil)
     await recordRefusal(deps, {
       event: { event: 'login.throttled', address: input.address },
@@ -123,7 +144,6 @@ async function findUnthrottledHistory(deps: Deps, input: LoginInput): Promise<Fa
       account: deps.audit.keys.pseudonymOf(input.username.toLowerCase()),
     })
   requireNotThrottled(deps, history)
-  return history
 }
 
 /**

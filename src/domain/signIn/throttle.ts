@@ -1,5 +1,6 @@
 import type { EventRow } from '../../db/audit/pending.ts'
-import type { FailureCount, FailureKind, NewFailure } from '../../db/statements/throttle.ts'
+import type { SignInUser } from '../../db/statements/signIns.ts'
+import type { FailureCount, FailureKind, NewFailure, ReadFailures } from '../../db/statements/throttle.ts'
 import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import { trimBlanks } from '../../userFields.ts'
@@ -66,6 +67,13 @@ export interface FailureHistory {
   readonly lockedUntil: Date | undefined
 }
 
+export interface FoundSignIn {
+  readonly user: SignInUser | undefined
+  readonly history: FailureHistory
+  /** The failures that the database has counted. */
+  readonly failures: ReadFailures
+}
+
 /**
  * Returns the failures recorded for a source. A known device counts only its own failures, so that
  * an attack on an account does not lock out its owner (OWASP Authentication Cheat Sheet, device
@@ -73,6 +81,13 @@ export interface FailureHistory {
  */
 export function findFailureHistory(deps: Deps, attempt: ThrottleSubject): Promise<FailureHistory> {
   return failureHistoryOf(deps, keysOf(attempt))
+}
+
+/** Finds a user by name, and the failures recorded for the source of the sign-in. */
+export async function findSignIn(deps: Deps, username: string, attempt: ThrottleSubject): Promise<FoundSignIn> {
+  const now = new Date(deps.clock())
+  const { user, counts, failures } = await deps.database.signIns.findSignIn(username, keysOf(attempt), now)
+  return { user, history: historyOf(deps, counts, failures), failures }
 }
 
 /**
@@ -125,8 +140,12 @@ async function recordingFailure(
   count: (row?: EventRow) => Promise<void>,
 ): Promise<void> {
   if (record) logEvent(deps, record.event)
-  if (record && isAdmitted(deps, record)) await auditedStatement(deps, record, count)
-  else await count()
+  try {
+    if (record && isAdmitted(deps, record)) await auditedStatement(deps, record, count)
+    else await count()
+  } finally {
+    deps.failureTally.add()
+  }
 }
 
 async function countOne(deps: Deps, failure: NewFailure, now: Date, record?: AuditRecord): Promise<void> {
@@ -187,12 +206,16 @@ export function requireNotThrottled({ clock }: Pick<Deps, 'clock'>, { lockedUnti
   throw new AppError('too_many_attempts', `Too many failed attempts. Try again in ${seconds}.`, { retryAfter })
 }
 
-async function failureHistoryOf(
-  { database, uncountedFailures, clock }: Deps,
-  keys: readonly string[],
-): Promise<FailureHistory> {
-  const now = new Date(clock())
-  const counted = await database.throttle.findFailureCounts(keys, now)
+async function failureHistoryOf(deps: Deps, keys: readonly string[]): Promise<FailureHistory> {
+  const now = new Date(deps.clock())
+  return historyOf(deps, await deps.database.throttle.findFailureCounts(keys, now), { keys, now })
+}
+
+function historyOf(
+  { uncountedFailures }: Pick<Deps, 'uncountedFailures'>,
+  counted: readonly FailureCount[],
+  { keys, now }: Pick<ReadFailures, 'keys' | 'now'>,
+): FailureHistory {
   const counts = sumOf(counted, uncountedFailures.find(keys, now))
   const spread = counts.find(({ kind }) => kind === 'account')?.failures
   const latest = new Date(Math.max(0, ...counts.map((count) => lockedUntil(count, now, spread).getTime())))

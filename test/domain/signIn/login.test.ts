@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Deps } from '../../../src/domain/deps.ts'
+import { createFailureTally } from '../../../src/domain/failureTally.ts'
 import { type HashCost, relativeCostOf } from '../../../src/domain/passwords/hashCost.ts'
 import { argon2ParametersOf } from '../../../src/domain/passwords/hashLimits.ts'
 import { hashPassword } from '../../../src/domain/passwords/hashPassword.ts'
 import { login } from '../../../src/domain/signIn/login.ts'
+import { countFailure } from '../../../src/domain/signIn/throttle.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
+import { until } from '../../condition.ts'
 
 const good = 'a long enough pass phrase'
 const today = { memoryKib: 8192, timeCost: 2 }
@@ -62,5 +65,59 @@ describe('login', () => {
   ])('verifies as much as one hash of the configured cost for %s', async (_what, username, password) => {
     const whole = relativeCostOf(today, application.deps.argon2().curve)
     expect((await costOfFailure(username, password)) / whole).toBeCloseTo(1, 3)
+  })
+
+  /** Signs in with the right password. `during` runs while the hash is verified. */
+  async function signIn(account: string, during: () => Promise<void>, deps = application.deps) {
+    const verifier = deps.argon2()
+    const verify = async (password: string, hash: string) => {
+      await during()
+      return verifier.verify(password, hash)
+    }
+    const throttleSubject = { account, network: '192.0.2.9', device: undefined }
+    const input = { username: 'today', password: good, sessionKind: 'token' as const, throttleSubject }
+    return login(
+      { ...deps, argon2: () => ({ ...verifier, verify }) },
+      { ...input, address: '192.0.2.9', userAgent: undefined },
+      async ({ id }) => id,
+    )
+  }
+  const failAtAnotherReplica = async (account: string, failures: number) => {
+    const throttleSubject = { account, network: '192.0.2.9', device: undefined }
+    const replica = { ...application.deps, failureTally: createFailureTally() }
+    for (let failure = 0; failure < failures; failure++) await countFailure(replica, throttleSubject, 'today')
+  }
+  const sessions = async () => (await application.sql('SELECT FROM audittrail_sessions')).length
+
+  test('starts no session if the account was locked out at another replica during the hash', async () => {
+    const before = await sessions()
+    const signingIn = signIn('locked', () => failAtAnotherReplica('locked', 6))
+    await expect(signingIn).rejects.toMatchObject({ code: 'too_many_attempts' })
+    expect(await sessions()).toBe(before)
+    expect(application.lines.at(-1)).toMatchObject({ event: 'login.throttled', address: '192.0.2.9' })
+  })
+
+  test('starts a session despite failures without a delay during the hash, and keeps them', async () => {
+    const before = await sessions()
+    await signIn('unlocked', () => failAtAnotherReplica('unlocked', 5))
+    expect(await sessions()).toBe(before + 1)
+    expect(await application.sql("SELECT FROM audittrail_attempts WHERE key LIKE '%unlocked%'")).toHaveLength(2)
+  })
+
+  test('verifies no hash after a failure of this process that locked out the account during the wait', async () => {
+    const { deps } = application
+    const releases = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const held = releases.map(({ promise }) => deps.hashQueue.run(() => promise))
+    let hashes = 0
+    const signingIn = signIn('waiting', async () => {
+      hashes++
+    })
+    await until(() => deps.hashQueue.waiting === 1)
+    const throttleSubject = { account: 'waiting', network: '192.0.2.9', device: undefined }
+    for (let failure = 0; failure < 6; failure++) await countFailure(deps, throttleSubject, 'today')
+    for (const { resolve } of releases) resolve()
+    await expect(signingIn).rejects.toMatchObject({ code: 'too_many_attempts' })
+    await Promise.all(held)
+    expect(hashes).toBe(0)
   })
 })
