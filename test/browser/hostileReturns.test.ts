@@ -51,7 +51,7 @@ describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('hostile return values
   test('never leave the site after signing in', async () => {
     for (const query of queries) {
       await signOut()
-      await page.goto(`${site.origin}/api/sign-in?${query}`)
+      await page.goto(`${site.origin}/api/sign-in?${query}`, { waitUntil: 'domcontentloaded' })
       await enterPassword(page)
       await page.waitForURL((url) => url.pathname !== '/api/sign-in' || url.search === '')
       expect({ query, origin: new URL(page.url()).origin, left }).toEqual({ query, origin: site.origin, left: [] })
@@ -61,7 +61,7 @@ describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('hostile return values
   test('never leave the site by a form that someone changed', async () => {
     for (const target of hostileTargets) {
       await signOut()
-      await page.goto(`${site.origin}/api/sign-in?return=/app/`)
+      await page.goto(`${site.origin}/api/sign-in?return=/app/`, { waitUntil: 'domcontentloaded' })
       await page.evaluate(`document.querySelector('[name=return]').value = ${JSON.stringify(target)}`)
       await enterPassword(page)
       await page.waitForLoadState()
@@ -70,9 +70,14 @@ describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('hostile return values
   }, 300_000)
 
   test('never leave the site while signed in, and neither do links and forms of other pages', async () => {
-    for (const path of ['/api/sign-in', '/api/refused', '/api/account/password', '/api/sign-out'])
-      for (const query of queries) {
-        await page.goto(`${site.origin}${path}?${query}`)
+    const encoded = hostileTargets.map((target) => `return=${encodeURIComponent(target)}`)
+    const others = ['/api/refused', '/api/account/password', '/api/sign-out']
+    for (const [path, tried] of [
+      ['/api/sign-in', queries] as const,
+      ...others.map((other) => [other, encoded] as const),
+    ])
+      for (const query of tried) {
+        await page.goto(`${site.origin}${path}?${query}`, { waitUntil: 'domcontentloaded' })
         const at = { path, query, origin: new URL(page.url()).origin }
         const targets = (await page.evaluate(
           `[...document.querySelectorAll('a[href], form')].map((element) => new URL(element.href ?? element.action).origin)`,
