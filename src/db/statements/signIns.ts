@@ -1,6 +1,6 @@
 import { type EventRow, eventCheck, eventCte } from '../audit/pending.ts'
 import { type ChangeObserver, unobserved } from '../changes.ts'
-import { databaseFailure, guarded, isRolledBack, lacksPrivilege, lostToConcurrency } from '../failure.ts'
+import { databaseFailure, guarded, isRolledBack, lacksPrivilege, lostToConcurrency, waitedTooLong } from '../failure.ts'
 import type { Client, Connection } from '../pool/connection.ts'
 import { type FailureCount, failureRows, type ReadFailures, readFailureRows } from './throttle.ts'
 import type { User } from './users.ts'
@@ -52,7 +52,7 @@ export function signInStatements(
   async function insert(
     session: NewSession,
     event: EventRow | undefined,
-    isRecording: boolean,
+    { isRecording = false, waits = true },
   ): Promise<StartedSession | undefined> {
     const now = session.now.toISOString()
     const { userId, unlessChanged: read } = session
@@ -68,7 +68,7 @@ export function signInStatements(
              ${session.cookie?.isPersistent ?? false}::boolean
       FROM users WHERE id = ${userId}::uuid AND is_active AND hashed_password COLLATE "C" = ${session.verifiedHash}
       ${read ? client`AND ${failureRows(client, read.keys, read.now)} = ${read.rows}` : client``}
-      ${canLock ? client`FOR SHARE` : client``}
+      ${canLock ? client`FOR SHARE` : client``} ${canLock && !waits ? client`NOWAIT` : client``}
       RETURNING id)${isRecording ? recording(client, userId, now) : client``}${eventCte(client, event, client`FROM started`)}
       SELECT id, ${eventCheck(client, event)}, ${isRecording ? isRecorded(client) : client`false`} AS is_recorded FROM started`
     if (!row) return undefined
@@ -76,14 +76,14 @@ export function signInStatements(
     return { isSignInRecorded: row.is_recorded }
   }
 
-  async function insertAlone(session: NewSession, event: EventRow | undefined): Promise<StartedSession | undefined> {
+  async function insertAlone(session: NewSession, event: EventRow | undefined, waits = true) {
     try {
-      return await insert(session, event, false)
+      return await insert(session, event, { waits })
     } catch (error) {
       if (!canLock || !lacksPrivilege(error)) throw error
       canLock = false
       // The denial remains the error if this was in a transaction.
-      return insert(session, event, false).catch(() => Promise.reject(databaseFailure(error)))
+      return insert(session, event, {}).catch(() => Promise.reject(databaseFailure(error)))
     }
   }
 
@@ -114,10 +114,11 @@ export function signInStatements(
       guarded(async () => {
         if (!canRecord) return insertAlone(session, event)
         try {
-          return await insert(session, event, true)
+          return await insert(session, event, { isRecording: true })
         } catch (error) {
           if (!isRolledBack(error) || lostToConcurrency(error)) throw error
-          const started = await insertAlone(session, event)
+          // Which lock it waited for is unknown. There is no time to wait for the user's again.
+          const started = await insertAlone(session, event, !waitedTooLong(error))
           canRecord = false
           return started
         }
@@ -137,10 +138,13 @@ export function signInStatements(
 /** Returns CTEs that record when the user of the started session signed in. A locked row is skipped. */
 function recording(client: Client, userId: string, now: string) {
   return client`,
-    known AS (SELECT user_id FROM audittrail_sign_ins WHERE user_id = ${userId}::uuid FOR NO KEY UPDATE SKIP LOCKED),
+    known AS (
+      -- From the session too, so that the user is locked first, as by a deletion.
+      SELECT record.user_id FROM started, audittrail_sign_ins AS record WHERE record.user_id = ${userId}::uuid
+      FOR NO KEY UPDATE OF record SKIP LOCKED),
     renewed AS (
       UPDATE audittrail_sign_ins AS record SET last_at = greatest(record.last_at, ${now}::timestamptz)
-      FROM started, known WHERE record.user_id = known.user_id RETURNING 1),
+      FROM known WHERE record.user_id = known.user_id RETURNING 1),
     added AS (
       INSERT INTO audittrail_sign_ins (user_id, last_at) SELECT ${userId}::uuid, ${now}::timestamptz FROM started
       WHERE NOT EXISTS (SELECT FROM audittrail_sign_ins WHERE user_id = ${userId}::uuid)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
-import { createAccounts } from '../../http/accounts.ts'
+import { createAccounts, good } from '../../http/accounts.ts'
 
 const minute = 60_000
 
@@ -138,10 +138,14 @@ describe.each(databaseKinds)('the statements of a sign-in on %s', (kind) => {
     expect((await start(user, newKeys(), () => fail(newKeys()))).started).toBeDefined()
   })
 
-  test('start a session if the sign-in cannot be recorded, on every connection', async () => {
+  test.each([
+    ['a trigger raises an error', 'P0001'],
+    ['a trigger has waited for a lock', '55P03'],
+    ['a trigger has taken too long', '57014'],
+  ])('start a session if %s, so that the sign-in cannot be recorded', async (_what, code) => {
     const user = await makeUser()
     await application.sql(`
-      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no'; END$$;
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no' USING ERRCODE = '${code}'; END$$;
       CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON audittrail_sign_ins FOR EACH ROW EXECUTE FUNCTION refuse()`)
     const starts = await Promise.all(Array.from({ length: 12 }, () => start(user, newKeys())))
     for (const { started, rows } of starts) {
@@ -150,6 +154,18 @@ describe.each(databaseKinds)('the statements of a sign-in on %s', (kind) => {
     }
     await application.sql('DROP TRIGGER refuse ON audittrail_sign_ins; DROP FUNCTION refuse')
   })
+})
+
+test('a sign-in waits once for a user who is locked', async () => {
+  const application = await openTestApplication('PostgreSQL')
+  const { makeUser, form } = createAccounts(() => application)
+  const { username, id } = await makeUser()
+  const release = await application.hold(`SELECT FROM users WHERE id = '${id}' FOR UPDATE`)
+  expect((await form('/auth/login', { username, password: good })).status).toBe(503)
+  await release()
+  expect(JSON.stringify(application.lines)).toContain('55P03')
+  expect(JSON.stringify(application.lines)).not.toContain('did not respond in time')
+  await application.close()
 })
 
 test('a sign-in does not wait for a locked record of the last one', async () => {
