@@ -84,6 +84,41 @@ describe.skipIf(!isHere)('PgBouncer in transaction mode', () => {
     expect((await fetch(`${url}/users`, { headers: as(key) })).status).toBe(401)
   })
 
+  test('carries browser sessions: sign-in, checks, a change of the password, the list and sign-out', async () => {
+    await run(['user', 'add', 'bea'], {
+      environment: { ...environment, DATABASE_URL: urlOf('declared', '?pgbouncer=true') },
+      input: password,
+    })
+    const post = (path: string, fields: Record<string, string>, cookie = '') => {
+      const headers = { 'sec-fetch-site': 'same-origin', cookie }
+      return fetch(server.url + path, {
+        method: 'POST',
+        headers,
+        body: new URLSearchParams(fields),
+        redirect: 'manual',
+      })
+    }
+    const cookieOf = (response: Response) => response.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+    const cookie = cookieOf(await post('/sign-in', { username: 'bea', password, stay: 'true' }))
+    const statuses = (sent: string) =>
+      Promise.all(
+        Array.from({ length: 20 }, async (_, at) => {
+          const headers = { 'sec-fetch-site': 'same-origin', cookie: sent, 'x-original-method': 'GET' }
+          return (await fetch(server.url + ['/auth/session', '/auth/verify'][at % 2], { headers })).status
+        }),
+      )
+    expect(new Set(await statuses(cookie))).toEqual(new Set([200, 204]))
+    const change = { current_password: password, new_password: `${password} once more` }
+    const renewed = cookieOf(await post('/account/password', change, cookie))
+    expect(renewed).toStartWith('audittrail=ats_')
+    const { body } = await ask(`${server.url}/auth/sessions`, {
+      headers: { cookie: renewed, 'sec-fetch-site': 'same-origin' },
+    })
+    expect(body.items).toMatchObject([{ kind: 'browser', stay: true, current: true }])
+    await post('/sign-out', {}, renewed)
+    expect(new Set(await statuses(renewed))).toEqual(new Set([401]))
+  })
+
   test('carries 200 concurrent logins', async () => {
     const answers = await Promise.all(Array.from({ length: 200 }, () => login(server.url, 'admin', password)))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))

@@ -84,6 +84,12 @@ describe('the account pages', () => {
     expect((await visitor.get('/account/activity?after=nonsense')).status).toBe(422)
   })
 
+  test('have a form for signing out on every page', async () => {
+    const visitor = await signedIn()
+    for (const path of ['', '/password', '/sessions', '/activity'])
+      expect(await (await visitor.get(`/account${path}`)).text()).toMatch(/<form method="post" action="[./]*sign-out">/)
+  })
+
   test('end one device, and all others', async () => {
     const [visitor, second, third] = [await signedIn(), await signedIn(), await signedIn()]
     const html = await (await visitor.get('/account/sessions')).text()
