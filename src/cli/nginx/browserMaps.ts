@@ -3,7 +3,7 @@ import { type ComputedVariable, variable } from './maps.ts'
 export type BrowserMaps = ReturnType<typeof createBrowserMaps>
 
 /**
- * Returns the variables of `--sign-in on`. They default to no cookie and to no page, also if a
+ * Returns the variables of `--sign-in on`. They default to no cookie and to no page, even if a
  * pattern fails.
  */
 export function createBrowserMaps(base: string, isEncrypted: boolean) {

@@ -55,7 +55,7 @@ ${caching}  }
 `
 }
 
-/** The cookie alone decides nothing: a request of another site has it as well. */
+/** The cookie alone decides nothing: a request from another site may carry it too. */
 function aboutBrowser({ browser }: Names): string {
   if (!browser) return ''
   return `    # The session cookie, and what shows whether a page of this site sent the request.

@@ -18,7 +18,7 @@ export function limitsOf(settings: LimitSettings, kind: Exclude<SessionKind, 'to
   return { idle: settings.sessionIdleDays * dayMilliseconds, lifetime: settings.refreshLifetimeDays * dayMilliseconds }
 }
 
-/** Returns when a session ends that starts now: unless it is used, and at the latest. */
+/** Returns when a session that starts now ends: if it is not used, and at the latest. */
 export function endsOf(settings: LimitSettings, kind: SessionKind, now: number) {
   if (kind === 'token') {
     // It lasts as long as its access token.

@@ -35,7 +35,7 @@ export interface SignInInput {
   readonly password: string
   /** Keep the session when the browser is closed. */
   readonly stay: boolean
-  /** To which the browser returns its device cookie. Defaults to the page. */
+  /** The route of the device cookie. Defaults to the page. */
   readonly route?: '/sign-in' | '/auth/session'
 }
 

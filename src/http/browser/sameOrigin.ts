@@ -1,8 +1,8 @@
-/** What a browser says about where a request comes from. Null or empty: it says nothing. */
+/** The headers that show where a request comes from. Null or empty: not sent. */
 export interface RequestFacts {
-  /** Anything but GET and HEAD is unsafe, even nothing. */
+  /** Every method but GET and HEAD is unsafe, and so is null. */
   readonly method: string | null
-  /** Whether it asks for another protocol, as WebSockets do. */
+  /** Whether it requests a protocol upgrade, as WebSockets do. */
   readonly isUpgrade: boolean
   /** `Sec-Fetch-Site`, `Sec-Fetch-Mode` and `Sec-Fetch-Dest`. */
   readonly site: string | null
@@ -25,7 +25,7 @@ export function isSameOrigin(
   if (site === 'same-origin' || site === 'none') return true
   // A frame navigates too: another site must not lay its own page over ours.
   if (site) return acceptsLinks && isSafe && mode === 'navigate' && (!dest || dest === 'document')
-  // WebSocket handshakes, and http pages except on localhost, are without Sec-Fetch-Site.
+  // WebSocket handshakes, and http pages except on localhost, send no Sec-Fetch-Site.
   if (!origin) return isSafe
   return ownOrigins().includes(origin)
 }
@@ -34,7 +34,7 @@ export function factsOf({ method, headers }: Request): RequestFacts {
   return { ...originFactsOf(headers), method, isUpgrade: Boolean(headers.get('upgrade')) }
 }
 
-/** Returns the facts of the request that a proxy asks about. */
+/** Returns the facts of the original request, which a proxy passes on. */
 export function forwardedFactsOf({ headers }: Request): RequestFacts {
   const isUpgrade = Boolean(headers.get('x-original-upgrade'))
   return { ...originFactsOf(headers), method: headers.get('x-original-method'), isUpgrade }

@@ -67,7 +67,7 @@ export function sessionRoutes(browserAccess: BrowserAccess) {
     )
 }
 
-/** Also without a cookie: no other site may sign a user in or out. Before the body is read. */
+/** Needs no cookie: no other site may sign a user in or out. Runs before the body is read. */
 function sameOriginOnly(browserAccess: BrowserAccess) {
   const requireSameOrigin = ({ request }: { request: Request }) => {
     if (!browserAccess.isSameOrigin(request)) throw otherOrigin()

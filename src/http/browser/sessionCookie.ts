@@ -68,7 +68,7 @@ export function findCookie(header: string, name: string): string | undefined {
   return pair?.slice(start.length)
 }
 
-/** As the printed Nginx configuration: if only one of both counted two, redirects would not end. */
+/** Counts as the printed Nginx configuration does. Otherwise redirects between both may not end. */
 function occursTwice(header: string, name: string): boolean {
   if (header.indexOf(name) === header.lastIndexOf(name)) return false
   const named = new RegExp(`(?:^|[;,"\\t-\\r ])${name}[\\t-\\r ]*=`, 'g')
