@@ -17,6 +17,7 @@ export interface Node {
 export const tileWidth = 256
 
 export const emptyEdge: Edge = { size: 0, levels: [] }
+export const emptyRoot: Buffer = sha256('')
 
 export function hashLeaf(leaf: string): Buffer {
   return sha256(`\0${leaf}`)
@@ -29,7 +30,7 @@ function sha256(data: string | Buffer): Buffer {
   return hash
 }
 
-function hashChildren(left: Buffer, right: Buffer): Buffer {
+export function hashChildren(left: Buffer, right: Buffer): Buffer {
   const node = Buffer.allocUnsafe(1 + left.length + right.length)
   node[0] = 1
   left.copy(node, 1)
@@ -93,7 +94,7 @@ export function rootOf({ levels }: Edge): Buffer {
 function foldSubtrees(subtrees: readonly Buffer[]): Buffer {
   return (
     subtrees.reduceRight<Buffer | undefined>((right, left) => (right ? hashChildren(left, right) : left), undefined) ??
-    sha256('')
+    emptyRoot
   )
 }
 
@@ -117,7 +118,8 @@ function perfectSubtrees(row: readonly Buffer[]): Buffer[] {
   return roots
 }
 
-function perfectRoot(row: readonly Buffer[], start: number, width: number): Buffer {
+/** Returns the root of a row of hashes, as many as a power of two, from `start` on. */
+export function perfectRoot(row: readonly Buffer[], start: number, width: number): Buffer {
   let level = row.slice(start, start + width)
   while (level.length > 1) {
     const above: Buffer[] = []
