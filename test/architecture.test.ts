@@ -63,6 +63,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'refusalBudget',
     'useRecorder',
     'audit',
+    'publishedLog',
     'auditVerification',
     'deps',
     'keys',

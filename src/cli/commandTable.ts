@@ -18,11 +18,9 @@ import { serve } from './serve/serve.ts'
 
 /** All commands, as the help lists them. */
 export const commandGroups: readonly CommandGroup[] = [
-  { heading: 'Server', commands: [serve, migrate, adopt, seed, healthcheck, config] },
+  { heading: 'Server', commands: [serve, migrate, adopt, seed, healthcheck, config, nginx, openapi] },
   { heading: 'Audit log', commands: auditCommands },
-  { heading: 'Users', commands: [...userCommands, ...sessionCommands, ...blockCommands] },
+  { heading: 'Users', commands: [...userCommands, ...sessionCommands, ...blockCommands, importCommand, exportCommand] },
   { heading: 'Keys', commands: [...keyCommands, ...apiKeyCommands] },
-  { heading: 'Moving users', commands: [importCommand, exportCommand] },
-  { heading: 'Integration', commands: [nginx, openapi] },
 ]
 export const commands: readonly Command[] = commandGroups.flatMap(({ commands }) => commands)

@@ -34,8 +34,7 @@ Without a command, it migrates, seeds and serves.
 
 ${groupRows(groups)}Global flags:
 ${flagRows(globalFlags)}
-Run "audittrail COMMAND --help" for the flags of a command, and "audittrail help
-settings" for the settings (environment variables).
+"audittrail COMMAND --help" lists flags, "audittrail help settings" settings.
 `
 }
 

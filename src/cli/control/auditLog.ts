@@ -5,7 +5,11 @@ import type { CommandEnvironment } from '../command.ts'
 import { type OperationInput, type OperationOutput, operations } from './operations.ts'
 import { askRunningServer, requireDatabase, withApp } from './perform.ts'
 
-export type AuditOperationName = 'listAudit' | 'showAudit'
+export type AuditOperationName = 'listAudit' | 'showAudit' | KeyedName
+type KeyedName = (typeof keyed)[number]
+
+/** They must tell what this service has signed. */
+const keyed = ['proveAudit', 'listAuditKeys'] as const
 
 /** Reads the audit log on the server that has the embedded database open, or in this process. */
 export async function readAuditLog<Name extends AuditOperationName>(
@@ -14,7 +18,11 @@ export async function readAuditLog<Name extends AuditOperationName>(
   input: OperationInput<Name>,
 ): Promise<OperationOutput<Name>> {
   const output = await askRunningServer(environment, name, input)
-  return output ?? withAuditLog(environment, (read) => read(name, input))
+  if (output !== undefined) return output
+  return withAuditLog(environment, async (read, app): Promise<OperationOutput<Name>> => {
+    if (keyed.some((other) => other === name)) await requireKeyOfLog(app)
+    return await read(name, input)
+  })
 }
 
 type Read = <Name extends AuditOperationName>(name: Name, input: OperationInput<Name>) => Promise<OperationOutput<Name>>

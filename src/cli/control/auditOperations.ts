@@ -4,8 +4,10 @@ import { acceptRestored } from '../../domain/audit/restored.ts'
 import { recordsOfLost } from '../../domain/auditVerification/lostEvents.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { type EventCriteria, type EventPage, searchEvents } from '../../domain/history/search.ts'
+import { type LogKeys, logKeys } from '../../domain/publishedLog/published.ts'
 import { AppError } from '../../error.ts'
 import { isUuid } from '../../uuid.ts'
+import { type ProvenRecord, provenRecord } from './auditExport.ts'
 
 /** `user`, `by` and `about` are usernames or ids; times are in ISO 8601. */
 export interface AuditQuery {
@@ -54,6 +56,10 @@ export const auditOperations = {
     if (event?.index !== index) throw new AppError('not_found', `There is no record ${index} in the audit log.`)
     return presentEvent(event)
   },
+
+  proveAudit: (deps: Deps, { index }: { index: number }): Promise<ProvenRecord> => provenRecord(deps, index),
+
+  listAuditKeys: (deps: Deps, _input: object): Promise<LogKeys> => logKeys(deps),
 
   restoreAudit: async (deps: Deps, _input: object) => acceptRestored(deps, await recordsOfLost(deps)),
 } as const

@@ -1,7 +1,9 @@
 import type { Deps } from '../../domain/deps.ts'
 import type { Finding, ImportReport } from '../../domain/import/importUsers.ts'
+import type { ExportedPart, LogExport } from '../../domain/publishedLog/exportLog.ts'
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
 import { AppError } from '../../error.ts'
+import { exportAudit } from './auditExport.ts'
 import { type AuditReport, type VerificationProgress, verifyAudit } from './auditVerification.ts'
 import { type ImportRequest, importBy } from './importRequest.ts'
 import { actor } from './operations.ts'
@@ -19,6 +21,9 @@ type Event =
   | { readonly exported: number }
   | { readonly progress: VerificationProgress }
   | { readonly verification: AuditReport }
+  /** `content` is in base64. */
+  | { readonly part: { readonly path: string; readonly content: string } }
+  | { readonly log: LogExport }
 
 type Send = (event: Event) => Promise<void>
 
@@ -56,6 +61,15 @@ export const streamedOperations: Readonly<Record<string, (deps: Deps, request: R
         })
       })
       await send({ verification })
+    }),
+
+  exportAudit: (deps, request) =>
+    streamed(deps, 'exportAudit', async (send) => {
+      const personal = request.headers.get(requestHeader) === 'personal'
+      const log = await exportAudit(deps, actor, { personal }, ({ path, content }) =>
+        send({ part: { path, content: content.toString('base64') } }),
+      )
+      await send({ log })
     }),
 }
 
@@ -123,6 +137,20 @@ export async function askServerToVerify(
   for await (const event of ask(dataDirectory, 'verifyAudit', signal)) {
     if ('progress' in event) onProgress(event.progress)
     else if ('verification' in event) return event.verification
+  }
+  throw serverStopped()
+}
+
+/** Exports the audit log from the server that has DATA_DIR open. */
+export async function askServerToExportAudit(
+  dataDirectory: string,
+  { personal }: { readonly personal: boolean },
+  take: (part: ExportedPart) => Promise<void>,
+): Promise<LogExport> {
+  const headers = personal ? { [requestHeader]: 'personal' } : {}
+  for await (const event of ask(dataDirectory, 'exportAudit', new AbortController().signal, headers)) {
+    if ('part' in event) await take({ path: event.part.path, content: Buffer.from(event.part.content, 'base64') })
+    else if ('log' in event) return event.log
   }
   throw serverStopped()
 }

@@ -3,6 +3,7 @@ import type { Client } from '../pool/connection.ts'
 import type { Batch } from './batch.ts'
 import { type EventRow, insertEvents } from './pending.ts'
 import { pendingStatements } from './pendingStatements.ts'
+import { publishingStatements } from './publishing.ts'
 import { eventSearchStatements } from './search.ts'
 import {
   type AcceptedHead,
@@ -69,6 +70,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
   return {
     ...eventSearchStatements(client),
     ...pendingStatements(client),
+    ...publishingStatements(client),
 
     /** Records an event that changes nothing else. */
     insertEvent: (row: EventRow): Promise<void> => guarded(() => insertEvents(client, [row])),

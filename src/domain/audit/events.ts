@@ -116,12 +116,16 @@ export type AuditEvent =
   /** An export contains password hashes, which can be brute-forced. */
   | { readonly event: 'users.export_started'; readonly by: string }
   | { readonly event: 'users.exported'; readonly by: string; readonly exported: number }
-  /** Everything that matches was read from the log. `filters`: the names of the query parameters. */
+  /**
+   * Everything that matches was read from the log. `filters`: the names of the query parameters.
+   * `personal`: whether names and addresses were read too, of a whole log as tiles.
+   */
   | {
       readonly event: 'audit.exported'
       readonly by: string
-      readonly format: 'ndjson' | 'csv'
-      readonly filters: readonly string[]
+      readonly format: 'ndjson' | 'csv' | 'tlog-tiles'
+      readonly filters?: readonly string[]
+      readonly personal?: boolean
     }
   /** Refusals of one user, key or network, or of many, that were only counted. */
   | { readonly event: 'audit.suppressed'; readonly type: string; readonly count: number }

@@ -8,6 +8,7 @@ import type { AuditEvent } from './events.ts'
 import { buildLeaf } from './leaf.ts'
 import { createEventNumbers, type Settlement } from './numbers.ts'
 import type { AuditRecord, Party, Source } from './record.ts'
+import type { Inconsistency } from './sequencing.ts'
 
 /** A record with its row, which is yet to be written. */
 export interface PreparedEvent {
@@ -29,6 +30,8 @@ export interface Recorder {
   readonly refusals: Omit<RefusalBudget<Party>, 'admit'>
   /** Called after events are committed. */
   onCommitted: () => void
+  /** Why this process cannot continue the log, as its sequencer found. Nothing is published then. */
+  inconsistency: Inconsistency | undefined
   /** Returns committed events that should be in the log by now. */
   overdue(now: number): readonly CommittedEvent[]
   /** Keeps these events no longer. */
@@ -62,6 +65,7 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
     keys,
     process,
     onCommitted: () => {},
+    inconsistency: undefined,
     prepare: (record, source = {}) => {
       const taken = numbers.take()
       const leaf = buildLeaf(record, source, process, taken, new Date(clock()))

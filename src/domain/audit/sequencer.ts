@@ -49,7 +49,6 @@ const maxListed = 20
 export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer {
   const { database, audit, clock, monotonicClock, log } = deps
   const head = followHead(deps)
-  let inconsistency: Inconsistency | undefined
   const pending = watchPending(deps)
   let sequencedAt = 0
   const isInconsistencyDue = atMostEvery(reportInterval, monotonicClock)
@@ -59,8 +58,8 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
    * it could: false if the log is inconsistent or another process is adding to it.
    */
   async function sequence(scope: 'all' | 'own'): Promise<boolean> {
-    inconsistency = await head.follow()
-    while (inconsistency === undefined) {
+    audit.inconsistency = await head.follow()
+    while (audit.inconsistency === undefined) {
       const setting = { origin: audit.keys.firstOrigin(), now: new Date(clock()), widthsOf: edgeWidths, onRejected }
       let edge: Edge | undefined
       let planned: { readonly origin: string; readonly batch: PlannedBatch } | undefined
@@ -74,7 +73,7 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
       if (taken === undefined) return false
       if (planned) head.advance(planned.origin, planned.batch)
       // Another process has continued the log in between.
-      else if (!edge) inconsistency = await head.follow()
+      else if (!edge) audit.inconsistency = await head.follow()
       if (edge && taken === 0) return true
     }
     return false
@@ -98,9 +97,9 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
   }
 
   function reportInconsistency(): void {
-    if (inconsistency === undefined || !isInconsistencyDue()) return
+    if (audit.inconsistency === undefined || !isInconsistencyDue()) return
     log.error('audit.inconsistent', {
-      reason: inconsistency,
+      reason: audit.inconsistency,
       detail:
         'the audit log in the database is not the one that this service has signed; nothing is added to it until "audittrail audit restored" accepts it',
     })
@@ -115,7 +114,7 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
     start: () => startRunning({ run, audit, monotonicClock, log, polls }),
     state: () => ({
       size: head.size(),
-      inconsistency,
+      inconsistency: audit.inconsistency,
       ...pending.state(),
       suppressed: audit.refusals.count(),
       sequencedAt,
