@@ -94,7 +94,7 @@ export async function expectDocumented(
   const contentType = response.headers.get('content-type')?.split(';')[0] ?? ''
   const media = documented.content?.[contentType]
   if (!media) throw new Error(`${subject} as ${contentType} is not in the document`)
-  const errors = schemaErrorsOf(document, media.schema, JSON.parse(text))
+  const errors = schemaErrorsOf(document, media.schema, contentType.endsWith('json') ? JSON.parse(text) : text)
   if (errors.length > 0) throw new Error(`${subject} does not fit its schema: ${JSON.stringify(errors)}`)
 }
 

@@ -58,6 +58,17 @@ export function emptyOperation(info: OperationInfo, status: 200 | 204 = 204) {
   return { detail: detailOf(info, status, {}) }
 }
 
+interface RawInfo extends OperationInfo {
+  readonly contentType: string
+  readonly schema: object
+  readonly example: string
+}
+
+/** Returns the same for a route whose response is not JSON. */
+export function rawOperation({ contentType, schema, example, ...info }: RawInfo) {
+  return { detail: detailOf(info, 200, { content: { [contentType]: { schema, example } } }) }
+}
+
 function contentOf<Schema extends TSchema>({ schema, example, streams = {} }: ResponseInfo<Schema>) {
   const others = Object.entries(streams).map(([type, media]) => [
     type,

@@ -10,6 +10,7 @@ import { userChangeRoutes } from './admin/userChanges.ts'
 import { userRoutes } from './admin/users.ts'
 import { activityRoute } from './audit/activity.ts'
 import { auditEventRoute } from './audit/events.ts'
+import { publishedLogRoutes } from './audit/publishedLog.ts'
 import { accountRoutes } from './auth/account.ts'
 import type { DeviceCookies } from './auth/deviceCookie.ts'
 import { type ForwardAuth, forwardAuthRoute } from './auth/forwardAuth.ts'
@@ -138,6 +139,7 @@ export function createRoutes(services: RouteServices, declared: OpenRoutes = ope
     .use(lockoutRoutes({ deps, guards, requestContexts }))
     .use(apiKeyRoutes({ deps, guards, requestContexts }))
     .use(auditEventRoute({ ...services, guards }))
+    .use(publishedLogRoutes({ deps, guards }))
     .use(activityRoute({ deps, guards }))
     .use(jwksRoute(keyRing))
     .use(forwardAuthRoute(forwardAuth, (request) => requestContexts.of(request).requestId, pages !== undefined))

@@ -5,7 +5,10 @@ export interface RouteList {
   readonly routes: readonly { readonly method: string; readonly path: string }[]
 }
 
-/** Paths match with or without one trailing slash. A path parameter is one segment, not empty. */
+/**
+ * Paths match with or without one trailing slash. A path parameter is one segment, not empty; a `*`
+ * at the end is any number of them.
+ */
 export interface RouteTable {
   /** Returns the sorted methods of a path, HEAD included; empty if no route matches. */
   methodsOf(path: string): readonly string[]
@@ -29,7 +32,7 @@ const maxSegments = 16
 
 export function createRouteTable({ routes }: RouteList, basePath: string): RouteTable {
   const { fixed = [], parameterized = [] } = Object.groupBy(mergeMethods(routes, basePath), ({ label }) =>
-    label.includes(':') ? 'parameterized' : 'fixed',
+    /[:*]/.test(label) ? 'parameterized' : 'fixed',
   )
   const fixedByPath = new Map<string, Route>()
   for (const route of fixed) {
@@ -69,9 +72,12 @@ function union(routes: readonly Route[]): readonly string[] {
 }
 
 function isMatch({ segments: pattern }: Route, segments: readonly string[]): boolean {
+  const isOpen = pattern.at(-1) === '*'
   return (
-    pattern.length === segments.length &&
-    pattern.every((part, index) => (part.startsWith(':') ? segments[index] !== '' : part === segments[index]))
+    (isOpen
+      ? pattern.length <= segments.length && !segments.slice(pattern.length).includes('')
+      : pattern.length === segments.length) &&
+    pattern.every((part, index) => (/^[:*]/.test(part) ? segments[index] !== '' : part === segments[index]))
   )
 }
 
