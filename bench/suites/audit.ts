@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import postgres from 'postgres'
 import { parseDatabaseUrl } from '../../src/config/databaseUrl.ts'
 import { type Database, openDatabase } from '../../src/db/database.ts'
@@ -21,6 +24,8 @@ const writers = 9
 const logged = Number(process.env.AUDIT_EVENTS ?? 100_000)
 const visibleRate = 200
 const visibleSeconds = 10
+/** Built by `bun run test:interop`. */
+const fsck = join(import.meta.dir, '../../dist/interop/fsck')
 const agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
 interface Site {
@@ -193,13 +198,26 @@ async function measureLog(site: Site): Promise<Row[]> {
   ]
 }
 
-/** `audittrail audit verify`, from exec to exit. */
+/** `audit verify` and `audit export`, and fsck of the export if `test:interop` has built it, from exec to exit. */
 async function measureVerification({ url }: Site): Promise<Row[]> {
+  const environment = settingsFor(url)
+  const directory = mkdtempSync(join(tmpdir(), 'audittrail-bench-'))
+  const log = join(directory, 'log')
+  const checking = [`--storage_url=file://${log}/`, `--public_key=${log}/log.vkey`, '--N=8', '--ui=false']
+  try {
+    return [
+      ...(await measureProgram('verification', [binary, 'audit', 'verify'], environment)),
+      ...(await measureProgram('export', [binary, 'audit', 'export', log], environment)),
+      ...(existsSync(fsck) ? await measureProgram('fsck', [fsck, ...checking], {}) : []),
+    ]
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+async function measureProgram(what: string, command: readonly string[], env: Record<string, string>): Promise<Row[]> {
   const began = performance.now()
-  const child = Bun.spawn([binary, 'audit', 'verify'], {
-    env: { ...settingsFor(url) },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
+  const child = Bun.spawn([...command], { env, stdio: ['ignore', 'inherit', 'inherit'] })
   let memory = 0
   const watch = setInterval(() => {
     memory = Math.max(memory, peakMemoryOf(child.pid) || 0)
@@ -208,7 +226,7 @@ async function measureVerification({ url }: Site): Promise<Row[]> {
   clearInterval(watch)
   const seconds = (performance.now() - began) / 1000
   return [
-    { what: `verification of ${logged} events, s`, values: [seconds] },
-    { what: `verification of ${logged} events, peak memory, MB`, values: [memory] },
+    { what: `${what} of ${logged} events, s`, values: [seconds] },
+    { what: `${what} of ${logged} events, peak memory, MB`, values: [memory] },
   ]
 }

@@ -10,18 +10,8 @@ export interface OutputDirectory {
 
 /** Creates a directory, or uses an empty one. Its files in `isPrivate` are for the owner alone. Throws `refused`. */
 export function openOutputDirectory(directory: string, isPrivate: (path: string) => boolean): OutputDirectory {
-  const attempt = <T>(path: string, work: () => T): T => {
-    try {
-      return work()
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      throw new AppError('refused', `Cannot write ${JSON.stringify(path)} (${code}).`)
-    }
-  }
-  const names = attempt(directory, () => {
-    mkdirSync(directory, { recursive: true })
-    return readdirSync(directory)
-  })
+  makeDirectory(directory)
+  const names = attempt(directory, () => readdirSync(directory))
   if (names.length > 0)
     throw new AppError('refused', `The directory ${JSON.stringify(directory)} is not empty. Choose another one.`)
   const folders = new Set<string>()
@@ -50,5 +40,19 @@ export function openOutputDirectory(directory: string, isPrivate: (path: string)
         for (let done = 0; done < content.length; ) done += writeSync(descriptor, content, done)
       }),
     close,
+  }
+}
+
+/** Creates a directory unless it exists. Throws `refused`. */
+export function makeDirectory(directory: string): void {
+  attempt(directory, () => mkdirSync(directory, { recursive: true }))
+}
+
+function attempt<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new AppError('refused', `Cannot write ${JSON.stringify(path)} (${code}).`)
   }
 }

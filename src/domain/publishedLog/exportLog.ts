@@ -4,7 +4,7 @@ import { type AuditDeps, recordAlone } from '../audit/audited.ts'
 import { joinNotes } from '../transparency/notes.ts'
 import { tilePath, writeBundle } from '../transparency/tiles.ts'
 import { type Edge, hashLeaf, perfectRoot, rootOf, tileWidth } from '../transparency/tree.ts'
-import { logKeys, type PublishingDeps, publishedHead, readHashes } from './published.ts'
+import { logKeys, type PublishedHead, type PublishingDeps, publishedHead, readHashes } from './published.ts'
 
 /** A file of an export, or a further part of it. */
 export interface ExportedPart {
@@ -33,7 +33,8 @@ export async function* exportLog(
   by: string,
   { personal }: { readonly personal: boolean },
 ): AsyncGenerator<ExportedPart, LogExport> {
-  const { size, root, note } = await publishedHead(deps)
+  const head = await publishedHead(deps)
+  const { size, root, note } = head
   // If it cannot be recorded, nothing is exported.
   await recordAlone(deps, { event: { event: 'audit.exported', by, format: 'tlog-tiles', personal } })
   const { current, former } = await logKeys(deps)
@@ -43,7 +44,7 @@ export async function* exportLog(
   const tree = createTreeCheck()
   yield* exportEntries(deps, size, personal, tree)
   yield* exportNodes(deps, size, tree)
-  yield* exportCheckpoints(deps, size)
+  yield* exportCheckpoints(deps, head)
   yield { path: 'checkpoint', content: Buffer.from(note) }
   const isSigned = rootOf({ size, levels: tree.levels() }).equals(root)
   return { size, mismatches: tree.mismatches() + (isSigned ? 0 : 1) }
@@ -88,12 +89,16 @@ async function* exportNodes(deps: ExportDeps, size: number, tree: TreeCheck) {
   }
 }
 
-async function* exportCheckpoints({ database: { audit } }: ExportDeps, size: number) {
+async function* exportCheckpoints({ database: { audit } }: ExportDeps, { size, note: newest }: PublishedHead) {
   yield { path: 'checkpoints', content: Buffer.alloc(0) }
   for (let from = 0; from <= size; ) {
     const page = await audit.listCheckpoints(from, checkpointsPerRead)
     const kept = page.filter((checkpoint) => checkpoint.size <= size)
-    if (kept.length > 0) yield { path: 'checkpoints', content: Buffer.from(joinNotes(kept.map(({ note }) => note))) }
+    if (kept.length > 0)
+      yield {
+        path: 'checkpoints',
+        content: Buffer.from(joinNotes(kept.map((at) => (at.size === size ? newest : at.note)))),
+      }
     if (kept.length < checkpointsPerRead) return
     from = (kept.at(-1)?.size ?? size) + 1
   }

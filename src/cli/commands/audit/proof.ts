@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../../error.ts'
 import type { Command, ExitCode } from '../../command.ts'
 import { readAuditLog } from '../../control/auditLog.ts'
 import { openOutput } from '../../terminal/output.ts'
+import { makeDirectory } from '../../terminal/outputDirectory.ts'
 
 export const proof: Command = {
   name: 'audit proof',
@@ -27,7 +27,7 @@ export const proof: Command = {
       ...(flags.has('personal') ? personalFiles(index, record) : []),
     ] as const
     const [directory = '.'] = flags.get('out') ?? []
-    mkdirSync(directory, { recursive: true })
+    makeDirectory(directory)
     for (const [name, content] of files) {
       const path = join(directory, name)
       writeFile(path, content, flags.has('force'))
