@@ -55,6 +55,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   ],
   domain: [
     'transparency',
+    'witnesses',
     'hashes',
     'passwords',
     'uncountedFailures',

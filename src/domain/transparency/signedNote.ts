@@ -30,20 +30,20 @@ export function createNoteSigner(name: string, seed: Buffer): NoteSigner {
   return { ...verifierOf(name, spki.subarray(spkiPrefix.length)), privateKey }
 }
 
-function verifierOf(name: string, key: Buffer): NoteVerifier {
+function verifierOf(name: string, key: Buffer, type = ed25519): NoteVerifier {
   if (!isKeyName(name)) throw new Error('A key name must not be empty or contain spaces or plus signs.')
-  const typed = Buffer.concat([Buffer.of(ed25519), key])
+  const typed = Buffer.concat([Buffer.of(type), key])
   const id = createHash('sha256').update(`${name}\n`).update(typed).digest().subarray(0, 4)
   const publicKey = createPublicKey({ key: Buffer.concat([spkiPrefix, key]), format: 'der', type: 'spki' })
   return { name, id, publicKey, vkey: `${name}+${id.toString('hex')}+${typed.toString('base64')}` }
 }
 
-/** Parses a verifier key. Returns undefined if it is malformed or not Ed25519. */
-export function parseVerifierKey(vkey: string): NoteVerifier | undefined {
+/** Parses a verifier key. Returns undefined if it is malformed or not Ed25519 of this signature type. */
+export function parseVerifierKey(vkey: string, type = ed25519): NoteVerifier | undefined {
   const [, name = '', id, encoded = ''] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(vkey) ?? []
   const typed = fromBase64(encoded)
-  if (!isKeyName(name) || typed?.length !== 33 || typed[0] !== ed25519) return undefined
-  const verifier = verifierOf(name, typed.subarray(1))
+  if (!isKeyName(name) || typed?.length !== 33 || typed[0] !== type) return undefined
+  const verifier = verifierOf(name, typed.subarray(1), type)
   return verifier.id.toString('hex') === id ? verifier : undefined
 }
 
@@ -56,30 +56,55 @@ export function signNote(text: string, signers: readonly NoteSigner[]): string {
   return `${text}\n${lines.join('')}`
 }
 
+export interface NoteSignature {
+  readonly name: string
+  readonly id: Buffer
+  readonly signature: Buffer
+}
+
+/** Returns the text of a note and its signatures, unverified. Undefined if it is malformed. */
+export function splitNote(note: string): { text: string; signatures: NoteSignature[] } | undefined {
+  if (note.length > maxLength || hasControls(note) || !note.isWellFormed()) return undefined
+  const split = note.lastIndexOf('\n\n')
+  if (split < 0 || !note.endsWith('\n')) return undefined
+  const lines = note.slice(split + 2, -1).split('\n')
+  if (lines.length > maxSignatures) return undefined
+  const signatures = lines.map(parseSignatureLine).filter((signature) => signature !== undefined)
+  return signatures.length === lines.length ? { text: note.slice(0, split + 1), signatures } : undefined
+}
+
+/** Parses a signature line, without its newline. Returns undefined if it is malformed. */
+export function parseSignatureLine(line: string): NoteSignature | undefined {
+  const [, name = '', encoded = ''] = /^— ([^ ]+) ([^ ]+)$/.exec(line) ?? []
+  const bytes = fromBase64(encoded)
+  if (!isKeyName(name) || !bytes || bytes.length < 5) return undefined
+  return { name, id: bytes.subarray(0, 4), signature: bytes.subarray(4) }
+}
+
+/** Returns whether the name and id of a signature are those of a key. */
+export function isOfKey({ name, id }: NoteSignature, key: NoteVerifier): boolean {
+  return key.name === name && key.id.equals(id)
+}
+
 /**
  * Returns the text of a note that at least one of the verifiers signed. Unknown keys are skipped; a
  * wrong signature of a known one, or a malformed note, makes it undefined.
  */
 export function openNote(note: string, verifiers: readonly NoteVerifier[]): string | undefined {
-  if (note.length > maxLength || hasControls(note) || !note.isWellFormed()) return undefined
-  const split = note.lastIndexOf('\n\n')
-  if (split < 0 || !note.endsWith('\n')) return undefined
-  const text = note.slice(0, split + 1)
-  const lines = note.slice(split + 2, -1).split('\n')
-  if (lines.length > maxSignatures) return undefined
+  const { text, signatures } = splitNote(note) ?? { text: '', signatures: [] }
   let isVerified = false
-  for (const line of lines) {
-    const [, name = '', encoded = ''] = /^— ([^ ]+) ([^ ]+)$/.exec(line) ?? []
-    const bytes = fromBase64(encoded)
-    if (!isKeyName(name) || !bytes || bytes.length < 5) return undefined
-    const known = verifiers.find((verifier) => verifier.name === name && verifier.id.equals(bytes.subarray(0, 4)))
+  for (const line of signatures) {
+    const known = verifiers.find((verifier) => isOfKey(line, verifier))
     if (!known) continue
-    const signature = bytes.subarray(4)
-    if (signature.length !== signatureLength || !verify(null, Buffer.from(text), known.publicKey, signature))
-      return undefined
+    if (!isSignature(known, text, line.signature)) return undefined
     isVerified = true
   }
   return isVerified ? text : undefined
+}
+
+/** Returns whether a key made an Ed25519 signature over the UTF-8 of a text. */
+export function isSignature({ publicKey }: NoteVerifier, text: string, signature: Buffer): boolean {
+  return signature.length === signatureLength && verify(null, Buffer.from(text), publicKey, signature)
 }
 
 function isKeyName(name: string): boolean {
