@@ -55,7 +55,6 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   ],
   domain: [
     'transparency',
-    'witnesses',
     'hashes',
     'passwords',
     'uncountedFailures',
@@ -64,6 +63,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'refusalBudget',
     'useRecorder',
     'audit',
+    'witnesses',
     'publishedLog',
     'auditVerification',
     'deps',

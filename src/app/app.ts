@@ -8,10 +8,13 @@ import { recordingOfRepetition } from '../domain/audit/audited.ts'
 import { createSequencer, type Sequencer } from '../domain/audit/sequencer.ts'
 import type { Deps } from '../domain/deps.ts'
 import type { Administrator } from '../domain/users/seed.ts'
+import type { Witnessing } from '../domain/witnesses/witnessing.ts'
 import type { Instrumentation } from '../http/edge/accessLog.ts'
 import type { Http } from '../http/server.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createProductMetrics, type ProductMetrics } from '../telemetry/productMetrics.ts'
+import { type Anchors, createAnchors } from './anchors/anchors.ts'
+import { wireWitnessing } from './anchors/witnessing.ts'
 import { createDatabaseClock, createSynchronization } from './databaseClock.ts'
 import type { DataDirectoryClaim } from './dataDirectoryClaim.ts'
 import { createSecretKeySource, hasSecretKey } from './secretKey.ts'
@@ -26,6 +29,9 @@ export interface App {
   readonly administrator: Administrator
   readonly failover: Failover
   readonly sequencer: Sequencer
+  readonly anchors: Anchors
+  /** Undefined without AUDIT_WITNESSES. */
+  readonly witnessing: Witnessing | undefined
   /** Reads the time of the database, which `deps.clock` returns from then on. */
   synchronizeClock(): Promise<void>
   /** Chooses the reading of SECRET_KEY that the database was used with, by its fingerprint. */
@@ -77,11 +83,15 @@ export async function openApp(
   const secretKeySource = createSecretKeySource(config, log, claim.created)
   const clock = createDatabaseClock(wallClock, monotonicClock)
   const deps = wireDeps(database, config, secretKeySource, { log, clock: clock.now, monotonicClock, metrics })
+  const anchors = createAnchors(config.auditCheckpointFile, { log, monotonicClock })
   failover.recordWith(recordingOfRepetition(deps))
+  const sequencer = createSequencer({ ...deps, readAnchor: anchors.readAnchor }, config.databaseUrl !== undefined)
   return {
     deps,
     failover,
-    sequencer: createSequencer(deps, config.databaseUrl !== undefined),
+    sequencer,
+    anchors,
+    witnessing: wireWitnessing(deps, sequencer),
     administrator: {
       username: config.adminUsername,
       fullName: config.adminFullName,

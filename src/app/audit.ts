@@ -7,24 +7,33 @@ import type { Deps } from '../domain/deps.ts'
 import { deriveKey } from '../secretKeys.ts'
 import { describeError } from '../telemetry/log.ts'
 import { version } from '../version.ts'
+import { startWitnessing } from './anchors/witnessing.ts'
 import type { App } from './app.ts'
 
 /**
  * Records the start of a server, and starts moving events into the log. Returns a function that
  * records its stop and takes what is left.
  */
-export async function startAudit({ deps, sequencer }: App, config: Config): Promise<() => Promise<void>> {
+export async function startAudit(
+  { deps, sequencer, anchors, witnessing }: App,
+  config: Config,
+): Promise<() => Promise<void>> {
   const configuration = fingerprintOf(deps, config)
   await reporting(deps, () => recordAlone(deps, { event: { event: 'server.started', version, configuration } }))
   const stop = sequencer.start()
-  return () =>
-    atMost(stopLimit, async () => {
+  const stopAnchors = anchors.start(sequencer.signedHead)
+  const stopWitnessing = witnessing && startWitnessing(witnessing, deps)
+  return () => {
+    stopWitnessing?.()
+    return atMost(stopLimit, async () => {
       const { insertEvent } = deps.database.audit
       await reporting(deps, () => recordSuppressed(deps, 'now'))
       // Last, since it settles the numbers of all others.
       await reporting(deps, () => auditedStatement(deps, { event: { event: 'server.stopped' } }, insertEvent))
       await stop()
+      await stopAnchors()
     })
+  }
 }
 
 /**

@@ -11,6 +11,8 @@ import { createUncountedFailures } from '../domain/uncountedFailures.ts'
 import type { HttpSettings } from '../http/server.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import { version } from '../version.ts'
+import { keptCheckpointsOf } from './anchors/anchors.ts'
+import { readWitnessPolicy } from './anchors/witnessPolicy.ts'
 import type { SecretKeySource } from './secretKey.ts'
 
 /** Returns the dependencies of the domain, including its part of the settings. */
@@ -34,6 +36,8 @@ export function wireDeps(
     monotonicClock,
     log,
     audit: createRecorder(createAuditKeys(secretKeys, auditOriginOf(config)), clock, monotonicClock),
+    readKept: keptCheckpointsOf(config.auditCheckpointFile),
+    witnesses: readWitnessPolicy(config.auditWitnesses),
     hashQueue: createHashQueue(limits, monotonicClock, metrics),
     argon2,
     costliestHash: createCostliestHash(argon2, limits.memory),

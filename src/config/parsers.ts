@@ -94,6 +94,12 @@ export function parseDirectory(text: string): string {
   return text
 }
 
+export function parseFile(text: string): string {
+  if (/\p{Cc}/u.test(text) || text.endsWith('/'))
+    throw new Error('must be the path of a file, without control characters')
+  return text
+}
+
 export function parseFullName(text: string): string {
   if (!isFullName(text)) throw new Error(fullNameRule)
   return text

@@ -73,11 +73,28 @@ export const auditNodes = pgTable(
 )
 
 /** Every signed tree head. */
-export const auditCheckpoints = pgTable('audittrail_audit_checkpoints', {
-  size: count().primaryKey(),
-  root: bytes().notNull(),
-  note: text().notNull(),
-  made_at: timestamp({ withTimezone: true }).notNull(),
+export const auditCheckpoints = pgTable(
+  'audittrail_audit_checkpoints',
+  {
+    size: count().primaryKey(),
+    root: bytes().notNull(),
+    note: text().notNull(),
+    made_at: timestamp({ withTimezone: true }).notNull(),
+    /** When the first witness cosigned it. */
+    cosigned_at: timestamp({ withTimezone: true }),
+  },
+  (table) => [
+    index('audittrail_audit_checkpoints_cosigned').on(table.size).where(sql`${table.cosigned_at} IS NOT NULL`),
+  ],
+)
+
+/** What the witnesses have cosigned, by key. A process claims a witness to send it a checkpoint. */
+export const auditWitnesses = pgTable('audittrail_audit_witnesses', {
+  name: text().primaryKey(),
+  /** The size of the newest checkpoint that it is known to have. */
+  size: count().notNull(),
+  cosigned_at: timestamp({ withTimezone: true }),
+  claimed_until: timestamp({ withTimezone: true }).notNull(),
 })
 
 /** One row: the name of the log. */

@@ -7,11 +7,13 @@ import type { ProductMetrics } from '../telemetry/productMetrics.ts'
 import type { Source } from './audit/record.ts'
 import type { Recorder } from './audit/recorder.ts'
 import type { FailureTally } from './failureTally.ts'
+import type { ReadKept } from './auditVerification/keptCheckpoints.ts'
 import type { Argon2Verifier } from './passwords/argon2.ts'
 import type { CostliestHash } from './passwords/costliestHash.ts'
 import type { HashCost } from './passwords/hashCost.ts'
 import type { HashQueue } from './passwords/hashQueue.ts'
 import type { UncountedFailures } from './uncountedFailures.ts'
+import type { Policy } from './witnesses/policy.ts'
 
 /** The dependencies of the use cases, each of which takes them as its first parameter. */
 export interface Deps {
@@ -23,6 +25,10 @@ export interface Deps {
   readonly log: Log
   /** Makes the records of the audit log. */
   readonly audit: Recorder
+  /** Reads AUDIT_CHECKPOINT_FILE. */
+  readonly readKept?: ReadKept
+  /** The witnesses of AUDIT_WITNESSES. */
+  readonly witnesses?: Policy | undefined
   /** Where the call comes from. Undefined: from this service itself. */
   readonly source?: Source | undefined
   /** Limits concurrent password hashes. */

@@ -42,6 +42,8 @@ interface Family {
 
 export function createMetricsRegistry(): MetricsRegistry {
   const families: Family[] = []
+  /** The series of observed metrics, which are registered one by one. */
+  const observed = new Map<string, (() => Promise<string[]>)[]>()
   return {
     counter: (name, help, labels = []) => {
       const series = createSeries(labels, createCounter)
@@ -55,12 +57,15 @@ export function createMetricsRegistry(): MetricsRegistry {
     },
     observable: (type, name, help, read, labels = {}) => {
       const rendered = `${name}${braced(pairs(Object.keys(labels), Object.values(labels)))}`
-      families.push({
-        name,
-        help,
-        type,
-        lines: async () => (await valuesOf(read)).map((value) => `${rendered} ${value}`),
-      })
+      const lines = async () => (await valuesOf(read)).map((value) => `${rendered} ${value}`)
+      const known = observed.get(name)
+      if (known) {
+        known.push(lines)
+        return
+      }
+      const series = [lines]
+      observed.set(name, series)
+      families.push({ name, help, type, lines: async () => (await Promise.all(series.map((one) => one()))).flat() })
     },
     render: async () => (await Promise.all(families.map(describeFamily))).join(''),
   }

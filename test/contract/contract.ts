@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { observeAnchors, observeWitnesses } from '../../src/app/anchors/metrics.ts'
 import { observeApp, observeAudit, observeServer } from '../../src/app/metrics.ts'
 import { commands } from '../../src/cli/commandTable.ts'
 import { run } from '../../src/cli/run.ts'
@@ -133,6 +134,10 @@ async function readMetrics({ deps, http }: TestApplication): Promise<string[]> {
     }),
   )
   observeAudit(meters.registry, createSequencer(deps, true), deps.clock)
+  observeAnchors(meters.registry, { state: () => ({ size: 1, lateSince: undefined }) }, deps.clock)
+  const witnesses = [{ name: 'w', cosignedAt: 0, failure: undefined }]
+  const witnessing = { state: () => ({ witnesses, published: 1, unpublishedSince: undefined }) }
+  observeWitnesses(meters.registry, witnessing, deps.clock)
   meters.requestFinished('/health', 'GET', 200, 0.001)
   meters.databaseSucceeded()
   const text = await meters.registry.render()

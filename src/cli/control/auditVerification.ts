@@ -17,14 +17,14 @@ const listedFindings = 20
 
 /** Verifies the audit log. `onProgress` ends it if it throws. */
 export async function verifyAudit(
-  { database, audit }: Pick<Deps, 'database' | 'audit'>,
+  { database, audit, readKept }: Pick<Deps, 'database' | 'audit' | 'readKept'>,
   onProgress: (progress: VerificationProgress) => void,
 ): Promise<AuditReport> {
   const listed: Finding[] = []
   const report = (finding: Finding) => {
     if (listed.length < listedFindings) listed.push(finding)
   }
-  const verification = await verifyLog({ database, keys: audit.keys }, report, (checked, size) =>
+  const verification = await verifyLog({ database, keys: audit.keys, readKept }, report, (checked, size) =>
     onProgress({ checked, size }),
   )
   return { ...verification, listed }

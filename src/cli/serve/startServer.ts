@@ -1,3 +1,4 @@
+import { observeAnchors, observeWitnesses } from '../../app/anchors/metrics.ts'
 import { openApp, openHttp } from '../../app/app.ts'
 import { startAudit } from '../../app/audit.ts'
 import { keepSynchronized } from '../../app/databaseClock.ts'
@@ -75,6 +76,9 @@ export async function startServer({
   let durability: DurabilityReport | undefined
   if (config.databaseUrl) observeServer(metrics.registry, app.failover.state, () => durability?.latest())
   observeAudit(metrics.registry, app.sequencer, app.deps.clock)
+  if (config.auditCheckpointFile !== undefined)
+    observeAnchors(metrics.registry, app.anchors, performance.now.bind(performance))
+  if (app.witnessing) observeWitnesses(metrics.registry, app.witnessing, app.deps.clock)
   steps.http = () => stopHttp(listener, http)
   const preparing = Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
   // No token can be checked before the database has told which reading of SECRET_KEY is its own.

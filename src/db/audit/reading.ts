@@ -10,6 +10,7 @@ import {
   clamped,
   continueLog,
   isEmptyLog,
+  readEdge,
   readHead,
   type SequenceInput,
   type SequenceSetting,
@@ -17,6 +18,7 @@ import {
   sequenceBatch,
   signHead,
 } from './sequence.ts'
+import { witnessStatements } from './witnesses.ts'
 
 /** A record of the log, as stored. */
 export interface StoredEvent {
@@ -71,6 +73,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
     ...eventSearchStatements(client),
     ...pendingStatements(client),
     ...publishingStatements(client),
+    ...witnessStatements(client),
 
     /** Records an event that changes nothing else. */
     insertEvent: (row: EventRow): Promise<void> => guarded(() => insertEvents(client, [row])),
@@ -83,6 +86,10 @@ export function auditStatements({ client }: { readonly client: Client }) {
 
     readHead: (widthsOf: (size: number) => readonly number[], firstOrigin?: string): Promise<StoredHead> =>
       guarded(() => readHead(client, widthsOf, firstOrigin)),
+
+    /** Reads the right edge of the tree as it was at a size. */
+    readEdge: (widths: readonly number[], size: number): Promise<Buffer[][]> =>
+      guarded(() => readEdge(client, widths, size)),
 
     /** Lists records of the log by index. */
     listEvents: (filter: EventFilter): Promise<StoredEvent[]> =>

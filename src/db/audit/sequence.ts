@@ -115,16 +115,7 @@ export async function readHead(
     FROM (SELECT) AS one
     LEFT JOIN (SELECT size, note FROM audittrail_audit_checkpoints ORDER BY size DESC LIMIT 1) newest ON true`
   const size = clamped(row?.size ?? 0)
-  const edge: Buffer[][] = []
-  let rest = size
-  for (const [level, width] of widthsOf(size).entries()) {
-    const table =
-      level === 0 ? client`audittrail_audit_events WHERE true` : client`audittrail_audit_nodes WHERE level = ${level}`
-    const rows = await client`
-      SELECT encode(hash, 'hex') AS hash FROM ${table} AND index >= ${rest - width}::bigint AND index < ${rest}::bigint ORDER BY index`
-    edge.push(rows.map(({ hash }) => Buffer.from(hash, 'hex')))
-    rest = Math.floor(rest / 256)
-  }
+  const edge = await readEdge(client, widthsOf(size), size)
   return {
     origin: row?.origin ?? firstOrigin,
     isNamed: typeof row?.origin === 'string',
@@ -133,6 +124,25 @@ export async function readHead(
     lastIndex: clamped(row?.last ?? -1),
     edge,
   }
+}
+
+/** Reads the hashes on the right edge of the tree of a size: for each level, this many. */
+export async function readEdge(
+  client: Client | TransactionSql,
+  widths: readonly number[],
+  size: number,
+): Promise<Buffer[][]> {
+  const edge: Buffer[][] = []
+  let rest = size
+  for (const [level, width] of widths.entries()) {
+    const table =
+      level === 0 ? client`audittrail_audit_events WHERE true` : client`audittrail_audit_nodes WHERE level = ${level}`
+    const rows = await client`
+      SELECT encode(hash, 'hex') AS hash FROM ${table} AND index >= ${rest - width}::bigint AND index < ${rest}::bigint ORDER BY index`
+    edge.push(rows.map(({ hash }) => Buffer.from(hash, 'hex')))
+    rest = Math.floor(rest / 256)
+  }
+  return edge
 }
 
 /** Signs the newest checkpoint again. Runs in a transaction, whose lock keeps sequencers out. */

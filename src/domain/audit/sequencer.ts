@@ -3,7 +3,7 @@ import type { Database } from '../../db/database.ts'
 import { describeError, type Log } from '../../telemetry/log.ts'
 import { type Edge, edgeWidths } from '../transparency/tree.ts'
 import { recordAlone, recordSuppressed } from './audited.ts'
-import { followHead } from './head.ts'
+import { type Anchor, followHead, type SignedHead } from './head.ts'
 import { atMostEvery, type PendingState, reportInterval, watchPending } from './pendingEvents.ts'
 import type { Recorder } from './recorder.ts'
 import { type Inconsistency, type PlannedBatch, planBatch } from './sequencing.ts'
@@ -20,6 +20,8 @@ export interface Sequencer {
   /** Runs every few seconds, and within a second of an event. Returns a function that stops it. */
   start(): () => Promise<void>
   state(): SequencerState
+  /** Returns the newest head that this process has followed. Undefined while there is none. */
+  signedHead(): SignedHead | undefined
 }
 
 export interface SequencerState extends PendingState {
@@ -38,6 +40,8 @@ export interface SequencerDeps {
   readonly clock: Clock
   readonly monotonicClock: Clock
   readonly log: Log
+  /** See `followHead`. */
+  readonly readAnchor?: (() => Promise<Anchor | 'none' | undefined>) | undefined
 }
 
 /** Milliseconds. */
@@ -113,12 +117,13 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
     },
     start: () => startRunning({ run, audit, monotonicClock, log, polls }),
     state: () => ({
-      size: head.size(),
+      size: head.signed()?.size ?? 0,
       inconsistency: audit.inconsistency,
       ...pending.state(),
       suppressed: audit.refusals.count(),
       sequencedAt,
     }),
+    signedHead: () => (audit.inconsistency === undefined ? head.signed() : undefined),
   }
 }
 

@@ -5,6 +5,7 @@ import { edgeWidths, growTree } from '../transparency/tree.ts'
 import { checkpointReader, nodeChecker } from './checkpoints.ts'
 import { checkRecord } from './checkRecord.ts'
 import { type Find, missingText } from './findings.ts'
+import type { KeptCheck } from './keptCheckpoints.ts'
 import type { ProcessNumbers } from './processNumbers.ts'
 import { createRootCheck } from './roots.ts'
 
@@ -13,7 +14,13 @@ type Audit = Database['audit']
 const pageSize = 500
 
 /** Reads the records in order, and compares the tree that they make with every checkpoint. */
-export async function recordReader(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, find: Find) {
+export async function recordReader(
+  audit: Audit,
+  keys: AuditKeys,
+  numbers: ProcessNumbers,
+  kept: KeptCheck,
+  find: Find,
+) {
   const { origin, size } = await audit.readHead(edgeWidths)
   const tree = growTree()
   const isKeyChanged = await hasKeyChange(audit, keys, size)
@@ -35,11 +42,15 @@ export async function recordReader(audit: Audit, keys: AuditKeys, numbers: Proce
     if (sealProblem !== undefined) roots.sealMismatch(event, sealProblem)
     if (leaf && (sealProblem === undefined || isKeyChanged)) {
       numbers.add(leaf, event.index, age)
-      if (leaf.type === 'audit.restored') restoredSizes.push(Number(leaf.facts.size))
+      if (leaf.type === 'audit.restored') {
+        restoredSizes.push(Number(leaf.facts.size))
+        kept.restored(leaf.facts.from, leaf.facts.size)
+      }
       if (leaf.type === 'audit.lost') numbers.accept(leaf.facts.process, leaf.facts.numbers)
     } else numbers.addUntrusted(event.process, event.n, event.index)
     // The hash is compared with the leaf on its own, so one edited leaf does not hide others.
     for (const node of tree.append(event.hash)) if (!roots.isExplained()) await checkNode(node)
+    kept.grown(expected, tree.root)
     while (checkpoint && checkpoint.size <= expected) {
       roots.checkpoint(checkpoint, checkpoint.size === expected)
       checkpoint = await checkpoints.next()

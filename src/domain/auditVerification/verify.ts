@@ -3,6 +3,7 @@ import type { AuditKeys } from '../audit/auditKeys.ts'
 import { parseGenuine } from '../audit/sequencing.ts'
 import { edgeWidths } from '../transparency/tree.ts'
 import { countFindings, type Find, type Finding } from './findings.ts'
+import { checkKept, type ReadKept } from './keptCheckpoints.ts'
 import { createProcessNumbers, type ProcessNumbers, type RemovedEvents } from './processNumbers.ts'
 import { recordReader } from './records.ts'
 
@@ -17,6 +18,7 @@ export interface Verification {
 export interface VerifyDeps {
   readonly database: Pick<Database, 'audit'>
   readonly keys: AuditKeys
+  readonly readKept?: ReadKept
 }
 
 type Audit = Database['audit']
@@ -36,13 +38,14 @@ export async function verifyLog(
 
 /** Returns the events too that are missing, although their process says that they were committed. */
 export async function checkLog(
-  { database: { audit }, keys }: VerifyDeps,
+  { database: { audit }, keys, readKept }: VerifyDeps,
   report: (finding: Finding) => void,
   onProgress: (checked: number, size: number) => void = () => {},
 ): Promise<{ readonly verification: Verification; readonly removed: readonly RemovedEvents[] }> {
   const { find, count } = countFindings(report)
   const numbers = createProcessNumbers()
-  const records = await recordReader(audit, keys, numbers, find)
+  const kept = await checkKept(readKept, (await audit.readHead(edgeWidths)).origin, find)
+  const records = await recordReader(audit, keys, numbers, kept, find)
   const { size } = await audit.readHead(edgeWidths)
   await records.readTo(size, (checked) => onProgress(checked, size))
   // An event leaves the pending ones for the log, so they are read in this order.
@@ -50,12 +53,13 @@ export async function checkLog(
   const { size: newSize } = await audit.readHead(edgeWidths)
   await records.readTo(newSize, () => {}, 'new')
   records.finish(newSize)
+  kept.finish(newSize)
   const outside = await audit.listOutside(listedOutside)
   for (const record of outside.records) find('is not covered by the newest checkpoint', record)
   for (const node of outside.nodes) find(`the node ${node} is not covered by the newest checkpoint`)
   const { removed, lost } = separateLost(numbers, records.restoredSizes)
   reportRemoved(removed, find)
-  const notes = notesOf(numbers, { lost, refused, formerSeals: records.formerSeals() })
+  const notes = [...notesOf(numbers, { lost, refused, formerSeals: records.formerSeals() }), ...kept.notes()]
   return { verification: { size: newSize, pending, findings: count(), notes }, removed }
 }
 
@@ -129,6 +133,5 @@ function notesOf(numbers: ProcessNumbers, { lost, refused, formerSeals }: Counte
     ...(formerSeals > 0
       ? [`${formerSeals} records have the seal of a former SECRET_KEY, so only the checkpoints after them cover them`]
       : []),
-    'not ruled out, because nothing outside of the database was given: a tail that was cut while every server was stopped, an older copy that was restored then, and a rewrite with SECRET_KEY',
   ]
 }

@@ -5,10 +5,14 @@ import { namesOf } from '../audit/restored.ts'
 import { readCheckpoint, writeCheckpoint } from '../transparency/checkpoint.ts'
 import { type Tile, widthAt, writeBundle } from '../transparency/tiles.ts'
 import { emptyRoot, tileWidth } from '../transparency/tree.ts'
+import type { Policy } from '../witnesses/policy.ts'
+import { newestWithQuorum } from '../witnesses/quorum.ts'
 
 export interface PublishingDeps {
   readonly database: Pick<Database, 'audit'>
   readonly audit: Recorder
+  /** The witnesses that must have cosigned what is published. */
+  readonly witnesses?: Policy | undefined
 }
 
 /** The checkpoint that the log shows to others. Everything published is below its size. */
@@ -19,8 +23,11 @@ export interface PublishedHead {
   readonly note: string
 }
 
-/** Returns the newest checkpoint. Throws `unavailable` if this service has not signed the log as it is. */
-export async function publishedHead({ database, audit }: PublishingDeps): Promise<PublishedHead> {
+/**
+ * Returns the newest checkpoint that the witnesses allow. Throws `unavailable` if this service has not
+ * signed the log as it is, and `not_found` if too few witnesses have cosigned it.
+ */
+export async function publishedHead({ database, audit, witnesses }: PublishingDeps): Promise<PublishedHead> {
   if (audit.inconsistency !== undefined) throw inconsistent()
   const { origin = audit.keys.firstOrigin(), note, ...newest } = await database.audit.newestCheckpoint()
   const signers = audit.keys.signersFor(origin)
@@ -30,7 +37,15 @@ export async function publishedHead({ database, audit }: PublishingDeps): Promis
   }
   const checkpoint = readCheckpoint(note, origin, signers)
   if (checkpoint?.size !== newest.size) throw inconsistent()
-  return { ...checkpoint, note }
+  if (!witnesses) return { ...checkpoint, note }
+  const published = await newestWithQuorum(database, witnesses, audit.keys, origin)
+  const cosigned = published && readCheckpoint(published.note, origin, signers)
+  if (!cosigned)
+    throw new AppError(
+      'not_found',
+      'No checkpoint of the audit log has the cosignatures that AUDIT_WITNESSES requires yet.',
+    )
+  return { ...cosigned, note: published.note }
 }
 
 function inconsistent(): AppError {
