@@ -66,6 +66,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'witnesses',
     'publishedLog',
     'auditVerification',
+    'exportedLog',
+    'offlineVerification',
     'deps',
     'keys',
     'readiness',

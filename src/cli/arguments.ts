@@ -133,7 +133,8 @@ function problemOf(
 function requireArguments(command: Command | undefined, values: readonly string[], commands: readonly Command[]): void {
   if (!command) throw unknownCommand(values, commands)
   const missing = command.arguments[values.length]
-  if (missing !== undefined) throw usage(`Missing argument ${missing} for "${command.name}".`, command.name)
+  if (missing !== undefined && !missing.startsWith('['))
+    throw usage(`Missing argument ${missing} for "${command.name}".`, command.name)
   const extra = values[command.arguments.length]
   if (extra !== undefined)
     throw usage(`Unexpected argument ${JSON.stringify(extra)} for "${command.name}".`, command.name)

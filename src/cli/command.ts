@@ -24,7 +24,7 @@ export interface Flag {
 
 /** The parsed command line of a command. */
 export interface CommandInput {
-  /** One value for each placeholder in the command's `arguments`. */
+  /** One value for each placeholder in the command's `arguments`, except optional ones left out. */
   readonly arguments: readonly string[]
   /** The flags that are present, each with its values; a flag that takes no value has none. */
   readonly flags: ReadonlyMap<string, readonly string[]>
@@ -43,7 +43,7 @@ export interface Command {
   readonly summary: string
   /** Sentences that only the help of this command has. */
   readonly details?: string
-  /** Placeholders of the required arguments, such as `NAME`. */
+  /** Placeholders of the arguments, such as `NAME`. An optional one at the end is in brackets. */
   readonly arguments: readonly string[]
   readonly flags: Readonly<Record<string, Flag>>
   run(environment: CommandEnvironment, input: CommandInput): Promise<ExitCode> | ExitCode

@@ -20,13 +20,19 @@ export async function verifyAudit(
   { database, audit, readKept }: Pick<Deps, 'database' | 'audit' | 'readKept'>,
   onProgress: (progress: VerificationProgress) => void,
 ): Promise<AuditReport> {
-  const listed: Finding[] = []
-  const report = (finding: Finding) => {
-    if (listed.length < listedFindings) listed.push(finding)
-  }
-  const verification = await verifyLog({ database, keys: audit.keys, readKept }, report, (checked, size) =>
-    onProgress({ checked, size }),
+  return listFirst((report) =>
+    verifyLog({ database, keys: audit.keys, readKept }, report, (checked, size) => onProgress({ checked, size })),
   )
+}
+
+/** Adds the first findings to a verification. */
+export async function listFirst(
+  verify: (report: (finding: Finding) => void) => Promise<Verification>,
+): Promise<AuditReport> {
+  const listed: Finding[] = []
+  const verification = await verify((finding) => {
+    if (listed.length < listedFindings) listed.push(finding)
+  })
   return { ...verification, listed }
 }
 

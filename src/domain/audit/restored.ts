@@ -66,6 +66,10 @@ export function namesOf(origin: string): readonly string[] {
 
 /** Returns whether a log with the same first name was accepted after the former one. */
 export function isSuccessor(origin: string, former: string): boolean {
-  const [accepted = '', formerlyAccepted = ''] = [origin, former].map((name) => acceptance.exec(name)?.[1])
-  return namesOf(origin).at(-1) === namesOf(former).at(-1) && accepted > formerlyAccepted
+  return namesOf(origin).at(-1) === namesOf(former).at(-1) && acceptanceOf(origin) > acceptanceOf(former)
+}
+
+/** Returns when a log with this name was accepted, in digits. Empty for its first name. */
+export function acceptanceOf(name: string): string {
+  return acceptance.exec(name)?.[1] ?? ''
 }

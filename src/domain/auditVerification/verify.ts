@@ -89,7 +89,7 @@ async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbe
 }
 
 /** Separates the events that were removed from those lost by a restore or failover that was accepted. */
-function separateLost(numbers: ProcessNumbers, restoredSizes: readonly number[]) {
+export function separateLost(numbers: ProcessNumbers, restoredSizes: readonly number[]) {
   const removed: RemovedEvents[] = []
   let lost = numbers.accepted()
   for (const events of numbers.removed()) {
@@ -101,7 +101,7 @@ function separateLost(numbers: ProcessNumbers, restoredSizes: readonly number[])
   return { removed, lost }
 }
 
-function reportRemoved(removed: readonly RemovedEvents[], find: Find): void {
+export function reportRemoved(removed: readonly RemovedEvents[], find: Find): void {
   for (const { process, first, last, after = -1, before } of removed) {
     const place = placeText(after, before)
     if (last - first >= listedRemoved) find(`events ${first} to ${last} of process ${process} were removed ${place}`)

@@ -1,4 +1,3 @@
-import type { Finding } from '../../../domain/auditVerification/findings.ts'
 import { AppError } from '../../../error.ts'
 import { describeError, printable } from '../../../telemetry/log.ts'
 import type { Command, CommandEnvironment, ExitCode } from '../../command.ts'
@@ -14,16 +13,22 @@ import { askServerToVerify } from '../../control/streams.ts'
 import { awaitInterruption } from '../../terminal/interruption.ts'
 import { progressBar, showLine } from '../../terminal/progress.ts'
 import { jsonText } from '../../terminal/table.ts'
+import { counted, reportText } from './reportText.ts'
+import { exportVerifier, trustFlags } from './verifyExport.ts'
 
 export const verify: Command = {
   name: 'audit verify',
   summary: 'Check whether the audit log was tampered with',
-  details: 'Exits with 0 if the log is intact, 1 if it was tampered with, and 3 if it could not be checked.',
-  arguments: [],
-  flags: { json: { doc: 'Print JSON' } },
-  run: async (environment, { flags }): Promise<ExitCode> => {
+  details:
+    'Exits with 0 if the log is intact, 1 if it was tampered with, and 3 if it could not be checked. With DIR, it checks an export, and opens no database.',
+  arguments: ['[DIR]'],
+  flags: { json: { doc: 'Print JSON' }, ...trustFlags },
+  run: async (environment, { arguments: [directory], flags }): Promise<ExitCode> => {
+    const verifier = exportVerifier(directory, flags)
     try {
-      const report = await showingProgress(environment, runVerification)
+      const report = await showingProgress((onProgress, signal) =>
+        verifier ? verifier(onProgress) : runVerification(environment, onProgress, signal),
+      )
       environment.stdout(flags.has('json') ? jsonText(report) : reportText(report))
       return report.findings > 0 ? 1 : 0
     } catch (error) {
@@ -48,7 +53,9 @@ async function runVerification(
   })
 }
 
-async function showingProgress(environment: CommandEnvironment, run: typeof runVerification): Promise<AuditReport> {
+async function showingProgress(
+  run: (onProgress: OnProgress, signal: AbortSignal) => Promise<AuditReport>,
+): Promise<AuditReport> {
   const line = showLine()
   const interruption = awaitInterruption()
   const aborting = new AbortController()
@@ -58,7 +65,7 @@ async function showingProgress(environment: CommandEnvironment, run: typeof runV
     line.show(`${progressBar(size === 0 ? 1 : checked / size)}  ${counted(checked)} of ${counted(size)} records`)
   }
   try {
-    return await run(environment, onProgress, aborting.signal)
+    return await run(onProgress, aborting.signal)
   } catch (error) {
     throw interruption.isRequested() ? interrupted() : error
   } finally {
@@ -67,33 +74,8 @@ async function showingProgress(environment: CommandEnvironment, run: typeof runV
   }
 }
 
-function reportText({ size, pending, findings, notes, listed }: AuditReport): string {
-  const records = `${counted(size)} ${size === 1 ? 'record' : 'records'}`
-  const waiting = pending > 0 ? `, and ${counted(pending)} pending` : ''
-  const result =
-    findings === 0
-      ? `The audit log is intact: ${records}${waiting}.`
-      : `The audit log was tampered with: ${counted(findings)} ${findings === 1 ? 'finding' : 'findings'} in ${records}${waiting}.`
-  const rest = findings - listed.length
-  const lines = [
-    ...listed.map(findingText),
-    ...(rest > 0 ? [`${counted(rest)} more ${rest === 1 ? 'finding' : 'findings'}`] : []),
-    result,
-    ...notes.map((note) => `Note: ${note}.`),
-  ]
-  return lines.map((text) => `${printable(text)}\n`).join('')
-}
-
-function findingText({ index, time, type, problem }: Finding): string {
-  return index === undefined ? problem : `record ${index} (${time} ${type}) ${problem}`
-}
-
 function reasonOf(error: unknown): string {
   if (error instanceof AppError) return error.message
   const { error: name, stack } = describeError(error)
   return `Internal error (${name}). This is a bug in AuditTrail: ${stack}`
-}
-
-function counted(count: number): string {
-  return count.toLocaleString('en')
 }

@@ -1,0 +1,94 @@
+import { AppError } from '../../error.ts'
+import type { ParsedLeaf } from '../audit/leaf.ts'
+import { countFindings, type Find, type Finding } from '../auditVerification/findings.ts'
+import type { Verification } from '../auditVerification/verify.ts'
+import type { ExportFiles } from '../exportedLog/exportFiles.ts'
+import { type GivenCheckpoint, headsInOrder, type ServedHead } from '../exportedLog/heads.ts'
+import { readNotes } from '../exportedLog/noteReader.ts'
+import { openTiles } from '../exportedLog/tileFiles.ts'
+import { hasQuorum, openCheckpoint, type Trust } from '../exportedLog/trust.ts'
+import { createErasures } from './erasures.ts'
+import { recordFinder } from './findRecord.ts'
+import { checkPersonal } from './personalTexts.ts'
+import { createProcessGaps } from './processGaps.ts'
+import { readRecords } from './readRecords.ts'
+import { createRestores } from './restores.ts'
+import { createUndecided } from './undecided.ts'
+import { checkUpperTiles, reportMissing } from './upperTiles.ts'
+
+export interface ExportToVerify {
+  readonly files: ExportFiles
+  readonly trust: Trust
+  readonly given: readonly GivenCheckpoint[]
+}
+
+/** Verifies an export by what it has and what the auditor has. Passes what is wrong to `report`. */
+export async function verifyExport(
+  { files, trust, given }: ExportToVerify,
+  report: (finding: Finding) => void,
+  onProgress: (checked: number, size: number) => void,
+): Promise<Verification> {
+  const { find, count } = countFindings(report)
+  const served = readServed(files, trust, find)
+  if (!served) return { size: 0, pending: 0, findings: count(), notes: [] }
+  const { size } = served
+  const tiles = openTiles(files, find)
+  const kept = files.stream('checkpoints')
+  const [findRecord, gaps, erasures] = [recordFinder(find), createProcessGaps(), createErasures()]
+  const [restores, undecided] = [createRestores(served.origin), createUndecided(given, served)]
+  const onRecord = (leaf: ParsedLeaf, index: number) => {
+    const copied = gaps.add(leaf, index)
+    if (copied !== undefined) findRecord(index, leaf, `is a copy of record ${copied}`)
+    else for (const facts of [erasures, restores, undecided]) facts.add(leaf, index)
+  }
+  const heads = headsInOrder(kept && readNotes(kept), given, served, trust, find)
+  const onRead = (checked: number) => onProgress(checked, size)
+  const records = await readRecords({ size, tiles, heads, find, findRecord, onRecord, onProgress: onRead })
+  checkUpperTiles(tiles, size, records, find)
+  const pruned = reportMissing(tiles, erasures.minimumIndex(), find)
+  const headNotes = undecided.report(records.undecided, restores, find)
+  const context = { restores, minimumIndex: erasures.minimumIndex(), unreadable: records.unreadable }
+  const { lost, inFlight, unsure } = gaps.report(find, context)
+  const personal = files.stream('private.ndjson')
+  const erased = personal ? await checkPersonal(personal, { ...records, size, tiles, find, findRecord, erasures }) : 0
+  const notes = [
+    ...(pruned ? [`records 0 to ${erasures.minimumIndex() - 1} were pruned`] : []),
+    ...counted(lost, 'events were lost by a restore or failover that was accepted'),
+    ...counted(inFlight, 'events were in flight when their process ended'),
+    ...counted(unsure, 'events were in flight when their connection was lost'),
+    ...counted(erased, 'personal texts were erased'),
+    ...(personal ? [] : ['names and addresses were not checked: the export has none']),
+    ...(kept ? [] : ['the export has no kept checkpoints']),
+    ...counted(records.uncompared, 'checkpoints could not be compared: the records up to them are not there'),
+    ...headNotes,
+    ...(isAnchored(given, trust) ? [] : [unanchored]),
+  ]
+  return { size, pending: 0, findings: count(), notes }
+}
+
+const unanchored =
+  'not ruled out, because no checkpoint or policy from outside was given: an older copy of the log, and a rewrite with SECRET_KEY'
+
+function isAnchored(given: readonly GivenCheckpoint[], { policy }: Trust): boolean {
+  return given.length > 0 || (policy !== undefined && policy.witnesses.length > 0)
+}
+
+function counted(count: number, what: string): string[] {
+  return count > 0 ? [`${count} ${what}`] : []
+}
+
+/** Returns the newest checkpoint if one of the keys signed it. */
+function readServed(files: ExportFiles, trust: Trust, find: Find): ServedHead | undefined {
+  const content = files.read('checkpoint')
+  if (!content) throw new AppError('refused', 'The directory has no file "checkpoint", so it is no complete export.')
+  const note = content.toString()
+  const opened = openCheckpoint(note, trust)
+  if (typeof opened === 'string' || !opened.isSigned) {
+    find(`the checkpoint ${typeof opened === 'string' ? opened : 'is not signed by a given key'}`)
+    return undefined
+  }
+  for (const problem of opened.problems) find(`the checkpoint ${problem}`)
+  if (trust.policy && !hasQuorum(note, trust.policy))
+    find('the checkpoint does not have the cosignatures that the policy requires')
+  return { ...opened, name: `the checkpoint (size ${opened.size})`, kind: 'served' }
+}
