@@ -198,7 +198,7 @@ async function measureLog(site: Site): Promise<Row[]> {
   ]
 }
 
-/** `audit verify` and `audit export`, and fsck of the export if `test:interop` has built it, from exec to exit. */
+/** `audit verify`, `audit export`, and both verifiers of the export, from exec to exit. */
 async function measureVerification({ url }: Site): Promise<Row[]> {
   const environment = settingsFor(url)
   const directory = mkdtempSync(join(tmpdir(), 'audittrail-bench-'))
@@ -208,6 +208,11 @@ async function measureVerification({ url }: Site): Promise<Row[]> {
     return [
       ...(await measureProgram('verification', [binary, 'audit', 'verify'], environment)),
       ...(await measureProgram('export', [binary, 'audit', 'export', log], environment)),
+      ...(await measureProgram(
+        'offline verification',
+        [binary, 'audit', 'verify', log, '--vkey', `${log}/log.vkey`],
+        {},
+      )),
       ...(existsSync(fsck) ? await measureProgram('fsck', [fsck, ...checking], {}) : []),
     ]
   } finally {

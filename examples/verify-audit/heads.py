@@ -22,17 +22,19 @@ class Head:
 def read_kept(content: bytes, keys: list, witnesses: list, end: int, find):
     """Yields the checkpoints that the export has kept, and reports what is wrong with them."""
     notes, rest = split_notes(content.decode("utf-8", "replace"))
-    previous = -1
+    previous, is_whole = -1, True
     for number, note in enumerate(notes, 1):
         name = f"kept checkpoint {number}"
         opened = open_checkpoint(note, keys, witnesses)
         if isinstance(opened, str):
             find(f"{name} {opened}")
+            is_whole = False
             continue
         for problem in opened.problems:
             find(f"{name} {problem}")
         name = f"{name} (size {opened.size})"
         if opened.size > end:
+            is_whole = False
             find(f"{name} is beyond the end of the log at {end}")
         elif opened.size <= previous:
             find(f"{name} is out of order")
@@ -41,6 +43,8 @@ def read_kept(content: bytes, keys: list, witnesses: list, end: int, find):
             yield Head(name, opened.size, opened.root, opened.is_signed)
     if rest:
         find(f"the kept checkpoints are malformed after number {len(notes)}")
+    elif is_whole and previous < end and end > 0:
+        find(f"the kept checkpoints end before the checkpoint (size {end})")
 
 
 def heads_in_order(kept: bytes | None, given: list, served: Checkpoint, keys: list, witnesses: list, find):
@@ -69,8 +73,8 @@ class HeadCheck:
         self._on_record, self._unreadable = on_record, unreadable
         self._next: Head | None = None
         self._has_begun = False
-        # The size of the last checkpoint that the records fit.
-        self._agreed = 0
+        # The sizes of the last checkpoints that the records fit: of any, and of those that were given.
+        self._agreed = self._agreed_given = 0
         self._is_explained = False
         self.suspects: list = []
         self.undecided: list = []
@@ -100,10 +104,10 @@ class HeadCheck:
 
     def _compare(self, head: Head) -> None:
         fits = self._trees.has_root(head.root)
-        problem = None
-        if not fits:
-            problem = f"{head.name} does not fit the records{span_text(self._agreed, head.size - 1)}"
         is_given = head.file is not None
+        # A kept checkpoint proves nothing about someone who has the key.
+        start = self._agreed_given if is_given else self._agreed
+        problem = None if fits else f"{head.name} does not fit the records{span_text(start, head.size - 1)}"
         if not head.is_signed or is_given:
             self.undecided.append((head, problem))
         elif problem and not self._is_explained:
@@ -116,6 +120,8 @@ class HeadCheck:
         self.is_signed = fits
         if fits:
             self._agreed = head.size
+        if fits and is_given:
+            self._agreed_given = head.size
 
     def _decide(self, right: str) -> None:
         reported = None
@@ -145,8 +151,10 @@ class Undecided:
         if leaf["type"] in KEY_CHANGES:
             self._last_key_change = index
 
-    def report(self, compared: list, restores, find) -> list:
+    def report(self, compared: list, restores, prunings, find) -> list:
         """Reports those that no record explains. Returns notes about the others."""
+        if prunings.is_key_changed:
+            self._last_key_change = max(self._last_key_change, prunings.minimum_index)
         notes, unknown = [], 0
         for head, problem in compared:
             if head.is_signed:

@@ -106,7 +106,7 @@ def is_committed(commitment: str | None, text: str | None) -> bool:
 def merge(ranges) -> list:
     """Returns the same numbers as ranges in order, of which none touch."""
     merged: list = []
-    for first, last in sorted(ranges):
+    for first, last in sorted(map(tuple, ranges)):
         if merged and first <= merged[-1][1] + 1:
             merged[-1][1] = max(merged[-1][1], last)
         else:
@@ -131,23 +131,78 @@ def count_of(ranges) -> int:
 
 
 class Erasures:
-    """What the records themselves say was erased or pruned."""
+    """What the records of erasures say was erased."""
 
     def __init__(self) -> None:
-        self.minimum_index = self._before = 0
-        self._persons: dict = {}
+        self._parties: dict = {}
+        self._pending: set = set()
+        self._entered: list = []
+        self._aged: list = []
+
+    def add(self, leaf: dict, _index: int) -> None:
+        if leaf["type"] != "audit.erased":
+            return
+        facts = leaf["facts"]
+        below, older_than, pending = facts.get("below"), facts.get("older_than"), facts.get("pending")
+        indexes = facts.get("indexes")
+        if isinstance(older_than, str) and not is_time(older_than):
+            return
+        if isinstance(indexes, str) and not RANGES.fullmatch(indexes):
+            return
+        if isinstance(pending, list) and not all(isinstance(event, str) for event in pending):
+            return
+        if isinstance(pending, list):
+            self._pending.update(pending)
+        if isinstance(indexes, str):
+            self._entered += parse_ranges(indexes)
+        if isinstance(below, bool) or not isinstance(below, (int, float)):
+            return
+        person = leaf.get("about", {}).get("id")
+        if person is not None:
+            self._parties[person] = max(below, self._parties.get(person, 0))
+        elif isinstance(older_than, str):
+            self._aged.append((older_than, below))
+
+    def covers(self, leaf: dict, index: int, role: str) -> bool:
+        """Returns whether the text of a record may be missing."""
+        by, about = leaf["by"].get("id"), leaf.get("about", {}).get("id")
+        is_listed = f"{leaf['p']} {to_count(leaf['n'])}" in self._pending
+        person = about if role == "about" or by is None else by
+        if person in self._parties and (is_listed or index < self._parties[person]):
+            return True
+        if role == "by" and is_listed and by is None:
+            return True
+        if role == "by" and any(first <= index <= last for first, last in self._entered):
+            return True
+        return any(leaf["time"] < older_than and index < below for older_than, below in self._aged)
+
+
+class Prunings:
+    """What the records of prunings say was removed from the beginning of the log."""
+
+    ENTRY = re.compile(r"(\S+) ([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)")
+
+    def __init__(self) -> None:
+        self.minimum_index = 0
+        self.is_key_changed = False
+        self._numbers: dict = {}
 
     def add(self, leaf: dict, index: int) -> None:
         facts = leaf["facts"]
-        if leaf["type"] == "audit.pruned":
-            self.minimum_index = max(self.minimum_index, min(to_count(facts.get("minimum_index")) or 0, index))
-        if leaf["type"] == "audit.erased":
-            self._before = max(self._before, min(to_count(facts.get("before_index")) or 0, index))
-            if isinstance(facts.get("person"), str):
-                self._persons[facts["person"]] = index
+        minimum, processes = to_count(facts.get("minimum_index")), facts.get("processes")
+        if leaf["type"] != "audit.pruned" or minimum is None or not isinstance(processes, list):
+            return
+        if minimum % 256 != 0 or minimum > index:
+            return
+        self.minimum_index = max(self.minimum_index, minimum)
+        self.is_key_changed = self.is_key_changed or facts.get("key_changed") is True
+        for entry in processes:
+            if match := self.ENTRY.fullmatch(entry if isinstance(entry, str) else ""):
+                self._numbers.setdefault(match[1], []).extend(parse_ranges(match[2]))
 
-    def is_erased(self, index: int, person: str | None) -> bool:
-        return index < self._before or index < self._persons.get(person, 0)
+    def numbers_of(self, process: str) -> list:
+        """Returns the numbers of a process whose events were pruned."""
+        return merge(self._numbers.get(process, []))
 
 
 @dataclass(frozen=True)
@@ -199,8 +254,6 @@ class Process:
     accepted: set = field(default_factory=set)
     done: int = 0
     highest: int = 0
-    first: int | None = None
-    covered: float = float("inf")
 
 
 class ProcessNumbers:
@@ -220,17 +273,13 @@ class ProcessNumbers:
         process.done = max(process.done, done)
         process.lost.update(leaf.get("lost", "").split(","))
         process.unsure.update(leaf.get("unsure", "").split(","))
-        if process.first is None:
-            process.first = n
-        elif done >= process.first:
-            process.covered = min(process.covered, n)
         accepted, numbers = leaf["facts"].get("process"), leaf["facts"].get("numbers")
         if leaf["type"] == "audit.lost" and isinstance(accepted, str) and isinstance(numbers, str):
             if re.fullmatch("[0-9,-]+", numbers):
                 self._processes.setdefault(accepted, Process()).accepted.update(numbers.split(","))
         return None
 
-    def report(self, find, restores: Restores, minimum_index: int, unreadable: list) -> tuple:
+    def report(self, find, restores: Restores, prunings: Prunings, unreadable: list) -> tuple:
         """Reports events that were removed. Returns how many were lost, in flight and unsure."""
         lost = in_flight = unsure = 0
         for name, process in self._processes.items():
@@ -250,12 +299,12 @@ class ProcessNumbers:
                 if any(after < restore.size <= before for restore in restores.list):
                     lost += last - first + 1
                     continue
-                if any(low < before and high > after for low, high in unreadable):
+                # Pruned records are explained by their numbers.
+                kept = prunings.minimum_index
+                if any(max(low, kept) < before and high > after and high >= kept for low, high in unreadable):
                     continue
-                if minimum_index > 0:
-                    first = max(first, process.covered)
-                if first <= last:
-                    report_removed(find, name, first, last, place_text(after, before))
+                for low, high in gaps_in(prunings.numbers_of(name), first, last):
+                    report_removed(find, name, low, high, place_text(after, before))
         return lost, in_flight, unsure
 
 

@@ -84,6 +84,24 @@ def split_notes(text: str) -> tuple[list, str]:
     return notes, text[end:]
 
 
+def kept_notes(text: str) -> tuple[list, int]:
+    """Returns the notes that follow one another, and how many parts are none, such as half a note."""
+    paragraphs = [part for part in re.split("\n\n+", text.strip("\n")) if part]
+    notes, skipped, head = [], 0, None
+    for paragraph in paragraphs:
+        if not all(line.startswith("— ") for line in paragraph.split("\n")):
+            skipped += head is not None
+            head = paragraph
+            continue
+        note = f"{head}\n\n{paragraph}\n"
+        if head is not None and split_note(note) and parse_head(note):
+            notes.append(note)
+        else:
+            skipped += 1
+        head = None
+    return notes, skipped + (head is not None)
+
+
 def split_note(note: str) -> tuple[str, list] | None:
     if len(note.encode("utf-16-le")) // 2 > MAX_NOTE or re.search("[\x00-\x09\x0b-\x1f]", note):
         return None

@@ -14,10 +14,20 @@ import unicodedata
 from pathlib import Path
 
 from heads import Head, HeadCheck, Undecided, heads_in_order
-from leaves import Erasures, ProcessNumbers, Restores, is_committed, merge, parse_json, parse_leaf, to_count
+from leaves import (
+    Erasures,
+    ProcessNumbers,
+    Prunings,
+    Restores,
+    is_committed,
+    merge,
+    parse_json,
+    parse_leaf,
+    to_count,
+)
 from merkle import TILE, Tiles, TwoTrees, hash_leaf, tile_path, tile_root, tile_width
 from policy import Policy, PolicyError, parse_policy
-from signed_notes import cosigners, open_checkpoint, parse_key, split_notes
+from signed_notes import cosigners, kept_notes, open_checkpoint, parse_key
 
 LISTED = 20
 MAX_FILE = 20_000_000
@@ -91,7 +101,8 @@ class Verification:
         self.size = served.size
         find = self.findings.find
         tiles = Tiles(self.export.read, find)
-        numbers, erasures, restores = ProcessNumbers(), Erasures(), Restores(served.origin)
+        numbers, erasures = ProcessNumbers(), Erasures()
+        prunings, restores = Prunings(), Restores(served.origin)
         undecided = Undecided(self.given, served.size)
         unreadable: list = []
 
@@ -100,7 +111,7 @@ class Verification:
             if copied is not None:
                 self.findings.find_record(index, leaf, f"is a copy of record {copied}")
                 return
-            for facts in (erasures, restores, undecided):
+            for facts in (erasures, prunings, restores, undecided):
                 facts.add(leaf, index)
 
         kept = self.export.read("checkpoints", None)
@@ -110,13 +121,13 @@ class Verification:
         self.read_records(tiles, trees, check, on_record, unreadable)
         unreadable = merge(unreadable)
         self.check_upper_tiles(tiles, trees.records.tile_roots, check.is_signed)
-        is_pruned = self.report_missing(tiles, erasures.minimum_index)
-        head_notes = undecided.report(check.undecided, restores, find)
-        lost, in_flight, unsure = numbers.report(find, restores, erasures.minimum_index, unreadable)
+        is_pruned = self.report_missing(tiles, prunings.minimum_index)
+        head_notes = undecided.report(check.undecided, restores, prunings, find)
+        lost, in_flight, unsure = numbers.report(find, restores, prunings, unreadable)
         personal = self.export.read("private.ndjson", None)
         erased = 0 if personal is None else self.check_personal(personal, tiles, erasures, unreadable)
         if is_pruned:
-            self.notes.append(f"records 0 to {erasures.minimum_index - 1} were pruned")
+            self.notes.append(f"records 0 to {prunings.minimum_index - 1} were pruned")
         self.count(lost, "events were lost by a restore or failover that was accepted")
         self.count(in_flight, "events were in flight when their process ended")
         self.count(unsure, "events were in flight when their connection was lost")
@@ -240,10 +251,9 @@ class Verification:
     def check_texts(self, index: int, leaf: dict, line: tuple, erasures: Erasures) -> int:
         erased = 0
         for role, text in zip(("by", "about"), line[1:]):
-            party = leaf.get(role, {})
-            if is_committed(party.get("private"), text):
+            if is_committed(leaf.get(role, {}).get("private"), text):
                 continue
-            if text is None and erasures.is_erased(index, party.get("id")):
+            if text is None and erasures.covers(leaf, index, role):
                 erased += 1
             else:
                 problem = f"had its {role}_private {'removed' if text is None else 'changed'}"
@@ -330,13 +340,11 @@ def read_policy(path: str) -> Policy:
         raise UsageError(f"--policy: the file is not a policy: {error}.") from error
 
 
-def read_given(path: str, content: bytes, keys: list, witnesses: list) -> list:
-    """Reads checkpoints that the auditor has kept: one, or a file of many."""
-    # A single checkpoint has no empty line after it.
-    notes, rest = split_notes(content.decode("utf-8", "replace"))
-    more, after = split_notes(f"{rest}\n")
+def read_given(path: str, content: bytes, keys: list, witnesses: list) -> tuple[list, list]:
+    """Reads checkpoints that the auditor has kept: one, or a file of many. Returns notes about it too."""
+    kept, skipped = kept_notes(content.decode("utf-8", "replace"))
     given = []
-    for number, note in enumerate(notes + more, 1):
+    for number, note in enumerate(kept, 1):
         label = f"{path}: checkpoint {number}"
         opened = open_checkpoint(note, keys, witnesses)
         problem = opened if isinstance(opened, str) else next(iter(opened.problems), None)
@@ -346,9 +354,10 @@ def read_given(path: str, content: bytes, keys: list, witnesses: list) -> list:
             raise Unverifiable(f"{label} is not signed by a given key.")
         name = f"{label} (size {opened.size})"
         given.append(Head(name, opened.size, opened.root, origin=opened.origin, file=path))
-    if after not in ("", "\n"):
-        raise Unverifiable(f"{path} is malformed after checkpoint {len(given)}.")
-    return given
+    if not given:
+        raise Unverifiable(f"{path} has no checkpoint.")
+    parts = "part that is" if skipped == 1 else "parts that are"
+    return given, [f"{path} has {skipped} {parts} no checkpoint"] if skipped else []
 
 
 def verify(directory: str, vkeys: list, policy_path: str | None, checkpoints: list) -> tuple[int, str, str]:
@@ -364,8 +373,9 @@ def verify(directory: str, vkeys: list, policy_path: str | None, checkpoints: li
     try:
         export = Export(directory)
         witnesses = policy.witnesses if policy else []
-        given = [one for path, content in contents for one in read_given(path, content, keys, witnesses)]
-        verification = Verification(export, keys, policy, given)
+        read = [read_given(path, content, keys, witnesses) for path, content in contents]
+        verification = Verification(export, keys, policy, [head for heads, _ in read for head in heads])
+        verification.notes += [note for _, notes in read for note in notes]
         verification.run()
     except Unverifiable as error:
         return 3, "", f"verify_audit: The audit log could not be checked: {printable(str(error))}\n"

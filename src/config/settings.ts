@@ -13,7 +13,6 @@ import {
   parseBasePath,
   parseClaim,
   parseDirectory,
-  parseFile,
   parseFullName,
   parsePageTitle,
   parsePasswordConcurrency,
@@ -23,6 +22,7 @@ import {
   type Setting,
   wholeNumber,
 } from './parsers.ts'
+import { auditLogSettings } from './settings/auditLog.ts'
 
 /** What other programs call the levels, the silent one included. */
 const logLevelSynonyms = { trace: 'debug', warning: 'warn', critical: 'error', fatal: 'error', off: 'silent' } as const
@@ -215,6 +215,7 @@ export const settings = {
     default: 'AuditTrail',
     parse: parsePageTitle,
   }),
+  ...auditLogSettings,
   logLevel: required({
     env: 'LOG_LEVEL',
     doc: `Lowest level of the events to log: ${logLevels.join(', ')}.`,
@@ -238,15 +239,5 @@ export const settings = {
     doc: 'off, or a private address and port (127.0.0.1:9464) where GET /metrics serves Prometheus, without authentication.',
     default: 'off',
     parse: parseOptionalAddress,
-  }),
-  auditCheckpointFile: optional({
-    env: 'AUDIT_CHECKPOINT_FILE',
-    doc: 'File to which the server appends checkpoints of the audit log, and with which it compares the log when it starts. Keep it on another disk than the database, one file per server.',
-    parse: parseFile,
-  }),
-  auditWitnesses: optional({
-    env: 'AUDIT_WITNESSES',
-    doc: 'Policy file (C2SP tlog-policy) with the witnesses that cosign the audit log, and with the quorum that a published checkpoint needs.',
-    parse: parseFile,
   }),
 } as const satisfies Record<string, Setting<unknown>>

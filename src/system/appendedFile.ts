@@ -8,6 +8,8 @@ import { lockFile } from './fileLock.ts'
 export interface AppendedFile {
   /** Resolves once the text is on disk. Throws `refused`, or the error of the system. */
   append(text: string): Promise<void>
+  /** Whether it was moved or removed since, as logrotate does. */
+  isMoved(): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -47,6 +49,7 @@ export function appendedFile(path: string): AppendedFile {
         throw error
       }
     },
+    isMoved: async () => opened !== undefined && !(await isAt(opened, path)),
     close,
   }
 }

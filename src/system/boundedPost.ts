@@ -36,6 +36,8 @@ export async function boundedPost(
       body,
       redirect: 'manual',
       decompress: false,
+      // An idle connection that the server closes would fail the next request.
+      keepalive: false,
       headers: { 'Content-Type': 'text/plain; charset=utf-8', 'Accept-Encoding': 'identity', 'User-Agent': userAgent },
       signal: aborting.signal,
     })

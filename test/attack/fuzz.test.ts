@@ -108,7 +108,10 @@ async function expectHarmless({ method, target }: Attempt, response: Response): 
   }
   // Dots may resolve to another operation, to the page at the root or to none. HEAD equals GET, a
   // trailing slash is ignored, and one path handles every method like GET.
-  const path = new URL(`http://localhost${target}`).pathname.replace(/\/$/, '')
+  // The document leaves out the route of tiles with longer paths.
+  const path = new URL(`http://localhost${target}`).pathname
+    .replace(/^(\/api\/audit\/log\/tile\/).*/, '$10/000')
+    .replace(/\/$/, '')
   const operation = findOperation(document, method === 'HEAD' || path === '/api/auth/verify' ? 'GET' : method, path)
   const ofPage = path === '' || path === '/api' ? [200] : []
   const legal = operation ? Object.keys(operation.responses).map(Number) : [...ofPage, 204, 400, 404, 405]

@@ -211,7 +211,9 @@ describe('audit verify', () => {
     await connection.unsafe(`LOCK TABLE audittrail_audit_pending IN ACCESS EXCLUSIVE MODE`)
     const running = start({ ...place, args: ['audit', 'verify'] })
     const isWaiting = async () => {
-      const [row] = await connection.unsafe('SELECT count(*)::integer AS count FROM pg_locks WHERE NOT granted')
+      const [row] = await connection.unsafe(
+        'SELECT count(*)::integer AS count FROM pg_locks JOIN pg_database ON oid = database WHERE NOT granted AND datname = current_database()',
+      )
       return row.count > 0
     }
     while (!(await isWaiting())) await Bun.sleep(20)

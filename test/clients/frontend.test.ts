@@ -64,7 +64,7 @@ function generateAsThePageSays(): void {
 describe('docs/frontend.md', () => {
   test('has a snippet for every file that it names', () => {
     expect([...snippets.keys()]).toEqual([
-      ...['cookie.ts', 'ownForm.ts', 'useSession.ts'],
+      ...['cookie.ts', 'ownForm.ts', 'useSession.ts', 'vite.config.ts'],
       ...['session.ts', 'index.html', 'page.ts', 'stay.ts', 'api.ts', 'eden.ts'],
     ])
   })

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, type Server, serve, start } from '../binary/binary.ts'
+import { createTestWitness } from '../domain/witnesses/testWitness.ts'
+import { temporaryDirectory } from '../endOfFile.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
 import { deploy, type Prometheus, startPrometheus } from './prometheus.ts'
@@ -173,7 +175,11 @@ describe.skipIf(!(hasPrometheus && hasPromtool))('a real Prometheus', () => {
   let server: Server
   let prometheus: Prometheus
   beforeAll(async () => {
-    server = await serve({ environment: await environment() })
+    const directory = temporaryDirectory('metrics')
+    const policy = join(directory, 'policy')
+    writeFileSync(policy, `witness w ${createTestWitness('w', 1).vkey} http://127.0.0.1:9/\nquorum w\n`)
+    const files = { AUDIT_WITNESSES: policy, AUDIT_CHECKPOINT_FILE: join(directory, 'checkpoints') }
+    server = await serve({ environment: { ...(await environment()), ...files } })
     prometheus = await startPrometheus(new URL(metricsUrl(server)).host)
     await useEverything(server.url)
     await untilScraped()

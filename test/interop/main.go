@@ -24,7 +24,7 @@ import (
 
 func main() {
 	commands := map[string]func([]string) error{
-		"check": check, "proofs": proofs, "events": events, "flips": flips,
+		"check": check, "proofs": proofs, "events": events, "flips": flips, "quorum": quorum,
 	}
 	run, ok := commands[os.Args[1]]
 	if !ok {
@@ -191,7 +191,15 @@ func events(args []string) error {
 		return err
 	}
 	policy := torchwood.ThresholdPolicy(2, torchwood.OriginPolicy(verifier.Name()), torchwood.SingleVerifierPolicy(verifier))
-	for _, path := range args[1:] {
+	if err := verifyEvents(policy, args[1:]); err != nil {
+		return err
+	}
+	fmt.Println(len(args) - 1)
+	return nil
+}
+
+func verifyEvents(policy torchwood.Policy, paths []string) error {
+	for _, path := range paths {
 		leaf, err := os.ReadFile(path)
 		if err != nil {
 			return err
@@ -204,7 +212,6 @@ func events(args []string) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	fmt.Println(len(args) - 1)
 	return nil
 }
 

@@ -56,7 +56,8 @@ describe('an exported log of other programs', () => {
     await growLog(application, 700)
     const directory = await expectVerified(700)
     const seed = isLong ? String(Date.now()) : '1'
-    expect(await client('flips', directory, vkeyOf(directory), String(bits), seed)).toBe(String(bits))
+    const found = await client('flips', directory, vkeyOf(directory), String(bits), seed)
+    expect({ seed, found }).toEqual({ seed, found: String(bits) })
   })
 
   test.each(['checkpoint', 'tile/0/001', 'tile/1/000.p/2', 'tile/entries/002.p/188'])(

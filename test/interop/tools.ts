@@ -5,8 +5,12 @@ import { join } from 'node:path'
 /** With `INTEROP=long`: more sizes, proofs and changed bits. */
 export const isLong = process.env.INTEROP === 'long'
 
-const programs = join(import.meta.dir, '../../dist/interop')
-const published = ['github.com/transparency-dev/tessera/cmd/fsck@v1.0.4', 'filippo.io/torchwood/cmd/spicy@v0.9.0']
+export const programs = join(import.meta.dir, '../../dist/interop')
+const published = [
+  'github.com/transparency-dev/tessera/cmd/fsck@v1.0.4',
+  'filippo.io/torchwood/cmd/spicy@v0.9.0',
+  'filippo.io/torchwood/cmd/litewitness@v0.9.0',
+]
 
 /** Builds the programs that verify logs. Throws without Go. */
 export async function buildTools(): Promise<void> {

@@ -66,7 +66,7 @@ export function createAnchors(path: string | undefined, { log, monotonicClock }:
   }
 
   async function append({ origin, size, note }: SignedHead): Promise<void> {
-    if (!file || isSame(last, { origin, size })) return
+    if (!file || (isSame(last, { origin, size }) && !(await file.isMoved()))) return
     // Set before: a write to a disk that is gone may never return.
     state = { ...state, lateSince: state.lateSince ?? monotonicClock() }
     try {

@@ -17,11 +17,13 @@ const listedFindings = 20
 
 /** Verifies the audit log. `onProgress` ends it if it throws. */
 export async function verifyAudit(
-  { database, audit, readKept }: Pick<Deps, 'database' | 'audit' | 'readKept'>,
+  { database, audit, readKept, witnesses }: Pick<Deps, 'database' | 'audit' | 'readKept' | 'witnesses'>,
   onProgress: (progress: VerificationProgress) => void,
 ): Promise<AuditReport> {
   return listFirst((report) =>
-    verifyLog({ database, keys: audit.keys, readKept }, report, (checked, size) => onProgress({ checked, size })),
+    verifyLog({ database, keys: audit.keys, readKept, witnesses }, report, (checked, size) =>
+      onProgress({ checked, size }),
+    ),
   )
 }
 

@@ -2,8 +2,10 @@ import type { StoredEvent } from '../../db/audit/reading.ts'
 import type { Database } from '../../db/database.ts'
 import type { AuditKeys } from '../audit/auditKeys.ts'
 import { edgeWidths, growTree } from '../transparency/tree.ts'
+import type { Policy } from '../witnesses/policy.ts'
 import { checkpointReader, nodeChecker } from './checkpoints.ts'
 import { checkRecord } from './checkRecord.ts'
+import { wrongCosigner } from './cosignatures.ts'
 import { type Find, missingText } from './findings.ts'
 import type { KeptCheck } from './keptCheckpoints.ts'
 import type { ProcessNumbers } from './processNumbers.ts'
@@ -18,7 +20,7 @@ export async function recordReader(
   audit: Audit,
   keys: AuditKeys,
   numbers: ProcessNumbers,
-  kept: KeptCheck,
+  { kept, witnesses }: { readonly kept: KeptCheck; readonly witnesses?: Policy | undefined },
   find: Find,
 ) {
   const { origin, size } = await audit.readHead(edgeWidths)
@@ -52,6 +54,8 @@ export async function recordReader(
     for (const node of tree.append(event.hash)) if (!roots.isExplained()) await checkNode(node)
     kept.grown(expected, tree.root)
     while (checkpoint && checkpoint.size <= expected) {
+      const wrong = witnesses && wrongCosigner(checkpoint.note, witnesses)
+      if (wrong !== undefined) find(`the checkpoint at size ${checkpoint.size} has a wrong cosignature of ${wrong}`)
       roots.checkpoint(checkpoint, checkpoint.size === expected)
       checkpoint = await checkpoints.next()
     }

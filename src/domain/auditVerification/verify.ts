@@ -2,6 +2,8 @@ import type { Database } from '../../db/database.ts'
 import type { AuditKeys } from '../audit/auditKeys.ts'
 import { parseGenuine } from '../audit/sequencing.ts'
 import { edgeWidths } from '../transparency/tree.ts'
+import type { Policy } from '../witnesses/policy.ts'
+import { noteOfWitnesses } from './cosignatures.ts'
 import { countFindings, type Find, type Finding } from './findings.ts'
 import { checkKept, type ReadKept } from './keptCheckpoints.ts'
 import { createProcessNumbers, type ProcessNumbers, type RemovedEvents } from './processNumbers.ts'
@@ -19,6 +21,7 @@ export interface VerifyDeps {
   readonly database: Pick<Database, 'audit'>
   readonly keys: AuditKeys
   readonly readKept?: ReadKept
+  readonly witnesses?: Policy | undefined
 }
 
 type Audit = Database['audit']
@@ -38,14 +41,15 @@ export async function verifyLog(
 
 /** Returns the events too that are missing, although their process says that they were committed. */
 export async function checkLog(
-  { database: { audit }, keys, readKept }: VerifyDeps,
+  { database: { audit }, keys, readKept, witnesses }: VerifyDeps,
   report: (finding: Finding) => void,
   onProgress: (checked: number, size: number) => void = () => {},
 ): Promise<{ readonly verification: Verification; readonly removed: readonly RemovedEvents[] }> {
   const { find, count } = countFindings(report)
   const numbers = createProcessNumbers()
-  const kept = await checkKept(readKept, (await audit.readHead(edgeWidths)).origin, find)
-  const records = await recordReader(audit, keys, numbers, kept, find)
+  const { origin } = await audit.readHead(edgeWidths)
+  const kept = await checkKept(readKept, origin, find)
+  const records = await recordReader(audit, keys, numbers, { kept, witnesses }, find)
   const { size } = await audit.readHead(edgeWidths)
   await records.readTo(size, (checked) => onProgress(checked, size))
   // An event leaves the pending ones for the log, so they are read in this order.
@@ -59,7 +63,11 @@ export async function checkLog(
   for (const node of outside.nodes) find(`the node ${node} is not covered by the newest checkpoint`)
   const { removed, lost } = separateLost(numbers, records.restoredSizes)
   reportRemoved(removed, find)
-  const notes = [...notesOf(numbers, { lost, refused, formerSeals: records.formerSeals() }), ...kept.notes()]
+  const notes = [
+    ...notesOf(numbers, { lost, refused, formerSeals: records.formerSeals() }),
+    ...(witnesses ? [await noteOfWitnesses(audit, witnesses, keys, origin)] : []),
+    ...kept.notes(),
+  ]
   return { verification: { size: newSize, pending, findings: count(), notes }, removed }
 }
 

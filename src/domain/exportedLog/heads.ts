@@ -27,15 +27,18 @@ export interface GivenCheckpoint extends ServedHead {
 async function* readKept(notes: NoteReader, trust: Trust, last: number, find: Find): AsyncGenerator<Head> {
   let number = 0
   let previous = -1
+  let isWhole = true
   for await (const note of notes.notes()) {
     number++
     const name = `kept checkpoint ${number}`
     const opened = openCheckpoint(note, trust)
     if (typeof opened === 'string') {
       find(`${name} ${opened}`)
+      isWhole = false
       continue
     }
     const { size, root, isSigned, problems } = opened
+    if (size > last) isWhole = false
     for (const problem of problems) find(`${name} ${problem}`)
     if (size > last) find(`${name} (size ${size}) is beyond the end of the log at ${last}`)
     else if (size <= previous) find(`${name} (size ${size}) is out of order`)
@@ -45,6 +48,7 @@ async function* readKept(notes: NoteReader, trust: Trust, last: number, find: Fi
     }
   }
   if (notes.rest() !== '') find(`the kept checkpoints are malformed after number ${number}`)
+  else if (isWhole && previous < last && last > 0) find(`the kept checkpoints end before the checkpoint (size ${last})`)
 }
 
 /** Yields all checkpoints up to the served one by their sizes. */

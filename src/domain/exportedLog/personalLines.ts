@@ -1,4 +1,5 @@
 import type { Find } from '../auditVerification/findings.ts'
+import { linesOf } from './lines.ts'
 
 /** The personal texts of a record. */
 export interface PersonalLine {
@@ -6,9 +7,6 @@ export interface PersonalLine {
   readonly by: string | null
   readonly about: string | null
 }
-
-/** A line has two texts of bounded size. */
-const maxLine = 1_000_000
 
 /** Yields the lines of `private.ndjson` that are in order, and reports the others. */
 export async function* readPersonal(
@@ -30,19 +28,6 @@ export async function* readPersonal(
     }
   }
   return undefined
-}
-
-async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  // Bytes that are no UTF-8 become characters that no record commits to.
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  let rest = ''
-  for await (const chunk of chunks) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = (lines.pop() ?? '').slice(0, maxLine)
-    yield* lines
-  }
-  rest += decoder.decode()
-  if (rest !== '') yield rest
 }
 
 function parseLine(text: string): PersonalLine | undefined {

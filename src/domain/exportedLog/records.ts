@@ -14,7 +14,18 @@ export function recordIn(leaf: Buffer): ParsedLeaf | undefined {
   return parsed && isTime(parsed.time) ? parsed : undefined
 }
 
-/** The one form in which the service writes times. */
+/** Returns whether a time is in the one form in which the service writes it. */
 function isTime(text: string): boolean {
-  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) && new Date(text).toISOString() === text
+  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) ? new Date(text) : undefined
+  return time !== undefined && !Number.isNaN(time.getTime()) && time.toISOString() === text
+}
+
+/** Facts in another form were not written by this service, and verifiers could read them differently. */
+export function isErasure({ type, facts: { older_than, indexes, pending } }: ParsedLeaf): boolean {
+  return (
+    type === 'audit.erased' &&
+    (typeof older_than !== 'string' || isTime(older_than)) &&
+    (typeof indexes !== 'string' || /^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(indexes)) &&
+    (!Array.isArray(pending) || pending.every((event) => typeof event === 'string'))
+  )
 }

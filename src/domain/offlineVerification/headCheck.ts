@@ -32,8 +32,8 @@ export function createHeadCheck(trees: TwoTrees, deps: HeadCheckDeps) {
   let next: Head | undefined
   let hasBegun = false
   let suspects: Suspect[] = []
-  /** The size of the last checkpoint that the records fit. */
-  let agreed = 0
+  /** The sizes of the last checkpoints that the records fit: of any, and of those that were given. */
+  let [agreed, agreedGiven] = [0, 0]
   let isExplained = false
   let isSigned = false
   let uncompared = 0
@@ -46,7 +46,9 @@ export function createHeadCheck(trees: TwoTrees, deps: HeadCheckDeps) {
 
   const compare = (head: Head) => {
     const fits = trees.hasRoot(head.root)
-    const problem = fits ? undefined : `${head.name} does not fit the records${spanText(agreed, head.size - 1)}`
+    // A kept checkpoint proves nothing about someone who has the key.
+    const from = head.kind === 'given' ? agreedGiven : agreed
+    const problem = fits ? undefined : `${head.name} does not fit the records${spanText(from, head.size - 1)}`
     if (!head.isSigned || head.kind === 'given') undecided.push({ head, problem })
     else if (problem !== undefined && !isExplained) find(problem)
     // A restore may explain why a given one does not fit.
@@ -56,6 +58,7 @@ export function createHeadCheck(trees: TwoTrees, deps: HeadCheckDeps) {
     isExplained = !fits
     isSigned = fits
     if (fits) agreed = head.size
+    if (fits && head.kind === 'given') agreedGiven = head.size
   }
 
   return {

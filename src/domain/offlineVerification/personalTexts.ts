@@ -1,5 +1,6 @@
 import type { ParsedLeaf } from '../audit/leaf.ts'
 import { isCommitted } from '../audit/sequencing.ts'
+import type { Erasures } from '../auditVerification/erasures.ts'
 import type { Find } from '../auditVerification/findings.ts'
 import type { Range } from '../auditVerification/ranges.ts'
 import { type PersonalLine, readPersonal } from '../exportedLog/personalLines.ts'
@@ -7,7 +8,6 @@ import { recordIn } from '../exportedLog/records.ts'
 import type { TileFiles } from '../exportedLog/tileFiles.ts'
 import { widthAt } from '../transparency/tiles.ts'
 import { tileWidth } from '../transparency/tree.ts'
-import type { Erasures } from './erasures.ts'
 import type { RecordFind } from './findRecord.ts'
 
 export interface PersonalReading {
@@ -55,11 +55,11 @@ function checkTexts(
 ): number {
   let erased = 0
   for (const role of ['by', 'about'] as const) {
-    const party = leaf[role]
     const text = line?.[role] ?? null
-    if (isCommitted(party?.private, text)) continue
-    if (text === null && erasures.isErased(index, party?.id)) erased++
-    else findRecord(index, leaf, `had its ${role}_private ${text === null ? 'removed' : 'changed'}`)
+    if (isCommitted(leaf[role]?.private, text)) continue
+    const column = `${role}_private` as const
+    if (text === null && erasures.covers(leaf, index, column)) erased++
+    else findRecord(index, leaf, `had its ${column} ${text === null ? 'removed' : 'changed'}`)
   }
   return erased
 }

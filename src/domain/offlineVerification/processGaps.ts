@@ -1,8 +1,9 @@
 import type { ParsedLeaf } from '../audit/leaf.ts'
 import type { Find } from '../auditVerification/findings.ts'
 import { createProcessNumbers, type RemovedEvents } from '../auditVerification/processNumbers.ts'
-import type { Range } from '../auditVerification/ranges.ts'
+import { gapsIn, type Range } from '../auditVerification/ranges.ts'
 import { reportRemoved, separateLost } from '../auditVerification/verify.ts'
+import type { Prunings } from './prunings.ts'
 import type { Restores } from './restores.ts'
 
 export interface GapNotes {
@@ -13,7 +14,7 @@ export interface GapNotes {
 
 export interface GapContext {
   readonly restores: Restores
-  readonly minimumIndex: number
+  readonly prunings: Prunings
   /** Indexes of records that say nothing that counts, in order. */
   readonly unreadable: readonly Range[]
 }
@@ -28,33 +29,27 @@ export interface ProcessGaps {
 
 export function createProcessGaps(): ProcessGaps {
   const numbers = createProcessNumbers()
-  const firsts = new Map<string, { readonly n: number; covered: number }>()
   return {
     add: (leaf, index) => {
       const copied = numbers.indexOf(leaf)
       if (copied !== undefined) return copied
       numbers.add(leaf, index)
-      const { p, n, done, type, facts } = leaf
-      const first = firsts.get(p)
-      if (!first) firsts.set(p, { n, covered: Number.POSITIVE_INFINITY })
-      else if (done >= first.n) first.covered = Math.min(first.covered, n)
+      const { type, facts } = leaf
       if (type === 'audit.lost') numbers.accept(facts.process, facts.numbers)
       return undefined
     },
-    report: (find, { restores, minimumIndex, unreadable }) => {
+    report: (find, { restores, prunings, unreadable }) => {
       const { removed, lost } = separateLost(
         numbers,
         restores.list().map(({ size }) => size),
       )
-      // Events before the first one of a process may have been pruned, and those that ran beside it.
-      const firstKept = (process: string) => (minimumIndex > 0 ? (firsts.get(process)?.covered ?? 0) : 0)
+      // Pruned records are explained by their numbers.
+      const unexplained = unreadable.filter(([, last]) => last >= prunings.minimumIndex())
+      const mayBe = ({ after = -1, before = Number.POSITIVE_INFINITY }: RemovedEvents) =>
+        unexplained.some(([first, last]) => last > after && Math.max(first, prunings.minimumIndex()) < before)
+      const unknown = removed.filter((events) => !mayBe(events))
       reportRemoved(
-        removed.flatMap((events) => {
-          const { after = -1, before = Number.POSITIVE_INFINITY } = events
-          return unreadable.some(([first, last]) => last > after && first < before)
-            ? []
-            : withoutBelow(events, firstKept(events.process))
-        }),
+        unknown.flatMap((events) => withoutPruned(events, prunings)),
         find,
       )
       return { lost, inFlight: numbers.inFlight(), unsure: numbers.unsure() }
@@ -62,7 +57,7 @@ export function createProcessGaps(): ProcessGaps {
   }
 }
 
-function withoutBelow(events: RemovedEvents, bound: number): readonly RemovedEvents[] {
-  const first = Math.max(events.first, bound)
-  return first > events.last ? [] : [{ ...events, first }]
+function withoutPruned(events: RemovedEvents, prunings: Prunings): readonly RemovedEvents[] {
+  const gaps = gapsIn(prunings.numbersOf(events.process), events.first, events.last)
+  return gaps.map(([first, last]) => ({ ...events, first, last }))
 }

@@ -18,11 +18,11 @@ export interface RecordReading {
   readonly findRecord: RecordFind
   /** Receives each record that counts. */
   readonly onRecord: (leaf: ParsedLeaf, index: number) => void
-  readonly onProgress: (checked: number) => void
+  readonly onProgress: (checked: number) => Promise<void>
 }
 
 export interface ReadRecords {
-  /** The roots of all full tiles of level 0, as far as they are known. */
+  /** The roots of all full tiles of level 0 that are known. */
   readonly tileRoots: readonly Buffer[]
   /** Whether the newest checkpoint that a known key signed fits. */
   readonly isSigned: boolean
@@ -61,7 +61,7 @@ export async function readRecords(reading: RecordReading): Promise<ReadRecords> 
       if (isKnown && hash && heads.isDue(start + at + 1)) await heads.compareAt(start + at + 1)
     }
     if (trees.size() === start + tileWidth) await heads.compareAt(start + tileWidth)
-    reading.onProgress(start + tile.width)
+    await reading.onProgress(start + tile.width)
   }
   await heads.finish()
   return { tileRoots: trees.tileRoots(), unreadable: merged(unreadable), ...heads.result() }

@@ -2,13 +2,19 @@ import type { ParsedLeaf } from '../audit/leaf.ts'
 import type { Find } from '../auditVerification/findings.ts'
 import type { GivenCheckpoint, ServedHead } from '../exportedLog/heads.ts'
 import type { UndecidedHead } from './headCheck.ts'
+import type { Prunings } from './prunings.ts'
 import type { Restores } from './restores.ts'
+
+interface HeadContext {
+  readonly restores: Restores
+  readonly prunings: Prunings
+}
 
 /** Decides about checkpoints that records may explain: of a former key, or lost by a restore. */
 export interface Undecided {
   add(leaf: ParsedLeaf, index: number): void
   /** Reports those that no record explains. Returns notes about the others. */
-  report(compared: readonly UndecidedHead[], restores: Restores, find: Find): string[]
+  report(compared: readonly UndecidedHead[], context: HeadContext, find: Find): string[]
 }
 
 const keyChanges = ['secret_key.changed', 'key.reset', 'audit.restored']
@@ -19,7 +25,8 @@ export function createUndecided(given: readonly GivenCheckpoint[], served: Serve
     add: ({ type }, index) => {
       if (keyChanges.includes(type)) lastKeyChange = index
     },
-    report: (compared, restores, find) => {
+    report: (compared, { restores, prunings }, find) => {
+      if (prunings.isKeyChanged()) lastKeyChange = Math.max(lastKeyChange, prunings.minimumIndex())
       const notes: string[] = []
       const former = compared.filter(({ head }) => !head.isSigned)
       for (const { head, problem } of former) {

@@ -1,16 +1,18 @@
 import { AppError } from '../../error.ts'
 import type { ParsedLeaf } from '../audit/leaf.ts'
+import { createErasures } from '../auditVerification/erasures.ts'
 import { countFindings, type Find, type Finding } from '../auditVerification/findings.ts'
 import type { Verification } from '../auditVerification/verify.ts'
 import type { ExportFiles } from '../exportedLog/exportFiles.ts'
 import { type GivenCheckpoint, headsInOrder, type ServedHead } from '../exportedLog/heads.ts'
 import { readNotes } from '../exportedLog/noteReader.ts'
+import { isErasure } from '../exportedLog/records.ts'
 import { openTiles } from '../exportedLog/tileFiles.ts'
 import { hasQuorum, openCheckpoint, type Trust } from '../exportedLog/trust.ts'
-import { createErasures } from './erasures.ts'
 import { recordFinder } from './findRecord.ts'
 import { checkPersonal } from './personalTexts.ts'
 import { createProcessGaps } from './processGaps.ts'
+import { createPrunings } from './prunings.ts'
 import { readRecords } from './readRecords.ts'
 import { createRestores } from './restores.ts'
 import { createUndecided } from './undecided.ts'
@@ -26,7 +28,7 @@ export interface ExportToVerify {
 export async function verifyExport(
   { files, trust, given }: ExportToVerify,
   report: (finding: Finding) => void,
-  onProgress: (checked: number, size: number) => void,
+  onProgress: (checked: number, size: number) => Promise<void>,
 ): Promise<Verification> {
   const { find, count } = countFindings(report)
   const served = readServed(files, trust, find)
@@ -35,24 +37,27 @@ export async function verifyExport(
   const tiles = openTiles(files, find)
   const kept = files.stream('checkpoints')
   const [findRecord, gaps, erasures] = [recordFinder(find), createProcessGaps(), createErasures()]
-  const [restores, undecided] = [createRestores(served.origin), createUndecided(given, served)]
+  const [prunings, restores] = [createPrunings(), createRestores(served.origin)]
+  const undecided = createUndecided(given, served)
   const onRecord = (leaf: ParsedLeaf, index: number) => {
     const copied = gaps.add(leaf, index)
     if (copied !== undefined) findRecord(index, leaf, `is a copy of record ${copied}`)
-    else for (const facts of [erasures, restores, undecided]) facts.add(leaf, index)
+    else {
+      if (isErasure(leaf)) erasures.add(leaf)
+      for (const facts of [prunings, restores, undecided]) facts.add(leaf, index)
+    }
   }
   const heads = headsInOrder(kept && readNotes(kept), given, served, trust, find)
   const onRead = (checked: number) => onProgress(checked, size)
   const records = await readRecords({ size, tiles, heads, find, findRecord, onRecord, onProgress: onRead })
   checkUpperTiles(tiles, size, records, find)
-  const pruned = reportMissing(tiles, erasures.minimumIndex(), find)
-  const headNotes = undecided.report(records.undecided, restores, find)
-  const context = { restores, minimumIndex: erasures.minimumIndex(), unreadable: records.unreadable }
-  const { lost, inFlight, unsure } = gaps.report(find, context)
+  const pruned = reportMissing(tiles, prunings.minimumIndex(), find)
+  const headNotes = undecided.report(records.undecided, { restores, prunings }, find)
+  const { lost, inFlight, unsure } = gaps.report(find, { restores, prunings, unreadable: records.unreadable })
   const personal = files.stream('private.ndjson')
   const erased = personal ? await checkPersonal(personal, { ...records, size, tiles, find, findRecord, erasures }) : 0
   const notes = [
-    ...(pruned ? [`records 0 to ${erasures.minimumIndex() - 1} were pruned`] : []),
+    ...(pruned ? [`records 0 to ${prunings.minimumIndex() - 1} were pruned`] : []),
     ...counted(lost, 'events were lost by a restore or failover that was accepted'),
     ...counted(inFlight, 'events were in flight when their process ended'),
     ...counted(unsure, 'events were in flight when their connection was lost'),

@@ -32,6 +32,7 @@ export async function publishedHead({ database, audit, witnesses }: PublishingDe
   const { origin = audit.keys.firstOrigin(), note, ...newest } = await database.audit.newestCheckpoint()
   const signers = audit.keys.signersFor(origin)
   if (note === undefined) {
+    if (witnesses) throw notCosigned()
     const empty = { origin, size: 0, root: emptyRoot }
     return { ...empty, note: writeCheckpoint(empty, signers) }
   }
@@ -40,12 +41,15 @@ export async function publishedHead({ database, audit, witnesses }: PublishingDe
   if (!witnesses) return { ...checkpoint, note }
   const published = await newestWithQuorum(database, witnesses, audit.keys, origin)
   const cosigned = published && readCheckpoint(published.note, origin, signers)
-  if (!cosigned)
-    throw new AppError(
-      'not_found',
-      'No checkpoint of the audit log has the cosignatures that AUDIT_WITNESSES requires yet.',
-    )
+  if (!cosigned) throw notCosigned()
   return { ...cosigned, note: published.note }
+}
+
+function notCosigned(): AppError {
+  return new AppError(
+    'not_found',
+    'No checkpoint of the audit log has the cosignatures that AUDIT_WITNESSES requires yet.',
+  )
 }
 
 function inconsistent(): AppError {

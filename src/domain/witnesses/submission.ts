@@ -1,6 +1,5 @@
 import type { Database } from '../../db/database.ts'
 import { AppError } from '../../error.ts'
-import type { Checkpoint } from '../transparency/checkpoint.ts'
 import { proveConsistency } from '../transparency/proofs.ts'
 import type { NoteVerifier } from '../transparency/signedNote.ts'
 import { subtreesFrom } from '../transparency/tileReader.ts'
@@ -12,9 +11,7 @@ import {
   type WitnessResponse,
   writeSubmission,
 } from './addCheckpoint.ts'
-
-/** A checkpoint of this log, with its own signatures only. */
-export type Target = Checkpoint & { readonly note: string }
+import type { Target } from './target.ts'
 
 export type Submitted =
   | { readonly cosignatures: readonly CosignatureLine[] }

@@ -4,12 +4,12 @@ import type { Database } from '../../db/database.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { AuditKeys } from '../audit/auditKeys.ts'
 import type { SignedHead } from '../audit/head.ts'
-import { readCheckpoint } from '../transparency/checkpoint.ts'
 import { splitNote } from '../transparency/signedNote.ts'
 import { type CosignatureLine, type WitnessResponse, withCosignatures } from './addCheckpoint.ts'
 import type { Policy, Witness } from './policy.ts'
 import { newestWithQuorum } from './quorum.ts'
-import { submitCheckpoint, type Target } from './submission.ts'
+import { submitCheckpoint } from './submission.ts'
+import { findTarget, type Target } from './target.ts'
 import { createWitnessBook, nameOf, type WitnessState } from './witnessBook.ts'
 
 /** Sends checkpoints to the witnesses of a policy, and keeps their cosignatures. One per process. */
@@ -65,7 +65,7 @@ export function createWitnessing(deps: WitnessingDeps): Witnessing {
   async function run(): Promise<void> {
     const head = signedHead()
     if (!head || (settled?.size === head.size && clock() < settled.until)) return
-    const target = await findTarget(head)
+    const target = await findTarget(deps, head)
     if (target) {
       const known = await readWitnesses()
       const due = groups.filter((group) =>
@@ -75,19 +75,6 @@ export function createWitnessing(deps: WitnessingDeps): Witnessing {
       await Promise.all(due.map((group) => send(group, target, known)))
     }
     await readState(head)
-  }
-
-  /**
-   * Returns the newest checkpoint of the minute before, so that all replicas send the same one: a
-   * quorum has cosigned one checkpoint. Without one, the newest.
-   */
-  async function findTarget(head: SignedHead): Promise<Target | undefined> {
-    const { audit } = database
-    const stored = (await audit.checkpointBefore(new Date(Math.floor(clock() / minute) * minute))) ?? head
-    const checkpoint = readCheckpoint(stored.note, head.origin, keys.signersFor(head.origin))
-    // Only what this process has followed: never a checkpoint that was not committed.
-    if (!checkpoint || checkpoint.size !== stored.size || stored.size > head.size) return undefined
-    return { ...checkpoint, note: withoutCosignatures(stored.note, head.origin) }
   }
 
   async function readWitnesses(): Promise<Map<string, StoredWitness>> {
@@ -146,13 +133,4 @@ export function createWitnessing(deps: WitnessingDeps): Witnessing {
 function groupsOf({ witnesses }: Policy): readonly Group[] {
   const byUrl = Map.groupBy(witnesses, ({ url }) => url)
   return [...byUrl].flatMap(([url, inside]) => (url === undefined ? [] : [{ url, witnesses: inside }]))
-}
-
-function withoutCosignatures(note: string, origin: string): string {
-  const end = note.lastIndexOf('\n\n') + 2
-  const own = note
-    .slice(end)
-    .split('\n')
-    .filter((line) => line.startsWith(`— ${origin} `))
-  return note.slice(0, end) + own.map((line) => `${line}\n`).join('')
 }

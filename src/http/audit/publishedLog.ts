@@ -15,7 +15,7 @@ const logPath = '/audit/log/'
 
 const common = {
   tag: 'Audit log',
-  errors: guardErrors,
+  errors: [...guardErrors, 'not_found'],
   isForUsers: true,
   apiKeyAccess: 'audit:read',
 } as const
@@ -46,7 +46,7 @@ export function publishedLogRoutes({ deps, guards }: { readonly deps: Deps; read
         summary: 'Get the checkpoint of the audit log',
         description:
           'The size and root of the log, signed with the key that `audittrail audit key` prints: a signed note of ' +
-          'c2sp.org/tlog-checkpoint.',
+          'c2sp.org/tlog-checkpoint. With `AUDIT_WITNESSES`, it is the newest with enough cosignatures, and 404 until there is one.',
         contentType: noteType,
         schema: { type: 'string' },
         example:
@@ -58,7 +58,6 @@ export function publishedLogRoutes({ deps, guards }: { readonly deps: Deps; read
       respondWithTile,
       rawOperation({
         ...common,
-        errors: [...guardErrors, 'not_found'],
         operationId: 'auditTile',
         summary: 'Get a tile of the audit log',
         description:

@@ -53,7 +53,7 @@ describe.each(databaseKinds)('AUDIT_CHECKPOINT_FILE in a verification, on %s', (
     await log.restore()
     await log.fail(5)
     await createSequencer(application.deps, true).run()
-    expect((await verify()).problems).toEqual([
+    expect((await verify()).problems.filter((problem) => problem.includes('AUDIT_CHECKPOINT_FILE'))).toEqual([
       `the records below ${first + 4} are not the ones of the checkpoint of that size in AUDIT_CHECKPOINT_FILE`,
     ])
   })

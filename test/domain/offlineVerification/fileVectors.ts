@@ -1,6 +1,19 @@
 import { createNoteSigner } from '../../../src/domain/transparency/signedNote.ts'
 import { origin, sampleExport, sampleRecord, signer, systemRecord } from './sampleLog.ts'
-import { changed, changedExport, cut, flipped, kept, named, removed, replaced, rewritten, six, type Vector, withRecords } from './vector.ts'
+import {
+  changed,
+  changedExport,
+  cut,
+  flipped,
+  kept,
+  named,
+  removed,
+  replaced,
+  rewritten,
+  six,
+  type Vector,
+  withRecords,
+} from './vector.ts'
 
 const tile = 'tile/0/000.p/6'
 const bundle = 'tile/entries/000.p/6'
@@ -82,7 +95,11 @@ export const fileVectors: readonly Vector[] = [
     files: changed(cut('checkpoint', 10)),
     findings: ['the checkpoint is malformed'],
   },
-  { name: 'a checkpoint that is empty', files: changed(cut('checkpoint', 1000)), findings: ['the checkpoint is malformed'] },
+  {
+    name: 'a checkpoint that is empty',
+    files: changed(cut('checkpoint', 1000)),
+    findings: ['the checkpoint is malformed'],
+  },
   { name: 'a tile that is missing', files: changed(removed(tile)), findings: [`${tile} is missing`] },
   { name: 'a tile that was cut', files: changed(cut(tile, 1)), findings: [`${tile} is malformed`] },
   { name: 'a tile that was cut by a hash', files: changed(cut(tile, 32)), findings: [`${tile} is malformed`] },
@@ -97,7 +114,7 @@ export const fileVectors: readonly Vector[] = [
     name: 'a tile and its bundle that are missing',
     files: changed(removed(tile), removed(bundle)),
     findings: [`${tile} is missing`, `${bundle} is missing`],
-    notes: ['3 checkpoints could not be compared: the records up to them are not there'],
+    notes: ['4 checkpoints could not be compared: the records up to them are not there'],
   },
   {
     name: 'a kept checkpoint with a wrong signature',
@@ -126,5 +143,15 @@ export const fileVectors: readonly Vector[] = [
       () => sampleExport(six, { kept }).get('checkpoints'),
     ]),
     findings: ['kept checkpoint 3 (size 6) is beyond the end of the log at 5'],
+  },
+  {
+    name: 'kept checkpoints without the newest',
+    files: changed(['checkpoints', (content) => content.subarray(0, (content.length / 3) * 2)]),
+    findings: ['the kept checkpoints end before the checkpoint (size 6)'],
+  },
+  {
+    name: 'kept checkpoints that are empty',
+    files: changed(['checkpoints', () => Buffer.alloc(0)]),
+    findings: ['the kept checkpoints end before the checkpoint (size 6)'],
   },
 ]

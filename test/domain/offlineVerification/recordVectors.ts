@@ -2,13 +2,21 @@ import { alice, processId, type SampleRecord, sampleExport, sampleRecord, system
 import { changed, kept, named, removed, replaced, six, type Vector, withRecords } from './vector.ts'
 
 const bob = '22222222-2222-4222-8222-222222222222'
-const erasedBy = (facts: object) => systemRecord(7, 'audit.erased', facts)
+const erasedBy = (facts: object, members: object = {}) => systemRecord(7, 'audit.erased', facts, members)
+const erasedOf = (id: string) => erasedBy({ erased: 5, below: 6 }, { about: { kind: 'user', id } })
+const erasedByAge = (older_than: string) => erasedBy({ erased: 2, below: 6, older_than })
 const without = ({ leaf }: SampleRecord): SampleRecord => ({ leaf, by: null, about: null })
 const foreign: SampleRecord = { leaf: '{"v":2}', by: null, about: null }
 const withEvents = (...records: readonly SampleRecord[]) => sampleExport([...six, ...records])
 
 /** Returns the six records without the texts of the first ones. */
 const erasedBefore = (index: number) => six.map((record, at) => (at < index ? without(record) : record))
+
+/** The six records, of which four are of an actor without an id and have lost their texts. */
+const entered = six.map((record, at): SampleRecord => {
+  const isKnown = at === 0 || at === 5
+  return isKnown ? record : { leaf: record.leaf.replace(`"id":"${alice}",`, ''), by: null, about: null }
+})
 
 /** Exports whose signed records, or the texts beside them, show that something is wrong. */
 export const recordVectors: readonly Vector[] = [
@@ -92,8 +100,9 @@ export const recordVectors: readonly Vector[] = [
     name: 'a repeated line in the personal texts',
     files: changed(replaced('private.ndjson', '{"index":0,"by":null', '{"index":5,"by":null')),
     findings: [
+      ...[1, 2, 3, 4].map((index) => `${named(index)} had its by_private removed`),
       ...[2, 3, 4, 5, 6].map((line) => `line ${line} of private.ndjson is out of order`),
-      ...[1, 2, 3, 4, 5].map((index) => `${named(index)} had its by_private removed`),
+      `${named(5)} had its by_private removed`,
     ],
   },
   {
@@ -109,31 +118,53 @@ export const recordVectors: readonly Vector[] = [
   },
   {
     name: 'the erased texts of a person',
-    files: sampleExport([...erasedBefore(6), erasedBy({ person: alice, count: 5 })]),
+    files: sampleExport([...erasedBefore(6), erasedOf(alice)]),
     findings: [],
     notes: ['5 personal texts were erased'],
   },
   {
     name: 'erased texts of another person',
-    files: sampleExport([...erasedBefore(2), erasedBy({ person: bob, count: 1 })]),
+    files: sampleExport([...erasedBefore(2), erasedOf(bob)]),
     findings: [`${named(1)} had its by_private removed`],
   },
   {
-    name: 'the texts before an index, which were erased by age',
-    files: sampleExport([...erasedBefore(3), erasedBy({ before_index: 3, count: 2 })]),
+    name: 'texts that were erased by age',
+    files: sampleExport([...erasedBefore(3), erasedByAge('2026-11-28T12:00:04.000Z')]),
     findings: [],
     notes: ['2 personal texts were erased'],
   },
   {
     name: 'a text that was removed after an erasure by age',
-    files: sampleExport([...erasedBefore(4), erasedBy({ before_index: 3, count: 2 })]),
+    files: sampleExport([...erasedBefore(4), erasedByAge('2026-11-28T12:00:04.000Z')]),
     findings: [`${named(3)} had its by_private removed`],
     notes: ['2 personal texts were erased'],
   },
   {
     name: 'a text that was removed after its person was erased',
-    files: sampleExport([...erasedBefore(6), erasedBy({ person: alice, count: 5 }), without(sampleRecord(8))]),
+    files: sampleExport([...erasedBefore(6), erasedOf(alice), without(sampleRecord(8))]),
     findings: [`${named(7, sampleRecord(8))} had its by_private removed`],
     notes: ['5 personal texts were erased'],
   },
+  {
+    name: 'names entered by strangers that were erased',
+    files: sampleExport([...entered, erasedBy({ erased: 2, below: 6, indexes: '1,3-4' })]),
+    findings: [`${named(2, entered[2])} had its by_private removed`],
+    notes: ['3 personal texts were erased'],
+  },
+  {
+    name: 'a pending event whose text was erased',
+    files: sampleExport([
+      ...erasedBefore(6),
+      erasedBy({ erased: 5, below: 6, pending: [`${processId} 8`] }, { about: { kind: 'user', id: alice } }),
+      without(sampleRecord(8)),
+      without(sampleRecord(9)),
+    ]),
+    findings: [`${named(8, sampleRecord(9))} had its by_private removed`],
+    notes: ['6 personal texts were erased'],
+  },
+  ...['2026-11-28T12:00:60.000Z', '2026-11-29'].map((time) => ({
+    name: `an erasure by age that has the time ${time}`,
+    files: sampleExport([...erasedBefore(2), erasedByAge(time)]),
+    findings: [`${named(1)} had its by_private removed`],
+  })),
 ]

@@ -23,7 +23,13 @@ export const alice = '11111111-1111-4111-8111-111111111111'
 /** A record as the service writes it, except for the members that are given. */
 export function sampleRecord(n: number, members: Readonly<Record<string, unknown>> = {}): SampleRecord {
   const salt = createHash('sha256').update(`salt ${n}`).digest().subarray(0, 16).toString('base64')
-  const by = JSON.stringify({ salt, username: 'alice', full_name: 'Alice Doe', address: '192.0.2.1', agent: 'curl/8.5' })
+  const by = JSON.stringify({
+    salt,
+    username: 'alice',
+    full_name: 'Alice Doe',
+    address: '192.0.2.1',
+    agent: 'curl/8.5',
+  })
   const leaf = JSON.stringify({
     v: 1,
     p: processId,
@@ -51,16 +57,19 @@ export function sampleRecords(count: number): SampleRecord[] {
 }
 
 export interface SampleOptions {
-  /** The sizes of the kept checkpoints. */
+  /** The sizes of kept checkpoints, besides the newest. */
   readonly kept?: readonly number[]
   readonly signers?: readonly NoteSigner[]
 }
 
 /** Returns the export of a log. */
-export function sampleExport(records: readonly SampleRecord[], { kept, signers = [signer] }: SampleOptions = {}): Files {
+export function sampleExport(
+  records: readonly SampleRecord[],
+  { kept, signers = [signer] }: SampleOptions = {},
+): Files {
   const files: Files = new Map()
   const hashes = records.map(({ leaf }) => hashLeaf(leaf))
-  const sizes = kept ?? [records.length]
+  const sizes = [...new Set([...(kept ?? []), records.length])]
   files.set('checkpoints', Buffer.from(joinNotes(sizes.map((size) => noteOf(hashes.slice(0, size), signers)))))
   files.set('checkpoint', Buffer.from(noteOf(hashes, signers)))
   files.set('log.vkey', Buffer.from(signers.map(({ vkey }) => `${vkey}\n`).join('')))
@@ -69,7 +78,8 @@ export function sampleExport(records: readonly SampleRecord[], { kept, signers =
   const rows = [hashes]
   for (const tile of tilesOf(records.length)) {
     const start = tile.index * tileWidth
-    const row = (rows[tile.level] ??= parentsOf(rows[tile.level - 1] ?? []))
+    const row = rows[tile.level] ?? parentsOf(rows[tile.level - 1] ?? [])
+    rows[tile.level] = row
     files.set(tilePath(tile), Buffer.concat(row.slice(start, start + tile.width)))
     const leaves = records.slice(start, start + tile.width).map(({ leaf }) => leaf)
     if (tile.level === 0) files.set(tilePath({ ...tile, level: 'entries' }), writeBundle(leaves))
@@ -96,5 +106,7 @@ function rootOf(hashes: readonly Buffer[]): Buffer {
 }
 
 function parentsOf(row: readonly Buffer[]): Buffer[] {
-  return Array.from({ length: Math.floor(row.length / tileWidth) }, (_, at) => perfectRoot(row, at * tileWidth, tileWidth))
+  return Array.from({ length: Math.floor(row.length / tileWidth) }, (_, at) =>
+    perfectRoot(row, at * tileWidth, tileWidth),
+  )
 }

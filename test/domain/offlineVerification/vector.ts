@@ -51,12 +51,14 @@ export function flipped(path: string, at: number): Change {
   ]
 }
 
+/** Replaces a text by another of any length. */
 export function replaced(path: string, from: string, to: string): Change {
   return [
     path,
     (content) => {
-      if (!content.includes(from)) throw new Error(`${path} does not contain the text.`)
-      return Buffer.from(content.toString().replace(from, () => to))
+      const at = content.indexOf(from)
+      if (at < 0) throw new Error(`${path} does not contain the text.`)
+      return Buffer.concat([content.subarray(0, at), Buffer.from(to), content.subarray(at + Buffer.byteLength(from))])
     },
   ]
 }
@@ -72,10 +74,18 @@ export function withRecords(replacements: Readonly<Record<number, SampleRecord>>
   return six.map((record, index) => replacements[index] ?? record)
 }
 
-/** Returns an export of other records that has kept the checkpoints of the six. */
-export function rewritten(records: readonly SampleRecord[], options: SampleOptions = { kept }): Files {
-  const original = sampleExport(six, options)
+interface Original extends SampleOptions {
+  /** Defaults to the six records. */
+  readonly original?: readonly SampleRecord[]
+}
+
+/** Returns an export of other records that has kept the checkpoints of the original. */
+export function rewritten(
+  records: readonly SampleRecord[],
+  { original = six, ...options }: Original = { kept },
+): Files {
+  const before = sampleExport(original, options)
   const files = sampleExport(records, options)
-  for (const path of ['checkpoint', 'checkpoints']) files.set(path, original.get(path) as Buffer)
+  for (const path of ['checkpoint', 'checkpoints']) files.set(path, before.get(path) as Buffer)
   return files
 }

@@ -14,13 +14,17 @@ export type Verified = Pick<Vector, 'files' | 'vkeys' | 'policy' | 'checkpoints'
 /** Where a verifier finds the checkpoints that the auditor has kept. */
 export const keptFile = 'kept.txt'
 
-export async function verify({ files, vkeys, policy, checkpoints = [] }: Verified): Promise<AuditReport> {
-  const trust: Trust = {
-    keys: (vkeys ?? [signer.vkey]).flatMap((vkey) => parseVerifierKey(vkey) ?? []),
-    policy: policy === undefined ? undefined : policyOf(policy),
-  }
+export async function verify({
+  files,
+  vkeys = [signer.vkey],
+  policy: text,
+  checkpoints = [],
+}: Verified): Promise<AuditReport> {
+  const policy = text === undefined ? undefined : policyOf(text)
+  const logs = policy?.logs.map(({ key }) => key) ?? []
+  const trust: Trust = { keys: [...vkeys.flatMap((vkey) => parseVerifierKey(vkey) ?? []), ...logs], policy }
   const given = checkpoints.map((note, at) => givenOf(note, at + 1, trust))
-  return listFirst((report) => verifyExport({ files: filesOf(files), trust, given }, report, () => {}))
+  return listFirst((report) => verifyExport({ files: filesOf(files), trust, given }, report, async () => {}))
 }
 
 /** Returns the findings, one per line as the command prints them, and the notes. */
@@ -29,7 +33,13 @@ export async function resultOf(
 ): Promise<{ readonly findings: readonly string[]; readonly notes: readonly string[] }> {
   const report = await verify(verified)
   const lines = reportText(report).split('\n')
-  return { findings: lines.slice(0, lines.findIndex((line) => line.startsWith('The audit log '))), notes: report.notes }
+  return {
+    findings: lines.slice(
+      0,
+      lines.findIndex((line) => line.startsWith('The audit log ')),
+    ),
+    notes: report.notes,
+  }
 }
 
 function policyOf(text: string): Policy {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { parseLeaf } from '../../../src/domain/audit/leaf.ts'
+import { acceptRestored } from '../../../src/domain/audit/restored.ts'
 import { isCommitted } from '../../../src/domain/audit/sequencing.ts'
 import { exportLog } from '../../../src/domain/publishedLog/exportLog.ts'
 import { readCheckpoint } from '../../../src/domain/transparency/checkpoint.ts'
@@ -71,7 +72,7 @@ describe('an export of the audit log', () => {
   test('has no name and no address, unless it is asked for', async () => {
     const { files } = await exportOf(application)
     const all = Buffer.concat([...files.values()]).toString('latin1')
-    expect(['ada', '198.51.100.7', '"salt"'].filter((text) => all.includes(text))).toEqual([])
+    expect(['ada@example.com', '198.51.100.7', '"salt"'].filter((text) => all.includes(text))).toEqual([])
   })
 
   test('has the personal texts that its leaves commit to, on request', async () => {
@@ -87,7 +88,7 @@ describe('an export of the audit log', () => {
       }),
     ).toBe(true)
     expect(JSON.parse(texts.at(-1).by).address).toBe('198.51.100.7')
-    expect(JSON.parse(texts.at(-1).about).username).toBe('ada')
+    expect(JSON.parse(texts.at(-1).about).username).toBe('ada@example.com')
   })
 
   test('is recorded, with whether it has personal texts', async () => {
@@ -128,5 +129,21 @@ describe('an export of the audit log', () => {
   ])('is refused with %s', async (_, change) => {
     const exported = withChange(application, change, () => exportOf(application))
     await expect(exported).rejects.toMatchObject({ code: 'unavailable' })
+  })
+
+  test('of a log that was restored has the keys of its former name, which signed its older checkpoints', async () => {
+    const before = await exportOf(application)
+    await acceptRestored(application.deps)
+    await growLog(application, 601)
+    const { files, textOf } = await exportOf(application)
+    expect(files.has('former.vkeys')).toBe(true)
+    expect(textOf('former.vkeys').split('\n')).toContain(before.textOf('log.vkey').trimEnd())
+    const vkeys = [textOf('log.vkey').trimEnd(), ...textOf('former.vkeys').trimEnd().split('\n')]
+    const verifiers = vkeys.flatMap((vkey) => parseVerifierKey(vkey) ?? [])
+    const { notes } = splitNotes(textOf('checkpoints'))
+    const origins = notes.map((note) => note.slice(0, note.indexOf('\n')))
+    expect(notes.every((note, at) => readCheckpoint(note, origins[at] ?? '', verifiers))).toBe(true)
+    expect(new Set(origins).size).toBe(2)
+    expect(origins.at(-1)).toBe(verifiers[0]?.name)
   })
 })

@@ -22,8 +22,8 @@ async function sizeOf({ database }: Deps): Promise<number> {
 async function insertPending({ deps, sql }: TestApplication, count: number): Promise<void> {
   await sql('DELETE FROM audittrail_audit_pending')
   const rows = Array.from({ length: count }, () => {
-    const about = { kind: 'user', id: session, username: 'ada' } as const
-    const event = { event: 'login.succeeded', username: 'ada', session, address: '198.51.100.7' } as const
+    const about = { kind: 'user', id: session, username: 'ada@example.com' } as const
+    const event = { event: 'login.succeeded', username: 'ada@example.com', session, address: '198.51.100.7' } as const
     const { row } = deps.audit.prepare({ event, about }, { by: { kind: 'anonymous' }, address: '198.51.100.7' })
     return { ...row, mac: row.mac.toString('hex') }
   })

@@ -140,6 +140,8 @@ describe('access to every route', () => {
       'POST /api-keys': administrator(422),
       'GET /api-keys': administrator(200),
       'DELETE /api-keys/{id}': administrator(404),
+      'GET /audit/log/checkpoint': administratorOr('auditor', 200),
+      'GET /audit/log/tile/{level}/{tile}': administratorOr('auditor', 404),
       'GET /audit/events': administratorOr('auditor', 200),
       'GET /auth/activity': member(200),
     })

@@ -1,10 +1,10 @@
 import { accessSync, constants, readFileSync } from 'node:fs'
 import type { GivenCheckpoint } from '../../../domain/exportedLog/heads.ts'
-import { readNotes } from '../../../domain/exportedLog/noteReader.ts'
+import { linesOf } from '../../../domain/exportedLog/lines.ts'
 import { openCheckpoint, type Trust } from '../../../domain/exportedLog/trust.ts'
 import { verifyExport } from '../../../domain/offlineVerification/verifyExport.ts'
-import { splitNotes } from '../../../domain/transparency/notes.ts'
 import { type NoteVerifier, parseVerifierKey } from '../../../domain/transparency/signedNote.ts'
+import { readKeptNotes } from '../../../domain/witnesses/keptNotes.ts'
 import { type Policy, parsePolicy } from '../../../domain/witnesses/policy.ts'
 import { AppError } from '../../../error.ts'
 import type { CommandInput, Flag } from '../../command.ts'
@@ -17,6 +17,8 @@ export const trustFlags: Readonly<Record<string, Flag>> = {
   policy: { value: 'FILE', doc: 'Require the cosignatures of this witness policy (tlog-policy)' },
   checkpoint: { value: 'FILE', doc: 'Require that the log continues these checkpoints', isRepeatable: true },
 }
+
+const recordsPerTurn = 8192
 
 type Verifier = (onProgress: (progress: VerificationProgress) => void) => Promise<AuditReport>
 
@@ -37,10 +39,21 @@ export function exportVerifier(directory: string | undefined, flags: CommandInpu
   return async (onProgress) => {
     const files = openExport(directory)
     const given: GivenCheckpoint[] = []
-    for (const path of paths) given.push(...(await readGiven(path, trust)))
-    return listFirst((report) =>
-      verifyExport({ files, trust, given }, report, (checked, size) => onProgress({ checked, size })),
+    const notes: string[] = []
+    for (const path of paths) {
+      let skipped = 0
+      given.push(...(await readGiven(path, trust, () => skipped++)))
+      if (skipped > 0)
+        notes.push(`${path} has ${skipped} ${skipped === 1 ? 'part that is' : 'parts that are'} no checkpoint`)
+    }
+    const report = await listFirst((find) =>
+      verifyExport({ files, trust, given }, find, async (checked, size) => {
+        onProgress({ checked, size })
+        // Lets signals be handled.
+        if (checked % recordsPerTurn === 0) await Bun.sleep(0)
+      }),
     )
+    return { ...report, notes: [...notes, ...report.notes] }
   }
 }
 
@@ -75,23 +88,17 @@ function readInput<T>(flag: string, path: string, read: (path: string) => T): T 
 }
 
 /** Reads checkpoints that the auditor has kept: one, or a file of many. Throws `refused`. */
-async function readGiven(path: string, trust: Trust): Promise<readonly GivenCheckpoint[]> {
-  const reader = readNotes(streamFile(path))
+async function readGiven(path: string, trust: Trust, skipped: () => void): Promise<readonly GivenCheckpoint[]> {
   const given: GivenCheckpoint[] = []
-  const add = (note: string) => {
+  for await (const { note } of readKeptNotes(linesOf(streamFile(path)), skipped)) {
     const label = `${path}: checkpoint ${given.length + 1}`
     const opened = openCheckpoint(note, trust)
     const problem = typeof opened === 'string' ? opened : opened.problems[0]
     if (problem !== undefined) throw new AppError('refused', `${label} ${problem}.`)
-    if (typeof opened === 'string') return
+    if (typeof opened === 'string') return given
     if (!opened.isSigned) throw new AppError('refused', `${label} is not signed by a given key.`)
     given.push({ ...opened, name: `${label} (size ${opened.size})`, kind: 'given', file: path })
   }
-  for await (const note of reader.notes()) add(note)
-  // A single checkpoint has no empty line after it.
-  const { notes, rest } = splitNotes(`${reader.rest()}\n`)
-  for (const note of notes) add(note)
-  if (rest !== '' && rest !== '\n')
-    throw new AppError('refused', `${path} is malformed after checkpoint ${given.length}.`)
+  if (given.length === 0) throw new AppError('refused', `${path} has no checkpoint.`)
   return given
 }
