@@ -69,6 +69,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'exportedLog',
     'offlineVerification',
     'deps',
+    'retention',
     'keys',
     'readiness',
     'sessions',

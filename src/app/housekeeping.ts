@@ -1,9 +1,14 @@
+import type { Config } from '../config/config.ts'
 import { maintainKeys } from '../domain/keys/signingKeys.ts'
 import { createCostliestHashReader } from '../domain/passwords/costliestHash.ts'
+import { createAgedErasure } from '../domain/retention/eraseAged.ts'
+import { createAgedPruning } from '../domain/retention/prune.ts'
 import { sweepExpiredFailures, sweepExpiredSessions } from '../domain/sessions/sweep.ts'
 import { lowerThreadPriority } from '../system/threadPriority.ts'
 import { describeError } from '../telemetry/log.ts'
 import type { App } from './app.ts'
+
+type RetentionConfig = Pick<Config, 'auditPersonalDays' | 'auditRetentionDays'>
 
 /** Milliseconds between two rounds of housekeeping. */
 const housekeepingInterval = 60_000
@@ -12,7 +17,7 @@ const housekeepingInterval = 60_000
  * Maintains keys, sweeps expired data and reads the costliest hash, now and every minute. Returns a
  * function to stop it.
  */
-export function startHousekeeping({ deps }: Pick<App, 'deps'>): () => void {
+export function startHousekeeping({ deps }: Pick<App, 'deps'>, config: RetentionConfig): () => void {
   let isStopped = false
   let round = 0
   let areIndexesComplete = false
@@ -34,12 +39,16 @@ export function startHousekeeping({ deps }: Pick<App, 'deps'>): () => void {
   const completeIndexes = async () => {
     if (!areIndexesComplete) areIndexesComplete = (await deps.database.completeIndexes()) === 0
   }
+  const eraseAged = createAgedErasure(deps, config.auditPersonalDays, isEnding)
+  const prune = createAgedPruning(deps, config.auditRetentionDays, isEnding)
   const works = [
     () => maintainKeys(deps),
     sweep,
     async () => void (await sweepExpiredFailures(deps, isEnding)),
     rereadCostliestHash,
     completeIndexes,
+    async () => void (await eraseAged()),
+    async () => void (await prune()),
   ].map(unlessRunning)
   const maintain = async () => {
     await reporting(lowerThreadPriority)

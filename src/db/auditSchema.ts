@@ -97,8 +97,12 @@ export const auditWitnesses = pgTable('audittrail_audit_witnesses', {
   claimed_until: timestamp({ withTimezone: true }).notNull(),
 })
 
-/** One row: the name of the log. */
+/** One row: the name of the log, and what was pruned from its beginning. */
 export const auditState = pgTable('audittrail_audit_state', {
   id: integer().primaryKey(),
   origin: text().notNull(),
+  /** Records below it were pruned. */
+  minimum_index: count().notNull().default(0),
+  /** Pending events from before it are refused: they may be copies of pruned records. */
+  pruned_before: timestamp({ withTimezone: true }),
 })

@@ -5,6 +5,9 @@ import { recordsOfLost } from '../../domain/auditVerification/lostEvents.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { type EventCriteria, type EventPage, searchEvents } from '../../domain/history/search.ts'
 import { type LogKeys, logKeys } from '../../domain/publishedLog/published.ts'
+import { type Erasure, erasePerson } from '../../domain/retention/erasePerson.ts'
+import { planPruning } from '../../domain/retention/planPruning.ts'
+import { awaitPruning, type PruneResult } from '../../domain/retention/prune.ts'
 import { AppError } from '../../error.ts'
 import { isUuid } from '../../uuid.ts'
 import { type ProvenRecord, provenRecord } from './auditExport.ts'
@@ -23,12 +26,21 @@ export interface AuditQuery {
   readonly about?: string
 }
 
+/** One of both: records from before a time, in ISO 8601, or below an index. */
+export interface PruneQuery {
+  readonly before?: string
+  readonly below?: number
+}
+
 export interface AuditList {
   /** By index, lowest first. */
   readonly events: readonly PresentedEvent[]
   /** The `from` of the records that follow. */
   readonly next: number
 }
+
+/** The actor of commands in the log. */
+export const actor = 'command line'
 
 /** The operations on the audit log, as in `operations.ts`. */
 export const auditOperations = {
@@ -53,16 +65,30 @@ export const auditOperations = {
 
   showAudit: async ({ database }: Deps, { index }: { index: number }): Promise<PresentedEvent> => {
     const [event] = await database.audit.listEvents({ from: index, limit: 1 })
-    if (event?.index !== index) throw new AppError('not_found', `There is no record ${index} in the audit log.`)
+    if (event?.index !== index) throw new AppError('not_found', await missingText(database, index))
     return presentEvent(event)
   },
 
   proveAudit: (deps: Deps, { index }: { index: number }): Promise<ProvenRecord> => provenRecord(deps, index),
 
   listAuditKeys: (deps: Deps, _input: object): Promise<LogKeys> => logKeys(deps),
+  eraseAudit: (deps: Deps, { name }: { name: string }): Promise<Erasure> => erasePerson(deps, actor, name),
+
+  /** Its record enters the log after the operation. Returns 0 if there is nothing to prune. */
+  planPruning: async (deps: Deps, { before, below }: PruneQuery): Promise<number> =>
+    (await planPruning(deps, actor, below === undefined ? { before: new Date(before ?? 0) } : { below })) ?? 0,
+
+  finishPruning: (deps: Deps, { planned }: { planned: number }): Promise<PruneResult> => awaitPruning(deps, planned),
 
   restoreAudit: async (deps: Deps, _input: object) => acceptRestored(deps, await recordsOfLost(deps)),
 } as const
+
+async function missingText({ audit }: Deps['database'], index: number): Promise<string> {
+  const { minimumIndex } = await audit.readPruning()
+  return index < minimumIndex
+    ? `Record ${index} was pruned. The audit log begins at record ${minimumIndex}.`
+    : `There is no record ${index} in the audit log.`
+}
 
 /** Returns the newest matching records, lowest index first. */
 async function newestEvents(deps: Deps, criteria: EventCriteria, limit: number): Promise<PresentedEvent[]> {

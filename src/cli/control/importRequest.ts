@@ -3,7 +3,7 @@ import { readFirebaseParameters } from '../../domain/import/firebaseUsers.ts'
 import { type Finding, type ImportReport, importUsers } from '../../domain/import/importUsers.ts'
 import type { ImportFormat } from '../../domain/import/recordSplitter.ts'
 import type { ImportSource } from '../../domain/import/sources.ts'
-import { actor } from './operations.ts'
+import { actor } from './auditOperations.ts'
 
 /** The options of an import. Serializable, since they may be sent to the running server. */
 export interface ImportRequest {

@@ -42,7 +42,7 @@ import {
   type WithPassword,
 } from '../../domain/users/users.ts'
 import { AppError } from '../../error.ts'
-import { auditOperations } from './auditOperations.ts'
+import { actor, auditOperations } from './auditOperations.ts'
 
 export interface UserSettings {
   readonly username: string
@@ -54,8 +54,6 @@ export interface UserSettings {
 /** A user with the time of the last sign-in, in ISO 8601; null if there was none. */
 export type UserRow = PresentedUser & { readonly last_sign_in_at: string | null }
 
-/** The actor of commands in the log. */
-export const actor = 'command line'
 const administrator: Actor = { name: actor, canManageAdministrators: true }
 const pageSize = 500
 

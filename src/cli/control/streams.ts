@@ -4,9 +4,9 @@ import type { ExportedPart, LogExport } from '../../domain/publishedLog/exportLo
 import { type ExportedUser, exportUsers } from '../../domain/users/exportUsers.ts'
 import { AppError } from '../../error.ts'
 import { exportAudit } from './auditExport.ts'
+import { actor } from './auditOperations.ts'
 import { type AuditReport, type VerificationProgress, verifyAudit } from './auditVerification.ts'
 import { type ImportRequest, importBy } from './importRequest.ts'
-import { actor } from './operations.ts'
 import { type Refusal, refusalOf, socketPath } from './socket.ts'
 
 /**

@@ -89,7 +89,7 @@ export async function startServer({
   if (!(await preparing)) return
   // Keys that cannot be read now are read on first use.
   await http.keyRing.refresh().catch(() => {})
-  steps.housekeeping = startHousekeeping(app)
+  steps.housekeeping = startHousekeeping(app, config)
   steps.audit = await startAudit(app, config)
   steps.keyRing = http.keyRing.startPolling()
   steps.clock = keepSynchronized(app.synchronizeClock)

@@ -1,8 +1,10 @@
 import { guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
-import type { Batch } from './batch.ts'
+import type { Batch, PendingEvent } from './batch.ts'
+import { erasureStatements } from './erasure.ts'
 import { type EventRow, insertEvents } from './pending.ts'
 import { pendingStatements } from './pendingStatements.ts'
+import { pruningStatements } from './pruning.ts'
 import { publishingStatements } from './publishing.ts'
 import { eventSearchStatements } from './search.ts'
 import {
@@ -10,6 +12,8 @@ import {
   clamped,
   continueLog,
   isEmptyLog,
+  pendingColumns,
+  pendingOf,
   readEdge,
   readHead,
   type SequenceInput,
@@ -74,6 +78,8 @@ export function auditStatements({ client }: { readonly client: Client }) {
     ...pendingStatements(client),
     ...publishingStatements(client),
     ...witnessStatements(client),
+    ...erasureStatements(client),
+    ...pruningStatements(client),
 
     /** Records an event that changes nothing else. */
     insertEvent: (row: EventRow): Promise<void> => guarded(() => insertEvents(client, [row])),
@@ -166,11 +172,11 @@ export function auditStatements({ client }: { readonly client: Client }) {
       }),
 
     /** Gives every pending event another MAC, if the log is empty. Returns whether it is. */
-    replaceFirstMacs: (macOf: (leaf: string) => Buffer): Promise<boolean> =>
+    replaceFirstMacs: (macOf: (row: PendingEvent) => Buffer): Promise<boolean> =>
       guarded(async () => {
         if (!(await isEmptyLog(client))) return false
-        const rows = await client<Row[]>`SELECT id::text AS id, leaf FROM audittrail_audit_pending FOR UPDATE`
-        const given = rows.map(({ id, leaf }) => ({ id, mac: macOf(leaf ?? '').toString('hex') }))
+        const rows = await client`SELECT ${pendingColumns(client)} FROM audittrail_audit_pending FOR UPDATE`
+        const given = rows.map(pendingOf).map((row) => ({ id: row.id, mac: macOf(row).toString('hex') }))
         await client`
           UPDATE audittrail_audit_pending SET mac = decode(given.mac, 'hex'), refused_at = NULL
           FROM json_to_recordset(${JSON.stringify(given)}::text::json) AS given (id bigint, mac text)

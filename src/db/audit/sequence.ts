@@ -16,6 +16,10 @@ export interface StoredHead {
   /** The highest index in the log; -1 if it is empty. */
   readonly lastIndex: number
   readonly edge: readonly (readonly Buffer[])[]
+  /** Records below it were pruned. */
+  readonly minimumIndex: number
+  /** Pending events from before it may be copies of pruned records. */
+  readonly prunedBefore: Date | undefined
 }
 
 export interface SequenceInput {
@@ -26,7 +30,7 @@ export interface SequenceInput {
 }
 
 /** An advisory lock: "auditlog" as eight ASCII bytes. */
-const sequencerLock = '7022629598041763687'
+export const sequencerLock = '7022629598041763687'
 export const batchSize = 512
 
 export interface SequenceSetting {
@@ -110,9 +114,11 @@ export async function readHead(
   firstOrigin = '',
 ): Promise<StoredHead> {
   const [row] = await client`
-    SELECT (SELECT origin FROM audittrail_audit_state WHERE id = 1) AS origin, newest.size::text AS size, newest.note,
+    SELECT state.origin, state.minimum_index::text AS minimum, newest.size::text AS size, newest.note,
+           (extract(epoch FROM state.pruned_before) * 1000)::double precision::text AS pruned_before,
            (SELECT max(index)::text FROM audittrail_audit_events) AS last
     FROM (SELECT) AS one
+    LEFT JOIN audittrail_audit_state state ON state.id = 1
     LEFT JOIN (SELECT size, note FROM audittrail_audit_checkpoints ORDER BY size DESC LIMIT 1) newest ON true`
   const size = clamped(row?.size ?? 0)
   const edge = await readEdge(client, widthsOf(size), size)
@@ -123,6 +129,8 @@ export async function readHead(
     note: row?.note ?? undefined,
     lastIndex: clamped(row?.last ?? -1),
     edge,
+    minimumIndex: clamped(row?.minimum ?? 0),
+    prunedBefore: row?.pruned_before == null ? undefined : new Date(Number(row.pruned_before)),
   }
 }
 

@@ -17,6 +17,8 @@ export interface AuditKeys {
   signersFor(origin: string): readonly NoteSigner[]
   /** Identifies a text without telling it. */
   pseudonymOf(text: string): string
+  /** Returns the pseudonyms that each known key gives a text. */
+  pseudonymsOf(text: string): readonly string[]
 }
 
 const sealLength = 16
@@ -41,7 +43,8 @@ export function createAuditKeys(secretKeys: () => SecretKeys, origin?: string): 
       signers.set(origin, { keys, list })
       return list
     },
-    pseudonymOf: (text) => mac(nameKeys()[0], text).subarray(0, sealLength).toString('base64url'),
+    pseudonymOf: (text) => pseudonym(nameKeys()[0], text),
+    pseudonymsOf: (text) => nameKeys().map((key) => pseudonym(key, text)),
   }
 }
 
@@ -51,6 +54,10 @@ function originId(secretKey: string): string {
 
 function mac(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text, 'utf8').digest()
+}
+
+function pseudonym(key: Buffer, text: string): string {
+  return mac(key, text).subarray(0, sealLength).toString('base64url')
 }
 
 function seal(key: Buffer, index: number, hash: Buffer): Buffer {

@@ -145,6 +145,35 @@ export type AuditEvent =
   | { readonly event: 'audit.missing'; readonly n: number; readonly hash: string; readonly leaf: string }
   /** A pending row that this service did not write was deleted on request. */
   | { readonly event: 'audit.rejected'; readonly by: string; readonly pending: string; readonly hash: string }
+  /**
+   * Personal texts were erased: those of the user or API key in `about` in records below `below` and in
+   * `pending` events, those at `indexes`, or those below `below` of records older than `older_than`.
+   */
+  | {
+      readonly event: 'audit.erased'
+      readonly by: string
+      /** How many records and pending events. */
+      readonly erased: number
+      readonly below?: number
+      readonly older_than?: string
+      /** Ranges. */
+      readonly indexes?: string
+      /** The process and the number of each. */
+      readonly pending?: readonly string[]
+    }
+  /**
+   * Records below an index are pruned once this record is in the log. `before`: the pruned ones are
+   * older. `processes`: numbers of their events that later records of the process rely on.
+   */
+  | {
+      readonly event: 'audit.pruned'
+      readonly by: string
+      readonly minimum_index: number
+      readonly before: string
+      /** Whether SECRET_KEY was changed before. */
+      readonly key_changed: boolean
+      readonly processes: readonly string[]
+    }
   /** The log was accepted as it is after a restore or a failover that lost commits. */
   | { readonly event: 'audit.restored'; readonly from: string; readonly size: number; readonly root: string }
   /** Numbers of events that were accepted as lost, as ranges. */

@@ -57,7 +57,10 @@ export function followHead({ database, audit: { keys }, readAnchor }: HeadDeps):
   }
 
   /** Returns why a log whose newest root was checked does not contain the anchor. */
-  async function compareAnchor({ origin, size, note }: StoredHead, root: Buffer): Promise<Inconsistency | undefined> {
+  async function compareAnchor(
+    { origin, size, note, minimumIndex }: StoredHead,
+    root: Buffer,
+  ): Promise<Inconsistency | undefined> {
     anchor ??= await readAnchor?.()
     if (anchor === undefined || anchor === 'none') return undefined
     if (note === undefined) return 'rolled_back'
@@ -66,6 +69,8 @@ export function followHead({ database, audit: { keys }, readAnchor }: HeadDeps):
       return isSuccessor(anchor.origin, origin) ? 'rolled_back' : 'renamed'
     }
     if (size < anchor.size) return 'rolled_back'
+    // Its records are pruned.
+    if (anchor.size < minimumIndex) return undefined
     const edge = { size: anchor.size, levels: await database.audit.readEdge(edgeWidths(anchor.size), anchor.size) }
     if (!rootOf(edge).equals(anchor.root)) return 'rewritten'
     return rootOf(await extend(edge, size)).equals(root) ? undefined : 'rewritten'
@@ -88,7 +93,9 @@ export function followHead({ database, audit: { keys }, readAnchor }: HeadDeps):
     }
     if (origin !== followed.origin) return isSuccessor(followed.origin, origin) ? 'rolled_back' : 'renamed'
     if (size < followed.edge.size) return 'rolled_back'
-    const edge = await extend(followed.edge, size)
+    // What this process has not followed is pruned. The signature is all that is left to check.
+    const isBehind = followed.edge.size < head.minimumIndex
+    const edge = isBehind ? checked.edge : await extend(followed.edge, size)
     if (!rootOf(edge).equals(root)) return 'rewritten'
     followed = { origin, edge, note }
     return undefined

@@ -27,6 +27,7 @@ export function buildLeaf(
     full_name: actor.full_name,
     address,
     agent: agent?.slice(0, maxAgentLength).toWellFormed(),
+    account,
   })
   // What concerns the actor is told once.
   const isSelf = about?.id !== undefined && about.id === actor.id && about.username === actor.username
@@ -46,7 +47,7 @@ export function buildLeaf(
     request,
     outcome: outcomeOf(event),
   }
-  const whole = JSON.stringify({ ...members, facts: { ...factsOf(event), account } })
+  const whole = JSON.stringify({ ...members, facts: factsOf(event) })
   const leaf = Buffer.byteLength(whole) <= maxLeafBytes ? whole : JSON.stringify({ ...members, facts: {}, cut: true })
   return { leaf, byPrivate, aboutPrivate }
 }

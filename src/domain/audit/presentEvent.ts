@@ -22,6 +22,8 @@ export interface PresentedParty {
   readonly full_name: string | null
   readonly address: string | null
   readonly user_agent: string | null
+  /** Whether there were personal data, and they were erased. */
+  readonly erased: boolean
 }
 
 type StoredText = 'index' | 'leaf' | 'time' | 'type' | 'outcome' | 'by_private' | 'about_private'
@@ -39,10 +41,10 @@ export function presentEvent(event: Pick<StoredEvent, StoredText>): PresentedEve
     type: event.type,
     outcome: event.outcome,
     by,
-    about: isSelf ? { ...about, username: by.username, full_name: by.full_name } : about,
+    about: isSelf ? { ...about, username: by.username, full_name: by.full_name, erased: by.erased } : about,
     session: textOf(leaf?.session),
     request: textOf(leaf?.request),
-    facts: recordOf(leaf?.facts),
+    facts: { ...recordOf(leaf?.facts), ...accountOf(event.by_private) },
   }
 }
 
@@ -55,7 +57,7 @@ function timeOf(...times: readonly (Date | string | undefined)[]): string {
 }
 
 function presentParty(party: unknown, text: string | null): PresentedParty {
-  const { kind, id } = recordOf(party)
+  const { kind, id, private: commitment } = recordOf(party)
   const { username, full_name, address, agent } = readPersonal(text)
   return {
     kind: textOf(kind) ?? 'unknown',
@@ -64,15 +66,22 @@ function presentParty(party: unknown, text: string | null): PresentedParty {
     full_name: textOf(full_name),
     address: textOf(address),
     user_agent: textOf(agent),
+    erased: text === null && textOf(commitment) !== null,
   }
 }
 
-function readPersonal(text: string | null): Readonly<Record<string, unknown>> {
+export function readPersonal(text: string | null): Readonly<Record<string, unknown>> {
   try {
     return text === null ? {} : recordOf(JSON.parse(text))
   } catch {
     return {}
   }
+}
+
+/** The MAC of the username that a stranger entered. */
+function accountOf(text: string | null): { readonly account?: string } {
+  const account = textOf(readPersonal(text).account)
+  return account === null ? {} : { account }
 }
 
 function textOf(value: unknown): string | null {

@@ -27,7 +27,7 @@ export interface AuditRecord {
   readonly by?: Party | undefined
   readonly about?: Party | undefined
   readonly session?: string | undefined
-  /** The MAC of an entered username that does not exist. */
+  /** The MAC of an entered username. Personal data: kept beside the leaf. */
   readonly account?: string | undefined
 }
 

@@ -1,11 +1,11 @@
 import type { PendingEvent } from '../../db/audit/batch.ts'
 import type { AuditStatements } from '../../db/audit/reading.ts'
 import { AppError } from '../../error.ts'
-import { hashLeaf } from '../transparency/tree.ts'
+import { edgeWidths, hashLeaf } from '../transparency/tree.ts'
 import { type AuditDeps, audited } from './audited.ts'
 import type { AuditKeys } from './auditKeys.ts'
 import type { AuditRecord } from './record.ts'
-import { parseGenuine } from './sequencing.ts'
+import { isFromBefore, parseGenuine } from './sequencing.ts'
 
 const pageSize = 2000
 
@@ -19,8 +19,9 @@ export async function rejectPending(deps: AuditDeps, by: string, id: string): Pr
     async ({ audit }) => {
       const row = await audit.deleteRefused(id)
       if (!row) throw new AppError('not_found', `There is no refused row ${id}.`)
-      const isGenuine = parseGenuine(deps.audit.keys, row) !== undefined
-      if (isGenuine && (await audit.findMissing([row])).length > 0)
+      const leaf = parseGenuine(deps.audit.keys, row)
+      const { prunedBefore } = await audit.readHead(edgeWidths)
+      if (leaf && !isFromBefore(prunedBefore, leaf) && (await audit.findMissing([row])).length > 0)
         throw new AppError('conflict', `Row ${id} is an event of this service. The server retries it every minute.`)
       return row
     },

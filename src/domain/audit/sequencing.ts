@@ -63,7 +63,7 @@ export function planBatch(
   for (const row of pending) {
     const parsed = parseGenuine(keys, row)
     const number = `${row.process} ${row.n}`
-    if (!parsed || taken.has(number)) {
+    if (!parsed || taken.has(number) || isFromBefore(head.prunedBefore, parsed)) {
       refused.push(row.id)
       continue
     }
@@ -80,18 +80,36 @@ export function planBatch(
   return { accepted, refused, nodes: appended.nodes, edge: appended.edge, size: checkpoint.size, root, note }
 }
 
-/** Returns the leaf of a row that this service wrote as it is. */
-export function parseGenuine(
-  keys: AuditKeys,
-  { leaf, mac, process, n, byPrivate, aboutPrivate }: PendingEvent,
-): ParsedLeaf | undefined {
-  const parsed = keys.isMac(leaf, mac) ? parseLeaf(leaf) : undefined
+/** Returns whether an event may be a copy of a pruned record. */
+export function isFromBefore(time: Date | undefined, leaf: Pick<ParsedLeaf, 'time'>): boolean {
+  return time !== undefined && Date.parse(leaf.time) < time.getTime()
+}
+
+/** Returns the leaf of a row that this service wrote as it is, or whose texts this service erased. */
+export function parseGenuine(keys: AuditKeys, row: PendingEvent): ParsedLeaf | undefined {
+  const parsed = parseLeaf(row.leaf)
+  if (!parsed || !keys.isMac(macTextOf(parsed, row), row.mac)) return undefined
   const isWhole =
-    parsed?.p === process &&
-    parsed.n === n &&
-    isCommitted(parsed.by.private, byPrivate) &&
-    isCommitted(parsed.about?.private, aboutPrivate)
+    parsed.p === row.process &&
+    parsed.n === row.n &&
+    (row.byPrivate === null || isCommitted(parsed.by.private, row.byPrivate)) &&
+    (row.aboutPrivate === null || isCommitted(parsed.about?.private, row.aboutPrivate))
   return isWhole ? parsed : undefined
+}
+
+type PendingTexts = Pick<PendingEvent, 'leaf' | 'byPrivate' | 'aboutPrivate'>
+
+/**
+ * Returns what the MAC of a pending event is made of: the leaf, and which of its personal texts were
+ * erased. So no one else can remove one.
+ */
+export function macTextOf(parsed: ParsedLeaf | undefined, { leaf, byPrivate, aboutPrivate }: PendingTexts): string {
+  const erased = [
+    ...(parsed?.by.private !== undefined && byPrivate === null ? ['by'] : []),
+    ...(parsed?.about?.private !== undefined && aboutPrivate === null ? ['about'] : []),
+  ]
+  // A leaf is JSON, which escapes NUL.
+  return erased.length === 0 ? leaf : `${leaf}\0erased ${erased.join()}`
 }
 
 /** Returns whether a personal text is the one that a leaf commits to. */

@@ -4,10 +4,14 @@ import { type ParsedLeaf, parseLeaf } from '../audit/leaf.ts'
 import { columnsOf, isCommitted } from '../audit/sequencing.ts'
 import { hashLeaf } from '../transparency/tree.ts'
 
+export type PersonalColumn = 'by_private' | 'about_private'
+
 export interface CheckedRecord {
   /** Undefined: it was edited, or no version of this service wrote it. */
   readonly leaf: ParsedLeaf | undefined
   readonly problems: readonly string[]
+  /** Texts that are missing: they were erased or removed. */
+  readonly missing: readonly PersonalColumn[]
   /** What is wrong with its seal, which may be of a key that is no longer known. */
   readonly sealProblem: string | undefined
 }
@@ -18,13 +22,16 @@ export interface CheckedRecord {
  */
 export function checkRecord(keys: AuditKeys, event: StoredEvent): CheckedRecord {
   if (!hashLeaf(event.leaf).equals(event.hash))
-    return { leaf: undefined, problems: ['was edited: its leaf does not have its hash'], sealProblem: undefined }
+    return { ...untrusted, problems: ['was edited: its leaf does not have its hash'] }
   const leaf = parseLeaf(event.leaf)
   const problems = leaf
     ? [...columnProblems(leaf, event), ...personalProblems(leaf, event)]
     : ['is not a record of this service']
-  return { leaf, problems, sealProblem: sealProblemOf(keys, event) }
+  const texts = { byPrivate: event.by_private, aboutPrivate: event.about_private }
+  return { leaf, problems, missing: leaf ? missingTexts(leaf, texts) : [], sealProblem: sealProblemOf(keys, event) }
 }
+
+const untrusted = { leaf: undefined, missing: [], sealProblem: undefined }
 
 function sealProblemOf(keys: AuditKeys, { index, hash, seal }: StoredEvent): string | undefined {
   if (keys.isSeal(index, hash, seal)) return undefined
@@ -52,12 +59,23 @@ function columnProblems(leaf: ParsedLeaf, event: StoredEvent): string[] {
 function personalProblems({ by, about }: ParsedLeaf, event: StoredEvent): string[] {
   const commitments = { by_private: by.private, about_private: about?.private }
   const changed = (['by_private', 'about_private'] as const).filter(
-    (column) => !isCommitted(commitments[column], event[column]),
+    (column) => event[column] !== null && !isCommitted(commitments[column], event[column]),
   )
-  return changed.map((column) => `had its ${column} ${event[column] === null ? 'removed' : 'changed'}`)
+  return changed.map((column) => `had its ${column} changed`)
 }
 
 /** Returns the time in ISO 8601; a time beyond what JavaScript knows stands as it is. */
 export function timeText(time: Date): string {
   return Number.isNaN(time.getTime()) ? String(time) : time.toISOString()
+}
+
+/** Returns the texts that a record commits to, and that are missing. */
+function missingTexts(
+  leaf: ParsedLeaf,
+  { byPrivate, aboutPrivate }: { readonly byPrivate: string | null; readonly aboutPrivate: string | null },
+): readonly PersonalColumn[] {
+  const missing: PersonalColumn[] = []
+  if (leaf.by.private !== undefined && byPrivate === null) missing.push('by_private')
+  if (leaf.about?.private !== undefined && aboutPrivate === null) missing.push('about_private')
+  return missing
 }

@@ -1,7 +1,11 @@
+import type { StoredEvent } from '../../db/audit/reading.ts'
+import type { Database } from '../../db/database.ts'
+import type { AuditKeys } from '../audit/auditKeys.ts'
 import type { ParsedLeaf } from '../audit/leaf.ts'
+import { parseGenuine } from '../audit/sequencing.ts'
+import { checkRecord, type PersonalColumn } from './checkRecord.ts'
+import type { Find } from './findings.ts'
 import { merged, type Range, rangesIn } from './ranges.ts'
-
-export type PersonalColumn = 'by_private' | 'about_private'
 
 /** What the records of erasures say was erased. */
 export interface Erasures {
@@ -53,13 +57,70 @@ function withLatest(aged: readonly Aged[], latest: Aged): readonly Aged[] {
   return [...aged.filter(({ olderThan, below }) => olderThan > latest.olderThan || below > latest.below), latest]
 }
 
-/** Returns the texts that a record or pending event commits to, and that are missing. */
-export function missingTexts(
-  leaf: ParsedLeaf,
-  { byPrivate, aboutPrivate }: { readonly byPrivate: string | null; readonly aboutPrivate: string | null },
-): readonly PersonalColumn[] {
-  const missing: PersonalColumn[] = []
-  if (leaf.by.private !== undefined && byPrivate === null) missing.push('by_private')
-  if (leaf.about?.private !== undefined && aboutPrivate === null) missing.push('about_private')
-  return missing
+/** Names the texts that someone removed, and not those that were erased on request or by age. */
+export interface ErasureCheck {
+  /** Adds texts that are missing beside a leaf. */
+  missing(leaf: ParsedLeaf, event: StoredEvent, columns: readonly PersonalColumn[]): void
+  /** Reports those that no record of an erasure covers, and counts the others. */
+  report(): Promise<void>
+  /** Returns how many missing texts were erased. */
+  count(): number
+}
+
+interface MissingText {
+  readonly leaf: ParsedLeaf
+  readonly event: StoredEvent
+  readonly column: PersonalColumn
+}
+
+const pageSize = 500
+
+export function createErasureCheck(
+  audit: Database['audit'],
+  keys: AuditKeys,
+  isKeyChanged: boolean,
+  find: Find,
+): ErasureCheck {
+  const erasures = createErasures()
+  let from = 0
+  let count = 0
+  let missing: MissingText[] = []
+
+  /** Reads what is new. An event leaves the pending ones for the log, so they are read in this order. */
+  const read = async () => {
+    for (let after: string | undefined; ; ) {
+      const page = await audit.listPending(after, pageSize)
+      if (page.length === 0) break
+      after = page.at(-1)?.id
+      for (const event of page) {
+        const leaf = parseGenuine(keys, event)
+        if (leaf) erasures.add(leaf)
+      }
+    }
+    for (;;) {
+      const page = await audit.listEvents({ type: 'audit.erased', from, limit: pageSize })
+      for (const event of page) {
+        const { leaf, sealProblem } = checkRecord(keys, event)
+        if (leaf && (sealProblem === undefined || isKeyChanged)) erasures.add(leaf)
+      }
+      from = (page.at(-1)?.index ?? from - 1) + 1
+      if (page.length < pageSize) return
+    }
+  }
+
+  return {
+    missing: (leaf, event, columns) => {
+      missing.push(...columns.map((column) => ({ leaf, event, column })))
+    },
+    report: async () => {
+      const isRemoved = ({ leaf, event, column }: MissingText) => !erasures.covers(leaf, event.index, column)
+      // A text is erased in the transaction of its record, so that is there by now.
+      if (missing.some(isRemoved)) await read()
+      const removed = missing.filter(isRemoved)
+      for (const { event, column } of removed) find(`had its ${column} removed`, event)
+      count += missing.length - removed.length
+      missing = []
+    },
+    count: () => count,
+  }
 }

@@ -13,6 +13,10 @@ export interface ProcessNumbers {
   addUntrusted(process: string, n: number, index: number): void
   /** Adds numbers that an operator has accepted as lost, as ranges. */
   accept(process: unknown, numbers: unknown): void
+  /** Adds numbers of events that were pruned, as ranges. */
+  addPruned(process: string, numbers: string): void
+  /** Returns the numbers of each process that need no explanation. */
+  explained(): Iterable<readonly [process: string, numbers: readonly Range[]]>
   /** Returns the index of an event with the same process and number. */
   indexOf(leaf: Pick<ParsedLeaf, 'p' | 'n'>): number | undefined
   /**
@@ -43,6 +47,7 @@ interface Known {
   readonly lost: Set<string>
   readonly unsure: Set<string>
   readonly accepted: Set<string>
+  readonly pruned: Set<string>
   done: number
   highest: number
 }
@@ -70,6 +75,12 @@ export function createProcessNumbers(): ProcessNumbers {
       if (typeof process !== 'string' || typeof numbers !== 'string' || !/^[\d,-]+$/.test(numbers)) return
       for (const range of numbers.split(',')) knownOf(process).accepted.add(range)
     },
+    addPruned: (process, numbers) => {
+      for (const range of numbers.split(',')) knownOf(process).pruned.add(range)
+    },
+    explained: function* () {
+      for (const [process, known] of processes) yield [process, explainedBy(known, 'or accepted')] as const
+    },
     indexOf: ({ p, n }) => processes.get(p)?.indexes.indexOf(n),
     removed: function* () {
       for (const [process, known] of processes) yield* removedFrom(process, known)
@@ -81,19 +92,28 @@ export function createProcessNumbers(): ProcessNumbers {
       }),
     inFlight: () => sum(processes, (known) => countOf(gapsIn(explainedBy(known), known.done + 1, known.highest))),
     unsure: () =>
-      sum(processes, ({ indexes, unsure }) => {
-        const present = indexes.ranges()
+      sum(processes, ({ indexes, unsure, pruned }) => {
+        const present = merged([...indexes.ranges(), ...rangesIn(pruned)])
         return countOf(merged([...present, ...rangesIn(unsure)])) - countOf(present)
       }),
   }
 }
 
 function newProcess(): Known {
-  return { indexes: createIndexes(), lost: new Set(), unsure: new Set(), accepted: new Set(), done: 0, highest: 0 }
+  return {
+    indexes: createIndexes(),
+    lost: new Set(),
+    unsure: new Set(),
+    accepted: new Set(),
+    pruned: new Set(),
+    done: 0,
+    highest: 0,
+  }
 }
 
-function explainedBy({ indexes, lost, unsure, accepted }: Known, others?: 'or accepted'): Range[] {
-  return merged([...indexes.ranges(), ...rangesIn(lost), ...rangesIn(unsure), ...(others ? rangesIn(accepted) : [])])
+function explainedBy({ indexes, lost, unsure, accepted, pruned }: Known, others?: 'or accepted'): Range[] {
+  const reported = [...rangesIn(lost), ...rangesIn(unsure), ...rangesIn(pruned)]
+  return merged([...indexes.ranges(), ...reported, ...(others ? rangesIn(accepted) : [])])
 }
 
 function* removedFrom(process: string, known: Known): Generator<RemovedEvents> {

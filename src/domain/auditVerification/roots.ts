@@ -8,8 +8,8 @@ import type { Find } from './findings.ts'
 export interface RootCheck {
   /** Adds a record whose seal fits no known key. */
   sealMismatch(event: StoredEvent, problem: string): void
-  /** A record is missing, so the tree cannot be the one that was signed. */
-  explain(): void
+  /** A record or node is missing, so the tree cannot be the one that was signed. */
+  explain(problem: string): void
   /** Whether a finding explains why the tree is another one. */
   isExplained(): boolean
   checkpoint(at: StoredCheckpoint, isCurrent: boolean): void
@@ -58,8 +58,9 @@ export function createRootCheck(
       else unlisted++
       if (!hasKeyChange) reportSeals()
     },
-    explain: () => {
+    explain: (problem) => {
       isExplained = true
+      find(problem)
     },
     isExplained: () => isExplained,
     checkpoint: (at, isCurrent) => {

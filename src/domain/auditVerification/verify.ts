@@ -1,12 +1,13 @@
 import type { Database } from '../../db/database.ts'
 import type { AuditKeys } from '../audit/auditKeys.ts'
-import { parseGenuine } from '../audit/sequencing.ts'
+import { isFromBefore, parseGenuine } from '../audit/sequencing.ts'
 import { edgeWidths } from '../transparency/tree.ts'
 import type { Policy } from '../witnesses/policy.ts'
 import { noteOfWitnesses } from './cosignatures.ts'
 import { countFindings, type Find, type Finding } from './findings.ts'
 import { checkKept, type ReadKept } from './keptCheckpoints.ts'
 import { createProcessNumbers, type ProcessNumbers, type RemovedEvents } from './processNumbers.ts'
+import type { Prunings } from './prunings.ts'
 import { recordReader } from './records.ts'
 
 export interface Verification {
@@ -53,7 +54,7 @@ export async function checkLog(
   const { size } = await audit.readHead(edgeWidths)
   await records.readTo(size, (checked) => onProgress(checked, size))
   // An event leaves the pending ones for the log, so they are read in this order.
-  const { pending, refused } = await checkPending(audit, keys, numbers, find)
+  const { pending, refused } = await checkPending(audit, keys, numbers, records.prunings, find)
   const { size: newSize } = await audit.readHead(edgeWidths)
   await records.readTo(newSize, () => {}, 'new')
   records.finish(newSize)
@@ -63,15 +64,22 @@ export async function checkLog(
   for (const node of outside.nodes) find(`the node ${node} is not covered by the newest checkpoint`)
   const { removed, lost } = separateLost(numbers, records.restoredSizes)
   reportRemoved(removed, find)
+  const counted = {
+    lost,
+    refused,
+    formerSeals: records.formerSeals(),
+    erased: records.erasures.count(),
+    minimumIndex: records.prunings.minimumIndex(),
+  }
   const notes = [
-    ...notesOf(numbers, { lost, refused, formerSeals: records.formerSeals() }),
+    ...notesOf(numbers, counted),
     ...(witnesses ? [await noteOfWitnesses(audit, witnesses, keys, origin)] : []),
     ...kept.notes(),
   ]
   return { verification: { size: newSize, pending, findings: count(), notes }, removed }
 }
 
-async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, find: Find) {
+async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, prunings: Prunings, find: Find) {
   let after: string | undefined
   let [pending, refused] = [0, 0]
   for (;;) {
@@ -85,6 +93,8 @@ async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbe
       const original = leaf && numbers.indexOf(leaf)
       if (!leaf) find(`the pending event ${event.id} was not written by this service`)
       else if (original !== undefined) find(`the pending event ${event.id} is a copy of record ${original}`)
+      else if (isFromBefore(prunings.before(), leaf))
+        find(`the pending event ${event.id} is older than the pruned records: it may be a copy of one`)
       else {
         numbers.add(leaf, 'pending', age)
         if (event.refused === 'future')
@@ -96,14 +106,17 @@ async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbe
   }
 }
 
+/** Returns whether events were above one of the sizes of the log at a restore that was accepted. */
+export function isLostBy(restoredSizes: readonly number[], { after = -1, before }: RemovedEvents): boolean {
+  return restoredSizes.some((size) => after < size && (before === undefined || before >= size))
+}
+
 /** Separates the events that were removed from those lost by a restore or failover that was accepted. */
 export function separateLost(numbers: ProcessNumbers, restoredSizes: readonly number[]) {
   const removed: RemovedEvents[] = []
   let lost = numbers.accepted()
   for (const events of numbers.removed()) {
-    const { first, last, after = -1, before } = events
-    const isLost = restoredSizes.some((size) => after < size && (before === undefined || before >= size))
-    if (isLost) lost += last - first + 1
+    if (isLostBy(restoredSizes, events)) lost += events.last - events.first + 1
     else removed.push(events)
   }
   return { removed, lost }
@@ -127,9 +140,12 @@ interface Counted {
   /** Events of this service that a server has refused. */
   readonly refused: number
   readonly formerSeals: number
+  /** Personal texts. */
+  readonly erased: number
+  readonly minimumIndex: number
 }
 
-function notesOf(numbers: ProcessNumbers, { lost, refused, formerSeals }: Counted): string[] {
+function notesOf(numbers: ProcessNumbers, { lost, refused, formerSeals, erased, minimumIndex }: Counted): string[] {
   const [inFlight, unsure] = [numbers.inFlight(), numbers.unsure()]
   return [
     ...(lost > 0 ? [`${lost} events were lost by a restore or failover that was accepted`] : []),
@@ -141,5 +157,7 @@ function notesOf(numbers: ProcessNumbers, { lost, refused, formerSeals }: Counte
     ...(formerSeals > 0
       ? [`${formerSeals} records have the seal of a former SECRET_KEY, so only the checkpoints after them cover them`]
       : []),
+    ...(minimumIndex > 0 ? [`the records below ${minimumIndex} were pruned, and the pruning is recorded`] : []),
+    ...(erased > 0 ? [`${erased} names or addresses were erased, and each erasure is recorded`] : []),
   ]
 }

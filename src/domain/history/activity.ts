@@ -31,6 +31,6 @@ export function activityOf({ index: _, ...event }: PresentedEvent, userId: strin
   return { ...event, by: strangerOf(event.by), session: null, request: null, facts }
 }
 
-function strangerOf({ kind, username }: PresentedParty): PresentedParty {
-  return { kind, id: null, username, full_name: null, address: null, user_agent: null }
+function strangerOf({ kind, username, erased }: PresentedParty): PresentedParty {
+  return { kind, id: null, username, full_name: null, address: null, user_agent: null, erased }
 }

@@ -1,7 +1,9 @@
+import type { PendingEvent } from '../../db/audit/batch.ts'
 import { AppError } from '../../error.ts'
 import { findSecretKey, fingerprintOf } from '../../secretKeys.ts'
 import { audited } from '../audit/audited.ts'
-import { isSignedByCurrentKey } from '../audit/sequencing.ts'
+import { parseLeaf } from '../audit/leaf.ts'
+import { isSignedByCurrentKey, macTextOf } from '../audit/sequencing.ts'
 import type { Deps } from '../deps.ts'
 import { edgeWidths } from '../transparency/tree.ts'
 import { decryptPrivateKey, encryptPrivateKey } from './keyCipher.ts'
@@ -48,7 +50,8 @@ export async function bindFirstKey(deps: Deps): Promise<void> {
   await deps.database.withEvents(
     async ({ signingKeys, audit }) => {
       const isFirst = await signingKeys.bindFingerprint(fingerprintOf(deps.settings.keys.secretKeys().current))
-      if (!isFirst || (await audit.replaceFirstMacs(keys.macOf))) return
+      const macOf = (row: PendingEvent) => keys.macOf(macTextOf(parseLeaf(row.leaf), row))
+      if (!isFirst || (await audit.replaceFirstMacs(macOf))) return
       if (isSignedByCurrentKey(keys, await audit.readHead(edgeWidths))) return
       throw new AppError(
         'refused',

@@ -25,7 +25,7 @@ export async function proveEvent(deps: PublishingDeps, index: number): Promise<P
   if (index >= size)
     throw new AppError('not_found', `The audit log has no record ${index}: its newest checkpoint covers ${size}.`)
   const [entry] = await deps.database.audit.listEntries(index, index + 1, 1, 'with personal texts')
-  if (!entry) throw changed(index, 'is missing')
+  if (!entry) throw await missing(deps, index)
   const { leaf, byPrivate, aboutPrivate } = entry
   const read = subtreesFrom(size, async (tile) => {
     const hashes = await readHashes(deps, tile.level, tile.index * tileWidth, tile.width)
@@ -42,6 +42,12 @@ export async function proveEvent(deps: PublishingDeps, index: number): Promise<P
   if (texts.some(([commitment, text]) => text !== null && !isCommitted(commitment, text)))
     throw changed(index, 'has a personal text that it does not commit to')
   return { leaf, proof: { index, hashes, note }, byPrivate, aboutPrivate }
+}
+
+async function missing({ database }: PublishingDeps, index: number): Promise<AppError> {
+  const { minimumIndex } = await database.audit.readPruning()
+  if (index >= minimumIndex) return changed(index, 'is missing')
+  return new AppError('not_found', `Record ${index} was pruned. The audit log begins at record ${minimumIndex}.`)
 }
 
 function changed(index: number, problem: string): AppError {

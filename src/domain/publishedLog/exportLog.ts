@@ -41,17 +41,23 @@ export async function* exportLog(
   yield { path: 'log.vkey', content: Buffer.from(`${current}\n`) }
   if (former.length > 0) yield { path: 'former.vkeys', content: Buffer.from(former.map((key) => `${key}\n`).join('')) }
   if (personal) yield { path: 'private.ndjson', content: Buffer.alloc(0) }
+  const { minimumIndex } = await deps.database.audit.readPruning()
   const tree = createTreeCheck()
-  yield* exportEntries(deps, size, personal, tree)
-  yield* exportNodes(deps, size, tree)
+  yield* exportEntries(deps, { from: minimumIndex, size }, personal, tree)
+  yield* exportNodes(deps, size, minimumIndex / tileWidth, tree)
   yield* exportCheckpoints(deps, head)
   yield { path: 'checkpoint', content: Buffer.from(note) }
   const isSigned = rootOf({ size, levels: tree.levels() }).equals(root)
   return { size, mismatches: tree.mismatches() + (isSigned ? 0 : 1) }
 }
 
-async function* exportEntries({ database: { audit } }: ExportDeps, size: number, personal: boolean, tree: TreeCheck) {
-  for (let first = 0; first < size; ) {
+async function* exportEntries(
+  { database: { audit } }: ExportDeps,
+  { from, size }: { readonly from: number; readonly size: number },
+  personal: boolean,
+  tree: TreeCheck,
+) {
+  for (let first = from; first < size; ) {
     const end = Math.min(size, first + bundlesPerRead * tileWidth)
     const entries = await audit.listEntries(first, end, end - first, personal ? 'with personal texts' : undefined)
     if (entries.length < end - first) throw incomplete()
@@ -76,15 +82,18 @@ function personalLine({ index, byPrivate, aboutPrivate }: Entry): string {
   return `${JSON.stringify({ index, by: byPrivate, about: aboutPrivate })}\n`
 }
 
-async function* exportNodes(deps: ExportDeps, size: number, tree: TreeCheck) {
+/** Pruned tiles are known by their nodes alone, which the checkpoint covers. */
+async function* exportNodes(deps: ExportDeps, size: number, pruned: number, tree: TreeCheck) {
   for (let level = 1, count = Math.floor(size / tileWidth); count > 0; level++, count = Math.floor(count / tileWidth)) {
+    const unchecked = level === 1 ? pruned : 0
     const expected = tree.parents(level)
     for (let first = 0; first < count; first += tileWidth) {
       const width = Math.min(tileWidth, count - first)
       const hashes = await readHashes(deps, level, first, width)
       if (!hashes) throw incomplete()
       yield { path: tilePath({ level, index: first / tileWidth, width }), content: Buffer.concat(hashes) }
-      tree.add(level, hashes, expected.slice(first, first + width))
+      const under = hashes.map((hash, at) => (first + at < unchecked ? hash : expected[first + at - unchecked]))
+      tree.add(level, hashes, under)
     }
   }
 }
@@ -118,7 +127,7 @@ function createTreeCheck() {
   let mismatches = 0
   return {
     /** Adds the next tile of a level. */
-    add: (level: number, hashes: readonly Buffer[], expected: readonly Buffer[]) => {
+    add: (level: number, hashes: readonly Buffer[], expected: readonly (Buffer | undefined)[]) => {
       mismatches += hashes.filter((hash, at) => expected[at]?.equals(hash) !== true).length
       const isFull = hashes.length === tileWidth
       edge[level] = isFull ? [] : hashes

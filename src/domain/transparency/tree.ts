@@ -64,24 +64,36 @@ export function appendLeaves(edge: Edge, hashes: readonly Buffer[]): { readonly 
 export interface GrowingTree {
   /** Returns the nodes that the leaf completes. */
   append(hash: Buffer): readonly Node[]
+  /** Replaces the tree by that of full tiles, of which only the nodes of level 1 are known. */
+  restart(): void
+  /** Appends a full tile by its node. Only after a restart or other tiles. */
+  appendTile(hash: Buffer): readonly Node[]
   root(): Buffer
 }
 
 export function growTree(): GrowingTree {
   const subtrees: Buffer[] = []
   let size = 0
+  /** Appends a subtree of `width` leaves, and merges those that are complete. */
+  const add = (hash: Buffer, width: number, level: number): Node[] => {
+    const nodes: Node[] = []
+    let merged = hash
+    size += width
+    if (level > 0) nodes.push({ level, index: size / width - 1, hash })
+    for (let rest = size / width, height = 1; rest % 2 === 0; rest /= 2, height++) {
+      merged = hashChildren(subtrees.pop() as Buffer, merged)
+      if (height % 8 === 0) nodes.push({ level: level + height / 8, index: rest / 2 - 1, hash: merged })
+    }
+    subtrees.push(merged)
+    return nodes
+  }
   return {
-    append: (hash) => {
-      const nodes: Node[] = []
-      let merged = hash
-      size++
-      for (let rest = size, height = 1; rest % 2 === 0; rest /= 2, height++) {
-        merged = hashChildren(subtrees.pop() as Buffer, merged)
-        if (height % 8 === 0) nodes.push({ level: height / 8, index: rest / 2 - 1, hash: merged })
-      }
-      subtrees.push(merged)
-      return nodes
+    append: (hash) => add(hash, 1, 0),
+    restart: () => {
+      subtrees.length = 0
+      size = 0
     },
+    appendTile: (hash) => add(hash, tileWidth, 1),
     root: () => foldSubtrees(subtrees),
   }
 }

@@ -6,7 +6,7 @@ import type { PresentedEvent, PresentedParty } from '../../domain/audit/presentE
  */
 const startsFormula = /^[=+\-@\t\r\n＝＋－＠]/
 
-const partyColumns = ['kind', 'id', 'username', 'full_name', 'address', 'user_agent'] as const
+const partyColumns = ['kind', 'id', 'username', 'full_name', 'address', 'user_agent', 'erased'] as const
 
 /** The names of the columns. */
 export const csvHeader = csvLine([
@@ -27,7 +27,7 @@ export function csvLineOf({ index, time, type, outcome, by, about, session, requ
 }
 
 function cellsOf(party: PresentedParty | null): (string | null)[] {
-  return partyColumns.map((column) => party?.[column] ?? null)
+  return partyColumns.map((column) => party?.[column]?.toString() ?? null)
 }
 
 /** Returns one record (RFC 4180). Null is an empty cell. */

@@ -10,10 +10,11 @@ const Party = named(
   t.Object({
     kind: t.String({ description: '`user`, `api_key`, `command`, `system` or `anonymous`.' }),
     id: nullable('The id of the user or the API key.'),
-    username: nullable('The username at that time. Null if it was erased.'),
+    username: nullable('The username at that time.'),
     full_name: nullable(),
     address: nullable('The client of the request.'),
     user_agent: nullable(),
+    erased: t.Boolean({ description: 'Whether the names and addresses were erased.' }),
   }),
 )
 
@@ -35,7 +36,7 @@ export const AuditEventSchema = named(
 export const ActivitySchema = named('Activity', t.Object(members))
 export { Party as PartySchema }
 
-const nothing = { id: null, username: null, full_name: null, address: null, user_agent: null }
+const nothing = { id: null, username: null, full_name: null, address: null, user_agent: null, erased: false }
 export const eventExample: typeof AuditEventSchema.static = {
   index: 42,
   time: '2026-01-31T08:00:00.000Z',
@@ -48,6 +49,7 @@ export const eventExample: typeof AuditEventSchema.static = {
     full_name: 'Carol Shaw',
     address: '198.51.100.7',
     user_agent: 'Mozilla/5.0',
+    erased: false,
   },
   about: { ...nothing, kind: 'user', id: '2f1d9c0a-6f6e-4b0f-9f57-0d4f6a1f8a52', username: 'ada' },
   session: 'b6723ce5-e26e-4364-a188-ca267d10ce0e',

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { PresentedEvent, PresentedParty } from '../../../src/domain/audit/presentEvent.ts'
 import { phraseOf } from '../../../src/domain/history/phrases.ts'
 
-const nothing = { id: null, username: null, full_name: null, address: null, user_agent: null }
+const nothing = { id: null, username: null, full_name: null, address: null, user_agent: null, erased: false }
 const ada: PresentedParty = { ...nothing, kind: 'user', id: 'ada-id', username: 'ada', address: '192.0.2.7' }
 const carol: PresentedParty = { ...nothing, kind: 'user', id: 'carol-id', username: 'carol' }
 const command: PresentedParty = { ...nothing, kind: 'command' }

@@ -6,8 +6,8 @@ import { sequence } from './auditLog.ts'
 interface Activity {
   readonly time: string
   readonly type: string
-  readonly by: Readonly<Record<string, string | null>>
-  readonly about: Readonly<Record<string, string | null>> | null
+  readonly by: Readonly<Record<string, string | boolean | null>>
+  readonly about: Readonly<Record<string, string | boolean | null>> | null
   readonly session: string | null
   readonly request: string | null
   readonly facts: Readonly<Record<string, unknown>>
@@ -84,7 +84,7 @@ describe.each(databaseKinds)('the activity of a user on %s', (kind) => {
   test('has of another actor only the kind and the username', async () => {
     const { items } = await page()
     const others = items.filter(({ by }) => by.id !== carol.id)
-    const nothing = { id: null, full_name: null, address: null, user_agent: null }
+    const nothing = { id: null, full_name: null, address: null, user_agent: null, erased: false }
     expect(others.map(({ by }) => by)).toEqual([
       { ...nothing, kind: 'anonymous', username: null },
       { ...nothing, kind: 'api_key', username: 'service:machine' },

@@ -48,7 +48,15 @@ describe('CSV', () => {
   })
 
   test('has as many cells in a record as in the header', () => {
-    const party = { kind: 'user', id: null, username: '=1', full_name: null, address: '::1', user_agent: 'a\0b' }
+    const party = {
+      kind: 'user',
+      id: null,
+      username: '=1',
+      full_name: null,
+      address: '::1',
+      user_agent: 'a\0b',
+      erased: false,
+    }
     const event: PresentedEvent = {
       index: 7,
       time: '2026-01-31T08:00:00.000Z',
@@ -73,12 +81,14 @@ describe('CSV', () => {
       by_full_name: '',
       by_address: '::1',
       by_user_agent: 'a\0b',
+      by_erased: 'false',
       about_kind: '',
       about_id: '',
       about_username: '',
       about_full_name: '',
       about_address: '',
       about_user_agent: '',
+      about_erased: '',
       session: '',
       request: "'-r",
       facts: '{"fields":["a","\\""]}',

@@ -2,10 +2,12 @@ import { AppError } from '../../../error.ts'
 import type { Command, ExitCode } from '../../command.ts'
 import { perform } from '../../control/perform.ts'
 import { requireConfirmation, yes } from '../../terminal/confirmation.ts'
+import { erase } from './erase.ts'
 import { exportLog } from './export.ts'
 import { key } from './key.ts'
 import { list } from './list.ts'
 import { proof } from './proof.ts'
+import { prune } from './prune.ts'
 import { show } from './show.ts'
 import { verify } from './verify.ts'
 
@@ -39,4 +41,15 @@ const reject: Command = {
   },
 }
 
-export const auditCommands: readonly Command[] = [list, show, verify, exportLog, proof, key, reject, restored]
+export const auditCommands: readonly Command[] = [
+  list,
+  show,
+  verify,
+  exportLog,
+  proof,
+  key,
+  erase,
+  prune,
+  reject,
+  restored,
+]

@@ -44,7 +44,7 @@ const seconds = { m: 60, h: 3600, d: 86_400 } as const
 const isoTime = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?)?$/
 
 /** Parses an ISO 8601 time, in UTC unless it has an offset, or how long ago it was. */
-function parseTime(flag: string, text: string, now: number): string {
+export function parseTime(flag: string, text: string, now: number): string {
   const [, count, unit] = /^(\d{1,6})([mhd])$/.exec(text) ?? []
   if (count !== undefined)
     return new Date(now - Number(count) * seconds[unit as keyof typeof seconds] * 1000).toISOString()

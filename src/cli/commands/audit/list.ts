@@ -114,6 +114,6 @@ function isInAbout(fact: string): boolean {
   return fact === 'api_key' || fact === 'service'
 }
 
-function partyText({ username, id, kind }: PresentedParty): string {
-  return username ?? id ?? kind
+function partyText({ username, id, kind, erased }: PresentedParty): string {
+  return `${username ?? id ?? kind}${erased ? ' (erased)' : ''}`
 }

@@ -34,5 +34,6 @@ function eventText({ by, about, facts, ...event }: PresentedEvent): string {
 }
 
 function partyRows(role: string, party: PresentedParty): [name: string, value: unknown][] {
-  return Object.entries(party).map(([name, value]) => [`${role}.${name}`, value])
+  const { erased, ...rest } = party
+  return Object.entries(erased ? party : rest).map(([name, value]) => [`${role}.${name}`, value])
 }

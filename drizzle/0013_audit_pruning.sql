@@ -1,0 +1,2 @@
+ALTER TABLE "audittrail_audit_state" ADD COLUMN "minimum_index" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE "audittrail_audit_state" ADD COLUMN "pruned_before" timestamp with time zone;
