@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { accessToken, run, type Server, serve } from '../binary/binary.ts'
-import { createDatabase } from '../postgresql.ts'
-import { recordedChanges, startChanges, witnessChanges, witnessedChanges } from './auditLoad.ts'
+import { openAuditDatabase, recordedChanges, startChanges, witnessChanges, witnessedChanges } from './auditLoad.ts'
 import { password } from './load.ts'
 
 /** `bun run test:audit` kills fifty times. */
@@ -13,15 +12,9 @@ let environment: Record<string, string>
 let sql: postgres.Sql
 
 beforeAll(async () => {
-  const url = await createDatabase()
-  sql = postgres(url, { max: 1, onnotice: () => {} })
-  environment = {
-    DATABASE_URL: url,
-    SECRET_KEY: 'k'.repeat(32),
-    ADMIN_PASSWORD: password,
-    PASSWORD_MEMORY_KIB: '8192',
-    PASSWORD_TIME_COST: '1',
-  }
+  const opened = await openAuditDatabase()
+  sql = opened.sql
+  environment = { ...opened.environment, SECRET_KEY: 'k'.repeat(32) }
 })
 
 afterAll(() => sql.end())

@@ -1,4 +1,5 @@
-import type postgres from 'postgres'
+import postgres from 'postgres'
+import { createDatabase } from '../postgresql.ts'
 import { password } from './load.ts'
 
 /** What a client was told is done, under the event that must record it. */
@@ -102,4 +103,16 @@ export function startChanges(clients: number, urlOf: () => string, token: string
       await Promise.all(loops)
     },
   }
+}
+
+/** A new database with low-cost hashes, and a connection to it. */
+export async function openAuditDatabase() {
+  const url = await createDatabase()
+  const environment = {
+    DATABASE_URL: url,
+    ADMIN_PASSWORD: password,
+    PASSWORD_MEMORY_KIB: '8192',
+    PASSWORD_TIME_COST: '1',
+  }
+  return { environment, sql: postgres(url, { max: 1, onnotice: () => {} }) }
 }

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { createAuditKeys } from '../../src/domain/audit/auditKeys.ts'
 import { readCheckpoint } from '../../src/domain/transparency/checkpoint.ts'
 import { accessToken, run, type Server, serve } from '../binary/binary.ts'
 import { until } from '../condition.ts'
-import { createDatabase } from '../postgresql.ts'
-import { recordedChanges, startChanges } from './auditLoad.ts'
+import { openAuditDatabase, recordedChanges, startChanges } from './auditLoad.ts'
 import { password } from './load.ts'
 
 const [former, next] = ['a'.repeat(32), 'b'.repeat(32)]
@@ -15,16 +14,10 @@ let environment: Record<string, string>
 let sql: postgres.Sql
 
 beforeAll(async () => {
-  const url = await createDatabase()
-  sql = postgres(url, { max: 1, onnotice: () => {} })
-  environment = {
-    DATABASE_URL: url,
-    ADMIN_PASSWORD: password,
-    // Its tokens do not depend on SECRET_KEY.
-    ALGORITHM: 'EdDSA',
-    PASSWORD_MEMORY_KIB: '8192',
-    PASSWORD_TIME_COST: '1',
-  }
+  const opened = await openAuditDatabase()
+  sql = opened.sql
+  // Its tokens do not depend on SECRET_KEY.
+  environment = { ...opened.environment, ALGORITHM: 'EdDSA' }
 })
 
 afterAll(() => sql.end())
