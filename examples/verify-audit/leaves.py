@@ -285,12 +285,13 @@ class ProcessNumbers:
         for name, process in self._processes.items():
             ranges = lambda texts: [pair for text in sorted(texts) if text for pair in parse_ranges(text)]
             present = merge((n, n) for n in process.indexes)
-            known = merge([*present, *ranges(process.lost), *ranges(process.unsure)])
+            kept = merge([*present, *prunings.numbers_of(name)])
+            known = merge([*kept, *ranges(process.lost), *ranges(process.unsure)])
             explained = merge([*known, *ranges(process.accepted)])
             removed = gaps_in(explained, 1, process.done)
             lost += count_of(gaps_in(known, 1, process.done)) - count_of(removed)
             in_flight += count_of(gaps_in(known, process.done + 1, process.highest))
-            unsure += count_of(merge([*present, *ranges(process.unsure)])) - count_of(present)
+            unsure += count_of(merge([*kept, *ranges(process.unsure)])) - count_of(kept)
             numbers = sorted(process.indexes)
             for first, last in removed:
                 at = bisect_left(numbers, first)
@@ -300,11 +301,10 @@ class ProcessNumbers:
                     lost += last - first + 1
                     continue
                 # Pruned records are explained by their numbers.
-                kept = prunings.minimum_index
-                if any(max(low, kept) < before and high > after and high >= kept for low, high in unreadable):
+                start = prunings.minimum_index
+                if any(max(low, start) < before and high > after and high >= start for low, high in unreadable):
                     continue
-                for low, high in gaps_in(prunings.numbers_of(name), first, last):
-                    report_removed(find, name, low, high, place_text(after, before))
+                report_removed(find, name, first, last, place_text(after, before))
         return lost, in_flight, unsure
 
 

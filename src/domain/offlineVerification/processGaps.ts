@@ -1,7 +1,7 @@
 import type { ParsedLeaf } from '../audit/leaf.ts'
 import type { Find } from '../auditVerification/findings.ts'
 import { createProcessNumbers, type RemovedEvents } from '../auditVerification/processNumbers.ts'
-import { gapsIn, type Range } from '../auditVerification/ranges.ts'
+import type { Range } from '../auditVerification/ranges.ts'
 import { reportRemoved, separateLost } from '../auditVerification/verify.ts'
 import type { Prunings } from './prunings.ts'
 import type { Restores } from './restores.ts'
@@ -39,6 +39,7 @@ export function createProcessGaps(): ProcessGaps {
       return undefined
     },
     report: (find, { restores, prunings, unreadable }) => {
+      for (const [process, ranges] of prunings.numbers()) numbers.addPruned(process, ranges)
       const { removed, lost } = separateLost(
         numbers,
         restores.list().map(({ size }) => size),
@@ -47,17 +48,11 @@ export function createProcessGaps(): ProcessGaps {
       const unexplained = unreadable.filter(([, last]) => last >= prunings.minimumIndex())
       const mayBe = ({ after = -1, before = Number.POSITIVE_INFINITY }: RemovedEvents) =>
         unexplained.some(([first, last]) => last > after && Math.max(first, prunings.minimumIndex()) < before)
-      const unknown = removed.filter((events) => !mayBe(events))
       reportRemoved(
-        unknown.flatMap((events) => withoutPruned(events, prunings)),
+        removed.filter((events) => !mayBe(events)),
         find,
       )
       return { lost, inFlight: numbers.inFlight(), unsure: numbers.unsure() }
     },
   }
-}
-
-function withoutPruned(events: RemovedEvents, prunings: Prunings): readonly RemovedEvents[] {
-  const gaps = gapsIn(prunings.numbersOf(events.process), events.first, events.last)
-  return gaps.map(([first, last]) => ({ ...events, first, last }))
 }

@@ -1,5 +1,4 @@
 import type { ParsedLeaf } from '../audit/leaf.ts'
-import { merged, type Range, rangesIn } from '../auditVerification/ranges.ts'
 import { tileWidth } from '../transparency/tree.ts'
 
 /** What the records of prunings say was removed from the beginning of the log. */
@@ -7,14 +6,14 @@ export interface Prunings {
   add(leaf: ParsedLeaf, index: number): void
   /** Records below it, and their tiles, may be missing. */
   minimumIndex(): number
-  /** Returns the numbers of a process whose events were pruned. */
-  numbersOf(process: string): readonly Range[]
+  /** Returns the numbers of pruned events, as ranges of a process. */
+  numbers(): readonly (readonly [process: string, ranges: string])[]
   /** Whether SECRET_KEY was changed in what was pruned. */
   isKeyChanged(): boolean
 }
 
 export function createPrunings(): Prunings {
-  const numbers = new Map<string, Range[]>()
+  const numbers: [process: string, ranges: string][] = []
   let [minimum, isKeyChanged] = [0, false]
   return {
     add: ({ type, facts: { minimum_index: pruned, key_changed, processes } }, index) => {
@@ -25,12 +24,11 @@ export function createPrunings(): Prunings {
       for (const entry of processes) {
         const [, process = '', ranges] =
           /^(\S+) (\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)$/.exec(typeof entry === 'string' ? entry : '') ?? []
-        if (ranges !== undefined)
-          numbers.set(process, merged([...(numbers.get(process) ?? []), ...rangesIn(ranges.split(','))]))
+        if (ranges !== undefined) numbers.push([process, ranges])
       }
     },
     minimumIndex: () => minimum,
-    numbersOf: (process) => numbers.get(process) ?? [],
+    numbers: () => numbers,
     isKeyChanged: () => isKeyChanged,
   }
 }
