@@ -16,12 +16,21 @@ describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('hostile return values
   const left: string[] = []
 
   beforeAll(async () => {
-    const environment = { DATABASE_URL: await createDatabase(), SECRET_KEY: 'k'.repeat(32), ADMIN_PASSWORD: password }
+    const environment = {
+      DATABASE_URL: await createDatabase(),
+      SECRET_KEY: 'k'.repeat(32),
+      ADMIN_PASSWORD: password,
+      // Low-cost hashes: this test signs in often.
+      PASSWORD_MEMORY_KIB: '8192',
+      PASSWORD_TIME_COST: '1',
+    }
     server = await serve({ environment: { ...environment, TRUSTED_PROXIES: '127.0.0.1' } })
     site = await startBrowserSite(new URL(server.origin).host)
     browser = await site.openBrowser()
     page = await browser.newPage()
     page.setDefaultTimeout(20_000)
+    // The looks of the pages are tested elsewhere.
+    await browser.route(/\.(?:css|svg)$/, (route) => route.abort())
     page.on('request', (request) => {
       const isOurs = new URL(request.url()).origin === site.origin
       if (!isOurs && !request.url().startsWith('data:')) left.push(request.url())
