@@ -66,7 +66,7 @@ describe.each(databaseKinds)('audit erase and prune on %s', (kind) => {
     test.each([
       ['audit prune --yes', 'Pass --before or --below, or set AUDIT_RETENTION_DAYS.'],
       ['audit prune --before 1d --below 256 --yes', 'Pass --before or --below, not both.'],
-      ['audit prune --below -1 --yes', '--below must be the index of a record'],
+      ['audit prune --below=-1 --yes', '--below must be the index of a record'],
       ['audit prune --before soon --yes', '--before must be a time such as'],
     ])('%s is a usage error', async (args, message) => {
       expect(await command(args)).toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
