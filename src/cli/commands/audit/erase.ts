@@ -5,7 +5,7 @@ import { requireConfirmation, yes } from '../../terminal/confirmation.ts'
 
 export const erase: Command = {
   name: 'audit erase',
-  summary: 'Erase the personal data of a user from the audit log',
+  summary: 'Erase the personal data of a user',
   details:
     'Erases names, addresses and browsers from the records by and about the user, deleted ones too, and from failed sign-ins. The records stay. Logs already shipped and backups keep theirs.',
   arguments: ['NAME|ID'],
