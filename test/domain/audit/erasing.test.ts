@@ -102,7 +102,7 @@ describe.each(databaseKinds)('erasing a person from the audit log on %s', (kind)
     expect(await stored()).not.toContain('203.0.113.9')
     await sequencer.run()
     expect(await problemsOf(application)).toEqual([])
-    await expect(erase('carola')).rejects.toMatchObject({ code: 'not_found' })
+    expect(await erase('carola').catch((error: unknown) => error)).toMatchObject({ code: 'not_found' })
   })
 
   test('keeps the texts of everyone else', async () => {
@@ -120,19 +120,21 @@ describe.each(databaseKinds)('erasing a person from the audit log on %s', (kind)
   test('asks for an id if several users had the name', async () => {
     await deleteUser(application.deps, administrator, id)
     const second = await addUser('carol')
-    await expect(erase('carol')).rejects.toMatchObject({
+    expect(await erase('carol').catch((error: unknown) => error)).toMatchObject({
       code: 'conflict',
       message: expect.stringMatching(new RegExp(`${second}.*${id}|${id}.*${second}`)),
     })
     expect(await erase(second)).toMatchObject({ id: second, erased: 1, isUser: true })
-    await expect(erase('CAROL')).rejects.toMatchObject({ code: 'conflict' })
+    expect(await erase('CAROL').catch((error: unknown) => error)).toMatchObject({ code: 'conflict' })
     expect(await erase(id)).toMatchObject({ id, isUser: false })
     expect(await erase('CAROL')).toMatchObject({ id: second, erased: 0 })
     expect(await traces()).toEqual([])
   })
 
   test('records nothing if there is nothing to erase', async () => {
-    await expect(erase('ffffffff-ffff-4fff-8fff-ffffffffffff')).rejects.toMatchObject({ code: 'not_found' })
+    expect(await erase('ffffffff-ffff-4fff-8fff-ffffffffffff').catch((error: unknown) => error)).toMatchObject({
+      code: 'not_found',
+    })
     await erase(id)
     await erase(id)
     await sequencer.run()
@@ -170,7 +172,7 @@ describe.each(databaseKinds)('erasing a person from the audit log on %s', (kind)
     await signIn('carol', password)
     await sequencer.run()
     await application.sql('ALTER TABLE audittrail_audit_pending ADD CHECK (leaf NOT LIKE $$%audit.erased%$$)')
-    await expect(erase(id)).rejects.toThrow()
+    expect(await erase(id).catch((error: unknown) => error)).toBeInstanceOf(Error)
     expect(await traces()).not.toEqual([])
     expect(await problemsOf(application)).toEqual([])
   })

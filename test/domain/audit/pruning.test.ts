@@ -115,7 +115,7 @@ describe.each(databaseKinds)('pruning the audit log on %s', (kind) => {
 
   test('keeps the evidence of a record that was tampered with', async () => {
     await sql(`UPDATE ${table} SET leaf = replace(leaf, 'rehashed', 'changed') WHERE index = 300`)
-    await expect(prune(ago(30))).rejects.toMatchObject({
+    expect(await prune(ago(30)).catch((error: unknown) => error)).toMatchObject({
       code: 'refused',
       message: expect.stringContaining('record 300'),
     })
