@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import { recordBaseline } from '../domain/accountVerification/baseline.ts'
 import { maintainKeys } from '../domain/keys/signingKeys.ts'
 import { createCostliestHashReader } from '../domain/passwords/costliestHash.ts'
 import { createAgedErasure } from '../domain/retention/eraseAged.ts'
@@ -47,6 +48,7 @@ export function startHousekeeping({ deps }: Pick<App, 'deps'>, config: Retention
     async () => void (await sweepExpiredFailures(deps, isEnding)),
     rereadCostliestHash,
     completeIndexes,
+    () => recordBaseline(deps, isEnding),
     async () => void (await eraseAged()),
     async () => void (await prune()),
   ].map(unlessRunning)

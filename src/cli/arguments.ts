@@ -23,7 +23,7 @@ type Flags = Readonly<Record<string, GlobalFlag>>
 export const globalFlags: Flags = {
   'env-file': {
     value: 'FILE',
-    doc: 'Read settings from a file of NAME=value lines. Environment variables take precedence',
+    doc: 'Read settings from a file. The environment takes precedence',
   },
   version: { short: 'v', doc: 'Print the version', isRepeatable: true },
   help: { short: 'h', doc: 'Print help', isRepeatable: true },

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import {
   bigint,
+  boolean,
   check,
   customType,
   index,
@@ -105,4 +106,14 @@ export const auditState = pgTable('audittrail_audit_state', {
   minimum_index: count().notNull().default(0),
   /** Pending events from before it are refused: they may be copies of pruned records. */
   pruned_before: timestamp({ withTimezone: true }),
+})
+
+/** One row: how the states of accounts in the log are made, and how far the baseline of accounts is. */
+export const auditAccounts = pgTable('audittrail_audit_accounts', {
+  id: integer().primaryKey(),
+  /** 32 random bytes. Without them, a state cannot be guessed from the log. */
+  salt: bytes().notNull(),
+  /** The last account in the baseline. NULL: it has not begun. */
+  baseline_after: uuid(),
+  is_complete: boolean().notNull().default(false),
 })

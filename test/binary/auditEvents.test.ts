@@ -75,6 +75,7 @@ describe.each([
     const own = added.filter(({ by }) => by.kind === 'command').map(({ type }) => type)
     expect(own).toEqual([
       'users.imported',
+      'audit.baseline',
       'users.export_started',
       'users.exported',
       'user.created',

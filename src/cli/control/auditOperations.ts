@@ -1,3 +1,4 @@
+import { type AcceptedAccount, acceptAccount } from '../../domain/accountVerification/accept.ts'
 import { type PresentedEvent, presentEvent } from '../../domain/audit/presentEvent.ts'
 import type { Outcome } from '../../domain/audit/record.ts'
 import { acceptRestored } from '../../domain/audit/restored.ts'
@@ -79,6 +80,8 @@ export const auditOperations = {
     (await planPruning(deps, actor, below === undefined ? { before: new Date(before ?? 0) } : { below })) ?? 0,
 
   finishPruning: (deps: Deps, { planned }: { planned: number }): Promise<PruneResult> => awaitPruning(deps, planned),
+
+  acceptAccount: (deps: Deps, { name }: { name: string }): Promise<AcceptedAccount> => acceptAccount(deps, actor, name),
 
   restoreAudit: async (deps: Deps, _input: object) => acceptRestored(deps, await recordsOfLost(deps)),
 } as const

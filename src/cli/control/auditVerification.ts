@@ -1,9 +1,11 @@
+import { verifyLogAndAccounts, type WholeVerification } from '../../domain/accountVerification/verifyLogAndAccounts.ts'
 import type { Finding } from '../../domain/auditVerification/findings.ts'
-import { type Verification, verifyLog } from '../../domain/auditVerification/verify.ts'
 import type { Deps } from '../../domain/deps.ts'
 import { AppError } from '../../error.ts'
 
-export interface AuditReport extends Verification {
+export interface AuditReport extends Omit<WholeVerification, 'accountFindings'> {
+  /** Undefined for an export, which has no accounts. */
+  readonly accountFindings?: number
   /** The first findings. */
   readonly listed: readonly Finding[]
 }
@@ -21,7 +23,7 @@ export async function verifyAudit(
   onProgress: (progress: VerificationProgress) => void,
 ): Promise<AuditReport> {
   return listFirst((report) =>
-    verifyLog({ database, keys: audit.keys, readKept, witnesses }, report, (checked, size) =>
+    verifyLogAndAccounts({ database, keys: audit.keys, readKept, witnesses }, report, (checked, size) =>
       onProgress({ checked, size }),
     ),
   )
@@ -29,7 +31,7 @@ export async function verifyAudit(
 
 /** Adds the first findings to a verification. */
 export async function listFirst(
-  verify: (report: (finding: Finding) => void) => Promise<Verification>,
+  verify: (report: (finding: Finding) => void) => Promise<Omit<AuditReport, 'listed'>>,
 ): Promise<AuditReport> {
   const listed: Finding[] = []
   const verification = await verify((finding) => {

@@ -1,5 +1,6 @@
 import { guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
+import { accountStatements } from './accounts.ts'
 import type { Batch, PendingEvent } from './batch.ts'
 import { erasureStatements } from './erasure.ts'
 import { type EventRow, insertEvents } from './pending.ts'
@@ -50,6 +51,7 @@ export interface EventFilter {
   readonly since?: Date | undefined
   readonly until?: Date | undefined
   readonly type?: string | undefined
+  readonly types?: readonly string[] | undefined
   readonly by?: string | undefined
   readonly about?: string | undefined
   /** By this user or about this user. */
@@ -80,6 +82,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
     ...witnessStatements(client),
     ...erasureStatements(client),
     ...pruningStatements(client),
+    ...accountStatements(client),
 
     /** Records an event that changes nothing else. */
     insertEvent: (row: EventRow): Promise<void> => guarded(() => insertEvents(client, [row])),
@@ -100,7 +103,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
     /** Lists records of the log by index. */
     listEvents: (filter: EventFilter): Promise<StoredEvent[]> =>
       guarded(async () => {
-        const { before, from, limit, since, until, type, by, about, of, outcome } = filter
+        const { before, from, limit, since, until, type, types, by, about, of, outcome } = filter
         const rows = await client<Row[]>`
           SELECT index::text AS index, leaf, encode(hash, 'hex') AS hash, encode(seal, 'hex') AS seal, process, n::text AS n,
                  (extract(epoch FROM time) * 1000)::double precision::text AS time, type, by_id::text AS by_id,
@@ -111,6 +114,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
             ${since ? client`AND time >= ${since.toISOString()}::timestamptz` : client``}
             ${until ? client`AND time < ${until.toISOString()}::timestamptz` : client``}
             ${type === undefined ? client`` : client`AND type = ${type}`}
+            ${types ? client`AND type IN (SELECT json_array_elements_text(${JSON.stringify(types)}::text::json))` : client``}
             ${by === undefined ? client`` : client`AND by_id = ${by}::uuid`}
             ${about === undefined ? client`` : client`AND about_id = ${about}::uuid`}
             ${of === undefined ? client`` : client`AND (by_id = ${of}::uuid OR about_id = ${of}::uuid)`}

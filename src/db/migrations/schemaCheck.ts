@@ -73,6 +73,7 @@ const narrower: Readonly<Record<string, readonly string[]>> = {
   audittrail_audit_events: ['SELECT', 'INSERT'],
   audittrail_audit_nodes: ['SELECT', 'INSERT'],
   audittrail_audit_checkpoints: ['SELECT', 'INSERT', 'UPDATE'],
+  audittrail_audit_accounts: ['SELECT', 'UPDATE'],
   audittrail_audit_state: ['SELECT', 'INSERT', 'UPDATE'],
   audittrail_audit_witnesses: ['SELECT', 'INSERT', 'UPDATE'],
 }

@@ -1,5 +1,6 @@
 import type { TransactionSql } from 'postgres'
 import { AppError } from '../../error.ts'
+import { type Account, readAccountSetting } from '../audit/accounts.ts'
 import { type EventRow, insertEvents } from '../audit/pending.ts'
 import { databaseFailure, guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
@@ -43,23 +44,23 @@ export interface Staging {
   /** Stages users, invisibly to other sessions. Returns those that cannot be imported. */
   add(users: readonly StagedUser[]): Promise<Duplicate[]>
   /**
-   * Inserts all staged users, with the events, or none. Returns how many. Throws `conflict` if a
-   * name or ID has been taken since.
+   * Inserts all staged users, with the events, or none. `eventsOf` is called once for each part of
+   * them. Returns how many. Throws `conflict` if a name or ID has been taken since.
    */
-  insertUsers(eventsOf: (access: ImportedAccess) => readonly EventRow[]): Promise<number>
+  insertUsers(eventsOf: (part: ImportedPart) => readonly EventRow[]): Promise<number>
 }
 
-export interface ImportedUser {
-  readonly id: string
-  readonly username: string
+export interface ImportedUser extends Account {
   readonly full_name: string
-  readonly roles: readonly string[]
 }
 
-/** The administrators that an import has added, and the seeded one that it has replaced. */
-export interface ImportedAccess {
+/** Users that an import has added, and the seeded administrator that it has replaced before the first. */
+export interface ImportedPart {
+  readonly isFirst: boolean
   readonly added: readonly ImportedUser[]
   readonly replaced: readonly ImportedUser[]
+  /** Undefined: someone removed it. */
+  readonly salt: Buffer | undefined
 }
 
 /** Users per INSERT: no statement may occupy the embedded engine for long. */
@@ -90,7 +91,7 @@ const isReplaceable = (user: string, imported: string) => `(
 
 const columns = 'username, full_name, hashed_password, is_active, roles, must_change_password'
 
-const accessColumns = 'id, username, full_name, roles'
+const stateColumns = 'id, username, full_name, roles, is_active, must_change_password, hashed_password'
 
 /**
  * Returns the operations on the staging table. `inTransaction` runs the insert in one transaction.
@@ -148,9 +149,7 @@ export function stagingIn(
         return await repeated(
           () =>
             inTransaction(async (transaction) => {
-              const { total, access } = await insertStaged(transaction, table)
-              await insertEvents(transaction, eventsOf(access))
-              return total
+              return insertStaged(transaction, table, eventsOf)
             }),
           Number.POSITIVE_INFINITY,
         )
@@ -186,12 +185,14 @@ async function readColumnWidths(session: Client | TransactionSql): Promise<Colum
   return Object.fromEntries(rows.map(({ name, width }) => [name, width])) as unknown as ColumnWidths
 }
 
+/** Inserts the staged users in parts, each with its events. Returns how many. */
 async function insertStaged(
   transaction: TransactionSql,
   table: string,
-): Promise<{ readonly total: number; readonly access: ImportedAccess }> {
+  eventsOf: (part: ImportedPart) => readonly EventRow[],
+): Promise<number> {
   const replaced = await deleteReplaced(transaction, table)
-  const added: ImportedUser[] = []
+  const { salt } = await readAccountSetting(transaction)
   let [total, after] = [0, '0']
   for (;;) {
     const [part] = await transaction.unsafe(
@@ -199,15 +200,17 @@ async function insertStaged(
        inserted AS (
          INSERT INTO users (id, created_at, ${columns})
          SELECT coalesce(id, gen_random_uuid()), coalesce(created_at, now()), ${columns} FROM part
-         RETURNING ${accessColumns})
-       SELECT count(*)::int AS count, (SELECT count(*)::int FROM inserted) AS inserted, max(place)::text AS last,
-              (SELECT coalesce(json_agg(inserted), '[]')::text FROM inserted WHERE 'admin' = ANY (roles)) AS administrators
+         RETURNING ${stateColumns})
+       SELECT count(*)::int AS count, max(place)::text AS last,
+              (SELECT coalesce(json_agg(inserted), '[]')::text FROM inserted) AS inserted
        FROM part`,
       [after],
     )
     if (!part || part.count === 0) break
-    if (part.inserted < part.count) throw discarded()
-    added.push(...JSON.parse(part.administrators))
+    const added: ImportedUser[] = JSON.parse(part.inserted)
+    if (added.length < part.count) throw discarded()
+    const isFirst = total === 0
+    await insertEvents(transaction, eventsOf({ isFirst, added, replaced: isFirst ? replaced : [], salt }))
     total += part.count
     after = part.last
   }
@@ -215,7 +218,7 @@ async function insertStaged(
   await transaction`SET CONSTRAINTS ALL IMMEDIATE`
   // Marks the database as initialized, so that it is never seeded.
   if (total > 0) await transaction`INSERT INTO audittrail_instance (id) VALUES (1) ON CONFLICT DO NOTHING`
-  return { total, access: { added, replaced } }
+  return total
 }
 
 /** Deletes the seeded administrator if an imported one has the name, and returns it. */
@@ -224,7 +227,7 @@ async function deleteReplaced(transaction: TransactionSql, table: string): Promi
     const [row] = await transaction.unsafe(`
       WITH deleted AS (
         DELETE FROM users USING ${table} coming WHERE ${isReplaceable('users', 'coming')}
-        RETURNING users.id, users.username, users.full_name, users.roles)
+        RETURNING ${stateColumns.split(', ').map((column) => `users.${column}`)})
       SELECT coalesce(json_agg(deleted), '[]')::text AS users FROM deleted`)
     return JSON.parse(row?.users)
   } catch (error) {

@@ -1,8 +1,9 @@
-import { getTableColumns, sql } from 'drizzle-orm'
+import { eq, getTableColumns, sql } from 'drizzle-orm'
 import { guarded } from '../failure.ts'
 import type { Orm } from '../pool/connection.ts'
 import { discarded, guardedChange } from '../rejection.ts'
 import { instance, sessions, signingKeys, throttleFailures, users } from '../schema.ts'
+import type { User } from './users.ts'
 
 export interface FirstAdministrator {
   readonly username: string
@@ -73,10 +74,10 @@ export function instanceStatements(orm: Orm) {
 
     /**
      * Creates the first administrator unless it was decided before. One statement decides, so that
-     * exactly one of several concurrent starts returns the id: the others wait for the primary key of
+     * exactly one of several concurrent starts returns the user: the others wait for the primary key of
      * the instance row.
      */
-    insertFirstAdministrator: (administrator: FirstAdministrator): Promise<string | undefined> =>
+    insertFirstAdministrator: (administrator: FirstAdministrator): Promise<User | undefined> =>
       guardedChange('store', () =>
         orm.transaction(async (transaction) => {
           const [row] = await transaction.execute<{ decided: boolean; id: string | null }>(sql`
@@ -90,7 +91,8 @@ export function instanceStatements(orm: Orm) {
             SELECT EXISTS (SELECT FROM decision) AND NOT EXISTS (SELECT FROM ${users}) AS decided,
                    (SELECT id::text FROM administrator) AS id`)
           if (row?.decided && row.id === null) throw discarded()
-          return row?.id ?? undefined
+          if (!row?.id) return undefined
+          return (await transaction.select().from(users).where(eq(users.id, row.id)))[0]
         }),
       ),
   }

@@ -24,10 +24,18 @@ export interface UserChange {
   readonly is_active?: boolean
 }
 
-/** A user after a change, with the fields that have another value than before. */
+/** A user after a change and before it, with the fields that have another value than before. */
 export interface ChangedUser {
   readonly user: User
+  readonly former: User
   readonly fields: readonly string[]
+}
+
+/** A user after a change of the password and before it, and how many sessions it has ended. */
+export interface ChangedPassword {
+  readonly user: User
+  readonly former: User
+  readonly ended: number
 }
 
 /** Why a user was not changed. */
@@ -90,13 +98,13 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
               ),
             )
             .returning()
-          if (!row)
+          if (!row || !former)
             return reasonForNoChange(transaction, id, {
               protectsAdministrators,
               requiresAdministrator: !staysAdministrator,
             })
           if (!row.is_active) endedIds = await endSessions(transaction, eq(sessions.user_id, id))
-          return { user: row, fields: endedIds.length > 0 ? [...new Set([...fields, 'is_active'])] : fields }
+          return { user: row, former, fields: endedIds.length > 0 ? [...new Set([...fields, 'is_active'])] : fields }
         })
         changes.sessionsEnded(endedIds)
         const { roles, is_active: isActive } = change
@@ -106,8 +114,7 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
       }),
 
     /**
-     * Sets a password and ends the user's sessions. Returns how many, or undefined without such a
-     * user or if `replacing` is no longer the hash. With `ownSession` that session continues; throws `invalid_token` if it has ended or the
+     * Sets a password and ends the user's sessions. Returns undefined without such a user or if `replacing` is no longer the hash. With `ownSession` that session continues; throws `invalid_token` if it has ended or the
      * user is disabled.
      */
     updatePassword: (
@@ -115,14 +122,13 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
       password: PasswordChange,
       now: Date,
       ownSession?: string,
-    ): Promise<number | Unchanged | undefined> =>
+    ): Promise<ChangedPassword | Unchanged | undefined> =>
       guardedChange('store', async () => {
         const { hash, mustChange, replacing, protectsAdministrators = false } = password
         let endedIds: readonly string[] = []
-        let former: string | undefined
         const result = await orm.transaction(async (transaction) => {
-          former = replacing ?? (await hashOf(transaction, id))
-          const rows = await transaction
+          const former = await lockUser(transaction, id)
+          const [user] = await transaction
             .update(users)
             .set({ hashed_password: hash, must_change_password: mustChange })
             .where(
@@ -132,39 +138,36 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
                 unlessProtected(protectsAdministrators),
               ),
             )
-            .returning({ id: users.id, is_active: users.is_active })
-          if (rows.length === 0) return reasonForNoChange(transaction, id, { protectsAdministrators, hash: replacing })
-          if (
-            ownSession !== undefined &&
-            !(rows[0]?.is_active && (await isSessionActive(transaction, ownSession, now)))
-          ) {
+            .returning()
+          if (!user || !former) return reasonForNoChange(transaction, id, { protectsAdministrators, hash: replacing })
+          if (ownSession !== undefined && !(user.is_active && (await isSessionActive(transaction, ownSession, now)))) {
             throw new AppError('invalid_token', 'Could not validate credentials', { reason: 'revoked' })
           }
           const others = ownSession === undefined ? undefined : sql`${sessions.id} <> ${ownSession}`
           endedIds = await endSessions(transaction, and(eq(sessions.user_id, id), isActive(now), others))
-          return endedIds.length
+          return { user, former, ended: endedIds.length }
         })
-        if (typeof result === 'number' && former !== undefined) {
+        if (typeof result === 'object') {
           changes.sessionsEnded(endedIds)
-          changes.passwordChanged(id, { hash, replacing: former, mustChange })
+          changes.passwordChanged(id, { hash, replacing: result.former.hashed_password, mustChange })
         }
         return result
       }),
 
     /**
-     * Replaces a hash with a newer one of the same password, unless it has changed. Returns whether
+     * Replaces a hash with a newer one of the same password, unless it has changed. Returns the user if
      * it did. Throws `conflict` if the role must not change it.
      */
-    replaceHash: (id: string, from: string, to: string): Promise<boolean> =>
+    replaceHash: (id: string, from: string, to: string): Promise<User | undefined> =>
       guardedChange('store', async () => {
         try {
-          const rows = await orm
+          const [user] = await orm
             .update(users)
             .set({ hashed_password: to })
             .where(and(eq(users.id, id), hasHash(from)))
-            .returning({ id: users.id })
-          if (rows.length === 1) changes.hashReplaced(id, from, to)
-          return rows.length === 1
+            .returning()
+          if (user) changes.hashReplaced(id, from, to)
+          return user
         } catch (error) {
           // No outage: the sign-in that this follows needs no such privilege.
           throw lacksPrivilege(error) ? new AppError('conflict', databaseFailure(error).message) : error
@@ -188,11 +191,6 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
         return result
       }),
   }
-}
-
-async function hashOf(orm: Pick<Orm, 'select'>, id: string): Promise<string | undefined> {
-  const rows = await orm.select({ hash: users.hashed_password }).from(users).where(eq(users.id, id)).for('update')
-  return rows[0]?.hash
 }
 
 /** Returns the ids of the sessions. */

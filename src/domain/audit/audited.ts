@@ -1,12 +1,11 @@
 import type { EventRow } from '../../db/audit/pending.ts'
 import type { AuditedStatements, ChangeKind, Database } from '../../db/database.ts'
-import type { RecordRepetition, RepeatedChanges } from '../../db/failover/recording.ts'
 import { isRolledBack } from '../../db/failure.ts'
 import { AppError } from '../../error.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { record as log } from './events.ts'
 import type { Settlement } from './numbers.ts'
-import type { AuditRecord, Party, Source } from './record.ts'
+import type { AuditRecord, Source } from './record.ts'
 import type { PreparedEvent, Recorder } from './recorder.ts'
 
 export interface AuditDeps {
@@ -16,8 +15,11 @@ export interface AuditDeps {
   readonly source?: Source | undefined
 }
 
-/** Prepares the rows of events. Forgets those of an earlier attempt, which was rolled back. */
-export type RowsOf = (records: readonly AuditRecord[]) => readonly EventRow[]
+/**
+ * Prepares the rows of events. Forgets those of an earlier attempt, which was rolled back, unless these
+ * are `further` events of the same one.
+ */
+export type RowsOf = (records: readonly AuditRecord[], part?: 'further') => readonly EventRow[]
 
 /**
  * Makes a change and records its events in one transaction: both are committed or neither is. Logs
@@ -43,12 +45,16 @@ export async function auditedWork<T>(
   const { audit, source } = deps
   let prepared: readonly PreparedEvent[] = []
   let hasFailed = false
-  const rowsOf: RowsOf = (records) => {
+  const rowsOf: RowsOf = (records, part) => {
     // Work on the embedded database goes on after its time limit. Throwing rolls it back.
     if (hasFailed) throw new AppError('unavailable', 'The change took too long.')
-    audit.settle(prepared, 'lost')
-    prepared = records.map((record) => audit.prepare(record, source))
-    return prepared.map(({ row }) => row)
+    if (part !== 'further') {
+      audit.settle(prepared, 'lost')
+      prepared = []
+    }
+    const added = records.map((record) => audit.prepare(record, source))
+    prepared = [...prepared, ...added]
+    return added.map(({ row }) => row)
   }
   try {
     const result = await work(rowsOf)
@@ -60,25 +66,6 @@ export async function auditedWork<T>(
     audit.settle(prepared, settlementOf(error))
     throw error
   }
-}
-
-/** Returns how a process records the changes that it makes again after a failover. */
-export function recordingOfRepetition(deps: Pick<AuditDeps, 'audit' | 'log'>): RecordRepetition {
-  return (work) => auditedWork(deps, (rowsOf) => work((changes) => rowsOf(recordsOfRepetition(changes))))
-}
-
-/** As many as fit into a leaf. */
-const idsPerEvent = 150
-
-/** One event for each user, so that it is found by the user; one for many sessions or API keys. */
-function recordsOfRepetition({ kind, ids }: RepeatedChanges): readonly AuditRecord[] {
-  const by: Party = { kind: 'system' }
-  if (kind === 'session' || kind === 'api_key')
-    return Array.from({ length: Math.ceil(ids.length / idsPerEvent) }, (_, index) => {
-      const some = ids.slice(index * idsPerEvent, (index + 1) * idsPerEvent)
-      return { event: { event: 'changes.repeated', kind, ids: some }, by }
-    })
-  return ids.map((id) => ({ event: { event: 'changes.repeated', kind }, by, about: { kind: 'user', id } }))
 }
 
 /** Runs one statement that also writes the row of an event, if it does what `isDone` says. */

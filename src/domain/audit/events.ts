@@ -174,6 +174,22 @@ export type AuditEvent =
       readonly key_changed: boolean
       readonly processes: readonly string[]
     }
+  /**
+   * States of accounts, as `ID STATE`: those that the database had when this version was installed, those
+   * that an import has created, or what pruned records below `below` said of them. There, a state of
+   * before a change that a later record has is `-STATE`. `salt`: its hash.
+   */
+  | {
+      readonly event: 'audit.baseline'
+      readonly of: 'database' | 'import' | 'pruning'
+      readonly accounts: readonly string[]
+      readonly salt: string
+      /** Whether every account is covered from here on. */
+      readonly complete?: boolean
+      readonly below?: number
+    }
+  /** The state of an account was accepted as it is. */
+  | { readonly event: 'audit.accepted'; readonly by: string; readonly exists: boolean }
   /** The log was accepted as it is after a restore or a failover that lost commits. */
   | { readonly event: 'audit.restored'; readonly from: string; readonly size: number; readonly root: string }
   /** Numbers of events that were accepted as lost, as ranges. */
@@ -220,8 +236,9 @@ export const refusals: readonly AuditEvent['event'][] = [
 const warnings = [...refusals.filter((event) => event !== 'token.refused'), 'audit.suppressed']
 const errors: readonly AuditEvent['event'][] = ['audit.missing']
 
-/** Logs an event. */
-export function record({ log }: { readonly log: Log }, { event, ...facts }: AuditEvent): void {
+/** Logs an event. Of the states of accounts, only how many there are. */
+export function record({ log }: { readonly log: Log }, { event, ...given }: AuditEvent): void {
+  const facts = 'accounts' in given ? { ...given, accounts: given.accounts.length } : given
   if (errors.includes(event)) log.error(event, facts)
   else if (warnings.includes(event)) log.warn(event, facts)
   else log.info(event, facts)

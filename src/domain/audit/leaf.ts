@@ -14,7 +14,7 @@ const maxAgentLength = 256
 
 /** Builds the leaf of a record. It is stored as it is, and never parsed to be written again. */
 export function buildLeaf(
-  { event, by, about, session, account }: AuditRecord,
+  { event, by, about, session, account, state }: AuditRecord,
   source: Source,
   process: string,
   { n, done, lost, unsure }: Numbers,
@@ -46,6 +46,7 @@ export function buildLeaf(
     session: session ?? ('session' in event ? event.session : undefined) ?? actor.session,
     request,
     outcome: outcomeOf(event),
+    state,
   }
   const whole = JSON.stringify({ ...members, facts: factsOf(event) })
   const leaf = Buffer.byteLength(whole) <= maxLeafBytes ? whole : JSON.stringify({ ...members, facts: {}, cut: true })
@@ -80,6 +81,7 @@ export interface ParsedLeaf {
   readonly session?: string
   readonly request?: string
   readonly outcome: string
+  readonly state?: Readonly<Record<string, unknown>>
   readonly facts: Readonly<Record<string, unknown>>
 }
 
@@ -101,7 +103,7 @@ export function parseLeaf(leaf: string): ParsedLeaf | undefined {
 
 function isLeaf(value: unknown): value is ParsedLeaf {
   if (!isRecord(value) || value.v !== 1) return false
-  const { p, n, done, lost, unsure, time, type, by, about, session, request, outcome, facts } = value
+  const { p, n, done, lost, unsure, time, type, by, about, session, request, outcome, state, facts } = value
   return (
     isText(p) &&
     isText(type) &&
@@ -117,6 +119,7 @@ function isLeaf(value: unknown): value is ParsedLeaf {
     !Number.isNaN(Date.parse(time)) &&
     isParty(by) &&
     (about === undefined || isParty(about)) &&
+    (state === undefined || isRecord(state)) &&
     isRecord(facts)
   )
 }

@@ -29,6 +29,16 @@ export interface AuditRecord {
   readonly session?: string | undefined
   /** The MAC of an entered username. Personal data: kept beside the leaf. */
   readonly account?: string | undefined
+  /** What a change of an account made of it. */
+  readonly state?: StateChange | undefined
+}
+
+/** The states of an account before and after a change, as `accountStates/state.ts` makes them. */
+export interface StateChange {
+  /** Undefined: the account is new. */
+  readonly was?: string | undefined
+  /** Undefined: the account is deleted. */
+  readonly is?: string | undefined
 }
 
 export function outcomeOf({ event }: AuditEvent): Outcome {

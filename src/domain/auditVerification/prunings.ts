@@ -12,6 +12,8 @@ export interface Prunings {
   read(): Promise<void>
   /** Records below it may be missing. With a size, only records of prunings below it count. */
   minimumIndex(size?: number): number
+  /** Returns the minimum index of the pruning that is being carried out, given how far it is. */
+  plannedFrom(index: number): number
   /** Returns the index at which the tile of a record, or what is left of the log before it, begins. */
   startBefore(index: number): Promise<number>
   /** Returns whether a record is older than those that a record before it has pruned. Takes them in order. */
@@ -96,6 +98,10 @@ function createPrunings(
       size === undefined
         ? minimumIndex
         : Math.max(0, ...minimums.filter(({ at }) => at < size).map((pruning) => pruning.minimumIndex)),
+    plannedFrom: (index) => {
+      const planned = minimums.map((pruning) => pruning.minimumIndex).filter((minimum) => minimum >= index)
+      return index === 0 || planned.length === 0 ? index : Math.min(...planned)
+    },
     problemsOf: (head) => [
       ...(head.minimumIndex > minimumIndex
         ? [`the minimum index ${head.minimumIndex} has no record of a pruning`]

@@ -57,6 +57,9 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
   'audit.exported': ({ format }) => `audit log exported as ${words(format)}`,
   'audit.erased': ({ erased }) => `names and addresses erased from ${count(erased, 'record')}`,
   'audit.pruned': ({ minimum_index }) => `audit log pruned below record ${minimum_index}`,
+  'audit.baseline': ({ accounts }) =>
+    `states of ${count(Array.isArray(accounts) ? accounts.length : 0, 'account')} recorded`,
+  'audit.accepted': () => 'state of the account accepted as it is',
   'audit.restored': () => 'audit log accepted after a restore',
   'audit.missing': ({ n }) => `event ${n} disappeared`,
   'audit.rejected': ({ pending }) => `pending row ${pending} deleted`,

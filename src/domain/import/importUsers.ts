@@ -1,4 +1,6 @@
-import type { Duplicate, ImportedAccess, StagedUser, Staging } from '../../db/statements/importStaging.ts'
+import type { Duplicate, ImportedPart, ImportedUser, StagedUser, Staging } from '../../db/statements/importStaging.ts'
+import { baselineRecords } from '../accountStates/entries.ts'
+import { stateChange } from '../accountStates/state.ts'
 import { auditedWork } from '../audit/audited.ts'
 import { type AuditRecord, partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
@@ -62,26 +64,34 @@ export async function importUsers(
   return auditedWork(deps, (rowsOf) =>
     deps.database.userTransfer.withStaging(async (staging) => {
       const staged = await stageAll(staging, source, options, report)
-      if (isImported(staged)) await staging.insertUsers((access) => rowsOf(recordsOf(staged, access, by)))
+      if (isImported(staged))
+        await staging.insertUsers((part) => rowsOf(recordsOf(staged, part, by), part.isFirst ? undefined : 'further'))
       return staged
     }),
   )
 }
 
-/** Returns one record of the import, and one for each user whose access would not show otherwise. */
-function recordsOf(staged: ImportReport, { added, replaced }: ImportedAccess, by: string): AuditRecord[] {
+/** Returns one record of the import, one for each administrator, and the states of all others. */
+function recordsOf(staged: ImportReport, { isFirst, added, replaced, salt }: ImportedPart, by: string): AuditRecord[] {
   const { good: imported, bad: skipped, administrators } = staged
-  if (imported === 0) return []
+  const isAdministrator = ({ roles }: ImportedUser) => roles.includes('admin')
   return [
     ...replaced.map((user) => ({
       event: { event: 'user.deleted', username: user.username, by } as const,
       about: partyOf(user),
+      state: stateChange(salt, { was: user }),
     })),
-    { event: { event: 'users.imported', by, imported, skipped, administrators } },
-    ...added.map((user) => ({
+    ...(isFirst ? [{ event: { event: 'users.imported', by, imported, skipped, administrators } as const }] : []),
+    ...added.filter(isAdministrator).map((user) => ({
       event: { event: 'user.imported', username: user.username, by, roles: user.roles } as const,
       about: partyOf(user),
+      state: stateChange(salt, { is: user }),
     })),
+    ...baselineRecords(
+      salt,
+      'import',
+      added.filter((user) => !isAdministrator(user)),
+    ),
   ]
 }
 

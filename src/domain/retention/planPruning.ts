@@ -1,5 +1,6 @@
 import type { StoredEvent } from '../../db/audit/reading.ts'
 import { AppError } from '../../error.ts'
+import { carriedStates } from '../accountVerification/carried.ts'
 import { audited } from '../audit/audited.ts'
 import type { AuditRecord } from '../audit/record.ts'
 import { parseGenuine } from '../audit/sequencing.ts'
@@ -55,10 +56,11 @@ export async function planPruning(deps: PruningDeps, by: string, range: PruningR
     before: new Date(before).toISOString(),
     key_changed: isKeyChanged,
   }
+  const carried = await carriedStates(audit, keys, read.minimumIndex)
   await audited(
     deps,
     async () => {},
-    (): AuditRecord[] => partsOf(processes).map((part) => ({ event: { ...pruned, processes: part } })),
+    (): AuditRecord[] => [...carried, ...partsOf(processes).map((part) => ({ event: { ...pruned, processes: part } }))],
   )
   return read.minimumIndex
 }

@@ -1,6 +1,7 @@
 import type { User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
-import { audited, recordRefusal } from '../audit/audited.ts'
+import { auditedAccounts } from '../accountStates/auditedAccounts.ts'
+import { recordRefusal } from '../audit/audited.ts'
 import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
@@ -51,15 +52,21 @@ export async function changePassword(deps: Deps, principal: Principal, change: P
   requireNotAborted(change.signal)
   const password = { hash, mustChange: false, replacing: stored.hashed_password }
   const own = { by: partyOf(user, principal.sessionId), about: partyOf(user, principal.sessionId) }
-  const ended = await audited(
+  const changed = await auditedAccounts(
     deps,
     ({ users }) => users.updatePassword(user.id, password, new Date(clock()), sessionId),
-    (count) =>
-      typeof count === 'number'
-        ? [{ event: { event: 'password.changed', username: user.username, ended: count }, ...own }]
+    (result, stateOf) =>
+      typeof result === 'object'
+        ? [
+            {
+              event: { event: 'password.changed', username: user.username, ended: result.ended },
+              ...own,
+              state: stateOf({ was: result.former, is: result.user }),
+            },
+          ]
         : [],
   )
-  if (typeof ended !== 'number')
+  if (typeof changed !== 'object')
     throw new AppError('conflict', 'The password was changed by another request. Sign in again.')
   await reportingFailure(deps, user, 'reset_throttle', () => forgetSessionFailures(deps, user.id, history))
 }

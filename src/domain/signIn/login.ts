@@ -1,7 +1,8 @@
 import type { SignInUser as User } from '../../db/statements/signIns.ts'
 import { AppError, type ErrorCode } from '../../error.ts'
 import { type LoginOutcome, loginOutcomes } from '../../telemetry/productMetrics.ts'
-import { audited, recordRefusal } from '../audit/audited.ts'
+import { auditedAccounts } from '../accountStates/auditedAccounts.ts'
+import { recordRefusal } from '../audit/audited.ts'
 import { type LoginFailure, record as logEvent } from '../audit/events.ts'
 import { type AuditRecord, partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
@@ -182,11 +183,19 @@ async function rehashIfOutdated(deps: Deps, user: User, password: string): Promi
   const { hashCost } = deps.settings
   if (!isOutdated(user.hashed_password, password, hashCost) || deps.hashQueue.waiting > 0) return
   const hash = await deps.hashQueue.run(() => hashPassword(password, hashCost))
-  await audited(
+  await auditedAccounts(
     deps,
     ({ users }) => users.replaceHash(user.id, user.hashed_password, hash),
-    (isReplaced) =>
-      isReplaced ? [{ event: { event: 'password.rehashed', username: user.username }, about: partyOf(user) }] : [],
+    (changed, stateOf) =>
+      changed
+        ? [
+            {
+              event: { event: 'password.rehashed', username: user.username },
+              about: partyOf(user),
+              state: stateOf({ was: { ...changed, hashed_password: user.hashed_password }, is: changed }),
+            },
+          ]
+        : [],
   )
 }
 

@@ -1,5 +1,6 @@
-import { audited } from '../audit/audited.ts'
-import type { AuditRecord } from '../audit/record.ts'
+import type { User } from '../../db/statements/users.ts'
+import { auditedAccounts } from '../accountStates/auditedAccounts.ts'
+import { type AuditRecord, partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { hashPassword } from '../passwords/hashPassword.ts'
 import { findPolicyViolation } from '../passwords/policy.ts'
@@ -36,10 +37,10 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
     hashed_password: await deps.hashQueue.run(() => hashPassword(password, deps.settings.hashCost)),
     must_change_password: violation !== undefined || password === defaultPassword,
   }
-  const seeded = await audited(
+  const seeded = await auditedAccounts(
     deps,
     (statements) => statements.instance.insertFirstAdministrator(first),
-    (id) => (id === undefined ? [] : [seededRecord(id, first)]),
+    (user, stateOf) => (user ? [{ ...seededRecord(user), state: stateOf({ is: user }) }] : []),
   )
   if (seeded === undefined) return false
   if (violation !== undefined && administrator.password !== undefined) {
@@ -51,8 +52,8 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
   return true
 }
 
-function seededRecord(id: string, { username, full_name }: { username: string; full_name: string }): AuditRecord {
-  return { event: { event: 'administrator.seeded', username }, about: { kind: 'user', id, username, full_name } }
+function seededRecord(user: User): AuditRecord {
+  return { event: { event: 'administrator.seeded', username: user.username }, about: partyOf(user) }
 }
 
 /** Logs at each start what the operator should know about the administrators' passwords. */

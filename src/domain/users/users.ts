@@ -2,6 +2,7 @@ import { uniqueViolation } from '../../db/rejection.ts'
 import type { NewUser, UserChange } from '../../db/statements/userChanges.ts'
 import type { ListedUser, User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
+import { auditedAccounts } from '../accountStates/auditedAccounts.ts'
 import { audited } from '../audit/audited.ts'
 import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
@@ -57,13 +58,14 @@ export async function createUser(deps: Deps, by: Actor, draft: UserDraft, signal
 
 async function insertUser(deps: Deps, by: Actor, draft: NewUser): Promise<User> {
   try {
-    return await audited(
+    return await auditedAccounts(
       deps,
       ({ users }) => users.insertUser(draft),
-      (user) => [
+      (user, stateOf) => [
         {
           event: { event: 'user.created', username: user.username, by: by.name, roles: user.roles },
           about: partyOf(user),
+          state: stateOf({ is: user }),
         },
       ],
     )
@@ -104,10 +106,18 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
   await requireMayManageAdministrators(deps, by, change.roles)
   const roles = change.roles && unique(change.roles)
   const changed = roles ? { ...change, roles } : change
-  const result = await audited(
+  const result = await auditedAccounts(
     deps,
     ({ users }) => users.updateUser(id, changed, !by.canManageAdministrators),
-    (changes) => (isChanged(changes) && changes.fields.length > 0 ? [changeOf(changes.user, by, changes.fields)] : []),
+    (changes, stateOf) =>
+      isChanged(changes) && changes.fields.length > 0
+        ? [
+            {
+              ...changeOf(changes.user, by, changes.fields),
+              state: stateOf({ was: changes.former, is: changes.user }),
+            },
+          ]
+        : [],
   )
   return (await requireChanged(deps, by, result)).user
 }
@@ -117,12 +127,18 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
  * active administrator.
  */
 export async function deleteUser(deps: Deps, by: Actor, id: string): Promise<void> {
-  const result = await audited(
+  const result = await auditedAccounts(
     deps,
     ({ users }) => users.deleteUser(id, !by.canManageAdministrators),
-    (user) =>
+    (user, stateOf) =>
       isChanged(user)
-        ? [{ event: { event: 'user.deleted', username: user.username, by: by.name }, about: partyOf(user) }]
+        ? [
+            {
+              event: { event: 'user.deleted', username: user.username, by: by.name },
+              about: partyOf(user),
+              state: stateOf({ was: user }),
+            },
+          ]
         : [],
     'deletion',
   )
@@ -151,12 +167,18 @@ export async function resetPassword(
   const hash = await hashNewPassword(deps, reset.password, user.username, oneTimePassword, signal)
   const mustChange = reset.must_change_password ?? true
   const password = { hash, mustChange, protectsAdministrators: !by.canManageAdministrators }
-  const result = await audited(
+  const result = await auditedAccounts(
     deps,
     ({ users }) => users.updatePassword(id, password, new Date(deps.clock())),
-    (ended) =>
-      isChanged(ended)
-        ? [{ event: { event: 'password.reset', username: user.username, by: by.name }, about: partyOf(user) }]
+    (changed, stateOf) =>
+      isChanged(changed)
+        ? [
+            {
+              event: { event: 'password.reset', username: user.username, by: by.name },
+              about: partyOf(user),
+              state: stateOf({ was: changed.former, is: changed.user }),
+            },
+          ]
         : [],
   )
   await requireChanged(deps, by, result)

@@ -1,4 +1,4 @@
-import { recordingOfRepetition } from '../../../src/domain/audit/audited.ts'
+import { recordingOfRepetition } from '../../../src/domain/accountStates/repeatedChanges.ts'
 import { createAuditKeys } from '../../../src/domain/audit/auditKeys.ts'
 import { createRecorder } from '../../../src/domain/audit/recorder.ts'
 import { createLog } from '../../../src/telemetry/log.ts'

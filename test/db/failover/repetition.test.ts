@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { differencesOf } from '../../../src/domain/accountStates/state.ts'
 import { addUser, type Remembered, remember, signIn } from './remembered.ts'
 
 describe('the repetition of revocations', () => {
@@ -41,9 +42,16 @@ describe('the repetition of revocations', () => {
       (await process.other`SELECT leaf FROM audittrail_audit_pending ORDER BY n`).map(({ leaf }) => JSON.parse(leaf))
     const recorded = [
       { type: 'changes.repeated', by: { kind: 'system' }, facts: { kind: 'session', ids: [session] } },
-      { type: 'changes.repeated', about: { kind: 'user', id: user.id }, facts: { kind: 'disabling' } },
+      {
+        type: 'changes.repeated',
+        about: { kind: 'user', id: user.id },
+        facts: { kind: 'disabling' },
+        state: { was: expect.stringMatching(/^1:.{43}$/), is: expect.stringMatching(/^1:.{43}$/) },
+      },
     ]
     expect(await leaves()).toMatchObject(recorded)
+    const { was, is } = (await leaves())[1].state
+    expect(differencesOf(was, is)).toEqual({ roles: false, rest: true })
     await process.repeat()
     expect(await leaves()).toMatchObject(recorded)
   })
@@ -189,7 +197,7 @@ describe('missing rows after a failover', () => {
     await process.database.users.updateUser(user.id, { is_active: false })
     await process.other`UPDATE users SET is_active = true`
     await process.other.unsafe(
-      `CREATE ROLE ${role}; GRANT ALL ON users, audittrail_sessions, audittrail_api_keys, audittrail_audit_pending TO ${role}`,
+      `CREATE ROLE ${role}; GRANT ALL ON users, audittrail_sessions, audittrail_api_keys, audittrail_audit_pending, audittrail_audit_accounts TO ${role}`,
     )
     try {
       expect(await process.repeat(role)).toEqual({ repeated: 1, missing: 0 })

@@ -70,7 +70,9 @@ describe.each(databaseKinds)('migrate on %s', (kind) => {
     expect(await database.migrate()).toEqual({ applied: 0, adopted: undefined, isNew: false })
     expect(await database.migrationStatus()).toEqual({ applied: all, pending: 0, newer: 0 })
     const tables = await connection.client`SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`
-    const audit = ['checkpoints', 'events', 'nodes', 'pending', 'state', 'witnesses'].map((name) => `audit_${name}`)
+    const audit = ['accounts', 'checkpoints', 'events', 'nodes', 'pending', 'state', 'witnesses'].map(
+      (name) => `audit_${name}`,
+    )
     const others = ['instance', 'keys', 'migrations', 'services', 'sessions', 'sign_ins']
     const names = ['api_keys', 'attempts', ...audit, ...others]
     expect(tables.map((row) => row.tablename)).toEqual([...names.map((name) => `audittrail_${name}`), 'users'])

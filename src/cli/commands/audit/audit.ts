@@ -2,6 +2,7 @@ import { AppError } from '../../../error.ts'
 import type { Command, ExitCode } from '../../command.ts'
 import { perform } from '../../control/perform.ts'
 import { requireConfirmation, yes } from '../../terminal/confirmation.ts'
+import { accept } from './accept.ts'
 import { erase } from './erase.ts'
 import { exportLog } from './export.ts'
 import { key } from './key.ts'
@@ -51,5 +52,6 @@ export const auditCommands: readonly Command[] = [
   erase,
   prune,
   reject,
+  accept,
   restored,
 ]

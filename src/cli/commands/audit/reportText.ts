@@ -3,21 +3,31 @@ import { printable } from '../../../telemetry/log.ts'
 import type { AuditReport } from '../../control/auditVerification.ts'
 
 /** Returns the findings, one per line, then the result and the notes. */
-export function reportText({ size, pending, findings, notes, listed }: AuditReport): string {
+export function reportText({ size, pending, findings, accountFindings = 0, notes, listed }: AuditReport): string {
   const records = `${counted(size)} ${size === 1 ? 'record' : 'records'}`
   const waiting = pending > 0 ? `, and ${counted(pending)} pending` : ''
+  const ofLog = findings - accountFindings
   const result =
-    findings === 0
+    ofLog === 0
       ? `The audit log is intact: ${records}${waiting}.`
-      : `The audit log was tampered with: ${counted(findings)} ${findings === 1 ? 'finding' : 'findings'} in ${records}${waiting}.`
+      : `The audit log was tampered with: ${findingsText(ofLog)} in ${records}${waiting}.`
   const rest = findings - listed.length
   const lines = [
     ...listed.map(findingText),
     ...(rest > 0 ? [`${counted(rest)} more ${rest === 1 ? 'finding' : 'findings'}`] : []),
     result,
+    ...(accountFindings > 0
+      ? [
+          `Accounts were changed outside of this service: ${findingsText(accountFindings)}. If a change is right, run "audittrail audit accept NAME".`,
+        ]
+      : []),
     ...notes.map((note) => `Note: ${note}.`),
   ]
   return lines.map((text) => `${printable(text)}\n`).join('')
+}
+
+function findingsText(count: number): string {
+  return `${counted(count)} ${count === 1 ? 'finding' : 'findings'}`
 }
 
 function findingText({ index, time, type, problem }: Finding): string {

@@ -1,0 +1,137 @@
+import type { TransactionSql } from 'postgres'
+import { guarded } from '../failure.ts'
+import type { Client } from '../pool/connection.ts'
+import type { PendingEvent } from './batch.ts'
+import { clamped, pendingColumns, pendingOf } from './sequence.ts'
+
+/** What a state of an account depends on. */
+export interface Account {
+  readonly id: string
+  readonly username: string
+  readonly roles: readonly string[]
+  readonly is_active: boolean
+  readonly must_change_password: boolean
+  readonly hashed_password: string
+}
+
+/** Accounts that the baseline takes. */
+export interface BaselinePage {
+  readonly salt: Buffer
+  readonly accounts: readonly Account[]
+  /** Whether these are the last. */
+  readonly isComplete: boolean
+}
+
+export interface AccountSetting {
+  /** Undefined: someone removed it. */
+  readonly salt: Buffer | undefined
+  /** Whether the log has, or is about to have, the whole baseline. */
+  readonly isComplete: boolean
+}
+
+/** Some accounts, and the events that are committed and not in the log yet, from one snapshot. */
+export interface AccountSnapshot {
+  /** The size of the log. */
+  readonly size: number
+  readonly accounts: readonly Account[]
+  readonly pending: readonly PendingEvent[]
+}
+
+/** Statements that compare accounts with the states that the log has of them. */
+export function accountStatements(client: Client) {
+  return {
+    readAccountSetting: (): Promise<AccountSetting> => guarded(() => readAccountSetting(client)),
+
+    /**
+     * Takes the next accounts for the baseline. Returns undefined once it is complete. Run it in the
+     * transaction that records them.
+     */
+    takeBaseline: (limit: number): Promise<BaselinePage | undefined> =>
+      guarded(async () => {
+        // One replica after another, so that no account is taken twice.
+        const [setting] = await client`
+          SELECT encode(salt, 'hex') AS salt, baseline_after, is_complete FROM audittrail_audit_accounts
+          WHERE id = 1 FOR UPDATE`
+        if (!setting || setting.is_complete) return undefined
+        const accounts = await selectAccounts(client, setting.baseline_after ?? undefined, limit)
+        const isComplete = accounts.length < limit
+        await client`
+          UPDATE audittrail_audit_accounts
+          SET baseline_after = coalesce(${accounts.at(-1)?.id ?? null}::uuid, baseline_after), is_complete = ${isComplete}
+          WHERE id = 1`
+        return { salt: Buffer.from(setting.salt, 'hex'), accounts, isComplete }
+      }),
+
+    /** Lists accounts by id. */
+    listAccounts: (after: string | undefined, limit: number): Promise<Account[]> =>
+      guarded(() => selectAccounts(client, after, limit)),
+
+    /** Keeps an account from changes until the transaction ends. Returns whether there is one. */
+    lockAccount: (id: string): Promise<boolean> =>
+      guarded(async () => {
+        const rows = await client`SELECT FROM users WHERE id = ${id}::uuid FOR NO KEY UPDATE`
+        return rows.length > 0
+      }),
+
+    /** Returns which of these accounts exist. */
+    findExisting: (ids: readonly string[]): Promise<string[]> =>
+      guarded(async () => {
+        const rows = await client`
+          SELECT id::text AS id FROM users
+          WHERE id IN (SELECT value::uuid FROM json_array_elements_text(${JSON.stringify(ids)}::text::json))`
+        return rows.map(({ id }) => id)
+      }),
+
+    /** Reads accounts with at most `limit` pending events. Leaves out copies of records. */
+    readAccounts: (ids: readonly string[], limit: number): Promise<AccountSnapshot> =>
+      guarded(
+        () =>
+          client.begin('isolation level repeatable read read only', async (transaction) => {
+            const [head] = await transaction`SELECT coalesce(max(index), -1)::text AS last FROM audittrail_audit_events`
+            const pending = await transaction`
+              SELECT ${pendingColumns(transaction)} FROM audittrail_audit_pending
+              WHERE NOT EXISTS (
+                SELECT FROM audittrail_audit_events event
+                WHERE event.process = audittrail_audit_pending.process AND event.n = audittrail_audit_pending.n)
+              ORDER BY audittrail_audit_pending.id LIMIT ${limit}`
+            const accounts = await findAccounts(transaction, ids)
+            return { size: clamped(head?.last) + 1, accounts, pending: pending.map(pendingOf) }
+          }) as Promise<AccountSnapshot>,
+      ),
+  }
+}
+
+export async function readAccountSetting(client: Client | TransactionSql): Promise<AccountSetting> {
+  const [row] = await client`
+    SELECT encode(salt, 'hex') AS salt, is_complete FROM audittrail_audit_accounts WHERE id = 1`
+  return { salt: row && Buffer.from(row.salt, 'hex'), isComplete: row?.is_complete === true }
+}
+
+function columns(client: Client | TransactionSql) {
+  return client`id::text AS id, username, to_json(roles)::text AS roles, is_active, must_change_password, hashed_password`
+}
+
+async function selectAccounts(client: Client, after: string | undefined, limit: number): Promise<Account[]> {
+  const rows = await client`
+    SELECT ${columns(client)} FROM users ${after === undefined ? client`` : client`WHERE id > ${after}::uuid`}
+    ORDER BY users.id LIMIT ${limit}`
+  return rows.map(accountOf)
+}
+
+export async function findAccounts(client: Client | TransactionSql, ids: readonly string[]): Promise<Account[]> {
+  const rows = await client`
+    SELECT ${columns(client)} FROM users
+    WHERE id IN (SELECT value::uuid FROM json_array_elements_text(${JSON.stringify(ids)}::text::json))`
+  return rows.map(accountOf)
+}
+
+function accountOf(row: Record<string, string | boolean | null>): Account {
+  return {
+    id: String(row.id),
+    username: String(row.username),
+    roles: JSON.parse(String(row.roles)),
+    is_active: row.is_active === true,
+    must_change_password: row.must_change_password === true,
+    hashed_password: String(row.hashed_password),
+  }
+}

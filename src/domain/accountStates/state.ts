@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto'
+import type { Account } from '../../db/audit/accounts.ts'
+import type { StateChange } from '../audit/record.ts'
+
+/** Bytes of each half of a state. */
+const half = 16
+const version = '1:'
+const length = version.length + Math.ceil((2 * half * 4) / 3)
+
+/**
+ * Returns the state of an account, which changes with its roles, password, username and status and
+ * tells none of them: `1:` and base64 of two halves, the first of which depends on the roles alone.
+ */
+export function stateOf(salt: Buffer, account: Account): string {
+  const { id, username, roles, is_active, must_change_password, hashed_password } = account
+  const rest = digest(salt, ['account', id, username, is_active, must_change_password, hashed_password])
+  return `${version}${Buffer.concat([rolesDigest(salt, id, roles), rest])
+    .toString('base64')
+    .replaceAll('=', '')}`
+}
+
+/** Returns what the record of a change says. Undefined without a salt, if someone removed it. */
+export function stateChange(
+  salt: Buffer | undefined,
+  { was, is }: { readonly was?: Account | undefined; readonly is?: Account | undefined },
+): StateChange | undefined {
+  return salt && { was: was && stateOf(salt, was), is: is && stateOf(salt, is) }
+}
+
+/** Returns whether the account had no roles in this state. */
+export function hasNoRoles(salt: Buffer, id: string, state: string): boolean {
+  return halvesOf(state)[0] === rolesDigest(salt, id, []).toString('latin1')
+}
+
+/** Returns what differs between two states of an account. */
+export function differencesOf(one: string, other: string): { readonly roles: boolean; readonly rest: boolean } {
+  const [roles, rest] = halvesOf(one)
+  const [otherRoles, otherRest] = halvesOf(other)
+  return { roles: roles !== otherRoles, rest: rest !== otherRest }
+}
+
+export function isState(value: unknown): value is string {
+  return typeof value === 'string' && value.length === length && value.startsWith(version)
+}
+
+/** Returns a hash of the salt, by which the log shows that it was changed. */
+export function commitmentOfSalt(salt: Buffer): string {
+  return Bun.SHA256.hash(Buffer.concat([Buffer.from('salt of account states\n'), salt]), 'base64')
+}
+
+function rolesDigest(salt: Buffer, id: string, roles: readonly string[]): Buffer {
+  return digest(salt, ['roles', id, [...new Set(roles)].sort()])
+}
+
+function digest(salt: Buffer, values: readonly unknown[]): Buffer {
+  return createHash('sha256').update(salt).update(JSON.stringify(values)).digest().subarray(0, half)
+}
+
+function halvesOf(state: string): readonly [string, string] {
+  const bytes = Buffer.from(state.slice(version.length), 'base64')
+  return [bytes.toString('latin1', 0, half), bytes.toString('latin1', half)]
+}

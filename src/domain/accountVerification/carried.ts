@@ -1,0 +1,21 @@
+import type { Database } from '../../db/database.ts'
+import { entryOf, recordsOfEntries } from '../accountStates/entries.ts'
+import type { AuditKeys } from '../audit/auditKeys.ts'
+import type { AuditRecord } from '../audit/record.ts'
+import { readAccountStates } from './readStates.ts'
+
+/**
+ * Returns records of what the records below an index say of accounts, to be written before those are
+ * pruned. It is taken from the log and not from the accounts, so that no change by SQL slips into it.
+ */
+export async function carriedStates(
+  audit: Database['audit'],
+  keys: AuditKeys,
+  below: number,
+): Promise<readonly AuditRecord[]> {
+  const ids = new Set<string>()
+  const states = await readAccountStates(audit, keys, below, (id) => ids.add(id))
+  const entries = [...ids].map((id) => entryOf(id, states.chains.carriedOf(id)))
+  const salt = [...states.salts].at(-1)
+  return salt === undefined ? [] : recordsOfEntries(entries, { of: 'pruning', salt, below }, states.isComplete())
+}

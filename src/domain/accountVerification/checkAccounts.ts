@@ -1,0 +1,85 @@
+import type { Account } from '../../db/audit/accounts.ts'
+import type { Database } from '../../db/database.ts'
+import { commitmentOfSalt, stateOf } from '../accountStates/state.ts'
+import type { AuditKeys } from '../audit/auditKeys.ts'
+import type { Find } from '../auditVerification/findings.ts'
+import { type AccountStates, readAccountStates } from './readStates.ts'
+import { createSuspects } from './suspects.ts'
+
+type Audit = Database['audit']
+
+const pageSize = 500
+
+/**
+ * Compares each account with the states in the log, so that a role granted or a password set by plain
+ * SQL is found. Returns notes.
+ */
+export async function checkAccounts(audit: Audit, keys: AuditKeys, find: Find): Promise<readonly string[]> {
+  const setting = await audit.readAccountSetting()
+  const { salt } = setting
+  const { size } = await audit.readHead(() => [])
+  const states = await readAccountStates(audit, keys, size)
+  if (!salt || [...states.salts].some((hash) => hash !== commitmentOfSalt(salt))) {
+    find('the salt of the states of accounts was changed, so no account can be checked')
+    return []
+  }
+  const suspects = createSuspects(audit, keys, salt, states)
+  const isWhole = (await addAll(audit, salt, states, suspects.add)) && (await suspects.finish())
+  if (!isWhole || (await states.isOvertaken()))
+    return ['accounts were not checked: too many events are pending, or records were pruned during the check']
+  for (const { problem, index } of suspects.problems()) find(problem, await recordAt(audit, index))
+  if (setting.isComplete && !suspects.isComplete() && !states.isPruned)
+    find('the baseline of accounts is recorded as complete, and the log has none')
+  return notesOf(suspects.counts())
+}
+
+/** Adds every account that is not as the log says, or seems so because it has changed since. */
+async function addAll(
+  audit: Audit,
+  salt: Buffer,
+  { chains }: AccountStates,
+  add: (ids: readonly string[]) => Promise<boolean>,
+): Promise<boolean> {
+  const isExpected = (account: Account) => {
+    const { current, missing } = chains.chainOf(account.id)
+    return missing.length === 0 && current.length === 1 && current[0] === stateOf(salt, account)
+  }
+  for (let after: string | undefined; ; ) {
+    const page = await audit.listAccounts(after, pageSize)
+    if (page.length === 0) break
+    after = page.at(-1)?.id
+    if (!(await add(page.filter((account) => !isExpected(account)).map(({ id }) => id)))) return false
+  }
+  if (!(await add(chains.broken()))) return false
+  let ids: string[] = []
+  const addMissing = async () => {
+    const existing = new Set(await audit.findExisting(ids))
+    const missing = ids.filter((id) => !existing.has(id))
+    ids = []
+    return add(missing)
+  }
+  for (const id of chains.existing()) {
+    ids.push(id)
+    if (ids.length >= pageSize && !(await addMissing())) return false
+  }
+  return addMissing()
+}
+
+async function recordAt(audit: Audit, index: number | undefined) {
+  if (index === undefined) return undefined
+  const [event] = await audit.listEvents({ from: index, before: index + 1, limit: 1 })
+  return event
+}
+
+function notesOf({ notCovered, madeBySql }: { readonly notCovered: number; readonly madeBySql: number }) {
+  return [
+    ...(notCovered > 0 ? [`${counted(notCovered)} not covered, since the log has no state of them`] : []),
+    ...(madeBySql > 0
+      ? [`${counted(madeBySql)} made by SQL, and not covered before the first change by this service`]
+      : []),
+  ]
+}
+
+function counted(count: number): string {
+  return count === 1 ? '1 account is' : `${count.toLocaleString('en')} accounts are`
+}

@@ -1,0 +1,84 @@
+import type { StoredEvent } from '../../db/audit/reading.ts'
+import type { Database } from '../../db/database.ts'
+import type { AccountChains } from '../accountStates/chains.ts'
+import type { AuditKeys } from '../audit/auditKeys.ts'
+import type { ParsedLeaf } from '../audit/leaf.ts'
+import { checkRecord } from '../auditVerification/checkRecord.ts'
+import { readPrunings } from '../auditVerification/prunings.ts'
+import { hasKeyChange } from '../auditVerification/records.ts'
+import { collectStates, stateTypes } from './collectStates.ts'
+
+/** The states of accounts that the records of the log say. */
+export interface AccountStates {
+  readonly chains: AccountChains
+  /** Reads the records up to a size. */
+  readTo(size: number): Promise<void>
+  /** Whether the log covers every account that this service knows. */
+  isComplete(): boolean
+  /** Hashes of the salt. One, unless someone changed it. */
+  readonly salts: ReadonlySet<string>
+  /** Whether the log does not begin at its first record. */
+  readonly isPruned: boolean
+  /** Returns whether records were pruned that may not have been read before. */
+  isOvertaken(): Promise<boolean>
+}
+
+const pageSize = 500
+
+/**
+ * Reads the states up to a size. `onAccount` gets the accounts of records below it. Records that are
+ * missing or wrong are for the verification of the log to find.
+ */
+export async function readAccountStates(
+  audit: Database['audit'],
+  keys: AuditKeys,
+  size: number,
+  onAccount: (id: string) => void = () => {},
+): Promise<AccountStates> {
+  const head = await audit.readHead(() => [])
+  const isKeyChanged = await hasKeyChange(audit, keys, head.size)
+  const prunings = await readPrunings(audit, keys, isKeyChanged)
+  const start = prunings.plannedFrom((await audit.readPruning()).minimumIndex)
+  const states = collectStates()
+  const eachRecord = async (
+    criteria: { readonly types: readonly string[]; readonly from: number; readonly before: number },
+    take: (leaf: ParsedLeaf, index: number) => void,
+  ) => {
+    let { from } = criteria
+    for (;;) {
+      const page = await audit.listEvents({ ...criteria, from, limit: pageSize })
+      for (const event of page) {
+        const leaf = trustedLeaf(keys, event, isKeyChanged)
+        if (leaf) take(leaf, event.index)
+      }
+      from = (page.at(-1)?.index ?? from) + 1
+      if (page.length < pageSize) return
+    }
+  }
+  // They say what was before all that remains.
+  if (start > 0)
+    await eachRecord({ types: ['audit.baseline'], from: start, before: head.size }, (leaf) =>
+      states.addCarried(leaf, start),
+    )
+  let end = start
+  const readTo = async (next: number) => {
+    await eachRecord({ types: stateTypes, from: end, before: next }, (leaf, index) => {
+      for (const id of states.add(leaf, index)) onAccount(id)
+    })
+    end = Math.max(end, next)
+  }
+  await readTo(size)
+  return {
+    chains: states.chains,
+    readTo,
+    isComplete: states.isComplete,
+    salts: states.salts,
+    isPruned: start > 0,
+    isOvertaken: async () => (await audit.readPruning()).minimumIndex > start,
+  }
+}
+
+function trustedLeaf(keys: AuditKeys, event: StoredEvent, isKeyChanged: boolean): ParsedLeaf | undefined {
+  const { leaf, sealProblem } = checkRecord(keys, event)
+  return sealProblem === undefined || isKeyChanged ? leaf : undefined
+}
