@@ -53,7 +53,7 @@ export function accountStatements(client: Client) {
           SELECT encode(salt, 'hex') AS salt, baseline_after, is_complete FROM audittrail_audit_accounts
           WHERE id = 1 FOR UPDATE`
         if (!setting || setting.is_complete) return undefined
-        const accounts = await selectAccounts(client, setting.baseline_after ?? undefined, limit)
+        const accounts = await selectAccounts(client, { after: setting.baseline_after ?? undefined }, limit)
         const isComplete = accounts.length < limit
         await client`
           UPDATE audittrail_audit_accounts
@@ -62,9 +62,18 @@ export function accountStatements(client: Client) {
         return { salt: Buffer.from(setting.salt, 'hex'), accounts, isComplete }
       }),
 
-    /** Lists accounts by id. */
-    listAccounts: (after: string | undefined, limit: number): Promise<Account[]> =>
-      guarded(() => selectAccounts(client, after, limit)),
+    /** Lists accounts by id, up to the last one if it is given. */
+    listAccounts: (after: string | undefined, last: string | undefined, limit: number): Promise<Account[]> =>
+      guarded(() => selectAccounts(client, { after, last }, limit)),
+
+    /** Returns the id of the account so far after another one. Undefined: there are fewer. */
+    findAccountAfter: (after: string | undefined, distance: number): Promise<string | undefined> =>
+      guarded(async () => {
+        const [row] = await client`
+          SELECT id::text AS id FROM users ${after === undefined ? client`` : client`WHERE id > ${after}::uuid`}
+          ORDER BY users.id OFFSET ${distance} LIMIT 1`
+        return row?.id
+      }),
 
     /** Keeps an account from changes until the transaction ends. Returns whether there is one. */
     lockAccount: (id: string): Promise<boolean> =>
@@ -111,9 +120,15 @@ function columns(client: Client | TransactionSql) {
   return client`id::text AS id, username, to_json(roles)::text AS roles, is_active, must_change_password, hashed_password`
 }
 
-async function selectAccounts(client: Client, after: string | undefined, limit: number): Promise<Account[]> {
+async function selectAccounts(
+  client: Client,
+  { after, last }: { readonly after: string | undefined; readonly last?: string | undefined },
+  limit: number,
+): Promise<Account[]> {
   const rows = await client`
-    SELECT ${columns(client)} FROM users ${after === undefined ? client`` : client`WHERE id > ${after}::uuid`}
+    SELECT ${columns(client)} FROM users WHERE true
+      ${after === undefined ? client`` : client`AND id > ${after}::uuid`}
+      ${last === undefined ? client`` : client`AND id <= ${last}::uuid`}
     ORDER BY users.id LIMIT ${limit}`
   return rows.map(accountOf)
 }

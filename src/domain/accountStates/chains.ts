@@ -16,6 +16,8 @@ export interface AccountChains {
   lose(id: string): void
   /** Begins again with the state that was accepted. Undefined: the account does not exist. */
   accept(id: string, state: string | undefined): void
+  /** Returns the state of an account that has one, and nothing unexplained. */
+  stateOf(id: string): string | undefined
   chainOf(id: string): Chain
   /** Returns what is to be carried of an account: its states, with `-` those that a change took away too early. */
   carriedOf(id: string): readonly string[]
@@ -69,6 +71,7 @@ export function createChains(): AccountChains {
     lose: (id) => set(id, lost),
     accept: (id, state) => set(id, state ?? deleted),
     carriedOf,
+    stateOf: store.only,
     chainOf: (id) => {
       if (isKnown(id) && !isLost(id)) return chainIn(sumOf(id))
       return { kind: isKnown(id) ? 'lost' : 'unknown', current: [], sum: 0, missing: [] }
@@ -113,6 +116,10 @@ function createSums() {
       if (sum.size === 0 || (sum.size === 1 && total?.count === 1)) return set(id, state)
       single.delete(id)
       sums.set(id, sum)
+    },
+    only: (id: string) => {
+      const state = single.get(id)
+      return state === deleted || state === lost ? undefined : state
     },
     isKnown: (id: string) => single.has(id) || sums.has(id),
     isLost: (id: string) => single.get(id) === lost,

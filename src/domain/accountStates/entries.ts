@@ -3,10 +3,12 @@ import type { AuditEvent } from '../audit/events.ts'
 import type { AuditRecord } from '../audit/record.ts'
 import { commitmentOfSalt, isState, stateOf } from './state.ts'
 
+/** Characters of a UUID. */
+const idLength = 36
 /** Accounts in one record of the baseline. */
 export const accountsPerRecord = 80
 /** Characters of the entries in one record, so that it fits into a leaf. */
-const maxLength = 7000
+const maxLength = 7400
 
 /** Returns the records of accounts that have no event of their own. */
 export function baselineRecords(
@@ -37,6 +39,11 @@ export function recordsOfEntries(
 /** Returns the entry of an account in a record of the baseline. */
 export function entryOf(id: string, states: readonly string[]): string {
   return [id, ...states].join(' ')
+}
+
+/** Returns the account of an entry. */
+export function idOf(entry: unknown): string {
+  return String(entry).slice(0, idLength)
 }
 
 /** Returns the account and the states of an entry. Undefined if it has another form. */

@@ -1,22 +1,18 @@
-import { createHash } from 'node:crypto'
 import type { Account } from '../../db/audit/accounts.ts'
 import type { StateChange } from '../audit/record.ts'
 
-/** Bytes of each half of a state. */
-const half = 16
 const version = '1:'
-const length = version.length + Math.ceil((2 * half * 4) / 3)
+/** Characters of each half of a state: 18 bytes in base64. */
+const half = 24
 
 /**
  * Returns the state of an account, which changes with its roles, password, username and status and
- * tells none of them: `1:` and base64 of two halves, the first of which depends on the roles alone.
+ * tells none of them: `1:` and two halves, the first of which depends on the roles alone.
  */
 export function stateOf(salt: Buffer, account: Account): string {
   const { id, username, roles, is_active, must_change_password, hashed_password } = account
-  const rest = digest(salt, ['account', id, username, is_active, must_change_password, hashed_password])
-  return `${version}${Buffer.concat([rolesDigest(salt, id, roles), rest])
-    .toString('base64')
-    .replaceAll('=', '')}`
+  const rest = ['account', id, username, is_active, must_change_password, hashed_password]
+  return `${version}${rolesDigest(salt, id, roles)}${digest(salt, rest)}`
 }
 
 /** Returns what the record of a change says. Undefined without a salt, if someone removed it. */
@@ -29,7 +25,7 @@ export function stateChange(
 
 /** Returns whether the account had no roles in this state. */
 export function hasNoRoles(salt: Buffer, id: string, state: string): boolean {
-  return halvesOf(state)[0] === rolesDigest(salt, id, []).toString('latin1')
+  return halvesOf(state)[0] === rolesDigest(salt, id, [])
 }
 
 /** Returns what differs between two states of an account. */
@@ -40,23 +36,23 @@ export function differencesOf(one: string, other: string): { readonly roles: boo
 }
 
 export function isState(value: unknown): value is string {
-  return typeof value === 'string' && value.length === length && value.startsWith(version)
+  return typeof value === 'string' && value.length === version.length + 2 * half && value.startsWith(version)
 }
 
 /** Returns a hash of the salt, by which the log shows that it was changed. */
 export function commitmentOfSalt(salt: Buffer): string {
-  return Bun.SHA256.hash(Buffer.concat([Buffer.from('salt of account states\n'), salt]), 'base64')
+  return Bun.SHA256.hash(`salt of account states\n${salt.toString('base64')}`, 'base64')
 }
 
-function rolesDigest(salt: Buffer, id: string, roles: readonly string[]): Buffer {
+function rolesDigest(salt: Buffer, id: string, roles: readonly string[]): string {
   return digest(salt, ['roles', id, [...new Set(roles)].sort()])
 }
 
-function digest(salt: Buffer, values: readonly unknown[]): Buffer {
-  return createHash('sha256').update(salt).update(JSON.stringify(values)).digest().subarray(0, half)
+function digest(salt: Buffer, values: readonly unknown[]): string {
+  return Bun.SHA256.hash(`${salt.toString('base64')}\n${JSON.stringify(values)}`, 'base64').slice(0, half)
 }
 
 function halvesOf(state: string): readonly [string, string] {
-  const bytes = Buffer.from(state.slice(version.length), 'base64')
-  return [bytes.toString('latin1', 0, half), bytes.toString('latin1', half)]
+  const middle = version.length + half
+  return [state.slice(version.length, middle), state.slice(middle)]
 }

@@ -14,7 +14,7 @@ export async function carriedStates(
   below: number,
 ): Promise<readonly AuditRecord[]> {
   const ids = new Set<string>()
-  const states = await readAccountStates(audit, keys, below, (id) => ids.add(id))
+  const states = await readAccountStates(audit, keys, below, { onAccount: (id) => ids.add(id) })
   const entries = [...ids].map((id) => entryOf(id, states.chains.carriedOf(id)))
   const salt = [...states.salts].at(-1)
   return salt === undefined ? [] : recordsOfEntries(entries, { of: 'pruning', salt, below }, states.isComplete())

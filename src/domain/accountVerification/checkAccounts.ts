@@ -9,43 +9,80 @@ import { createSuspects } from './suspects.ts'
 type Audit = Database['audit']
 
 const pageSize = 500
+/** Accounts whose states are in memory at a time: about 250 bytes each. */
+const partSize = 100_000
 
 /**
  * Compares each account with the states in the log, so that a role granted or a password set by plain
  * SQL is found. Returns notes.
  */
 export async function checkAccounts(audit: Audit, keys: AuditKeys, find: Find): Promise<readonly string[]> {
+  const counts = { notCovered: 0, madeBySql: 0 }
+  for (let after: string | undefined; ; ) {
+    const last = await audit.findAccountAfter(after, partSize)
+    const result = await checkPart({ audit, keys, find }, { after, last })
+    if ('notes' in result) return result.notes
+    counts.notCovered += result.counts.notCovered
+    counts.madeBySql += result.counts.madeBySql
+    if (last === undefined) return notesOf(counts)
+    after = last
+  }
+}
+
+/** Accounts by id. */
+interface Part {
+  /** Undefined: from the first. */
+  readonly after: string | undefined
+  /** Undefined: to the last. */
+  readonly last: string | undefined
+}
+
+interface CheckDeps {
+  readonly audit: Audit
+  readonly keys: AuditKeys
+  readonly find: Find
+}
+
+/** Returns notes if the accounts cannot be checked. */
+async function checkPart({ audit, keys, find }: CheckDeps, part: Part) {
   const setting = await audit.readAccountSetting()
   const { salt } = setting
   const { size } = await audit.readHead(() => [])
-  const states = await readAccountStates(audit, keys, size)
+  const { after = '', last = '~' } = part
+  const includes = (id: string) => id > after && id <= last
+  const states = await readAccountStates(audit, keys, size, { includes })
   if (!salt || [...states.salts].some((hash) => hash !== commitmentOfSalt(salt))) {
     find('the salt of the states of accounts was changed, so no account can be checked')
-    return []
+    return { notes: [] }
   }
-  const suspects = createSuspects(audit, keys, salt, states)
-  const isWhole = (await addAll(audit, salt, states, suspects.add)) && (await suspects.finish())
+  const suspects = createSuspects(audit, keys, salt, states, includes)
+  const isWhole = (await addAll({ audit, salt, states, part }, suspects.add)) && (await suspects.finish())
   if (!isWhole || (await states.isOvertaken()))
-    return ['accounts were not checked: too many events are pending, or records were pruned during the check']
+    return {
+      notes: ['accounts were not checked: too many events are pending, or records were pruned during the check'],
+    }
   for (const { problem, index } of suspects.problems()) find(problem, await recordAt(audit, index))
-  if (setting.isComplete && !suspects.isComplete() && !states.isPruned)
+  const isMissing = setting.isComplete && !suspects.isComplete() && !states.isPruned
+  if (isMissing && part.last === undefined)
     find('the baseline of accounts is recorded as complete, and the log has none')
-  return notesOf(suspects.counts())
+  return { counts: suspects.counts() }
+}
+
+interface PartToAdd {
+  readonly audit: Audit
+  readonly salt: Buffer
+  readonly states: AccountStates
+  readonly part: Part
 }
 
 /** Adds every account that is not as the log says, or seems so because it has changed since. */
 async function addAll(
-  audit: Audit,
-  salt: Buffer,
-  { chains }: AccountStates,
+  { audit, salt, states: { chains }, part }: PartToAdd,
   add: (ids: readonly string[]) => Promise<boolean>,
 ): Promise<boolean> {
-  const isExpected = (account: Account) => {
-    const { current, missing } = chains.chainOf(account.id)
-    return missing.length === 0 && current.length === 1 && current[0] === stateOf(salt, account)
-  }
-  for (let after: string | undefined; ; ) {
-    const page = await audit.listAccounts(after, pageSize)
+  const isExpected = (account: Account) => chains.stateOf(account.id) === stateOf(salt, account)
+  for (let { after } = part; ; ) {
+    const page = await audit.listAccounts(after, part.last, pageSize)
     if (page.length === 0) break
     after = page.at(-1)?.id
     if (!(await add(page.filter((account) => !isExpected(account)).map(({ id }) => id)))) return false

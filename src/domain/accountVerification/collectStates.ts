@@ -1,5 +1,5 @@
 import { type AccountChains, createChains } from '../accountStates/chains.ts'
-import { entryIn } from '../accountStates/entries.ts'
+import { entryIn, idOf } from '../accountStates/entries.ts'
 import { isState } from '../accountStates/state.ts'
 import type { ParsedLeaf } from '../audit/leaf.ts'
 
@@ -34,11 +34,24 @@ export interface CollectedStates {
   readonly salts: ReadonlySet<string>
 }
 
-/** Collects the states of accounts from records, by index. */
-export function collectStates(chains = createChains(), isCompleteBefore = false): CollectedStates {
-  const salts = new Set<string>()
-  let isComplete = isCompleteBefore
+export interface Collection {
+  /** What is known already. */
+  readonly chains?: AccountChains | undefined
+  readonly isComplete?: boolean | undefined
+  /** Whether to collect the states of an account. The default is all. */
+  readonly includes?: ((id: string) => boolean) | undefined
+}
 
+/** Collects the states of accounts from records, by index. */
+export function collectStates(collection: Collection = {}): CollectedStates {
+  const { chains = createChains(), includes = () => true } = collection
+  const salts = new Set<string>()
+  let isComplete = collection.isComplete === true
+
+  const entriesIn = ({ facts: { accounts } }: ParsedLeaf) => {
+    if (!Array.isArray(accounts)) return []
+    return accounts.filter((entry) => includes(idOf(entry))).flatMap((entry) => entryIn(entry) ?? [])
+  }
   const addBaseline = (leaf: ParsedLeaf, take: (id: string, states: readonly string[]) => void) => {
     const { facts } = leaf
     const entries = entriesIn(leaf)
@@ -68,7 +81,7 @@ export function collectStates(chains = createChains(), isCompleteBefore = false)
     add: (leaf, index) => {
       const { type, about, state } = leaf
       if (type === 'audit.baseline') return addFound(leaf)
-      if (about?.kind !== 'user' || about.id === undefined) return []
+      if (about?.kind !== 'user' || about.id === undefined || !includes(about.id)) return []
       if (type === 'audit.accepted') chains.accept(about.id, isState(state?.is) ? state.is : undefined)
       else if (changeTypes.includes(type)) addChange(leaf, about.id, index)
       return [about.id]
@@ -80,8 +93,4 @@ export function collectStates(chains = createChains(), isCompleteBefore = false)
     isComplete: () => isComplete,
     salts,
   }
-}
-
-function entriesIn({ facts }: ParsedLeaf) {
-  return Array.isArray(facts.accounts) ? facts.accounts.flatMap((entry) => entryIn(entry) ?? []) : []
 }

@@ -23,23 +23,30 @@ export interface AccountStates {
   isOvertaken(): Promise<boolean>
 }
 
-const pageSize = 500
+const pageSize = 100
+
+export interface ReadOptions {
+  /** Whether to read the states of an account. The default is all. */
+  readonly includes?: (id: string) => boolean
+  /** Gets the accounts of records below the size. */
+  readonly onAccount?: (id: string) => void
+}
 
 /**
- * Reads the states up to a size. `onAccount` gets the accounts of records below it. Records that are
- * missing or wrong are for the verification of the log to find.
+ * Reads the states up to a size. Records that are missing or wrong are for the verification of the log
+ * to find.
  */
 export async function readAccountStates(
   audit: Database['audit'],
   keys: AuditKeys,
   size: number,
-  onAccount: (id: string) => void = () => {},
+  { includes, onAccount = () => {} }: ReadOptions = {},
 ): Promise<AccountStates> {
   const head = await audit.readHead(() => [])
   const isKeyChanged = await hasKeyChange(audit, keys, head.size)
   const prunings = await readPrunings(audit, keys, isKeyChanged)
   const start = prunings.plannedFrom((await audit.readPruning()).minimumIndex)
-  const states = collectStates()
+  const states = collectStates({ includes })
   const eachRecord = async (
     criteria: { readonly types: readonly string[]; readonly from: number; readonly before: number },
     take: (leaf: ParsedLeaf, index: number) => void,

@@ -27,6 +27,7 @@ export function createSuspects(
   keys: AuditKeys,
   salt: Buffer,
   states: AccountStates,
+  includes: (id: string) => boolean,
 ): Suspects {
   const judged = new Set<string>()
   const problems: Judgement['problems'][number][] = []
@@ -41,7 +42,7 @@ export function createSuspects(
     const snapshot = await audit.readAccounts(ids, maxPending)
     if (snapshot.pending.length === maxPending) return false
     await states.readTo(snapshot.size)
-    const latest = collectStates(states.chains.copyOf(ids), states.isComplete())
+    const latest = collectStates({ chains: states.chains.copyOf(ids), isComplete: states.isComplete() })
     for (const event of snapshot.pending) {
       const leaf = parseGenuine(keys, event)
       if (leaf) latest.add(leaf, Number.POSITIVE_INFINITY)
@@ -71,7 +72,7 @@ export function createSuspects(
   return {
     add,
     finish: async () => {
-      const ids = await pendingAccounts(audit, keys)
+      const ids = (await pendingAccounts(audit, keys)).filter(includes)
       return (await add(ids)) && judgeWaiting()
     },
     problems: () => problems,

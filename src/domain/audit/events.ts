@@ -236,10 +236,10 @@ export const refusals: readonly AuditEvent['event'][] = [
 const warnings = [...refusals.filter((event) => event !== 'token.refused'), 'audit.suppressed']
 const errors: readonly AuditEvent['event'][] = ['audit.missing']
 
-/** Logs an event. Of the states of accounts, only how many there are. */
-export function record({ log }: { readonly log: Log }, { event, ...given }: AuditEvent): void {
-  const facts = 'accounts' in given ? { ...given, accounts: given.accounts.length } : given
-  if (errors.includes(event)) log.error(event, facts)
+/** Logs an event. Of the states of accounts, only how many there are: they are many records. */
+export function record({ log }: { readonly log: Log }, { event, ...facts }: AuditEvent): void {
+  if ('accounts' in facts) log.debug(event, { ...facts, accounts: facts.accounts.length })
+  else if (errors.includes(event)) log.error(event, facts)
   else if (warnings.includes(event)) log.warn(event, facts)
   else log.info(event, facts)
 }

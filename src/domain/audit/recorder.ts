@@ -48,8 +48,9 @@ export interface CommittedEvent {
   readonly leaf: string
 }
 
-/** Committed events kept to check that they arrive. */
+/** Committed events kept to check that they arrive, and characters of their leaves. */
 const maxKept = 10_000
+const maxKeptLength = 10_000_000
 /** Milliseconds after which a committed event must be pending or in the log. */
 const patience = 30_000
 /** Milliseconds without an event after which the last one is settled. */
@@ -59,6 +60,12 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
   const process = randomBytes(8).toString('hex')
   const numbers = createEventNumbers()
   let kept = new Map<number, { readonly at: number; readonly leaf: string }>()
+  let keptLength = 0
+  const keep = (events: typeof kept) => {
+    kept = events
+    keptLength = 0
+    for (const { leaf } of kept.values()) keptLength += leaf.length
+  }
   const refusals = createRefusalBudget<Party>(monotonicClock)
   let tail: { readonly at: number; readonly isSettled: boolean } | undefined
   const recorder: Recorder = {
@@ -78,8 +85,9 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
         const at = monotonicClock()
         tail = { at, isSettled: record.event.event === 'server.alive' }
         kept.set(row.n, { at, leaf: row.leaf })
+        keptLength += row.leaf.length
         // Not one by one: a map passes over what was deleted from it.
-        if (kept.size > maxKept) kept = new Map([...kept].slice(maxKept / 10))
+        if (kept.size > maxKept || keptLength > maxKeptLength) keep(new Map([...kept].slice(kept.size / 10)))
       }
       if (settlement === 'committed' && events.length > 0) recorder.onCommitted()
     },
@@ -96,7 +104,7 @@ export function createRecorder(keys: AuditKeys, clock: Clock, monotonicClock: Cl
       [...kept].filter(([, { at }]) => now - at >= patience).map(([n, { leaf }]) => ({ process, n, leaf })),
     forget: (events) => {
       const forgotten = new Set(events.map(({ n }) => n))
-      kept = new Map([...kept].filter(([n]) => !forgotten.has(n)))
+      keep(new Map([...kept].filter(([n]) => !forgotten.has(n))))
     },
     isTailIdle: (now) => tail !== undefined && !tail.isSettled && now - tail.at >= idleLimit,
   }
