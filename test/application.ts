@@ -1,14 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Algorithm } from '../src/algorithms.ts'
 import type { Clock } from '../src/clock.ts'
 import { parseDatabaseUrl } from '../src/config/databaseUrl.ts'
 import type { LoggedRequests } from '../src/config/loggedRequests.ts'
 import { openDatabase } from '../src/db/database.ts'
-import { openEmbedded } from '../src/db/embedded/engine.ts'
 import { createAvailabilityLog } from '../src/db/pool/availabilityLog.ts'
-import type { DatabaseTarget } from '../src/db/pool/connection.ts'
 import { openPool } from '../src/db/pool/pool.ts'
 import { type ApiKeyDraft, createApiKey } from '../src/domain/apiKeys/apiKeys.ts'
 import { createAuditKeys } from '../src/domain/audit/auditKeys.ts'
@@ -27,7 +23,7 @@ import { createLog } from '../src/telemetry/log.ts'
 import { createProductMetrics } from '../src/telemetry/productMetrics.ts'
 import { createTraces } from '../src/telemetry/traces.ts'
 import { expectDocumented } from './document.ts'
-import { temporaryDirectory } from './endOfFile.ts'
+import { emptyEmbedded, type OpenTarget } from './embeddedDatabases.ts'
 import { migratedDatabase } from './migratedDatabase.ts'
 import { createDatabase } from './postgresql.ts'
 
@@ -195,28 +191,9 @@ export async function openTestApplication(
   return application
 }
 
-interface OpenTarget {
-  readonly target: DatabaseTarget
-  readonly release: () => Promise<void>
-}
-
 /** Opens a new database of the given kind. On a server, copies `template` and runs `sql` there before. */
 export async function openTarget(kind: DatabaseKind, sql = '', template?: string): Promise<OpenTarget> {
-  if (kind === 'PostgreSQL') {
-    const address = parseDatabaseUrl(await createDatabase(sql, template))
-    return { target: { kind: 'server', address, poolSize: 4 }, release: async () => {} }
-  }
-  const directory = temporaryDirectory('embedded')
-  const embedded = await openEmbedded(join(directory, 'postgresql'), {
-    onFailure: (reason) => {
-      throw new Error(reason)
-    },
-  })
-  return {
-    target: { kind: 'embedded', socket: async () => embedded.socket() },
-    release: async () => {
-      await embedded.close()
-      rmSync(directory, { recursive: true, force: true })
-    },
-  }
+  if (kind === 'the embedded database') return emptyEmbedded()
+  const address = parseDatabaseUrl(await createDatabase(sql, template))
+  return { target: { kind: 'server', address, poolSize: 4 }, release: async () => {} }
 }

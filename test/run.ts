@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { makeAssets } from '../deploy/compile.ts'
+import { temporaryDirectory } from './endOfFile.ts'
 import { startServer } from './postgresqlServer.ts'
 
 // Runs every test on one PostgreSQL server: most files side by side, then one at a time those with
@@ -37,6 +38,7 @@ async function run({ isParallel, files }: (typeof groups)[number], databaseUrl: 
       ...process.env,
       TEST_DATABASE_URL: databaseUrl,
       TEST_SERVER: 'discarded',
+      TEST_DIRECTORY: directory,
       ...(isFast ? { TEST_FAST: '1' } : {}),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -57,6 +59,7 @@ const began = performance.now()
 const { code: notMade } = await makeAssets()
 if (notMade) process.exit(notMade)
 const server = await startServer()
+const directory = temporaryDirectory('run')
 const codes: number[] = []
 for (const group of groups) if (group.files.length > 0) codes.push(await run(group, server.url))
 await server.stop()
