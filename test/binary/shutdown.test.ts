@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { until } from '../condition.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasProgram } from '../requirements.ts'
-import { accessToken, emptyDirectory, login, me, serve, start, untilReady } from './binary.ts'
+import { emptyDirectory, login, serve, start, untilReady } from './binary.ts'
 
 /**
  * A prefix that makes a command PID 1. Undefined where this machine does not allow that, as in a
@@ -85,79 +85,6 @@ describe.skipIf(process.platform === 'win32')('the embedded database with a limi
       expect((await login(server.url)).status).toBe(200)
       await server.stop(signal)
     }
-  })
-})
-
-describe('kill -9 on the embedded database while clients sign in', () => {
-  test('loses no issued token', async () => {
-    const directory = emptyDirectory()
-    const issued: string[] = []
-    for (let round = 0; round < 20; round++) {
-      const server = await serve({ directory, environment: { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' } })
-      const before = issued.length
-      const clients = Array.from({ length: 4 }, async () => {
-        for (;;) issued.push(await accessToken(server.url))
-      })
-      const ended = Promise.allSettled(clients)
-      await until(() => issued.length > before)
-      await Bun.sleep(Math.random() * 400)
-      await server.stop('SIGKILL')
-      await ended
-    }
-    const server = await serve({ directory })
-    const statuses = await Promise.all(issued.map(async (token) => (await me(server.url, token)).status))
-    expect(new Set(statuses)).toEqual(new Set([200]))
-    await server.stop()
-  })
-})
-
-describe('kill -9 on the embedded database while clients refresh', () => {
-  test('keeps the last token of each client valid', async () => {
-    const directory = emptyDirectory()
-    const environment = {
-      PASSWORD_MEMORY_KIB: '8192',
-      PASSWORD_TIME_COST: '1',
-      ADMIN_PASSWORD: 'a long enough pass phrase',
-    }
-    const obtain = async (url: string, fields: Record<string, string>) => {
-      const response = await fetch(`${url}/auth/login`, { method: 'POST', body: new URLSearchParams(fields) })
-      return {
-        status: response.status,
-        ...((await response.json()) as { refresh_token?: string; access_token?: string; error?: string }),
-      }
-    }
-    const lastTokens: string[] = []
-    for (let round = 0; round < 8; round++) {
-      const server = await serve({ directory, environment })
-      const clients = Array.from({ length: 4 }, async (_, index) => {
-        const fields = { username: 'admin', password: 'a long enough pass phrase', scope: 'offline_access' }
-        lastTokens[index] ??= (await obtain(server.url, fields)).refresh_token ?? ''
-        for (;;) {
-          const refreshed = await obtain(server.url, {
-            grant_type: 'refresh_token',
-            refresh_token: lastTokens[index] ?? '',
-          })
-          // What was acknowledged before the kill exists after it.
-          expect(refreshed.status).toBe(200)
-          lastTokens[index] = refreshed.refresh_token ?? ''
-        }
-      })
-      const ended = Promise.allSettled(clients)
-      await until(() => lastTokens.filter(Boolean).length === 4)
-      await Bun.sleep(150 + Math.random() * 300)
-      await server.stop('SIGKILL')
-      for (const outcome of await ended) {
-        // The clients stop because the server is gone, and for no other reason.
-        if (outcome.status === 'rejected') expect(String(outcome.reason)).not.toContain('toBe')
-      }
-    }
-    const server = await serve({ directory, environment })
-    for (const token of lastTokens) {
-      const refreshed = await obtain(server.url, { grant_type: 'refresh_token', refresh_token: token })
-      expect(refreshed.status).toBe(200)
-      expect((await me(server.url, refreshed.access_token ?? '')).status).toBe(200)
-    }
-    await server.stop()
   })
 })
 

@@ -22,7 +22,7 @@ export interface Workload {
   verify(url: string): Promise<void>
 }
 
-export function newWorkload(refreshers: number): Workload {
+export function newWorkload(refreshers: number, signers = 0): Workload {
   const users = new Map<string, User>()
   const refreshTokens: (string | undefined)[] = []
   /** When each session last asked for a refresh. */
@@ -33,7 +33,11 @@ export function newWorkload(refreshers: number): Workload {
   let acknowledged = 0
 
   async function run(url: string): Promise<void> {
-    await Promise.all([administrate(url), ...Array.from({ length: refreshers }, (_, index) => refresh(url, index))])
+    const others = [
+      ...Array.from({ length: refreshers }, (_, index) => refresh(url, index)),
+      ...Array.from({ length: signers }, () => signInAgain(url)),
+    ]
+    await Promise.all([administrate(url), ...others])
   }
 
   async function proceed(changes: number): Promise<void> {
@@ -108,6 +112,15 @@ export function newWorkload(refreshers: number): Workload {
     })
   }
 
+  async function signInAgain(url: string): Promise<void> {
+    await untilAway(async () => {
+      for (;;) {
+        livingTokens.push(await signIn(url, 'admin', password))
+        acknowledged++
+      }
+    })
+  }
+
   async function verify(url: string): Promise<void> {
     await goOn(url)
     const token = await signIn(url, 'admin', password)
@@ -132,8 +145,8 @@ export function newWorkload(refreshers: number): Workload {
     for (const [username, user] of [...users].slice(-4)) {
       if (user.state === 'active') await signIn(url, username, user.password)
     }
-    for (const living of livingTokens) expect((await me(url, living)).status).toBe(200)
-    for (const ended of endedTokens) expect((await me(url, ended)).status).toBe(401)
+    expect(await statusesOf(url, livingTokens)).toEqual(livingTokens.map(() => 200))
+    expect(await statusesOf(url, endedTokens)).toEqual(endedTokens.map(() => 401))
   }
 
   /**
@@ -194,6 +207,10 @@ async function accepted<T>(response: Response): Promise<T> {
   const text = await response.text()
   if (!response.ok) throw new Error(`${response.status} ${text}`)
   return (text === '' ? undefined : JSON.parse(text)) as T
+}
+
+function statusesOf(url: string, tokens: readonly string[]): Promise<number[]> {
+  return Promise.all(tokens.map(async (token) => (await me(url, token)).status))
 }
 
 function pick(users: ReadonlyMap<string, unknown>): string {
