@@ -167,7 +167,8 @@ describe.skipIf(!isThere)('the fail2ban filter', () => {
   })
 
   test('reads the time as UTC', async () => {
-    const [line = ''] = (await logOf(() => login('203.0.113.15', anyone(), 'wrong'))).split('\n')
+    const log = await logOf(() => login('203.0.113.15', anyone(), 'wrong'))
+    const line = log.split('\n').find((text) => text.includes('"login.failed"')) ?? ''
     const { stdout } = spawnSync('fail2ban-regex', ['-o', 'row', line, filter], {
       encoding: 'utf8',
       env: { ...process.env, TZ: 'Pacific/Auckland' },
