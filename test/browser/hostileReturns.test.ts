@@ -6,7 +6,7 @@ import { hostileTargets } from '../pages/hostileTargets.ts'
 import { createDatabase } from '../postgresql.ts'
 import { hasChromium } from './chromium.ts'
 import { type BrowserSite, hasOpenssl, startBrowserSite } from './protectedSite.ts'
-import { enterPassword, password } from './signInForm.ts'
+import { password } from './signInForm.ts'
 
 describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('hostile return values in Chromium', () => {
   let server: Server
@@ -53,6 +53,18 @@ describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('hostile return values
   })
   const signOut = () => browser.clearCookies()
 
+  /** Sends the form by script, which takes half as long as typing, and waits for the next page. */
+  const signIn = async () => {
+    const next = page.waitForEvent('domcontentloaded')
+    await page.evaluate(`{
+      const form = document.querySelector('form')
+      form.elements.username.value = 'admin'
+      form.elements.password.value = ${JSON.stringify(password)}
+      form.requestSubmit()
+    }`)
+    await next
+  }
+
   test('are at least sixty', () => {
     expect(new Set(hostileTargets).size).toBeGreaterThanOrEqual(60)
   })
@@ -61,7 +73,7 @@ describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('hostile return values
     for (const query of queries) {
       await signOut()
       await page.goto(`${site.origin}/api/sign-in?${query}`, { waitUntil: 'domcontentloaded' })
-      await enterPassword(page)
+      await signIn()
       await page.waitForURL((url) => url.pathname !== '/api/sign-in' || url.search === '')
       expect({ query, origin: new URL(page.url()).origin, left }).toEqual({ query, origin: site.origin, left: [] })
     }
@@ -72,8 +84,7 @@ describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('hostile return values
       await signOut()
       await page.goto(`${site.origin}/api/sign-in?return=/app/`, { waitUntil: 'domcontentloaded' })
       await page.evaluate(`document.querySelector('[name=return]').value = ${JSON.stringify(target)}`)
-      await enterPassword(page)
-      await page.waitForLoadState()
+      await signIn()
       expect({ target, origin: new URL(page.url()).origin, left }).toEqual({ target, origin: site.origin, left: [] })
     }
   }, 300_000)
