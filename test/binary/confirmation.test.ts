@@ -1,17 +1,18 @@
 import { beforeAll, describe, expect, test } from 'bun:test'
-import { accessToken, emptyDirectory, me, run, serve } from './binary.ts'
+import { accessToken, me, run, serve } from './binary.ts'
+import { type Installation, newInstallation } from './installation.ts'
 import { hasTerminal, typeAt } from './terminal.ts'
 
 const passphrase = 'a long enough pass phrase'
 
 describe.skipIf(!hasTerminal)('a command that cannot be undone', () => {
-  const installation = {
-    directory: emptyDirectory(),
-    environment: { ADMIN_PASSWORD: passphrase, PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' },
-  }
+  let installation: Installation
   const command = (args: string, input = '') => run(args.split(' '), { ...installation, input })
 
   beforeAll(async () => {
+    // Commands start faster than with the embedded database.
+    installation = await newInstallation('PostgreSQL')
+    installation.environment.ADMIN_PASSWORD = passphrase
     await (await serve(installation)).stop()
     for (const name of ['ada', 'bob', 'carol', 'dan'])
       expect((await command(`user add ${name}`, passphrase)).code).toBe(0)

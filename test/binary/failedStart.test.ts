@@ -1,9 +1,9 @@
-import { describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { createDatabase } from '../postgresql.ts'
-import { emptyDirectory, run, serve, start } from './binary.ts'
+import { emptyDirectory, run, type Server, serve, start } from './binary.ts'
 
 const lowCost = { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1', HOST: '127.0.0.1', PORT: '0' }
 
@@ -25,6 +25,12 @@ function makeServerCluster(path: string, version = '18'): void {
 }
 
 describe('a failed start leaves nothing behind', () => {
+  let other: Server
+  beforeAll(async () => {
+    other = await serve({ environment: lowCost })
+  })
+  afterAll(() => other.stop())
+
   test.each([
     ['the port is in use', async (port: string) => ({ PORT: port })],
     ['the port of METRICS is in use', async (port: string) => ({ METRICS: `127.0.0.1:${port}` })],
@@ -39,14 +45,12 @@ describe('a failed start leaves nothing behind', () => {
     ],
     ['a setting is wrong', async () => ({ LOG_LEVEL: 'loud' })],
   ])('when %s', async (_why, change) => {
-    const other = await serve({ environment: lowCost })
     for (const dataDir of ['data', 'deeply/nested/data']) {
       const directory = emptyDirectory()
       const environment = { ...lowCost, DATA_DIR: dataDir, ...(await change(new URL(other.url).port)) }
       expect((await run([], { directory, environment })).code).toBeOneOf([1, 2])
       expect(pathsIn(directory)).toEqual([])
     }
-    await other.stop()
   })
 
   test('when DATA_DIR existed before, and holds something else', async () => {

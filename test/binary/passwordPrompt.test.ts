@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'bun:test'
-import { emptyDirectory, run, serve } from './binary.ts'
+import { run, serve } from './binary.ts'
+import { type Installation, newInstallation } from './installation.ts'
 import { hasTerminal, typeAt } from './terminal.ts'
 
 const password = 'correct horse battery staple'
@@ -8,10 +9,11 @@ const first = 'Password for'
 const second = 'Repeat password:'
 
 describe.skipIf(!hasTerminal)('password prompt', () => {
-  const directory = emptyDirectory()
-  const environment = { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' }
-  const installation = { directory, environment }
-  beforeAll(async () => (await serve(installation)).stop())
+  let installation: Installation
+  beforeAll(async () => {
+    installation = await newInstallation('PostgreSQL')
+    await (await serve(installation)).stop()
+  })
 
   test('ignores cursor keys, hides the password and restores the terminal', async () => {
     const edited = `${left}${password}x${backspace}${left}${right}${up}`

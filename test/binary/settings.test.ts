@@ -73,7 +73,8 @@ describe('ADMIN_PASSWORD', () => {
       { environment: {}, args: envFile(directory, `ADMIN_PASSWORD="${password}${end}"\n`) },
     ]
     for (const source of sources) {
-      const server = await serve({ ...source, directory: emptyDirectory() })
+      const environment = { ...secretKey, ...source.environment, DATABASE_URL: await createDatabase() }
+      const server = await serve({ ...source, environment, directory: emptyDirectory() })
       const token = await accessToken(server.url, 'admin', password)
       expect((await me(server.url, token)).status).toBe(200)
       expect((await server.stop()).stdout).not.toContain('must_change_password')

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { emptyDirectory, login, run, serve } from '../binary/binary.ts'
+import { login, run, serve } from '../binary/binary.ts'
+import { newInstallation } from '../binary/installation.ts'
 import { hasProgram } from '../requirements.ts'
 
 // Exports written by the programs themselves, from the Debian packages for Debian's Python.
@@ -31,10 +32,7 @@ async function signIn(
   input: string,
   users: Readonly<Record<string, string>>,
 ): Promise<{ stdout: string; statuses: Record<string, number> }> {
-  const installation = {
-    directory: emptyDirectory(),
-    environment: { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' },
-  }
+  const installation = await newInstallation('PostgreSQL')
   const server = await serve(installation)
   const { code, stdout, stderr } = await run(['import', '-', ...args], { ...installation, input })
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
