@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { makeAssets } from '../deploy/compile.ts'
 import { temporaryDirectory } from './endOfFile.ts'
 import { startServer } from './postgresqlServer.ts'
@@ -14,6 +15,9 @@ const isFast = process.argv[2] === 'fast'
 const fast = /^([^/]+$|(cli|config|contract|db|domain|http|system|telemetry)\/)/
 const alone =
   /^(attack\/bruteForce|deploy\/(container|fail2ban|metrics)|failover|faults\/(?!auditKills|clocks|dataDirectory|embedded|idle|names|poolLimits|requestTimeout|rollouts|silent|tls)|strictness)/
+
+/** Long files start first, so that none of them runs at the end on its own. */
+const durations = join(import.meta.dir, 'durations.json')
 
 // Those in `interop` need Go, and are run by `bun run test:interop`.
 const files = [...new Bun.Glob('**/*.test.ts').scanSync(import.meta.dir)]
@@ -31,7 +35,9 @@ const sums = { pass: 0, skip: 0, todo: 0, fail: 0 }
 /** Returns the exit code of `bun test`, and adds its results to the sums. */
 async function run({ isParallel, files }: (typeof groups)[number], databaseUrl: string): Promise<number> {
   // One more than cores, since many tests wait. Each loads a module once.
-  const workers = isParallel ? [`--parallel=${availableParallelism() + 1}`, '--no-isolate'] : []
+  const workers = isParallel
+    ? [`--parallel=${availableParallelism() + 1}`, '--no-isolate', `--timings=${durations}`]
+    : []
   const paths = files.map((file) => `./test/${file}`)
   const tests = spawn(process.execPath, ['test', ...workers, '--timeout', '120000', ...paths], {
     env: {
@@ -58,7 +64,8 @@ async function run({ isParallel, files }: (typeof groups)[number], databaseUrl: 
 const began = performance.now()
 const { code: notMade } = await makeAssets()
 if (notMade) process.exit(notMade)
-const server = await startServer()
+// Of hundreds of databases, the launcher would start a worker in one every 100 ms.
+const server = await startServer(['fsync=off', 'autovacuum=off'])
 const directory = temporaryDirectory('run')
 const codes: number[] = []
 for (const group of groups) if (group.files.length > 0) codes.push(await run(group, server.url))
