@@ -4,16 +4,11 @@ import { once } from 'node:events'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createDatabase } from '../postgresql.ts'
-import { hasProgram } from '../requirements.ts'
 import { accessToken, binary, emptyDirectory, login, me, run, type Server, serve } from './binary.ts'
+import { type Installation, newInstallation } from './installation.ts'
 
 const passphrase = 'a long enough pass phrase'
 const lowCost = { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' }
-
-interface Installation {
-  readonly directory: string
-  readonly environment: Record<string, string>
-}
 
 const databases = ['PostgreSQL', 'the embedded database'] as const
 const states = ['with the server down', 'with the server up'] as const
@@ -172,11 +167,11 @@ describe('a command', () => {
   })
 
   test('waits only for the first line of standard input', async () => {
-    const directory = emptyDirectory()
-    await (await serve({ directory })).stop()
+    const { directory, environment } = await newInstallation('PostgreSQL')
+    await (await serve({ directory, environment })).stop()
     const child = spawn(binary, ['user', 'add', 'slow'], {
       cwd: directory,
-      env: { PATH: process.env.PATH, ...lowCost },
+      env: { PATH: process.env.PATH, ...environment },
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     child.stdin.write(`${passphrase}\n`)
@@ -187,7 +182,7 @@ describe('a command', () => {
 
 describe('a lost administrator', () => {
   test('can be restored while the server is down', async () => {
-    const installation = { directory: emptyDirectory(), environment: lowCost }
+    const installation = await newInstallation('PostgreSQL')
     await (await serve(installation)).stop()
     await run(['user', 'add', 'other', '--role', 'admin'], { ...installation, input: passphrase })
     await run(['user', 'set', 'admin', '--no-roles', '--inactive'], installation)
@@ -221,26 +216,5 @@ describe('the control socket', () => {
     const server = await serve({ directory })
     expect((await run(['user', 'list'], { directory })).stdout).toContain('admin')
     await server.stop()
-  })
-})
-
-describe('a password typed at a terminal', () => {
-  test.skipIf(!hasProgram('script', 'bsdutils'))('is entered twice and not echoed', async () => {
-    const directory = emptyDirectory()
-    await (await serve({ directory, environment: lowCost })).stop()
-    // `script` runs the command in a terminal.
-    const typed = (first: string, second: string, name: string) =>
-      spawnSync('script', ['-qec', `${binary} user add ${name}`, '/dev/null'], {
-        cwd: directory,
-        env: { PATH: process.env.PATH, ...lowCost },
-        input: `${first}\r${second}\r`,
-        encoding: 'utf8',
-        timeout: 20_000,
-      }).stdout
-    const screen = typed(passphrase, passphrase, 'typist')
-    expect(screen).toContain('Password for typist')
-    expect(screen).toContain('User typist created.')
-    expect(typed(passphrase, 'something else entirely', 'other')).toContain('The passwords do not match')
-    expect((await run(['user', 'list'], { directory })).stdout).not.toContain('other')
   })
 })

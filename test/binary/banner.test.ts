@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { spawn } from 'node:child_process'
 import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createDatabase } from '../postgresql.ts'
 import { binary, emptyDirectory, serve } from './binary.ts'
 import { hasTerminal } from './terminal.ts'
 
@@ -39,20 +40,26 @@ describe.skipIf(!hasTerminal)('audittrail on a terminal', () => {
   })
 
   test('names no API docs with DOCS=off', async () => {
-    const screen = await screenOf(binary, 'Press Ctrl+C', emptyDirectory(), { DOCS: 'off' })
+    const screen = await screenOf(binary, 'Press Ctrl+C', emptyDirectory(), {
+      DATABASE_URL: await createDatabase(),
+      DOCS: 'off',
+    })
     expect(screen).not.toContain('docs')
     expect(screen).toContain(`${binary} user password admin\n`)
   })
 
   test('logs JSON without a banner if LOG_FORMAT=json', async () => {
-    const screen = await screenOf(binary, 'server.ready', emptyDirectory(), { LOG_FORMAT: 'json' })
+    const screen = await screenOf(binary, 'server.ready', emptyDirectory(), {
+      DATABASE_URL: await createDatabase(),
+      LOG_FORMAT: 'json',
+    })
     expect(screen).toContain('"event":"server.ready"')
     expect(screen).not.toContain('Press Ctrl+C')
   })
 })
 
 test('audittrail without a terminal logs JSON and prints no banner', async () => {
-  const { stdout } = await (await serve({ environment: secretKey })).stop()
+  const { stdout } = await (await serve({ environment: { ...secretKey, DATABASE_URL: await createDatabase() } })).stop()
   expect(
     stdout
       .trimEnd()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
+import { createDatabase } from '../postgresql.ts'
 import { freePort } from '../postgresqlServer.ts'
 import { login, type Start, serve } from './binary.ts'
 
@@ -10,7 +11,8 @@ const canHide = spawnSync('unshare', [...hidingDescriptors.slice(1), 'true']).st
 async function signIn(start: Start) {
   const port = await freePort()
   const password = 'correct horse battery staple'
-  const environment = { METRICS: `127.0.0.1:${port}`, ADMIN_PASSWORD: password, ...start.environment }
+  const database = { DATABASE_URL: await createDatabase(), SECRET_KEY: 'k'.repeat(32) }
+  const environment = { ...database, METRICS: `127.0.0.1:${port}`, ADMIN_PASSWORD: password, ...start.environment }
   const server = await serve({ ...start, environment })
   try {
     const right = await login(server.url, 'admin', password)
