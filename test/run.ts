@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { makeAssets } from '../deploy/compile.ts'
+import durations from './durations.json'
 import { temporaryDirectory } from './endOfFile.ts'
 import { startServer } from './postgresqlServer.ts'
 
@@ -16,9 +17,6 @@ const fast = /^([^/]+$|(cli|config|contract|db|domain|http|system|telemetry)\/)/
 const alone =
   /^(attack\/bruteForce|deploy\/(container|fail2ban|metrics)|failover|faults\/(?!auditKills|clocks|dataDirectory|embedded|idle|names|poolLimits|requestTimeout|rollouts|silent|tls)|strictness)/
 
-/** Long files start first, so that none of them runs at the end on its own. */
-const durations = join(import.meta.dir, 'durations.json')
-
 // Those in `interop` need Go, and are run by `bun run test:interop`.
 const files = [...new Bun.Glob('**/*.test.ts').scanSync(import.meta.dir)]
   .filter((file) => !file.startsWith('interop/'))
@@ -29,6 +27,9 @@ const groups = [
   { isParallel: false, files: chosen.filter((file) => alone.test(file)) },
 ]
 
+/** Of long files, on two cores. */
+const seconds: Readonly<Record<string, number>> = durations
+
 const parts = ['pass', 'skip', 'todo', 'fail'] as const
 const sums = { pass: 0, skip: 0, todo: 0, fail: 0 }
 
@@ -36,7 +37,7 @@ const sums = { pass: 0, skip: 0, todo: 0, fail: 0 }
 async function run({ isParallel, files }: (typeof groups)[number], databaseUrl: string): Promise<number> {
   // One more than cores, since many tests wait. Each loads a module once.
   const workers = isParallel
-    ? [`--parallel=${availableParallelism() + 1}`, '--no-isolate', `--timings=${durations}`]
+    ? [`--parallel=${availableParallelism() + 1}`, '--no-isolate', `--timings=${await timingsOf(files)}`]
     : []
   const paths = files.map((file) => `./test/${file}`)
   const tests = spawn(process.execPath, ['test', ...workers, '--timeout', '120000', ...paths], {
@@ -59,6 +60,17 @@ async function run({ isParallel, files }: (typeof groups)[number], databaseUrl: 
   const [code] = await closed
   for (const part of parts) sums[part] += Number(new RegExp(`^ *(\\d+) ${part}$`, 'm').exec(text)?.[1] ?? 0)
   return code ?? 1
+}
+
+/**
+ * Writes the file by which long files start first, so that none runs at the end on its own. Bun
+ * starts a file that is not in it before all others.
+ */
+async function timingsOf(files: readonly string[]): Promise<string> {
+  const path = join(directory, 'timings.json')
+  const timings = files.map((file) => [`test/${file}`, (seconds[file] ?? 1) * 1000])
+  await Bun.write(path, JSON.stringify({ version: 1, files: Object.fromEntries(timings) }))
+  return path
 }
 
 const began = performance.now()
