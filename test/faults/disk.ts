@@ -5,6 +5,7 @@ import { closeSync, mkdirSync, openSync, rmSync, truncateSync, writeFileSync, wr
 import { join } from 'node:path'
 import { emptyDirectory } from '../binary/binary.ts'
 import { hasProgram } from '../requirements.ts'
+import { settings } from './workload.ts'
 
 /**
  * A small ext4 file system in a mount namespace that no other process sees and that ends with the
@@ -30,7 +31,7 @@ export interface Disk {
 
 export const hasDisks = canMount()
 
-export async function makeDisk(megabytes: number): Promise<Disk> {
+async function makeDisk(megabytes: number): Promise<Disk> {
   const directory = emptyDirectory()
   const image = join(directory, 'image')
   const mount = join(directory, 'mount')
@@ -106,4 +107,20 @@ async function release(holder: ChildProcess, directory: string): Promise<void> {
   holder.stdin?.end()
   await ended
   rmSync(directory, { recursive: true, force: true })
+}
+
+/** What starts a server or a command with its data on the disk. */
+export const place = (disk: Disk) => ({
+  command: disk.command,
+  environment: { ...settings, HOST: '127.0.0.1', PORT: '0', DATA_DIR: disk.path },
+})
+
+/** Makes a disk for some work. */
+export async function onDisk(work: (disk: Disk) => Promise<void>, megabytes = 48): Promise<void> {
+  const disk = await makeDisk(megabytes)
+  try {
+    await work(disk)
+  } finally {
+    await disk.release()
+  }
 }
