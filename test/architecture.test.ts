@@ -66,6 +66,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'accountStates',
     'witnesses',
     'publishedLog',
+    'eventNumbers',
     'auditVerification',
     'accountVerification',
     'exportedLog',

@@ -3,9 +3,9 @@ import type { Database } from '../../db/database.ts'
 import type { AuditKeys } from '../audit/auditKeys.ts'
 import type { ParsedLeaf } from '../audit/leaf.ts'
 import { parseGenuine } from '../audit/sequencing.ts'
+import { merged, type Range, rangesIn } from '../eventNumbers/ranges.ts'
 import { checkRecord, type PersonalColumn } from './checkRecord.ts'
 import type { Find } from './findings.ts'
-import { merged, type Range, rangesIn } from './ranges.ts'
 
 /** What the records of erasures say was erased. */
 export interface Erasures {

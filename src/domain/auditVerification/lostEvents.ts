@@ -1,6 +1,6 @@
 import type { AuditDeps } from '../audit/audited.ts'
 import type { AuditRecord } from '../audit/record.ts'
-import { rangesText } from './ranges.ts'
+import { rangesText } from '../eventNumbers/ranges.ts'
 import { checkLog } from './verify.ts'
 
 /** Ranges that one record lists. */

@@ -4,7 +4,7 @@ import type { AuditKeys } from '../audit/auditKeys.ts'
 import type { ParsedLeaf } from '../audit/leaf.ts'
 import { type GrowingTree, type Node, tileWidth } from '../transparency/tree.ts'
 import { checkRecord } from './checkRecord.ts'
-import type { ProcessNumbers } from './processNumbers.ts'
+import type { ProcessNumbers } from '../eventNumbers/processNumbers.ts'
 
 /** What the records of prunings in the log say was removed from its beginning. */
 export interface Prunings {

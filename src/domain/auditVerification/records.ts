@@ -9,7 +9,7 @@ import { wrongCosigner } from './cosignatures.ts'
 import { createErasureCheck } from './erasures.ts'
 import { type Find, missingText } from './findings.ts'
 import type { KeptCheck } from './keptCheckpoints.ts'
-import type { ProcessNumbers } from './processNumbers.ts'
+import type { ProcessNumbers } from '../eventNumbers/processNumbers.ts'
 import { growFromNodes, readPrunings } from './prunings.ts'
 import { createRootCheck } from './roots.ts'
 

@@ -6,7 +6,7 @@ import type { Policy } from '../witnesses/policy.ts'
 import { noteOfWitnesses } from './cosignatures.ts'
 import { countFindings, type Find, type Finding } from './findings.ts'
 import { checkKept, type ReadKept } from './keptCheckpoints.ts'
-import { createProcessNumbers, type ProcessNumbers, type RemovedEvents } from './processNumbers.ts'
+import { createProcessNumbers, type ProcessNumbers, type RemovedEvents } from '../eventNumbers/processNumbers.ts'
 import type { Prunings } from './prunings.ts'
 import { recordReader } from './records.ts'
 

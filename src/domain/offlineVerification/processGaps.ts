@@ -1,8 +1,8 @@
 import type { ParsedLeaf } from '../audit/leaf.ts'
 import type { Find } from '../auditVerification/findings.ts'
-import { createProcessNumbers, type RemovedEvents } from '../auditVerification/processNumbers.ts'
-import type { Range } from '../auditVerification/ranges.ts'
 import { reportRemoved, separateLost } from '../auditVerification/verify.ts'
+import { createProcessNumbers, type RemovedEvents } from '../eventNumbers/processNumbers.ts'
+import type { Range } from '../eventNumbers/ranges.ts'
 import type { Prunings } from './prunings.ts'
 import type { Restores } from './restores.ts'
 

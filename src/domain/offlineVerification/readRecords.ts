@@ -1,6 +1,6 @@
 import type { ParsedLeaf } from '../audit/leaf.ts'
 import type { Find } from '../auditVerification/findings.ts'
-import { merged, type Range } from '../auditVerification/ranges.ts'
+import { merged, type Range } from '../eventNumbers/ranges.ts'
 import type { Head } from '../exportedLog/heads.ts'
 import { hashOf, recordIn } from '../exportedLog/records.ts'
 import type { TileFiles } from '../exportedLog/tileFiles.ts'

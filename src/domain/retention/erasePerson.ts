@@ -7,8 +7,8 @@ import type { ParsedLeaf } from '../audit/leaf.ts'
 import { readPersonal } from '../audit/presentEvent.ts'
 import type { AuditRecord } from '../audit/record.ts'
 import { macTextOf, parseGenuine } from '../audit/sequencing.ts'
-import { countOf, merged, rangesText } from '../auditVerification/ranges.ts'
 import type { Deps } from '../deps.ts'
+import { countOf, merged, rangesText } from '../eventNumbers/ranges.ts'
 import { findPerson, type Person } from './person.ts'
 
 export interface Erasure {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { createEventNumbers, type Settlement } from '../../../src/domain/audit/numbers.ts'
-import { rangesIn } from '../../../src/domain/auditVerification/ranges.ts'
+import { rangesIn } from '../../../src/domain/eventNumbers/ranges.ts'
 
 describe('event numbers', () => {
   test('settle what was committed, and list what was not until an event with the list is committed', () => {
