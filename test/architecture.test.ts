@@ -73,6 +73,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'offlineVerification',
     'deps',
     'retention',
+    'verifiedLog',
     'keys',
     'readiness',
     'sessions',

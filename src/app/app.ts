@@ -8,6 +8,7 @@ import { recordingOfRepetition } from '../domain/accountStates/repeatedChanges.t
 import { createSequencer, type Sequencer } from '../domain/audit/sequencer.ts'
 import type { Deps } from '../domain/deps.ts'
 import type { Administrator } from '../domain/users/seed.ts'
+import { createRegularVerification, type RegularVerification } from '../domain/verifiedLog/regular.ts'
 import type { Witnessing } from '../domain/witnesses/witnessing.ts'
 import type { Instrumentation } from '../http/edge/accessLog.ts'
 import type { Http } from '../http/server.ts'
@@ -30,6 +31,7 @@ export interface App {
   readonly failover: Failover
   readonly sequencer: Sequencer
   readonly anchors: Anchors
+  readonly verification: RegularVerification
   /** Undefined without AUDIT_WITNESSES. */
   readonly witnessing: Witnessing | undefined
   /** Reads the time of the database, which `deps.clock` returns from then on. */
@@ -91,6 +93,7 @@ export async function openApp(
     failover,
     sequencer,
     anchors,
+    verification: createRegularVerification(deps),
     witnessing: wireWitnessing(deps, sequencer),
     administrator: {
       username: config.adminUsername,

@@ -18,7 +18,10 @@ const housekeepingInterval = 60_000
  * Maintains keys, sweeps expired data and reads the costliest hash, now and every minute. Returns a
  * function to stop it.
  */
-export function startHousekeeping({ deps }: Pick<App, 'deps'>, config: RetentionConfig): () => void {
+export function startHousekeeping(
+  { deps, verification }: Pick<App, 'deps' | 'verification'>,
+  config: RetentionConfig,
+): () => void {
   let isStopped = false
   let round = 0
   let areIndexesComplete = false
@@ -51,6 +54,7 @@ export function startHousekeeping({ deps }: Pick<App, 'deps'>, config: Retention
     () => recordBaseline(deps, isEnding),
     async () => void (await eraseAged()),
     async () => void (await prune()),
+    () => verification.run(isEnding),
   ].map(unlessRunning)
   const maintain = async () => {
     await reporting(lowerThreadPriority)

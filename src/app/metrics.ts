@@ -8,6 +8,7 @@ import type { Sequencer } from '../domain/audit/sequencer.ts'
 import type { Deps } from '../domain/deps.ts'
 import type { KeyRing } from '../domain/keys/keyRing.ts'
 import { findUnreadiness } from '../domain/readiness.ts'
+import type { RegularVerification } from '../domain/verifiedLog/regular.ts'
 import { listenForScrapes } from '../http/probes/metricsListener.ts'
 import type { Log } from '../telemetry/log.ts'
 import { observeProcess } from '../telemetry/processMetrics.ts'
@@ -135,6 +136,29 @@ export function observeAudit({ observable }: MetricsRegistry, { state }: Pick<Se
     'When pending events were last taken without an error.',
     () => state().sequencedAt / 1000,
   )
+}
+
+/** Registers the metrics of its verification. */
+export function observeVerification(
+  { observable }: MetricsRegistry,
+  { state }: Pick<RegularVerification, 'state'>,
+): void {
+  observable(
+    'gauge',
+    'audittrail_audit_verified_timestamp_seconds',
+    'When the audit log was last verified, or when it began.',
+    () => secondsOf(state().verifiedAt),
+  )
+  observable(
+    'gauge',
+    'audittrail_audit_findings',
+    'Findings of the last verification of the audit log.',
+    () => state().findings,
+  )
+}
+
+function secondsOf(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : milliseconds / 1000
 }
 
 async function readReadiness(deps: Deps, keyRing: KeyRing): Promise<number> {

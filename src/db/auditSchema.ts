@@ -89,7 +89,10 @@ export const auditCheckpoints = pgTable(
   ],
 )
 
-/** What the witnesses have cosigned, by key. A process claims a witness to send it a checkpoint. */
+/**
+ * What the witnesses have cosigned, by key. A process claims a witness to send it a checkpoint. One more
+ * row is claimed to verify the log.
+ */
 export const auditWitnesses = pgTable('audittrail_audit_witnesses', {
   name: text().primaryKey(),
   /** The size of the newest checkpoint that it is known to have. */

@@ -113,6 +113,17 @@ describe.each(databaseKinds)('audit commands on %s', (kind) => {
       expect(report).toMatchObject({ findings: 0, listed: [], size: expect.any(Number), notes: [expect.any(String)] })
     })
 
+    test('verify records its result', async () => {
+      const known = (await events(' --type audit.verified')).length
+      const { size } = JSON.parse((await audit('verify --json')).stdout)
+      while ((await events(' --type audit.verified')).length === known) await Bun.sleep(50)
+      const verified = (await events(' --type audit.verified')).at(-1) as { readonly facts: Record<string, unknown> }
+      expect(verified).toMatchObject({ outcome: 'done', by: { kind: 'command' } })
+      expect(verified.facts).toMatchObject({ scope: 'whole', result: 'intact', findings: 0 })
+      expect(Number(verified.facts.size)).toBeLessThanOrEqual(size)
+      expect((await audit('verify')).code).toBe(0)
+    })
+
     test.skipIf(!hasTerminal)('verify shows its progress on a terminal, and removes it', async () => {
       const { screen, code } = await typeAt('audit verify', [], installation())
       expect(code).toBe(0)
@@ -153,6 +164,8 @@ describe('audit verify', () => {
       expect(stdout.match(/^record /gm)).toHaveLength(20)
       expect(stdout).toMatch(/^\d+ more findings\nThe audit log was tampered with: \d+ findings in \d+ records\.$/m)
       expect(code).toBe(1)
+      const leaves = await sql`SELECT leaf FROM audittrail_audit_pending WHERE leaf LIKE '%audit.verified%'`
+      expect(leaves.map(({ leaf }: { leaf: string }) => JSON.parse(leaf).facts.result)).toEqual(['tampered'])
     } finally {
       await sql.unsafe(`DELETE FROM ${events}`)
       await sql.unsafe(`INSERT INTO ${events} SELECT * FROM kept`)

@@ -68,6 +68,14 @@ describe('a server whose role has the documented GRANTs', () => {
     expect(await run(['audit', 'verify'], { environment })).toMatchObject({ code: 0 })
   })
 
+  test('verifies although the result cannot be recorded', async () => {
+    await owner.unsafe(`REVOKE INSERT ON audittrail_audit_pending FROM ${role}`)
+    const { code, stdout } = await run(['audit', 'verify'], { environment })
+    await owner.unsafe(`GRANT INSERT ON audittrail_audit_pending TO ${role}`)
+    expect(stdout).toMatch(/^The audit log is intact: [\s\S]*^Note: this result is not in the audit log: .*42501.*\.$/m)
+    expect(code).toBe(0)
+  })
+
   test('signs users in while it cannot add to the log, reports the age of the events, and adds them later', async () => {
     await owner.unsafe(`REVOKE INSERT ON audittrail_audit_events FROM ${role}`)
     expect((await login(server.url, 'admin', password)).status).toBe(200)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { observeAnchors, observeWitnesses } from '../../src/app/anchors/metrics.ts'
-import { observeApp, observeAudit, observeServer } from '../../src/app/metrics.ts'
+import { observeApp, observeAudit, observeServer, observeVerification } from '../../src/app/metrics.ts'
 import { commands } from '../../src/cli/commandTable.ts'
 import { run } from '../../src/cli/run.ts'
 import type { Setting } from '../../src/config/parsers.ts'
@@ -134,6 +134,7 @@ async function readMetrics({ deps, http }: TestApplication): Promise<string[]> {
     }),
   )
   observeAudit(meters.registry, createSequencer(deps, true), deps.clock)
+  observeVerification(meters.registry, { state: () => ({ verifiedAt: 0, findings: 0 }) })
   observeAnchors(meters.registry, { state: () => ({ size: 1, lateSince: undefined }) }, deps.clock)
   const witnesses = [{ name: 'w', cosignedAt: 0, failure: undefined }]
   const witnessing = { state: () => ({ witnesses, published: 1, unpublishedSince: undefined }) }

@@ -1,14 +1,16 @@
-import { verifyLogAndAccounts, type WholeVerification } from '../../domain/accountVerification/verifyLogAndAccounts.ts'
 import type { Finding } from '../../domain/auditVerification/findings.ts'
-import type { Deps } from '../../domain/deps.ts'
+import type { Verification } from '../../domain/auditVerification/verify.ts'
+import {
+  type ListedVerification,
+  recordVerification,
+  type VerifyingDeps,
+  verifyListed,
+} from '../../domain/verifiedLog/recordVerification.ts'
 import { AppError } from '../../error.ts'
+import { actor } from './auditOperations.ts'
 
-export interface AuditReport extends Omit<WholeVerification, 'accountFindings'> {
-  /** Undefined for an export, which has no accounts. */
-  readonly accountFindings?: number
-  /** The first findings. */
-  readonly listed: readonly Finding[]
-}
+/** `listed` are the first findings. */
+export type AuditReport = ListedVerification
 
 export interface VerificationProgress {
   readonly checked: number
@@ -17,21 +19,25 @@ export interface VerificationProgress {
 
 const listedFindings = 20
 
-/** Verifies the audit log. `onProgress` ends it if it throws. */
+/**
+ * Verifies the audit log, and records the result in it unless `unrecorded` says why not. `onProgress`
+ * ends it if it throws.
+ */
 export async function verifyAudit(
-  { database, audit, readKept, witnesses }: Pick<Deps, 'database' | 'audit' | 'readKept' | 'witnesses'>,
+  deps: VerifyingDeps,
   onProgress: (progress: VerificationProgress) => void,
+  unrecorded?: string,
 ): Promise<AuditReport> {
-  return listFirst((report) =>
-    verifyLogAndAccounts({ database, keys: audit.keys, readKept, witnesses }, report, (checked, size) =>
-      onProgress({ checked, size }),
-    ),
-  )
+  const finished = await verifyListed(deps, { onProgress: (checked, size) => onProgress({ checked, size }) })
+  const problem = unrecorded ?? (await recordVerification(deps, actor, finished))
+  const { verification } = finished
+  if (problem === undefined) return verification
+  return { ...verification, notes: [...verification.notes, `this result is not in the audit log: ${problem}`] }
 }
 
 /** Adds the first findings to a verification. */
 export async function listFirst(
-  verify: (report: (finding: Finding) => void) => Promise<Omit<AuditReport, 'listed'>>,
+  verify: (report: (finding: Finding) => void) => Promise<Verification>,
 ): Promise<AuditReport> {
   const listed: Finding[] = []
   const verification = await verify((finding) => {

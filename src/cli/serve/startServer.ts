@@ -6,7 +6,7 @@ import type { DataDirectoryClaim } from '../../app/dataDirectoryClaim.ts'
 import { type DurabilityReport, startDurabilityReport } from '../../app/durabilityReport.ts'
 import { startFailoverChecks } from '../../app/failoverChecks.ts'
 import { startHousekeeping } from '../../app/housekeeping.ts'
-import { countFailures, observeApp, observeAudit, observeServer } from '../../app/metrics.ts'
+import { countFailures, observeApp, observeAudit, observeServer, observeVerification } from '../../app/metrics.ts'
 import { prepareDatabaseWithRetries } from '../../app/startup.ts'
 import { databaseLabel } from '../../config/databaseLabel.ts'
 import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
@@ -76,6 +76,7 @@ export async function startServer({
   let durability: DurabilityReport | undefined
   if (config.databaseUrl) observeServer(metrics.registry, app.failover.state, () => durability?.latest())
   observeAudit(metrics.registry, app.sequencer, app.deps.clock)
+  observeVerification(metrics.registry, app.verification)
   if (config.auditCheckpointFile !== undefined)
     observeAnchors(metrics.registry, app.anchors, performance.now.bind(performance))
   if (app.witnessing) observeWitnesses(metrics.registry, app.witnessing, app.deps.clock)

@@ -1,7 +1,7 @@
 import { guarded } from '../failure.ts'
 import type { Client } from '../pool/connection.ts'
 import type { PendingEvent } from './batch.ts'
-import { pendingColumns, pendingOf } from './sequence.ts'
+import { clamped, pendingColumns, pendingOf } from './sequence.ts'
 
 export interface PendingCount {
   readonly pending: number
@@ -48,6 +48,21 @@ export function pendingStatements(client: Client) {
           WHERE NOT EXISTS (SELECT FROM audittrail_audit_pending pending WHERE pending.process = given.process AND pending.n = given.n)
             AND NOT EXISTS (SELECT FROM audittrail_audit_events event WHERE event.process = given.process AND event.n = given.n)`
         return rows.map(({ n }) => Number(n))
+      }),
+
+    /** Returns the indexes below one that events with these numbers have, by `process n`. */
+    findIndexes: (
+      keys: readonly { readonly process: string; readonly n: number }[],
+      below: number,
+    ): Promise<ReadonlyMap<string, number>> =>
+      guarded(async () => {
+        const given = JSON.stringify(keys.map(({ process, n }) => ({ process, n })))
+        const rows = await client`
+          SELECT event.process, event.n::text AS n, event.index::text AS index
+          FROM json_to_recordset(${given}::text::json) AS given (process text, n bigint)
+          JOIN audittrail_audit_events event ON event.process = given.process AND event.n = given.n
+          WHERE event.index < ${below}::bigint`
+        return new Map(rows.map(({ process, n, index }) => [`${process} ${n}`, clamped(index)]))
       }),
 
     deletePending: (ids: readonly string[]): Promise<void> =>

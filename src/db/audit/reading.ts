@@ -59,6 +59,14 @@ export interface EventFilter {
   readonly outcome?: string | undefined
 }
 
+/** Numbers from `from` on and below `until`, if given. */
+export interface NumberFilter {
+  readonly below: number
+  readonly from?: number | undefined
+  readonly until?: number | undefined
+  readonly limit: number
+}
+
 export interface StoredCheckpoint {
   readonly size: number
   readonly root: Buffer
@@ -105,10 +113,7 @@ export function auditStatements({ client }: { readonly client: Client }) {
       guarded(async () => {
         const { before, from, limit, since, until, type, types, by, about, of, outcome } = filter
         const rows = await client<Row[]>`
-          SELECT index::text AS index, leaf, encode(hash, 'hex') AS hash, encode(seal, 'hex') AS seal, process, n::text AS n,
-                 (extract(epoch FROM time) * 1000)::double precision::text AS time, type, by_id::text AS by_id,
-                 about_id::text AS about_id, outcome, by_private, about_private
-          FROM audittrail_audit_events WHERE true
+          SELECT ${eventColumns(client)} FROM audittrail_audit_events WHERE true
             ${before === undefined ? client`` : client`AND index < ${before}::bigint`}
             ${from === undefined ? client`` : client`AND index >= ${from}::bigint`}
             ${since ? client`AND time >= ${since.toISOString()}::timestamptz` : client``}
@@ -120,6 +125,20 @@ export function auditStatements({ client }: { readonly client: Client }) {
             ${of === undefined ? client`` : client`AND (by_id = ${of}::uuid OR about_id = ${of}::uuid)`}
             ${outcome === undefined ? client`` : client`AND outcome = ${outcome}`}
           ORDER BY audittrail_audit_events.index ${from === undefined ? client`DESC` : client`ASC`} LIMIT ${limit}`
+        return rows.map(eventOf)
+      }),
+
+    /**
+     * Lists records of a process with an index below `below` by their numbers: lowest first from `from` on,
+     * highest first otherwise.
+     */
+    listOfProcess: (process: string, { below, from, until, limit }: NumberFilter): Promise<StoredEvent[]> =>
+      guarded(async () => {
+        const rows = await client<Row[]>`
+          SELECT ${eventColumns(client)} FROM audittrail_audit_events WHERE process = ${process} AND index < ${below}::bigint
+            ${from === undefined ? client`` : client`AND n >= ${from}::bigint`}
+            ${until === undefined ? client`` : client`AND n < ${until}::bigint`}
+          ORDER BY audittrail_audit_events.n ${from === undefined ? client`DESC` : client`ASC`} LIMIT ${limit}`
         return rows.map(eventOf)
       }),
 
@@ -203,6 +222,12 @@ export function auditStatements({ client }: { readonly client: Client }) {
 }
 
 export type AuditStatements = ReturnType<typeof auditStatements>
+
+function eventColumns(client: Client) {
+  return client`index::text AS index, leaf, encode(hash, 'hex') AS hash, encode(seal, 'hex') AS seal, process, n::text AS n,
+    (extract(epoch FROM time) * 1000)::double precision::text AS time, type, by_id::text AS by_id, about_id::text AS about_id,
+    outcome, by_private, about_private`
+}
 
 function eventOf(row: Row): StoredEvent {
   return {

@@ -43,6 +43,14 @@ export function witnessStatements(client: Client) {
         return rows.length === 1
       }),
 
+    /** Extends the claim of a witness, from now on. */
+    renewClaim: (name: string, seconds: number): Promise<void> =>
+      guarded(async () => {
+        await client`
+          UPDATE audittrail_audit_witnesses SET claimed_until = now() + make_interval(secs => ${seconds}::int)
+          WHERE name = ${name}`
+      }),
+
     /** Sets the size that a witness has, and when it cosigned that, and ends the claim. */
     setWitness: (name: string, size: number, cosignedAt: Date | undefined): Promise<void> =>
       guarded(async () => {

@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.ts'
 import { commitmentOfSalt, stateOf } from '../accountStates/state.ts'
 import type { AuditKeys } from '../audit/auditKeys.ts'
 import type { Find } from '../auditVerification/findings.ts'
+import type { VerifyDeps } from '../auditVerification/verify.ts'
 import { type AccountStates, readAccountStates } from './readStates.ts'
 import { createSuspects } from './suspects.ts'
 
@@ -16,11 +17,15 @@ const partSize = 100_000
  * Compares each account with the states in the log, so that a role granted or a password set by plain
  * SQL is found. Returns notes.
  */
-export async function checkAccounts(audit: Audit, keys: AuditKeys, find: Find): Promise<readonly string[]> {
+export async function checkAccounts(
+  { database: { audit }, keys }: Pick<VerifyDeps, 'database' | 'keys'>,
+  find: Find,
+  onPage: () => void | Promise<void> = () => {},
+): Promise<readonly string[]> {
   const counts = { notCovered: 0, madeBySql: 0 }
   for (let after: string | undefined; ; ) {
     const last = await audit.findAccountAfter(after, partSize)
-    const result = await checkPart({ audit, keys, find }, { after, last })
+    const result = await checkPart({ audit, keys, find, onPage }, { after, last })
     if ('notes' in result) return result.notes
     counts.notCovered += result.counts.notCovered
     counts.madeBySql += result.counts.madeBySql
@@ -41,22 +46,24 @@ interface CheckDeps {
   readonly audit: Audit
   readonly keys: AuditKeys
   readonly find: Find
+  /** Called after each page of accounts or records. Ends the check if it throws. */
+  readonly onPage: () => void | Promise<void>
 }
 
 /** Returns notes if the accounts cannot be checked. */
-async function checkPart({ audit, keys, find }: CheckDeps, part: Part) {
+async function checkPart({ audit, keys, find, onPage }: CheckDeps, part: Part) {
   const setting = await audit.readAccountSetting()
   const { salt } = setting
   const { size } = await audit.readHead(() => [])
   const { after = '', last = '~' } = part
   const includes = (id: string) => id > after && id <= last
-  const states = await readAccountStates(audit, keys, size, { includes })
+  const states = await readAccountStates(audit, keys, size, { includes, onPage })
   if (!salt || [...states.salts].some((hash) => hash !== commitmentOfSalt(salt))) {
     find('the salt of the states of accounts was changed, so no account can be checked')
     return { notes: [] }
   }
   const suspects = createSuspects(audit, keys, salt, states, includes)
-  const isWhole = (await addAll({ audit, salt, states, part }, suspects.add)) && (await suspects.finish())
+  const isWhole = (await addAll({ audit, salt, states, part, onPage }, suspects.add)) && (await suspects.finish())
   if (!isWhole || (await states.isOvertaken()))
     return {
       notes: ['accounts were not checked: too many events are pending, or records were pruned during the check'],
@@ -68,8 +75,7 @@ async function checkPart({ audit, keys, find }: CheckDeps, part: Part) {
   return { counts: suspects.counts() }
 }
 
-interface PartToAdd {
-  readonly audit: Audit
+interface PartToAdd extends Pick<CheckDeps, 'audit' | 'onPage'> {
   readonly salt: Buffer
   readonly states: AccountStates
   readonly part: Part
@@ -77,7 +83,7 @@ interface PartToAdd {
 
 /** Adds every account that is not as the log says, or seems so because it has changed since. */
 async function addAll(
-  { audit, salt, states: { chains }, part }: PartToAdd,
+  { audit, salt, states: { chains }, part, onPage }: PartToAdd,
   add: (ids: readonly string[]) => Promise<boolean>,
 ): Promise<boolean> {
   const isExpected = (account: Account) => chains.stateOf(account.id) === stateOf(salt, account)
@@ -85,6 +91,7 @@ async function addAll(
     const page = await audit.listAccounts(after, part.last, pageSize)
     if (page.length === 0) break
     after = page.at(-1)?.id
+    await onPage()
     if (!(await add(page.filter((account) => !isExpected(account)).map(({ id }) => id)))) return false
   }
   if (!(await add(chains.broken()))) return false

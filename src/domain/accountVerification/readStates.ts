@@ -30,6 +30,8 @@ export interface ReadOptions {
   readonly includes?: (id: string) => boolean
   /** Gets the accounts of records below the size. */
   readonly onAccount?: (id: string) => void
+  /** Called after each page of records. Ends the reading if it throws. */
+  readonly onPage?: () => void | Promise<void>
 }
 
 /**
@@ -40,7 +42,7 @@ export async function readAccountStates(
   audit: Database['audit'],
   keys: AuditKeys,
   size: number,
-  { includes, onAccount = () => {} }: ReadOptions = {},
+  { includes, onAccount = () => {}, onPage = () => {} }: ReadOptions = {},
 ): Promise<AccountStates> {
   const head = await audit.readHead(() => [])
   const isKeyChanged = await hasKeyChange(audit, keys, head.size)
@@ -59,6 +61,7 @@ export async function readAccountStates(
         if (leaf) take(leaf, event.index)
       }
       from = (page.at(-1)?.index ?? from) + 1
+      await onPage()
       if (page.length < pageSize) return
     }
   }

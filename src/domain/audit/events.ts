@@ -163,7 +163,8 @@ export type AuditEvent =
     }
   /**
    * Records below an index are pruned once this record is in the log. `before`: the pruned ones are
-   * older. `processes`: numbers of their events that later records of the process rely on.
+   * older. `processes`: numbers of their events that later records of the process rely on. `recent`: these
+   * processes are neither servers nor known to go on, but may be commands that run.
    */
   | {
       readonly event: 'audit.pruned'
@@ -173,6 +174,23 @@ export type AuditEvent =
       /** Whether SECRET_KEY was changed before. */
       readonly key_changed: boolean
       readonly processes: readonly string[]
+      readonly recent?: boolean
+    }
+  /**
+   * The first `size` records, whose tree has this root, were verified: all, or the new ones since an earlier
+   * verification. `pending`: the first pending event of each process, unless there are too many.
+   */
+  | {
+      readonly event: 'audit.verified'
+      readonly by: string
+      readonly scope: 'whole' | 'new'
+      readonly result: 'intact' | 'tampered'
+      readonly findings: number
+      readonly size: number
+      readonly root: string
+      readonly pending?: readonly string[]
+      /** The first findings, only in the log line. */
+      readonly listed?: readonly string[]
     }
   /**
    * States of accounts, as `ID STATE`: those that the database had when this version was installed, those
@@ -237,9 +255,11 @@ const warnings = [...refusals.filter((event) => event !== 'token.refused'), 'aud
 const errors: readonly AuditEvent['event'][] = ['audit.missing']
 
 /** Logs an event. Of the states of accounts, only how many there are: they are many records. */
-export function record({ log }: { readonly log: Log }, { event, ...facts }: AuditEvent): void {
+export function record({ log }: { readonly log: Log }, recorded: AuditEvent): void {
+  const { event, ...facts } = recorded
+  const isTampered = recorded.event === 'audit.verified' && recorded.result === 'tampered'
   if ('accounts' in facts) log.debug(event, { ...facts, accounts: facts.accounts.length })
-  else if (errors.includes(event)) log.error(event, facts)
+  else if (isTampered || errors.includes(event)) log.error(event, facts)
   else if (warnings.includes(event)) log.warn(event, facts)
   else log.info(event, facts)
 }

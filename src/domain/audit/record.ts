@@ -55,7 +55,7 @@ export function typeOf(event: AuditEvent): string {
 }
 
 /** Members of log lines that name a person or an address, or that the leaf has elsewhere. */
-const elsewhere = ['event', 'username', 'by', 'address', 'session', 'network', 'leaf']
+const elsewhere = ['event', 'username', 'by', 'address', 'session', 'network', 'leaf', 'listed']
 
 /** Returns the facts of an event for the leaf: nothing that identifies a person. */
 export function factsOf(event: AuditEvent): Readonly<Record<string, unknown>> {

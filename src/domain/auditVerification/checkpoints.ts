@@ -9,10 +9,10 @@ type Audit = Database['audit']
 
 const pageSize = 2000
 
-/** Returns the checkpoints one after another, smallest first. */
-export function checkpointReader(audit: Audit) {
+/** Returns the checkpoints from a size on one after another, smallest first. */
+export function checkpointReader(audit: Audit, size = Number.MIN_SAFE_INTEGER) {
   let page: StoredCheckpoint[] = []
-  let from = Number.MIN_SAFE_INTEGER
+  let from = size
   return {
     next: async (): Promise<StoredCheckpoint | undefined> => {
       if (page.length === 0 && from < Number.MAX_SAFE_INTEGER) page = await audit.listCheckpoints(from, pageSize)

@@ -25,8 +25,11 @@ interface Kept {
   readonly root: string
 }
 
-/** Reads them before the log, which therefore has at least their size. */
-export async function checkKept(readKept: ReadKept, origin: string, find: Find): Promise<KeptCheck> {
+/**
+ * Reads them before the log, which therefore has at least their size. Those of less than `start`
+ * records are not compared.
+ */
+export async function checkKept(readKept: ReadKept, origin: string, start: number, find: Find): Promise<KeptCheck> {
   const bySize = new Map<number, Kept[]>()
   const names = namesOf(origin)
   let [count, newest, foreign] = [0, 0, 0]
@@ -36,7 +39,7 @@ export async function checkKept(readKept: ReadKept, origin: string, find: Find):
       count++
       const isOwn = names.includes(kept.origin)
       if (!isOwn) foreign++
-      else add({ origin: kept.origin, size: kept.size, root: kept.root.toString('base64') })
+      else if (kept.size >= start) add({ origin: kept.origin, size: kept.size, root: kept.root.toString('base64') })
       if (kept.origin === origin) newest = Math.max(newest, kept.size)
     }
   } catch (error) {

@@ -2,9 +2,9 @@ import type { StoredHead } from '../../db/audit/sequence.ts'
 import type { Database } from '../../db/database.ts'
 import type { AuditKeys } from '../audit/auditKeys.ts'
 import type { ParsedLeaf } from '../audit/leaf.ts'
+import type { ProcessNumbers } from '../eventNumbers/processNumbers.ts'
 import { type GrowingTree, type Node, tileWidth } from '../transparency/tree.ts'
 import { checkRecord } from './checkRecord.ts'
-import type { ProcessNumbers } from '../eventNumbers/processNumbers.ts'
 
 /** What the records of prunings in the log say was removed from its beginning. */
 export interface Prunings {
@@ -18,8 +18,12 @@ export interface Prunings {
   startBefore(index: number): Promise<number>
   /** Returns whether a record is older than those that a record before it has pruned. Takes them in order. */
   isOlder(leaf: ParsedLeaf): boolean
+  /** Begins with the records from an index on, as if those before had been taken. */
+  skipTo(index: number): void
   /** Returns what the database says was pruned, and no record does. */
   problemsOf(head: Pick<StoredHead, 'minimumIndex' | 'prunedBefore'>): readonly string[]
+  /** Returns the pruned processes that may go on: servers, and commands that were pruned after a time. */
+  mayGoOn(since: number): { readonly servers: ReadonlySet<string>; readonly commands: ReadonlySet<string> }
   /** Returns whether SECRET_KEY was changed in what was pruned. */
   isKeyChanged(): boolean
   /** Returns the time before which pending events may be copies of pruned records. Undefined: there is none. */
@@ -31,6 +35,8 @@ interface Pruning {
   readonly before: number
   readonly isKeyChanged: boolean
   readonly processes: readonly string[]
+  readonly isRecent: boolean
+  readonly time: number
 }
 
 const pageSize = 500
@@ -54,8 +60,10 @@ function createPrunings(
   numbers: Pick<ProcessNumbers, 'addPruned'> | undefined,
 ): Prunings {
   let from = 0
-  const minimums: { readonly at: number; readonly minimumIndex: number }[] = []
+  const minimums: { readonly at: number; readonly minimumIndex: number; readonly before: number }[] = []
   let [minimumIndex, before, isKeyChanged] = [0, Number.NEGATIVE_INFINITY, false]
+  const servers = new Set<string>()
+  const commands = new Map<string, number>()
   const add = (pruning: Pruning) => {
     minimumIndex = Math.max(minimumIndex, pruning.minimumIndex)
     before = Math.max(before, pruning.before)
@@ -63,6 +71,8 @@ function createPrunings(
     for (const entry of pruning.processes) {
       const [process = '', ranges = ''] = entry.split(' ')
       numbers?.addPruned(process, ranges)
+      if (pruning.isRecent) commands.set(process, pruning.time)
+      else servers.add(process)
     }
   }
   const read = async () => {
@@ -73,7 +83,7 @@ function createPrunings(
         const isTrusted = sealProblem === undefined || hasKeyChange
         const pruning = leaf && isTrusted ? pruningOf(leaf) : undefined
         if (pruning && pruning.minimumIndex <= event.index) {
-          minimums.push({ at: event.index, minimumIndex: pruning.minimumIndex })
+          minimums.push({ at: event.index, minimumIndex: pruning.minimumIndex, before: pruning.before })
           add(pruning)
         }
       }
@@ -88,6 +98,9 @@ function createPrunings(
       const isOlder = Date.parse(leaf.time) < readBefore
       readBefore = Math.max(readBefore, pruningOf(leaf)?.before ?? readBefore)
       return isOlder
+    },
+    skipTo: (index) => {
+      readBefore = Math.max(readBefore, ...minimums.filter(({ at }) => at < index).map((pruning) => pruning.before))
     },
     startBefore: async (index) => {
       const tile = index - (index % tileWidth)
@@ -110,14 +123,18 @@ function createPrunings(
         ? ['the time before which pending events are refused has no record of a pruning']
         : []),
     ],
+    mayGoOn: (since) => ({
+      servers,
+      commands: new Set([...commands].flatMap(([process, time]) => (time >= since ? [process] : []))),
+    }),
     isKeyChanged: () => isKeyChanged,
     before: () => (before === Number.NEGATIVE_INFINITY ? undefined : new Date(before)),
   }
 }
 
 /** Returns what the record of a pruning says. Undefined for any other record. */
-export function pruningOf({ type, facts }: ParsedLeaf): Pruning | undefined {
-  const { minimum_index: minimum, before, key_changed, processes } = facts
+export function pruningOf({ type, time, facts }: ParsedLeaf): Pruning | undefined {
+  const { minimum_index: minimum, before, key_changed, processes, recent } = facts
   const isWhole =
     type === 'audit.pruned' &&
     typeof minimum === 'number' &&
@@ -130,6 +147,8 @@ export function pruningOf({ type, facts }: ParsedLeaf): Pruning | undefined {
     before: Date.parse(before),
     isKeyChanged: key_changed === true,
     processes: processes.map(String).filter((entry) => /^\S+ \d+(-\d+)?(,\d+(-\d+)?)*$/.test(entry)),
+    isRecent: recent === true,
+    time: Date.parse(time),
   }
 }
 

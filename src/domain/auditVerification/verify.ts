@@ -1,14 +1,15 @@
 import type { Database } from '../../db/database.ts'
 import type { AuditKeys } from '../audit/auditKeys.ts'
 import { isFromBefore, parseGenuine } from '../audit/sequencing.ts'
+import { createProcessNumbers, type ProcessNumbers, type RemovedEvents } from '../eventNumbers/processNumbers.ts'
 import { edgeWidths } from '../transparency/tree.ts'
 import type { Policy } from '../witnesses/policy.ts'
 import { noteOfWitnesses } from './cosignatures.ts'
+import { addEarlierNumbers } from './earlierNumbers.ts'
 import { countFindings, type Find, type Finding } from './findings.ts'
 import { checkKept, type ReadKept } from './keptCheckpoints.ts'
-import { createProcessNumbers, type ProcessNumbers, type RemovedEvents } from '../eventNumbers/processNumbers.ts'
 import type { Prunings } from './prunings.ts'
-import { recordReader } from './records.ts'
+import { recordReader, type VerifiedPart } from './records.ts'
 
 export interface Verification {
   readonly size: number
@@ -23,8 +24,24 @@ export interface VerifyDeps {
   readonly keys: AuditKeys
   readonly readKept?: ReadKept
   readonly witnesses?: Policy | undefined
+  /** Only the records after it are verified. Undefined: the whole log is. */
+  readonly verified?: VerifiedPart | undefined
+  readonly recordsPerPage?: number
 }
 
+/** A verification with what a later one of new records needs. */
+export interface CheckedLog {
+  readonly verification: Verification
+  /** The first `size` records, and what they say was settled, were verified. */
+  readonly size: number
+  readonly root: Buffer
+  /** The first event of each process that is pending. */
+  readonly pending: readonly (readonly [process: string, n: number])[]
+  /** Events that are missing, although their process says that they were committed. */
+  readonly removed: readonly RemovedEvents[]
+}
+
+export type OnProgress = (checked: number, size: number) => void | Promise<void>
 type Audit = Database['audit']
 const pageSize = 2000
 const listedOutside = 20
@@ -35,51 +52,65 @@ const listedRemoved = 100
 export async function verifyLog(
   deps: VerifyDeps,
   report: (finding: Finding) => void,
-  onProgress?: (checked: number, size: number) => void,
+  onProgress?: OnProgress,
 ): Promise<Verification> {
   return (await checkLog(deps, report, onProgress)).verification
 }
 
-/** Returns the events too that are missing, although their process says that they were committed. */
 export async function checkLog(
-  { database: { audit }, keys, readKept, witnesses }: VerifyDeps,
+  { database: { audit }, keys, readKept, witnesses, verified, recordsPerPage }: VerifyDeps,
   report: (finding: Finding) => void,
-  onProgress: (checked: number, size: number) => void = () => {},
-): Promise<{ readonly verification: Verification; readonly removed: readonly RemovedEvents[] }> {
+  onProgress: OnProgress = () => {},
+): Promise<CheckedLog> {
   const { find, count } = countFindings(report)
   const numbers = createProcessNumbers()
-  const { origin } = await audit.readHead(edgeWidths)
-  const kept = await checkKept(readKept, origin, find)
-  const records = await recordReader(audit, keys, numbers, { kept, witnesses }, find)
+  const { origin } = await audit.readHead(edgeWidths, keys.firstOrigin())
+  const kept = await checkKept(readKept, origin, verified?.size ?? 0, find)
+  const records = await recordReader(audit, keys, numbers, { kept, witnesses, verified, recordsPerPage }, find)
+  const { prunings, isKeyChanged } = records
   const { size } = await audit.readHead(edgeWidths)
   await records.readTo(size, (checked) => onProgress(checked, size))
+  const root = records.root()
   // An event leaves the pending ones for the log, so they are read in this order.
-  const { pending, refused } = await checkPending(audit, keys, numbers, records.prunings, find)
+  const { pending, refused } = await checkPending({ audit, keys, numbers, prunings, verified }, find)
   const { size: newSize } = await audit.readHead(edgeWidths)
-  await records.readTo(newSize, () => {}, 'new')
+  await records.readTo(newSize, (checked) => onProgress(checked, newSize), 'new')
+  if (verified) await addEarlierNumbers({ audit, keys, isKeyChanged, verified }, numbers, find)
+  // Records that were read may be pruned by now, and others of their process before they were read.
+  await prunings.read()
   records.finish(newSize)
   kept.finish(newSize)
   const outside = await audit.listOutside(listedOutside)
   for (const record of outside.records) find('is not covered by the newest checkpoint', record)
   for (const node of outside.nodes) find(`the node ${node} is not covered by the newest checkpoint`)
-  const { removed, lost } = separateLost(numbers, records.restoredSizes)
+  const minimumIndex = Math.min(prunings.minimumIndex(), (await audit.readPruning()).minimumIndex)
+  const { removed, lost } = separateLost(numbers, records.restoredSizes, minimumIndex)
   reportRemoved(removed, find)
   const counted = {
     lost,
     refused,
     formerSeals: records.formerSeals(),
     erased: records.erasures.count(),
-    minimumIndex: records.prunings.minimumIndex(),
+    minimumIndex: prunings.minimumIndex(),
   }
   const notes = [
     ...notesOf(numbers, counted),
     ...(witnesses ? [await noteOfWitnesses(audit, witnesses, keys, origin)] : []),
     ...kept.notes(),
   ]
-  return { verification: { size: newSize, pending, findings: count(), notes }, removed }
+  const verification = { size: newSize, pending, findings: count(), notes }
+  return { verification, size, root, pending: [...numbers.pending()], removed }
 }
 
-async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbers, prunings: Prunings, find: Find) {
+interface PendingContext {
+  readonly audit: Audit
+  readonly keys: AuditKeys
+  readonly numbers: ProcessNumbers
+  readonly prunings: Prunings
+  readonly verified: VerifiedPart | undefined
+}
+
+async function checkPending({ audit, keys, numbers, prunings, verified }: PendingContext, find: Find) {
   let after: string | undefined
   let [pending, refused] = [0, 0]
   for (;;) {
@@ -88,9 +119,10 @@ async function checkPending(audit: Audit, keys: AuditKeys, numbers: ProcessNumbe
     // A later page is of a later moment, and may count an event that this pass has passed by.
     const age = after === undefined ? undefined : 'new'
     after = page.at(-1)?.id
+    const earlier = verified && (await audit.findIndexes(page, verified.size))
     for (const event of page) {
       const leaf = parseGenuine(keys, event)
-      const original = leaf && numbers.indexOf(leaf)
+      const original = leaf && (numbers.indexOf(leaf) ?? earlier?.get(`${leaf.p} ${leaf.n}`))
       if (!leaf) find(`the pending event ${event.id} was not written by this service`)
       else if (original !== undefined) find(`the pending event ${event.id} is a copy of record ${original}`)
       else if (isFromBefore(prunings.before(), leaf))
@@ -112,10 +144,10 @@ export function isLostBy(restoredSizes: readonly number[], { after = -1, before 
 }
 
 /** Separates the events that were removed from those lost by a restore or failover that was accepted. */
-export function separateLost(numbers: ProcessNumbers, restoredSizes: readonly number[]) {
+export function separateLost(numbers: ProcessNumbers, restoredSizes: readonly number[], minimumIndex = 0) {
   const removed: RemovedEvents[] = []
   let lost = numbers.accepted()
-  for (const events of numbers.removed()) {
+  for (const events of numbers.removed(minimumIndex)) {
     if (isLostBy(restoredSizes, events)) lost += events.last - events.first + 1
     else removed.push(events)
   }

@@ -10,6 +10,8 @@ export interface Indexes {
   ranges(): Range[]
   /** Returns the numbers of records in order. */
   recordRanges(): Range[]
+  /** Returns the lowest number of a pending event. */
+  lowestPending(): number | undefined
 }
 
 /** Most processes have few events, some have most. */
@@ -51,5 +53,12 @@ export function createIndexes(): Indexes {
     },
     ranges: () => rangesFrom(pending),
     recordRanges: () => rangesFrom(offset),
+    lowestPending: () => {
+      for (const [position, chunk] of [...chunks].sort(([one], [other]) => one - other)) {
+        const at = chunk.indexOf(pending)
+        if (at >= 0) return position * chunkLength + at
+      }
+      return undefined
+    },
   }
 }

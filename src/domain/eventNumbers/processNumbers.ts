@@ -15,14 +15,19 @@ export interface ProcessNumbers {
   accept(process: unknown, numbers: unknown): void
   /** Adds numbers of events that were pruned, as ranges. */
   addPruned(process: string, numbers: string): void
+  /** Adds that an earlier verification has found the numbers below `n` explained. */
+  addVerified(process: string, n: number): void
   /** Returns the numbers of each process that need no explanation. */
   explained(): Iterable<readonly [process: string, numbers: readonly Range[]]>
   /** Returns the index of an event with the same process and number. */
   indexOf(leaf: Pick<ParsedLeaf, 'p' | 'n'>): number | undefined
   /**
-   * Yields the numbers that a later event says were settled, and that are nowhere and not accepted.
+   * Yields the numbers that a later event says were settled, and that are nowhere and not accepted. Those
+   * of processes without an event from `minimumIndex` on may be pruned.
    */
-  removed(): Generator<RemovedEvents>
+  removed(minimumIndex?: number): Generator<RemovedEvents>
+  /** Yields the processes with pending events, and the lowest number of one. */
+  pending(): Generator<readonly [process: string, n: number]>
   /** Returns how many settled numbers are nowhere and accepted. */
   accepted(): number
   /** Returns how many numbers were in flight when their process ended. */
@@ -50,6 +55,9 @@ interface Known {
   readonly pruned: Set<string>
   done: number
   highest: number
+  /** The highest index of a record. */
+  latest: number
+  hasPending: boolean
 }
 
 export function createProcessNumbers(): ProcessNumbers {
@@ -66,6 +74,8 @@ export function createProcessNumbers(): ProcessNumbers {
       const known = knownOf(p)
       known.indexes.add(n, index)
       known.highest = Math.max(known.highest, n)
+      if (index === 'pending') known.hasPending = true
+      else known.latest = Math.max(known.latest, index)
       for (const range of lost?.split(',') ?? []) known.lost.add(range)
       for (const range of unsure?.split(',') ?? []) known.unsure.add(range)
       if (age !== 'new') known.done = Math.max(known.done, done)
@@ -78,12 +88,22 @@ export function createProcessNumbers(): ProcessNumbers {
     addPruned: (process, numbers) => {
       for (const range of numbers.split(',')) knownOf(process).pruned.add(range)
     },
+    addVerified: (process, n) => {
+      if (n > 1) knownOf(process).pruned.add(`1-${n - 1}`)
+    },
     explained: function* () {
       for (const [process, known] of processes) yield [process, explainedBy(known, 'or accepted')] as const
     },
     indexOf: ({ p, n }) => processes.get(p)?.indexes.indexOf(n),
-    removed: function* () {
-      for (const [process, known] of processes) yield* removedFrom(process, known)
+    removed: function* (minimumIndex = 0) {
+      for (const [process, known] of processes)
+        if (known.hasPending || known.latest >= minimumIndex) yield* removedFrom(process, known)
+    },
+    pending: function* () {
+      for (const [process, { hasPending, indexes }] of processes) {
+        const n = hasPending ? indexes.lowestPending() : undefined
+        if (n !== undefined) yield [process, n]
+      }
     },
     accepted: () =>
       sum(processes, (known) => {
@@ -108,6 +128,8 @@ function newProcess(): Known {
     pruned: new Set(),
     done: 0,
     highest: 0,
+    latest: -1,
+    hasPending: false,
   }
 }
 

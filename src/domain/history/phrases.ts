@@ -61,6 +61,7 @@ const phrases: Readonly<Record<AuditEvent['event'] | FinerType, Phrase>> = {
     `states of ${count(Array.isArray(accounts) ? accounts.length : 0, 'account')} recorded`,
   'audit.accepted': () => 'state of the account accepted as it is',
   'audit.restored': () => 'audit log accepted after a restore',
+  'audit.verified': ({ result }) => `audit log verified: ${words(result)}`,
   'audit.missing': ({ n }) => `event ${n} disappeared`,
   'audit.rejected': ({ pending }) => `pending row ${pending} deleted`,
   'audit.lost': () => 'events accepted as lost',

@@ -5,12 +5,12 @@ import { audited } from '../audit/audited.ts'
 import type { AuditRecord } from '../audit/record.ts'
 import { parseGenuine } from '../audit/sequencing.ts'
 import { checkRecord } from '../auditVerification/checkRecord.ts'
-import { createProcessNumbers, type ProcessNumbers } from '../eventNumbers/processNumbers.ts'
-import { readPrunings } from '../auditVerification/prunings.ts'
-import { type Range, rangesText } from '../eventNumbers/ranges.ts'
+import { type Prunings, readPrunings } from '../auditVerification/prunings.ts'
 import { hasKeyChange } from '../auditVerification/records.ts'
 import { isLostBy } from '../auditVerification/verify.ts'
 import type { Deps } from '../deps.ts'
+import { createProcessNumbers, type ProcessNumbers } from '../eventNumbers/processNumbers.ts'
+import { type Range, rangesText } from '../eventNumbers/ranges.ts'
 import { appendLeaves, edgeWidths, emptyEdge, tileWidth } from '../transparency/tree.ts'
 import { nameOf } from '../witnesses/witnessBook.ts'
 
@@ -20,6 +20,8 @@ export type PruningRange = { readonly before: Date } | { readonly below: number 
 type PruningDeps = Pick<Deps, 'database' | 'audit' | 'log' | 'source' | 'clock' | 'witnesses'>
 
 const day = 86_400_000
+/** Milliseconds that a command may run. */
+const longestCommand = 7 * day
 /** Characters of the processes in one record, so that it fits into a leaf. */
 const maxListed = 5000
 
@@ -43,10 +45,10 @@ export async function planPruning(deps: PruningDeps, by: string, range: PruningR
     isTrusted,
     isOld: isOldIn(range, deps.clock(), pending.oldest),
     size,
-    recorded: prunings.minimumIndex(),
+    prunings,
   })
   if (read.minimumIndex <= prunings.minimumIndex()) return undefined
-  const processes = await processesOf(deps, read, numbers, pending.processes)
+  const { lasting, recent } = await processesOf(deps, read, numbers, pending.processes)
   // Events of the last day may still be on their way.
   const before = Math.max(0, Math.min(read.newest + 1, pending.oldest, deps.clock() - day))
   const pruned = {
@@ -60,7 +62,13 @@ export async function planPruning(deps: PruningDeps, by: string, range: PruningR
   await audited(
     deps,
     async () => {},
-    (): AuditRecord[] => [...carried, ...partsOf(processes).map((part) => ({ event: { ...pruned, processes: part } }))],
+    (): AuditRecord[] => [
+      ...carried,
+      ...partsOf(lasting).map((processes) => ({ event: { ...pruned, processes } })),
+      ...(recent.length === 0 ? [] : partsOf(recent)).map((processes) => ({
+        event: { ...pruned, processes, recent: true },
+      })),
+    ],
   )
   return read.minimumIndex
 }
@@ -106,6 +114,8 @@ interface ReadTiles {
   readonly newest: number
   /** Servers that have not recorded that they stopped. */
   readonly servers: ReadonlySet<string>
+  /** Processes with recent records. */
+  readonly recent: ReadonlySet<string>
   /** The sizes of the log at restores that were accepted. */
   readonly restoredSizes: readonly number[]
 }
@@ -115,27 +125,29 @@ interface Reading {
   readonly isTrusted: (record: { readonly sealProblem: string | undefined }) => boolean
   readonly isOld: IsOld
   readonly size: number
-  /** The minimum index that the log has recorded. */
-  readonly recorded: number
+  readonly prunings: Pick<Prunings, 'minimumIndex' | 'mayGoOn'>
 }
 
 /** Reads whole tiles from the beginning of the log, as long as all of their records are old. */
 async function readTiles(
   deps: PruningDeps,
-  { numbers, isTrusted, isOld, size, recorded }: Reading,
+  { numbers, isTrusted, isOld, size, prunings }: Reading,
 ): Promise<ReadTiles> {
   const { database, audit, clock } = deps
-  const servers = new Set<string>([...numbers.explained()].map(([process]) => process))
+  const since = clock() - longestCommand
+  const earlier = prunings.mayGoOn(since)
+  const [servers, recent] = [new Set(earlier.servers), new Set(earlier.commands)]
   const restoredSizes: number[] = []
   let newest = Number.NEGATIVE_INFINITY
   // Anyone who writes SQL may have raised the stored one.
-  let minimumIndex = Math.min(recorded, (await database.audit.readPruning()).minimumIndex)
+  let minimumIndex = Math.min(prunings.minimumIndex(), (await database.audit.readPruning()).minimumIndex)
   for (;;) {
     const end = minimumIndex + tileWidth
-    if (end > size) return { minimumIndex, newest, servers, restoredSizes }
+    if (end > size) return { minimumIndex, newest, servers, recent, restoredSizes }
     const tile = await database.audit.listEvents({ from: minimumIndex, before: end, limit: tileWidth })
     const isOldRecord = ({ index, time }: StoredEvent) => isOld({ index, time: time.getTime() })
-    if (tile.length === tileWidth && !tile.every(isOldRecord)) return { minimumIndex, newest, servers, restoredSizes }
+    if (tile.length === tileWidth && !tile.every(isOldRecord))
+      return { minimumIndex, newest, servers, recent, restoredSizes }
     await requireIntact(deps, tile, minimumIndex)
     for (const event of tile) {
       const checked = checkRecord(audit.keys, event)
@@ -148,6 +160,7 @@ async function readTiles(
       if (leaf.type === 'server.stopped') servers.delete(leaf.p)
       const time = Date.parse(leaf.time)
       if (time <= clock()) newest = Math.max(newest, time)
+      if (time >= since) recent.add(leaf.p)
     }
     minimumIndex = end
   }
@@ -170,19 +183,21 @@ function tampered(index: number): AppError {
   )
 }
 
-/** Returns the numbers of processes that have later events, or may have. */
+/** Returns the numbers of processes that have later events, or may have; commands that may run apart. */
 async function processesOf(
   { database: { audit } }: PruningDeps,
-  { minimumIndex, servers, restoredSizes }: ReadTiles,
+  { minimumIndex, servers, recent, restoredSizes }: ReadTiles,
   numbers: ProcessNumbers,
   pending: ReadonlySet<string>,
-): Promise<readonly string[]> {
+): Promise<{ readonly lasting: readonly string[]; readonly recent: readonly string[] }> {
   for (const lost of [...numbers.removed()].filter((events) => isLostBy(restoredSizes, events)))
     numbers.addPruned(lost.process, `${lost.first}-${lost.last}`)
   const explained = new Map(numbers.explained())
   const later = await audit.findLaterProcesses([...explained.keys()], minimumIndex)
   const kept = new Set([...later, ...servers, ...pending])
-  return [...explained].flatMap(([process, ranges]) => (kept.has(process) ? entriesOf(process, ranges) : []))
+  const entriesIn = (processes: ReadonlySet<string>) =>
+    [...explained].flatMap(([process, ranges]) => (processes.has(process) ? entriesOf(process, ranges) : []))
+  return { lasting: entriesIn(kept), recent: entriesIn(recent.difference(kept)) }
 }
 
 const rangesPerEntry = 100

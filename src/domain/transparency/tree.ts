@@ -64,9 +64,9 @@ export function appendLeaves(edge: Edge, hashes: readonly Buffer[]): { readonly 
 export interface GrowingTree {
   /** Returns the nodes that the leaf completes. */
   append(hash: Buffer): readonly Node[]
-  /** Replaces the tree by that of full tiles, of which only the nodes of level 1 are known. */
-  restart(): void
-  /** Appends a full tile by its node. Only after a restart or other tiles. */
+  /** Replaces the tree by that of an edge. Without one, full tiles may follow, of which only the nodes are known. */
+  restart(edge?: Edge): void
+  /** Appends a full tile by its node. Only after a restart without an edge or other tiles. */
   appendTile(hash: Buffer): readonly Node[]
   root(): Buffer
 }
@@ -89,9 +89,9 @@ export function growTree(): GrowingTree {
   }
   return {
     append: (hash) => add(hash, 1, 0),
-    restart: () => {
-      subtrees.length = 0
-      size = 0
+    restart: (edge = emptyEdge) => {
+      subtrees.splice(0, Number.POSITIVE_INFINITY, ...subtreesOf(edge))
+      size = edge.size
     },
     appendTile: (hash) => add(hash, tileWidth, 1),
     root: () => foldSubtrees(subtrees),
@@ -99,8 +99,12 @@ export function growTree(): GrowingTree {
 }
 
 /** Returns the Merkle tree hash (RFC 6962 §2.1). */
-export function rootOf({ levels }: Edge): Buffer {
-  return foldSubtrees(levels.toReversed().flatMap(perfectSubtrees))
+export function rootOf(edge: Edge): Buffer {
+  return foldSubtrees(subtreesOf(edge))
+}
+
+function subtreesOf({ levels }: Edge): Buffer[] {
+  return levels.toReversed().flatMap(perfectSubtrees)
 }
 
 function foldSubtrees(subtrees: readonly Buffer[]): Buffer {

@@ -32,7 +32,6 @@ describe.each(databaseKinds)('random changes of accounts on %s', (kind) => {
       const random = randomFrom(seed)
       const sequencer = createSequencer(application.deps, true)
       const act = createActions(application, random)
-      await sequencer.run()
       for (let round = 0; round < 6; round++) {
         await Promise.all(Array.from({ length: 8 }, () => act()))
         if (random() < 0.5) await Promise.all([sequencer.run(), act(), act()])

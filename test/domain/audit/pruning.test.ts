@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { recordAlone } from '../../../src/domain/audit/audited.ts'
 import { createSequencer, type Sequencer } from '../../../src/domain/audit/sequencer.ts'
+import { verifyLog } from '../../../src/domain/auditVerification/verify.ts'
 import { finishPruning } from '../../../src/domain/retention/finishPruning.ts'
 import { type PruningRange, planPruning } from '../../../src/domain/retention/planPruning.ts'
 import { createAgedPruning } from '../../../src/domain/retention/prune.ts'
 import type { Policy } from '../../../src/domain/witnesses/policy.ts'
 import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { openReplica } from '../../replica.ts'
 import { problemsOf } from '../auditProblems.ts'
 
 const hour = 3_600_000
@@ -138,6 +140,66 @@ describe.each(databaseKinds)('pruning the audit log on %s', (kind) => {
     await sql('UPDATE audittrail_audit_pending SET refused_at = NULL')
     await sequencer.run()
     expect((await problemsOf(application)).join()).toContain('it may be a copy of one')
+  })
+
+  test('finds nothing if a command goes on whose first record was pruned', async () => {
+    const command = openReplica(application)
+    const rehashed = { event: { event: 'password.rehashed', username: 'admin' } } as const
+    await recordAlone(command.deps, rehashed)
+    await record(300)
+    expect(await prune({ below: 1024 })).toMatchObject({ minimumIndex: 768 })
+    await recordAlone(command.deps, rehashed)
+    await sequencer.run()
+    expect(await problemsOf(application)).toEqual([])
+    const idle = openReplica(application)
+    await recordAlone(idle.deps, rehashed)
+    await record(500)
+    await prune({ below: 1300 })
+    const listing = async () =>
+      (await application.deps.database.audit.listEvents({ type: 'audit.pruned', limit: 100 })).filter(({ leaf }) =>
+        leaf.includes(`"${idle.deps.audit.process} `),
+      ).length
+    expect(await listing()).toBe(1)
+    application.clock.now += 8 * day
+    await record(300)
+    expect(await prune({ below: 1700 })).toMatchObject({ minimumIndex: 1536 })
+    expect(await listing()).toBe(0)
+    expect(await problemsOf(application)).toEqual([])
+  })
+
+  test('finds nothing if records are pruned while it verifies', async () => {
+    const { database, audit } = application.deps
+    const early = openReplica(application)
+    // Its second event is in the log before its first.
+    const [first, second] = [1, 2].map(() =>
+      early.deps.audit.prepare({ event: { event: 'password.rehashed', username: 'admin' } }, undefined),
+    )
+    if (!first || !second) throw new Error('There are two.')
+    early.deps.audit.settle([first], 'committed')
+    const third = early.deps.audit.prepare({ event: { event: 'password.rehashed', username: 'admin' } }, undefined)
+    await database.audit.insertEvent(third.row)
+    await record(600)
+    await database.audit.insertEvent(first.row)
+    await database.audit.insertEvent(second.row)
+    early.deps.audit.settle([second, third], 'committed')
+    await record(500)
+    application.clock.now += 8 * day
+    await planPruning(application.deps, 'command line', { below: 1536 })
+    await sequencer.run()
+    const found: string[] = []
+    let isPruned = false
+    const listEvents: typeof database.audit.listEvents = async (filter) => {
+      if (filter.type === undefined && (filter.from ?? 0) > 900 && !isPruned) {
+        isPruned = true
+        await finishPruning(application.deps)
+      }
+      return database.audit.listEvents(filter)
+    }
+    await verifyLog(
+      { database: { audit: { ...database.audit, listEvents } }, keys: audit.keys, recordsPerPage: 50 },
+      (finding) => found.push(finding.problem),
+    )
+    expect({ found, isPruned }).toEqual({ found: [], isPruned: true })
   })
 
   test('is done by age, and finishes what another process has begun', async () => {

@@ -1,4 +1,4 @@
-import type { Finding } from '../../../domain/auditVerification/findings.ts'
+import { findingText } from '../../../domain/verifiedLog/recordVerification.ts'
 import { printable } from '../../../telemetry/log.ts'
 import type { AuditReport } from '../../control/auditVerification.ts'
 
@@ -28,10 +28,6 @@ export function reportText({ size, pending, findings, accountFindings = 0, notes
 
 function findingsText(count: number): string {
   return `${counted(count)} ${count === 1 ? 'finding' : 'findings'}`
-}
-
-function findingText({ index, time, type, problem }: Finding): string {
-  return index === undefined ? problem : `record ${index} (${time} ${type}) ${problem}`
 }
 
 export function counted(count: number): string {

@@ -1,3 +1,4 @@
+import { isDatabaseKey } from '../../../app/startup.ts'
 import { AppError } from '../../../error.ts'
 import { describeError, printable } from '../../../telemetry/log.ts'
 import type { Command, CommandEnvironment, ExitCode } from '../../command.ts'
@@ -8,6 +9,7 @@ import {
   type VerificationProgress,
   verifyAudit,
 } from '../../control/auditVerification.ts'
+import { asCommand } from '../../control/operations.ts'
 import { hasRunningServer } from '../../control/perform.ts'
 import { askServerToVerify } from '../../control/streams.ts'
 import { awaitInterruption } from '../../terminal/interruption.ts'
@@ -49,7 +51,9 @@ async function runVerification(
   if (await hasRunningServer(environment)) return askServerToVerify(environment.config.dataDir, onProgress, signal)
   return withAuditLog(environment, async (_, app) => {
     await requireKeyOfLog(app)
-    return verifyAudit(app.deps, onProgress)
+    await app.synchronizeClock()
+    const unrecorded = (await isDatabaseKey(app)) ? undefined : 'no server has used this database yet'
+    return verifyAudit(asCommand(app.deps), onProgress, unrecorded)
   })
 }
 
