@@ -32,6 +32,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['telemetry'],
   config: ['config'],
   db: [
+    'textArray',
     'schema',
     'auditSchema',
     'tableShapes',

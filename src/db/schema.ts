@@ -11,6 +11,7 @@ import {
   uuid,
   varchar,
 } from 'drizzle-orm/pg-core'
+import { textArray } from './textArray.ts'
 
 /** The first and last time that ISO 8601 can name. */
 const [firstTime, lastTime] = [new Date('0001-01-01T00:00:00.000Z'), new Date('9999-12-31T23:59:59.999Z')]
@@ -43,7 +44,7 @@ export const users = pgTable(
     full_name: varchar({ length: 100 }).notNull(),
     is_active: boolean().notNull().default(true),
     /** `admin` is AuditTrail's own role. All others belong to the application. */
-    roles: text().array().notNull().default(sql`'{}'`),
+    roles: textArray().notNull().default(sql`'{}'`),
     /** Someone else set the password. It must be changed before it gives access to anything. */
     must_change_password: boolean().notNull().default(false),
     created_at: creationTime().notNull().default(sql`now()`),
@@ -227,7 +228,7 @@ export const apiKeys = pgTable(
     /** Access to AuditTrail's own API. */
     scopes: text().array().notNull().default(sql`'{}'`),
     /** Access to services that use /auth/verify. */
-    roles: text().array().notNull().default(sql`'{}'`),
+    roles: textArray().notNull().default(sql`'{}'`),
     /** The actor, as in the log. */
     created_by: text().notNull(),
     created_at: timestamp({ withTimezone: true }).notNull(),

@@ -66,7 +66,7 @@ export function accountStatements(client: Client) {
     listAccounts: (after: string | undefined, last: string | undefined, limit: number): Promise<Account[]> =>
       guarded(() => selectAccounts(client, { after, last }, limit)),
 
-    /** Returns the id of the account so far after another one. Undefined: there are fewer. */
+    /** Returns the id of the account that many places after another one. Undefined: there are fewer. */
     findAccountAfter: (after: string | undefined, distance: number): Promise<string | undefined> =>
       guarded(async () => {
         const [row] = await client`
@@ -91,7 +91,7 @@ export function accountStatements(client: Client) {
         return rows.map(({ id }) => id)
       }),
 
-    /** Reads accounts with at most `limit` pending events. Leaves out copies of records. */
+    /** Reads accounts with at most `limit` pending events that may say something of them. Leaves out copies of records. */
     readAccounts: (ids: readonly string[], limit: number): Promise<AccountSnapshot> =>
       guarded(
         () =>
@@ -99,7 +99,7 @@ export function accountStatements(client: Client) {
             const [head] = await transaction`SELECT coalesce(max(index), -1)::text AS last FROM audittrail_audit_events`
             const pending = await transaction`
               SELECT ${pendingColumns(transaction)} FROM audittrail_audit_pending
-              WHERE NOT EXISTS (
+              WHERE position('"type":"login.' in leaf) = 0 AND NOT EXISTS (
                 SELECT FROM audittrail_audit_events event
                 WHERE event.process = audittrail_audit_pending.process AND event.n = audittrail_audit_pending.n)
               ORDER BY audittrail_audit_pending.id LIMIT ${limit}`
@@ -117,7 +117,7 @@ export async function readAccountSetting(client: Client | TransactionSql): Promi
 }
 
 function columns(client: Client | TransactionSql) {
-  return client`id::text AS id, username, to_json(roles)::text AS roles, is_active, must_change_password, hashed_password`
+  return client`id::text AS id, username, pg_catalog.to_json(roles)::text AS roles, is_active, must_change_password, hashed_password`
 }
 
 async function selectAccounts(
@@ -144,7 +144,7 @@ function accountOf(row: Record<string, string | boolean | null>): Account {
   return {
     id: String(row.id),
     username: String(row.username),
-    roles: JSON.parse(String(row.roles)),
+    roles: JSON.parse(String(row.roles)).filter((role: string | null) => role !== null),
     is_active: row.is_active === true,
     must_change_password: row.must_change_password === true,
     hashed_password: String(row.hashed_password),

@@ -5,12 +5,12 @@ import type { AuditRecord, StateChange } from '../audit/record.ts'
 import { stateChange } from './state.ts'
 
 /** Returns the states of an account before and after a change, for its record. */
-export type StateOf = (change: {
-  readonly was?: Account | undefined
-  readonly is?: Account | undefined
-}) => StateChange | undefined
+export type StateOf = (change: { readonly was?: Account | undefined; readonly is?: Account | undefined }) => StateChange
 
-/** Changes accounts as `audited` does. Each change of an account has a record with its states. */
+/**
+ * Changes accounts as `audited` does. Each change of an account has a record with its states. The later one
+ * is what was asked for, and not what the database returns: a trigger may have changed that.
+ */
 export async function auditedAccounts<T>(
   deps: AuditDeps,
   change: (statements: AuditedStatements) => Promise<T>,

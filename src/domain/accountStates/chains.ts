@@ -8,34 +8,43 @@ export interface AccountChains {
   begin(id: string, state: string): void
   /** Adds what was found before the log covers an account, unless it does. */
   cover(id: string, state: string): void
-  /** Adds a change, which the record at `index` says. `isCovered`: the log must know the account. */
-  change(id: string, was: string, is: string | undefined, index: number, isCovered: boolean): void
+  /** Adds a change, which the record at `index` has. `isCovered`: the log covers every account. */
+  change(id: string, change: StateChangeAt, isCovered: boolean): void
   /** Begins again with what pruned records said of an account: see `carriedOf`. */
-  carry(id: string, states: readonly string[]): void
-  /** Forgets an account whose change says no state. */
+  carry(id: string, tokens: readonly string[]): void
+  /** Adds a change of an older version, which has no state. */
   lose(id: string): void
+  /** Adds a change whose states could not be made, because someone removed the salt. */
+  tamper(id: string, index: number): void
   /** Begins again with the state that was accepted. Undefined: the account does not exist. */
   accept(id: string, state: string | undefined): void
   /** Returns the state of an account that has one, and nothing unexplained. */
   stateOf(id: string): string | undefined
   chainOf(id: string): Chain
-  /** Returns what is to be carried of an account: its states, with `-` those that a change took away too early. */
+  /** Returns what is to be carried of an account: its flags and states, with `-` those that are missing. */
   carriedOf(id: string): readonly string[]
-  /** Returns the accounts in which changes do not follow from one another. */
-  broken(): readonly string[]
+  /** Returns the accounts that have anything else than one state. */
+  unusual(): readonly string[]
   /** Returns the accounts that have one state. */
   existing(): IterableIterator<string>
-  /** Returns chains that begin with what these say of some accounts. */
+  /** Returns chains that begin with what these have of some accounts. */
   copyOf(ids: readonly string[]): AccountChains
 }
 
+export interface StateChangeAt {
+  readonly was: string
+  /** Undefined: the account is deleted. */
+  readonly is: string | undefined
+  readonly index: number
+}
+
 export interface Chain {
-  /** `lost`: a change said no state. `unknown`: the log has no record of the account. */
+  /** `lost`: a change had no state. `unknown`: the log has no record of the account. */
   readonly kind: 'states' | 'lost' | 'unknown'
-  /** States that no later change took away. One, unless the chain is broken; none if it was deleted. */
+  /** `unseen`: the log has no beginning of it. `uncovered`: nor had to have one. */
+  readonly origin: 'begun' | 'unseen' | 'uncovered'
+  /** States that no later change took away. One, or none if it was deleted, unless someone else changed it. */
   readonly current: readonly string[]
-  /** States added, less those taken away: 1 for an account that began and exists. */
-  readonly sum: number
   /** States before a change that no record has led to, with the index of the change. */
   readonly missing: readonly { readonly state: string; readonly index: number }[]
 }
@@ -43,107 +52,132 @@ export interface Chain {
 /** How often a state was added, less how often it was taken away, and where first. */
 type Sum = Map<string, { readonly count: number; readonly index: number }>
 
-const deleted = ''
-const lost = '-'
+interface Entry {
+  readonly origin: Chain['origin']
+  readonly isLost: boolean
+  readonly sum: Sum
+}
+
+/** Stands for the state before a change whose record could not have it. */
+export const withoutState = '!'
+/** The flags of what is carried. */
+const flags = { lost: '-', unseen: '?', uncovered: '??' }
+/** States of each kind that are carried, so that an entry fits into a record. */
+const maxCarried = 20
 /** The index of what is in the log from the beginning. */
 const nowhere = -1
 
+export function isFlag(token: string): boolean {
+  return Object.values(flags).includes(token)
+}
+
 export function createChains(): AccountChains {
-  const store = createSums()
-  const { set, add, sumOf, isKnown, isLost } = store
-  const carriedOf = (id: string): readonly string[] => (isLost(id) ? [lost] : [...sumOf(id)].flatMap(signedStates))
+  /** Most accounts have one state, and begin in the log. */
+  const single = new Map<string, string>()
+  const entries = new Map<string, Entry>()
+  /** Accounts whose only state was covered or accepted, and not changed since. */
+  const fixed = new Set<string>()
+
+  const entryOf = (id: string): Entry | undefined => {
+    const state = single.get(id)
+    return state === undefined ? entries.get(id) : begunWith([[state, 1]])
+  }
+  const set = (id: string, entry: Entry) => {
+    single.delete(id)
+    entries.delete(id)
+    fixed.delete(id)
+    const [[state, total] = ['', undefined]] = entry.sum
+    if (entry.origin === 'begun' && !entry.isLost && entry.sum.size === 1 && total?.count === 1) single.set(id, state)
+    // An account that began elsewhere, and is as it was there, is as unknown as before.
+    else if (entry.origin === 'begun' || entry.isLost || entry.sum.size > 0) entries.set(id, entry)
+  }
+  const fix = (id: string, state: string) => {
+    set(id, begunWith([[state, 1]]))
+    fixed.add(id)
+  }
+  const carriedOf = (id: string) => tokensOf(entryOf(id))
 
   return {
-    begin: (id, state) => (isLost(id) ? set(id, state) : add(id, [[state, 1]])),
+    begin: (id, state) => {
+      const entry = entryOf(id)
+      const sum = entry?.isLost ? new Map() : entry?.sum
+      set(id, { origin: 'begun', isLost: false, sum: added(sum, [[state, 1]], nowhere) })
+    },
     cover: (id, state) => {
-      if (!isKnown(id)) set(id, state)
+      const entry = entryOf(id)
+      if (!entry || entry.isLost) fix(id, state)
     },
-    change: (id, was, is, index, isCovered) => {
-      const isFirst = isLost(id) || !(isKnown(id) || isCovered)
-      if (isFirst) set(id, is ?? deleted)
-      else if (is === undefined) add(id, [[was, -1]], index)
-      else add(id, [[was, -1] as const, [is, 1] as const], index)
+    change: (id, { was, is, index }, isCovered) => {
+      // A change from before the state that was covered or accepted, and that entered the log after it.
+      if (fixed.has(id) && single.get(id) === is) return
+      const entry = entryOf(id)
+      if (entry?.isLost) return set(id, begunWith(is === undefined ? [] : [[is, 1]]))
+      const origin = entry?.origin ?? (isCovered ? 'unseen' : 'uncovered')
+      const changes: Changes = is === undefined ? [[was, -1]] : [[was, -1] as const, [is, 1] as const]
+      set(id, { origin, isLost: false, sum: added(entry?.sum, changes, index) })
     },
-    carry: (id, states) => {
-      set(id, states.includes(lost) ? lost : deleted)
-      if (!isLost(id)) add(id, states.map(signOf))
+    carry: (id, tokens) => set(id, entryIn(tokens)),
+    tamper: (id, index) => {
+      const { origin, sum } = entryOf(id) ?? begunWith([])
+      set(id, { origin, isLost: false, sum: added(sum, [[withoutState, -1]], index) })
     },
-    lose: (id) => set(id, lost),
-    accept: (id, state) => set(id, state ?? deleted),
+    lose: (id) => set(id, { origin: 'uncovered', isLost: true, sum: new Map() }),
+    accept: (id, state) => (state === undefined ? set(id, begunWith([])) : fix(id, state)),
     carriedOf,
-    stateOf: store.only,
-    chainOf: (id) => {
-      if (isKnown(id) && !isLost(id)) return chainIn(sumOf(id))
-      return { kind: isKnown(id) ? 'lost' : 'unknown', current: [], sum: 0, missing: [] }
-    },
-    broken: store.broken,
-    existing: store.existing,
+    stateOf: (id) => single.get(id),
+    chainOf: (id) => chainIn(entryOf(id)),
+    unusual: () => [...entries.keys()],
+    existing: () => single.keys(),
     copyOf: (ids) => {
       const copy = createChains()
-      for (const id of ids) if (isKnown(id)) copy.carry(id, carriedOf(id))
+      for (const id of ids) if (entryOf(id)) copy.carry(id, carriedOf(id))
+      for (const id of ids) if (fixed.has(id)) copy.accept(id, single.get(id))
       return copy
     },
   }
 }
 
-/** Sums of the states of each account. */
-function createSums() {
-  /** Most accounts have one state. */
-  const single = new Map<string, string>()
-  const sums = new Map<string, Sum>()
+type Changes = readonly (readonly [string, 1 | -1])[]
 
-  const sumOf = (id: string): Sum => {
-    const state = single.get(id)
-    if (state === undefined || state === deleted || state === lost) return new Map(sums.get(id))
-    return new Map([[state, { count: 1, index: nowhere }]])
+function added(sum: Sum = new Map(), changes: Changes, index: number): Sum {
+  const result: Sum = new Map(sum)
+  for (const [state, change] of changes) {
+    const before = result.get(state)
+    const count = (before?.count ?? 0) + change
+    if (count === 0) result.delete(state)
+    else result.set(state, { count, index: before?.index ?? index })
   }
-  const set = (id: string, state: string) => {
-    sums.delete(id)
-    single.set(id, state)
-  }
+  return result
+}
+
+function begunWith(changes: Changes): Entry {
+  return { origin: 'begun', isLost: false, sum: added(undefined, changes, nowhere) }
+}
+
+function tokensOf(entry: Entry | undefined): readonly string[] {
+  if (!entry || entry.isLost) return [flags.lost]
+  const flag = entry.origin === 'begun' ? [] : [flags[entry.origin]]
+  const states = [...entry.sum].flatMap(([state, { count }]) =>
+    Array.from({ length: Math.abs(count) }, () => (count < 0 ? `-${state}` : state)),
+  )
+  const isMissing = (state: string) => state.startsWith('-')
+  const current = states.filter((state) => !isMissing(state)).slice(0, maxCarried)
+  return [...flag, ...current, ...states.filter(isMissing).slice(0, maxCarried)]
+}
+
+function entryIn(tokens: readonly string[]): Entry {
+  const states = tokens.filter((token) => !isFlag(token))
+  const signed = states.map((state): Changes[number] => (state.startsWith('-') ? [state.slice(1), -1] : [state, 1]))
+  const origin = tokens.includes(flags.unseen) ? 'unseen' : tokens.includes(flags.uncovered) ? 'uncovered' : 'begun'
+  return { origin, isLost: tokens.includes(flags.lost), sum: added(undefined, signed, nowhere) }
+}
+
+function chainIn(entry: Entry | undefined): Chain {
+  const sums = entry && !entry.isLost ? [...entry.sum] : []
   return {
-    sumOf,
-    set,
-    add: (id: string, changes: readonly (readonly [string, 1 | -1])[], index = nowhere) => {
-      const sum = sumOf(id)
-      for (const [state, change] of changes) {
-        const before = sum.get(state)
-        const count = (before?.count ?? 0) + change
-        if (count === 0) sum.delete(state)
-        else sum.set(state, { count, index: before?.index ?? index })
-      }
-      const [[state, total] = [deleted, undefined]] = sum
-      if (sum.size === 0 || (sum.size === 1 && total?.count === 1)) return set(id, state)
-      single.delete(id)
-      sums.set(id, sum)
-    },
-    only: (id: string) => {
-      const state = single.get(id)
-      return state === deleted || state === lost ? undefined : state
-    },
-    isKnown: (id: string) => single.has(id) || sums.has(id),
-    isLost: (id: string) => single.get(id) === lost,
-    broken: () => [...sums.keys()],
-    existing: function* () {
-      for (const [id, state] of single) if (state !== deleted && state !== lost) yield id
-    },
-  }
-}
-
-function signedStates([state, { count }]: [string, { readonly count: number }]): readonly string[] {
-  return Array.from({ length: Math.abs(count) }, () => (count < 0 ? `-${state}` : state))
-}
-
-function signOf(signed: string): readonly [string, 1 | -1] {
-  return signed.startsWith('-') ? [signed.slice(1), -1] : [signed, 1]
-}
-
-function chainIn(sum: Sum): Chain {
-  const entries = [...sum]
-  return {
-    kind: 'states',
-    current: entries.filter(([, { count }]) => count > 0).map(([state]) => state),
-    sum: entries.reduce((total, [, { count }]) => total + count, 0),
-    missing: entries.filter(([, { count }]) => count < 0).map(([state, { index }]) => ({ state, index })),
+    kind: entry ? (entry.isLost ? 'lost' : 'states') : 'unknown',
+    origin: entry?.origin ?? 'unseen',
+    current: sums.filter(([, { count }]) => count > 0).map(([state]) => state),
+    missing: sums.filter(([, { count }]) => count < 0).map(([state, { index }]) => ({ state, index })),
   }
 }

@@ -1,14 +1,15 @@
 import type { Account } from '../../db/audit/accounts.ts'
 import type { AuditEvent } from '../audit/events.ts'
 import type { AuditRecord } from '../audit/record.ts'
+import { isFlag, withoutState } from './chains.ts'
 import { commitmentOfSalt, isState, stateOf } from './state.ts'
 
 /** Characters of a UUID. */
 const idLength = 36
 /** Accounts in one record of the baseline. */
-export const accountsPerRecord = 80
-/** Characters of the entries in one record, so that it fits into a leaf. */
-const maxLength = 7400
+export const accountsPerRecord = 50
+/** Characters of the entries in one record, so that it fits into a leaf with long lists of numbers. */
+const maxLength = 4600
 
 /** Returns the records of accounts that have no event of their own. */
 export function baselineRecords(
@@ -49,10 +50,11 @@ export function idOf(entry: unknown): string {
 /** Returns the account and the states of an entry. Undefined if it has another form. */
 export function entryIn(value: unknown): { readonly id: string; readonly states: readonly string[] } | undefined {
   const [id = '', ...states] = String(value).split(' ')
-  return states.every((state) => state === '-' || isState(state.replace(/^-/, ''))) ? { id, states } : undefined
+  const isKnown = (token: string) => isFlag(token) || isState(token.replace(/^-/, '')) || token === `-${withoutState}`
+  return states.every(isKnown) ? { id, states } : undefined
 }
 
-/** Splits entries so that each part fits into a record and has at most 80. */
+/** Splits entries so that each part fits into a record and has at most 50. */
 function partsOf(entries: readonly string[]): (readonly string[])[] {
   const parts: string[][] = []
   let length = maxLength

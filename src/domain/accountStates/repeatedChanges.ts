@@ -25,6 +25,6 @@ function recordsOfRepetition({ kind, ids, accounts }: RepeatedChanges): readonly
     event: { event: 'changes.repeated', kind },
     by,
     about: { kind: 'user', id },
-    state: stateChange(accounts?.salt, { was: was.get(id), is: is.get(id) }),
+    state: accounts && stateChange(accounts.salt, { was: was.get(id), is: is.get(id) }),
   }))
 }

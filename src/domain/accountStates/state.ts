@@ -7,7 +7,7 @@ const half = 24
 
 /**
  * Returns the state of an account, which changes with its roles, password, username and status and
- * tells none of them: `1:` and two halves, the first of which depends on the roles alone.
+ * reveals none of them: `1:` and two halves, the first of which depends on the roles alone.
  */
 export function stateOf(salt: Buffer, account: Account): string {
   const { id, username, roles, is_active, must_change_password, hashed_password } = account
@@ -15,12 +15,16 @@ export function stateOf(salt: Buffer, account: Account): string {
   return `${version}${rolesDigest(salt, id, roles)}${digest(salt, rest)}`
 }
 
-/** Returns what the record of a change says. Undefined without a salt, if someone removed it. */
+/**
+ * Returns what the record of a change says. Without a salt, which someone removed, it says that the states
+ * are missing: a record of an older version says nothing.
+ */
 export function stateChange(
   salt: Buffer | undefined,
   { was, is }: { readonly was?: Account | undefined; readonly is?: Account | undefined },
-): StateChange | undefined {
-  return salt && { was: was && stateOf(salt, was), is: is && stateOf(salt, is) }
+): StateChange {
+  if (!salt) return { missing: true }
+  return { was: was && stateOf(salt, was), is: is && stateOf(salt, is) }
 }
 
 /** Returns whether the account had no roles in this state. */

@@ -45,7 +45,7 @@ export async function acceptAccount(deps: AcceptDeps, by: string, nameOrId: stri
 /** Any ID could be mistyped, but not one that the log has. */
 async function requireRecorded({ database: { audit }, audit: { keys } }: AcceptDeps, id: string): Promise<void> {
   const { size } = await audit.readHead(() => [])
-  const { chains } = await readAccountStates(audit, keys, size)
+  const { chains } = await readAccountStates(audit, keys, size, { includes: (one) => one === id })
   const isRecorded = chains.chainOf(id).kind !== 'unknown' || (await pendingAccounts(audit, keys)).includes(id)
   if (!isRecorded) throw unknown(id)
 }

@@ -7,15 +7,17 @@ import { readAccountStates } from './readStates.ts'
 /**
  * Returns records of what the records below an index say of accounts, to be written before those are
  * pruned. It is taken from the log and not from the accounts, so that no change by SQL slips into it.
+ * Undefined: records were pruned that it had to read.
  */
 export async function carriedStates(
   audit: Database['audit'],
   keys: AuditKeys,
   below: number,
-): Promise<readonly AuditRecord[]> {
+): Promise<readonly AuditRecord[] | undefined> {
   const ids = new Set<string>()
   const states = await readAccountStates(audit, keys, below, { onAccount: (id) => ids.add(id) })
   const entries = [...ids].map((id) => entryOf(id, states.chains.carriedOf(id)))
+  if (await states.isOvertaken()) return undefined
   const salt = [...states.salts].at(-1)
   return salt === undefined ? [] : recordsOfEntries(entries, { of: 'pruning', salt, below }, states.isComplete())
 }

@@ -59,7 +59,9 @@ async function checkPart({ audit, keys, find, onPage }: CheckDeps, part: Part) {
   const includes = (id: string) => id > after && id <= last
   const states = await readAccountStates(audit, keys, size, { includes, onPage })
   if (!salt || [...states.salts].some((hash) => hash !== commitmentOfSalt(salt))) {
-    find('the salt of the states of accounts was changed, so no account can be checked')
+    find(
+      'the salt of account states is missing or changed, so no account was checked; restore the table audittrail_audit_accounts from a backup',
+    )
     return { notes: [] }
   }
   const suspects = createSuspects(audit, keys, salt, states, includes)
@@ -69,6 +71,8 @@ async function checkPart({ audit, keys, find, onPage }: CheckDeps, part: Part) {
       notes: ['accounts were not checked: too many events are pending, or records were pruned during the check'],
     }
   for (const { problem, index } of suspects.problems()) find(problem, await recordAt(audit, index))
+  if (!states.isCarried && part.last === undefined)
+    find('the states of accounts that the pruned records had are missing, or not in the log yet')
   const isMissing = setting.isComplete && !suspects.isComplete() && !states.isPruned
   if (isMissing && part.last === undefined)
     find('the baseline of accounts is recorded as complete, and the log has none')
@@ -94,7 +98,7 @@ async function addAll(
     await onPage()
     if (!(await add(page.filter((account) => !isExpected(account)).map(({ id }) => id)))) return false
   }
-  if (!(await add(chains.broken()))) return false
+  if (!(await add(chains.unusual()))) return false
   let ids: string[] = []
   const addMissing = async () => {
     const existing = new Set(await audit.findExisting(ids))
@@ -117,9 +121,13 @@ async function recordAt(audit: Audit, index: number | undefined) {
 
 function notesOf({ notCovered, madeBySql }: { readonly notCovered: number; readonly madeBySql: number }) {
   return [
-    ...(notCovered > 0 ? [`${counted(notCovered)} not covered, since the log has no state of them`] : []),
+    ...(notCovered > 0
+      ? [`${counted(notCovered)} not covered: the log has no state for ${notCovered === 1 ? 'it' : 'them'}`]
+      : []),
     ...(madeBySql > 0
-      ? [`${counted(madeBySql)} made by SQL, and not covered before the first change by this service`]
+      ? [
+          `${counted(madeBySql)} made by SQL, and not covered until this service changes ${madeBySql === 1 ? 'it' : 'them'}`,
+        ]
       : []),
   ]
 }

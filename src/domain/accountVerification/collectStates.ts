@@ -28,6 +28,8 @@ export interface CollectedStates {
   add(leaf: ParsedLeaf, index: number): readonly string[]
   /** Adds what a pruning says that the records below `start` said. */
   addCarried(leaf: ParsedLeaf, start: number): void
+  /** Returns how many records of the pruning up to `start` were added. */
+  carried(): number
   /** Whether the log covers every account that this service knows. */
   isComplete(): boolean
   /** Hashes of the salt. One, unless someone changed it. */
@@ -46,7 +48,9 @@ export interface Collection {
 export function collectStates(collection: Collection = {}): CollectedStates {
   const { chains = createChains(), includes = () => true } = collection
   const salts = new Set<string>()
+  const carriedBelow = new Map<string, number>()
   let isComplete = collection.isComplete === true
+  let carried = 0
 
   const entriesIn = ({ facts: { accounts } }: ParsedLeaf) => {
     if (!Array.isArray(accounts)) return []
@@ -71,7 +75,8 @@ export function collectStates(collection: Collection = {}): CollectedStates {
   const addChange = ({ state }: ParsedLeaf, id: string, index: number) => {
     const was = isState(state?.was) ? state.was : undefined
     const is = isState(state?.is) ? state.is : undefined
-    if (was !== undefined) chains.change(id, was, is, index, isComplete)
+    if (state?.missing === true) chains.tamper(id, index)
+    else if (was !== undefined) chains.change(id, { was, is, index }, isComplete)
     else if (is !== undefined) chains.begin(id, is)
     else chains.lose(id)
   }
@@ -88,8 +93,16 @@ export function collectStates(collection: Collection = {}): CollectedStates {
     },
     addCarried: (leaf, start) => {
       const { of, below } = leaf.facts
-      if (of === 'pruning' && typeof below === 'number' && below <= start) addBaseline(leaf, chains.carry)
+      if (of !== 'pruning' || typeof below !== 'number' || below > start) return
+      if (below === start) carried++
+      // The record of a later pruning may be earlier in the log.
+      addBaseline(leaf, (id, states) => {
+        if ((carriedBelow.get(id) ?? 0) > below) return
+        carriedBelow.set(id, below)
+        chains.carry(id, states)
+      })
     },
+    carried: () => carried,
     isComplete: () => isComplete,
     salts,
   }

@@ -1,5 +1,5 @@
 import type { Account } from '../../db/audit/accounts.ts'
-import type { Chain } from '../accountStates/chains.ts'
+import { type Chain, withoutState } from '../accountStates/chains.ts'
 import { differencesOf, hasNoRoles, stateOf } from '../accountStates/state.ts'
 
 export interface Judgement {
@@ -34,27 +34,32 @@ export function judge(salt: Buffer, compared: Compared): Judgement {
   }
   if (!account) return { coverage: 'absent', problems: [] }
   if (chain.kind === 'lost' || !isComplete) return { coverage: 'notCovered', problems: [] }
-  const problem = `${nameOf(compared)} has roles, and this service did not make it`
+  const problem = `${nameOf(compared)} has roles, but was not created by this service`
   return { coverage: 'madeBySql', problems: account.roles.length > 0 ? [{ problem, index: undefined }] : [] }
 }
 
 /** Returns changes by SQL that a later change of this service has shown. */
 function changeProblems(salt: Buffer, compared: Compared): readonly Problem[] {
-  const { id, account, chain, indexOf } = compared
-  const { current, sum, missing } = chain
-  // It had no record before, so SQL made it.
-  const isOfSql = account ? sum === 0 && current.length > 0 : sum === -1 && current.length === 0
-  const first = isOfSql ? missing.findIndex(({ state }) => hasNoRoles(salt, id, state)) : -1
+  const { id, chain, indexOf } = compared
+  const { origin, missing } = chain
+  // SQL made it, without roles, or it was there before the log covered accounts.
+  const isOrigin = ({ state }: { readonly state: string }) =>
+    state !== withoutState && (origin === 'uncovered' || hasNoRoles(salt, id, state))
+  const first = origin === 'begun' ? -1 : missing.findIndex(isOrigin)
   return missing
     .filter((_, position) => position !== first)
     .map(({ state }) => ({
-      problem: `shows that ${nameOf(compared)} had been changed outside of this service`,
+      problem:
+        state === withoutState
+          ? `has no states of ${nameOf(compared)}, because someone had removed the table of the salt`
+          : `shows that ${nameOf(compared)} had been changed outside of this service`,
       index: indexOf(state),
     }))
 }
 
 function currentProblems(salt: Buffer, compared: Compared): readonly Problem[] {
   const { account, chain } = compared
+  if (chain.missing.some(({ state }) => state === withoutState)) return []
   const problem = currentProblem(salt, account, chain)
   return problem === undefined ? [] : [{ problem: `${nameOf(compared)} ${problem}`, index: undefined }]
 }
@@ -62,7 +67,7 @@ function currentProblems(salt: Buffer, compared: Compared): readonly Problem[] {
 function currentProblem(salt: Buffer, account: Account | undefined, { current }: Chain): string | undefined {
   const [expected] = current
   if (!account) return expected === undefined ? undefined : 'was deleted outside of this service'
-  if (expected === undefined) return 'was deleted, and exists again'
+  if (expected === undefined) return 'was deleted by this service, but exists'
   const state = stateOf(salt, account)
   if (current.includes(state)) return undefined
   const { roles, rest } = differencesOf(expected, state)

@@ -19,6 +19,8 @@ export interface AccountStates {
   readonly salts: ReadonlySet<string>
   /** Whether the log does not begin at its first record. */
   readonly isPruned: boolean
+  /** Whether the log has all records of what the pruned ones said. */
+  readonly isCarried: boolean
   /** Returns whether records were pruned that may not have been read before. */
   isOvertaken(): Promise<boolean>
 }
@@ -44,10 +46,12 @@ export async function readAccountStates(
   size: number,
   { includes, onAccount = () => {}, onPage = () => {} }: ReadOptions = {},
 ): Promise<AccountStates> {
-  const head = await audit.readHead(() => [])
-  const isKeyChanged = await hasKeyChange(audit, keys, head.size)
+  // In this order: what was pruned by now is planned in a record, which has the states before it.
+  const pruned = await prunedBelow(audit)
+  const isKeyChanged = await hasKeyChange(audit, keys, (await audit.readHead(() => [])).size)
   const prunings = await readPrunings(audit, keys, isKeyChanged)
-  const start = prunings.plannedFrom((await audit.readPruning()).minimumIndex)
+  const head = await audit.readHead(() => [])
+  const start = prunings.plannedFrom(pruned)
   const states = collectStates({ includes })
   const eachRecord = async (
     criteria: { readonly types: readonly string[]; readonly from: number; readonly before: number },
@@ -84,8 +88,16 @@ export async function readAccountStates(
     isComplete: states.isComplete,
     salts: states.salts,
     isPruned: start > 0,
-    isOvertaken: async () => (await audit.readPruning()).minimumIndex > start,
+    isCarried: states.carried() >= prunings.carriedAt(start),
+    isOvertaken: async () => (await prunedBelow(audit)) > start,
   }
+}
+
+/** Returns how far the log is pruned. Someone may have lowered what the database says. */
+async function prunedBelow(audit: Database['audit']): Promise<number> {
+  const { minimumIndex } = await audit.readPruning()
+  const [first] = await audit.listEvents({ from: 0, limit: 1 })
+  return Math.max(minimumIndex, first?.index ?? 0)
 }
 
 function trustedLeaf(keys: AuditKeys, event: StoredEvent, isKeyChanged: boolean): ParsedLeaf | undefined {

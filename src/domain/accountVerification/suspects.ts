@@ -48,12 +48,15 @@ export function createSuspects(
       if (leaf) latest.add(leaf, Number.POSITIVE_INFINITY)
     }
     isComplete = latest.isComplete()
-    const accounts = new Map(snapshot.accounts.map((account) => [account.id, account]))
+    const accounts = Map.groupBy(snapshot.accounts, (account) => account.id)
     for (const id of ids) {
+      const [account, another] = accounts.get(id) ?? []
+      // A table that inherits from users may have another row.
+      if (another) problems.push({ problem: `the account ${id} exists more than once`, index: undefined })
       const { missing } = states.chains.chainOf(id)
       const indexOf = (state: string) => missing.find((one) => one.state === state)?.index
       const chain = latest.chains.chainOf(id)
-      const { coverage, problems: found } = judge(salt, { id, account: accounts.get(id), chain, isComplete, indexOf })
+      const { coverage, problems: found } = judge(salt, { id, account, chain, isComplete, indexOf })
       counts[coverage]++
       problems.push(...found)
     }

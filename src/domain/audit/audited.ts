@@ -43,7 +43,7 @@ export async function auditedWork<T>(
   work: (rowsOf: RowsOf) => Promise<T>,
 ): Promise<T> {
   const { audit, source } = deps
-  let prepared: readonly PreparedEvent[] = []
+  let prepared: PreparedEvent[] = []
   let hasFailed = false
   const rowsOf: RowsOf = (records, part) => {
     // Work on the embedded database goes on after its time limit. Throwing rolls it back.
@@ -53,7 +53,7 @@ export async function auditedWork<T>(
       prepared = []
     }
     const added = records.map((record) => audit.prepare(record, source))
-    prepared = [...prepared, ...added]
+    prepared.push(...added)
     return added.map(({ row }) => row)
   }
   try {

@@ -175,6 +175,8 @@ export type AuditEvent =
       readonly key_changed: boolean
       readonly processes: readonly string[]
       readonly recent?: boolean
+      /** How many records have the states of accounts that the pruned ones had. */
+      readonly carried: number
     }
   /**
    * The first `size` records, whose tree has this root, were verified: all, or the new ones since an earlier
@@ -194,8 +196,8 @@ export type AuditEvent =
     }
   /**
    * States of accounts, as `ID STATE`: those that the database had when this version was installed, those
-   * that an import has created, or what pruned records below `below` said of them. There, a state of
-   * before a change that a later record has is `-STATE`. `salt`: its hash.
+   * that an import has created, or what pruned records below `below` said of them. There, `-STATE` is
+   * a former state that no record explains. `salt`: its hash.
    */
   | {
       readonly event: 'audit.baseline'

@@ -39,6 +39,8 @@ export interface StateChange {
   readonly was?: string | undefined
   /** Undefined: the account is deleted. */
   readonly is?: string | undefined
+  /** Whether the states could not be made. */
+  readonly missing?: true
 }
 
 export function outcomeOf({ event }: AuditEvent): Outcome {

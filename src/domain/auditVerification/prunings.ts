@@ -12,6 +12,8 @@ export interface Prunings {
   read(): Promise<void>
   /** Records below it may be missing. With a size, only records of prunings below it count. */
   minimumIndex(size?: number): number
+  /** Returns how many records of account states the pruning up to an index has. */
+  carriedAt(minimumIndex: number): number
   /** Returns the minimum index of the pruning that is being carried out, given how far it is. */
   plannedFrom(index: number): number
   /** Returns the index at which the tile of a record, or what is left of the log before it, begins. */
@@ -37,6 +39,8 @@ interface Pruning {
   readonly processes: readonly string[]
   readonly isRecent: boolean
   readonly time: number
+  /** Records of account states that were written with it. */
+  readonly carried: number
 }
 
 const pageSize = 500
@@ -60,7 +64,12 @@ function createPrunings(
   numbers: Pick<ProcessNumbers, 'addPruned'> | undefined,
 ): Prunings {
   let from = 0
-  const minimums: { readonly at: number; readonly minimumIndex: number; readonly before: number }[] = []
+  const minimums: {
+    readonly at: number
+    readonly minimumIndex: number
+    readonly before: number
+    readonly carried: number
+  }[] = []
   let [minimumIndex, before, isKeyChanged] = [0, Number.NEGATIVE_INFINITY, false]
   const servers = new Set<string>()
   const commands = new Map<string, number>()
@@ -83,7 +92,7 @@ function createPrunings(
         const isTrusted = sealProblem === undefined || hasKeyChange
         const pruning = leaf && isTrusted ? pruningOf(leaf) : undefined
         if (pruning && pruning.minimumIndex <= event.index) {
-          minimums.push({ at: event.index, minimumIndex: pruning.minimumIndex, before: pruning.before })
+          minimums.push({ at: event.index, ...pruning })
           add(pruning)
         }
       }
@@ -111,6 +120,8 @@ function createPrunings(
       size === undefined
         ? minimumIndex
         : Math.max(0, ...minimums.filter(({ at }) => at < size).map((pruning) => pruning.minimumIndex)),
+    carriedAt: (index) =>
+      Math.max(0, ...minimums.filter(({ minimumIndex: minimum }) => minimum === index).map(({ carried }) => carried)),
     plannedFrom: (index) => {
       const planned = minimums.map((pruning) => pruning.minimumIndex).filter((minimum) => minimum >= index)
       return index === 0 || planned.length === 0 ? index : Math.min(...planned)
@@ -134,7 +145,7 @@ function createPrunings(
 
 /** Returns what the record of a pruning says. Undefined for any other record. */
 export function pruningOf({ type, time, facts }: ParsedLeaf): Pruning | undefined {
-  const { minimum_index: minimum, before, key_changed, processes, recent } = facts
+  const { minimum_index: minimum, before, key_changed, processes, recent, carried } = facts
   const isWhole =
     type === 'audit.pruned' &&
     typeof minimum === 'number' &&
@@ -148,6 +159,7 @@ export function pruningOf({ type, time, facts }: ParsedLeaf): Pruning | undefine
     isKeyChanged: key_changed === true,
     processes: processes.map(String).filter((entry) => /^\S+ \d+(-\d+)?(,\d+(-\d+)?)*$/.test(entry)),
     isRecent: recent === true,
+    carried: typeof carried === 'number' ? carried : 0,
     time: Date.parse(time),
   }
 }

@@ -51,14 +51,17 @@ export async function planPruning(deps: PruningDeps, by: string, range: PruningR
   const { lasting, recent } = await processesOf(deps, read, numbers, pending.processes)
   // Events of the last day may still be on their way.
   const before = Math.max(0, Math.min(read.newest + 1, pending.oldest, deps.clock() - day))
+  const carried = await carriedStates(audit, keys, read.minimumIndex)
+  // Another replica has pruned since. The next plan begins where it ended.
+  if (!carried) return undefined
   const pruned = {
     event: 'audit.pruned' as const,
     by,
     minimum_index: read.minimumIndex,
     before: new Date(before).toISOString(),
     key_changed: isKeyChanged,
+    carried: carried.length,
   }
-  const carried = await carriedStates(audit, keys, read.minimumIndex)
   await audited(
     deps,
     async () => {},
@@ -69,6 +72,7 @@ export async function planPruning(deps: PruningDeps, by: string, range: PruningR
         event: { ...pruned, processes, recent: true },
       })),
     ],
+    'unlimited',
   )
   return read.minimumIndex
 }

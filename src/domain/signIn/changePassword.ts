@@ -61,7 +61,10 @@ export async function changePassword(deps: Deps, principal: Principal, change: P
             {
               event: { event: 'password.changed', username: user.username, ended: result.ended },
               ...own,
-              state: stateOf({ was: result.former, is: result.user }),
+              state: stateOf({
+                was: result.former,
+                is: { ...result.former, hashed_password: hash, must_change_password: false },
+              }),
             },
           ]
         : [],

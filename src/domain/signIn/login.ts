@@ -192,7 +192,10 @@ async function rehashIfOutdated(deps: Deps, user: User, password: string): Promi
             {
               event: { event: 'password.rehashed', username: user.username },
               about: partyOf(user),
-              state: stateOf({ was: { ...changed, hashed_password: user.hashed_password }, is: changed }),
+              state: stateOf({
+                was: { ...changed, hashed_password: user.hashed_password },
+                is: { ...changed, hashed_password: hash },
+              }),
             },
           ]
         : [],

@@ -40,7 +40,10 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
   const seeded = await auditedAccounts(
     deps,
     (statements) => statements.instance.insertFirstAdministrator(first),
-    (user, stateOf) => (user ? [{ ...seededRecord(user), state: stateOf({ is: user }) }] : []),
+    (user, stateOf) =>
+      user
+        ? [{ ...seededRecord(user), state: stateOf({ is: { ...user, ...first, roles: ['admin'], is_active: true } }) }]
+        : [],
   )
   if (seeded === undefined) return false
   if (violation !== undefined && administrator.password !== undefined) {

@@ -1,3 +1,4 @@
+import type { Account } from '../../db/audit/accounts.ts'
 import { uniqueViolation } from '../../db/rejection.ts'
 import type { NewUser, UserChange } from '../../db/statements/userChanges.ts'
 import type { ListedUser, User } from '../../db/statements/users.ts'
@@ -65,7 +66,7 @@ async function insertUser(deps: Deps, by: Actor, draft: NewUser): Promise<User> 
         {
           event: { event: 'user.created', username: user.username, by: by.name, roles: user.roles },
           about: partyOf(user),
-          state: stateOf({ is: user }),
+          state: stateOf({ is: { ...user, ...draft, is_active: true, username: user.username } }),
         },
       ],
     )
@@ -76,6 +77,11 @@ async function insertUser(deps: Deps, by: Actor, draft: NewUser): Promise<User> 
       throw new AppError('conflict', 'This username is taken.')
     throw error
   }
+}
+
+/** Returns what was asked for. */
+function accountAfter(former: User, { roles = former.roles, is_active = former.is_active }: UserChange): Account {
+  return { ...former, roles, is_active }
 }
 
 /** Lists one page of users, ordered by username. `after` is the `next` of the previous page. */
@@ -114,7 +120,7 @@ export async function changeUser(deps: Deps, by: Actor, id: string, change: User
         ? [
             {
               ...changeOf(changes.user, by, changes.fields),
-              state: stateOf({ was: changes.former, is: changes.user }),
+              state: stateOf({ was: changes.former, is: accountAfter(changes.former, changed) }),
             },
           ]
         : [],
@@ -176,7 +182,10 @@ export async function resetPassword(
             {
               event: { event: 'password.reset', username: user.username, by: by.name },
               about: partyOf(user),
-              state: stateOf({ was: changed.former, is: changed.user }),
+              state: stateOf({
+                was: changed.former,
+                is: { ...changed.former, hashed_password: hash, must_change_password: mustChange },
+              }),
             },
           ]
         : [],

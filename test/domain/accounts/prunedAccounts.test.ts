@@ -67,7 +67,7 @@ describe('accounts in a pruned log', () => {
     await sql(`INSERT INTO users SELECT * FROM saved WHERE username = 'bob'`)
     expect((await problemsOf(application)).toSorted()).toEqual(
       [
-        `the account "bob" (${bob.id}) was deleted, and exists again`,
+        `the account "bob" (${bob.id}) was deleted by this service, but exists`,
         `shows that the account "alice" (${alice.id}) had been changed outside of this service`,
       ].toSorted(),
     )
@@ -90,6 +90,44 @@ describe('accounts in a pruned log', () => {
     expect(await problemsOf(application)).toEqual([])
   }, 60_000)
 
+  test('are named although SQL has undone what the database knows of the pruning', async () => {
+    await create('alice')
+    await fill()
+    await prune()
+    await sql(`UPDATE users SET roles = '{admin}' WHERE username = 'alice'`)
+    await sql('UPDATE audittrail_audit_state SET minimum_index = 0')
+    await sql('UPDATE audittrail_audit_accounts SET is_complete = false, baseline_after = NULL')
+    await recordBaseline(application.deps, () => false)
+    await sequencer.run()
+    expect(await problemsOf(application)).toHaveLength(1)
+  })
+
+  test('have the states of the larger one of two prunings that were planned at once', async () => {
+    const { id } = await create('alice')
+    await fill()
+    await changeUser(application.deps, by, id, { roles: ['author'] })
+    await fill(600)
+    const { deps } = application
+    await planPruning(deps, 'test', { below: 768 })
+    await planPruning(deps, 'test', { below: 256 })
+    await sequencer.run()
+    await finishPruning(deps)
+    expect(await problemsOf(application)).toEqual([])
+  })
+
+  test('are named if someone has removed what the pruned records said', async () => {
+    await create('alice')
+    await fill()
+    const { size } = await application.deps.database.audit.readHead(() => [])
+    await planPruning(application.deps, 'test', { below: size })
+    await sql(`DELETE FROM audittrail_audit_pending WHERE leaf LIKE '%"audit.baseline"%'`)
+    await sequencer.run()
+    await finishPruning(application.deps)
+    expect((await problemsOf(application)).join()).toContain(
+      'states of accounts that the pruned records had are missing',
+    )
+  })
+
   test('are not covered after a change without a state', async () => {
     const alice = await create('alice')
     const event = {
@@ -102,7 +140,7 @@ describe('accounts in a pruned log', () => {
     } as const
     await recordAlone(application.deps, { event, about: partyOf(alice) })
     await sql(`UPDATE users SET roles = '{admin}' WHERE username = 'alice'`)
-    const note = '1 account is not covered, since the log has no state of them'
+    const note = '1 account is not covered: the log has no state for it'
     expect(await problemsOf(application)).toEqual([])
     expect(await notesOf(application)).toEqual([note])
     await fill()

@@ -18,7 +18,7 @@ export function reportText({ size, pending, findings, accountFindings = 0, notes
     result,
     ...(accountFindings > 0
       ? [
-          `Accounts were changed outside of this service: ${findingsText(accountFindings)}. If a change is right, run "audittrail audit accept NAME".`,
+          `Accounts were changed outside of this service: ${findingsText(accountFindings)}. If a change was intended, run "audittrail audit accept NAME".`,
         ]
       : []),
     ...notes.map((note) => `Note: ${note}.`),
