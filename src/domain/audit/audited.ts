@@ -3,9 +3,8 @@ import type { AuditedStatements, ChangeKind, Database } from '../../db/database.
 import { isRolledBack } from '../../db/failure.ts'
 import { AppError } from '../../error.ts'
 import type { Log } from '../../telemetry/log.ts'
-import { record as log } from './events.ts'
 import type { Settlement } from './numbers.ts'
-import type { AuditRecord, Source } from './record.ts'
+import { type AuditRecord, logEvent, type Source } from './record.ts'
 import type { PreparedEvent, Recorder } from './recorder.ts'
 
 export interface AuditDeps {
@@ -59,7 +58,7 @@ export async function auditedWork<T>(
   try {
     const result = await work(rowsOf)
     audit.settle(prepared, 'committed')
-    for (const { record } of prepared) log(deps, record.event)
+    for (const { record } of prepared) logEvent(deps, record.event)
     return result
   } catch (error) {
     hasFailed = true
@@ -89,13 +88,13 @@ export async function auditedStatement<T>(
 /** Records an event that changes nothing else, and logs it. */
 export async function recordAlone(deps: AuditDeps, record: AuditRecord): Promise<void> {
   await auditedStatement(deps, record, deps.database.audit.insertEvent)
-  log(deps, record.event)
+  logEvent(deps, record.event)
 }
 
 /** Records a refusal, and logs it. Those above their bounds are only counted. */
 export async function recordRefusal(deps: AuditDeps, record: AuditRecord): Promise<void> {
   if (isAdmitted(deps, record)) return recordAlone(deps, record)
-  log(deps, record.event)
+  logEvent(deps, record.event)
 }
 
 /** Returns whether a refusal is within its bounds. Counts it otherwise. */

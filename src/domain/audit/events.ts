@@ -1,5 +1,4 @@
 import type { TokenRefusal } from '../../error.ts'
-import type { Log } from '../../telemetry/log.ts'
 
 /**
  * Events of accounts, sessions and keys. Each becomes one log line. Their names and fields are
@@ -238,30 +237,3 @@ export type LoginFailure = 'unknown_user' | 'wrong_password' | 'unusable_hash' |
 
 /** Only logged, except `scope`. Clients get the same response for the others. */
 export type ApiKeyRefusal = 'malformed' | 'unknown' | 'revoked' | 'expired' | 'scope'
-
-/** Events of what was refused. */
-export const refusals: readonly AuditEvent['event'][] = [
-  'login.failed',
-  'login.throttled',
-  'session.replayed',
-  'password.change_failed',
-  'password.change_throttled',
-  'api_key.refused',
-  'administrator.spared',
-  'administration.forbidden',
-  'token.refused',
-]
-
-/** A refused token is common: most have expired. */
-const warnings = [...refusals.filter((event) => event !== 'token.refused'), 'audit.suppressed']
-const errors: readonly AuditEvent['event'][] = ['audit.missing']
-
-/** Logs an event. Of the states of accounts, only how many there are: they are many records. */
-export function record({ log }: { readonly log: Log }, recorded: AuditEvent): void {
-  const { event, ...facts } = recorded
-  const isTampered = recorded.event === 'audit.verified' && recorded.result === 'tampered'
-  if ('accounts' in facts) log.debug(event, { ...facts, accounts: facts.accounts.length })
-  else if (isTampered || errors.includes(event)) log.error(event, facts)
-  else if (warnings.includes(event)) log.warn(event, facts)
-  else log.info(event, facts)
-}

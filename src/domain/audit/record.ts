@@ -1,4 +1,5 @@
-import { type AuditEvent, refusals } from './events.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { AuditEvent } from './events.ts'
 
 /** Who acted, or whom an event concerns. */
 export interface Party {
@@ -73,4 +74,31 @@ export function partyOf(
   session?: string,
 ): Party {
   return { kind: 'user', id: user.id, username: user.username, full_name: user.full_name, session }
+}
+
+/** Events of what was refused. */
+export const refusals: readonly AuditEvent['event'][] = [
+  'login.failed',
+  'login.throttled',
+  'session.replayed',
+  'password.change_failed',
+  'password.change_throttled',
+  'api_key.refused',
+  'administrator.spared',
+  'administration.forbidden',
+  'token.refused',
+]
+
+/** A refused token is common: most have expired. */
+const warnings = [...refusals.filter((event) => event !== 'token.refused'), 'audit.suppressed']
+const errors: readonly AuditEvent['event'][] = ['audit.missing']
+
+/** Logs an event. Of the states of accounts, only how many there are: they are many records. */
+export function logEvent({ log }: { readonly log: Log }, recorded: AuditEvent): void {
+  const { event, ...facts } = recorded
+  const isTampered = recorded.event === 'audit.verified' && recorded.result === 'tampered'
+  if ('accounts' in facts) log.debug(event, { ...facts, accounts: facts.accounts.length })
+  else if (isTampered || errors.includes(event)) log.error(event, facts)
+  else if (warnings.includes(event)) log.warn(event, facts)
+  else log.info(event, facts)
 }

@@ -64,12 +64,7 @@ function createPrunings(
   numbers: Pick<ProcessNumbers, 'addPruned'> | undefined,
 ): Prunings {
   let from = 0
-  const minimums: {
-    readonly at: number
-    readonly minimumIndex: number
-    readonly before: number
-    readonly carried: number
-  }[] = []
+  const minimums: (Pruning & { readonly at: number })[] = []
   let [minimumIndex, before, isKeyChanged] = [0, Number.NEGATIVE_INFINITY, false]
   const servers = new Set<string>()
   const commands = new Map<string, number>()
@@ -120,12 +115,8 @@ function createPrunings(
       size === undefined
         ? minimumIndex
         : Math.max(0, ...minimums.filter(({ at }) => at < size).map((pruning) => pruning.minimumIndex)),
-    carriedAt: (index) =>
-      Math.max(0, ...minimums.filter(({ minimumIndex: minimum }) => minimum === index).map(({ carried }) => carried)),
-    plannedFrom: (index) => {
-      const planned = minimums.map((pruning) => pruning.minimumIndex).filter((minimum) => minimum >= index)
-      return index === 0 || planned.length === 0 ? index : Math.min(...planned)
-    },
+    carriedAt: (index) => carriedAt(minimums, index),
+    plannedFrom: (index) => plannedFrom(minimums, index),
     problemsOf: (head) => [
       ...(head.minimumIndex > minimumIndex
         ? [`the minimum index ${head.minimumIndex} has no record of a pruning`]
@@ -141,6 +132,15 @@ function createPrunings(
     isKeyChanged: () => isKeyChanged,
     before: () => (before === Number.NEGATIVE_INFINITY ? undefined : new Date(before)),
   }
+}
+
+function carriedAt(prunings: readonly Pruning[], index: number): number {
+  return Math.max(0, ...prunings.filter(({ minimumIndex }) => minimumIndex === index).map(({ carried }) => carried))
+}
+
+function plannedFrom(prunings: readonly Pruning[], index: number): number {
+  const planned = prunings.map(({ minimumIndex }) => minimumIndex).filter((minimum) => minimum >= index)
+  return index === 0 || planned.length === 0 ? index : Math.min(...planned)
 }
 
 /** Returns what the record of a pruning says. Undefined for any other record. */

@@ -2,8 +2,7 @@ import type { ListedSession, RefreshableSession, SessionUser } from '../../db/st
 import { AppError, type TokenRefusal } from '../../error.ts'
 import type { RefreshOutcome } from '../../telemetry/productMetrics.ts'
 import { audited } from '../audit/audited.ts'
-import { record } from '../audit/events.ts'
-import { partyOf } from '../audit/record.ts'
+import { logEvent, partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { endAudited } from './endAudited.ts'
 
@@ -159,7 +158,7 @@ interface RefusedToken {
 
 /** Records that a token of ours is not accepted. Returns the error to throw. */
 export function refuseToken(deps: Pick<Deps, 'log'>, refused: RefusedToken): AppError {
-  record(deps, { event: 'token.refused', ...refused })
+  logEvent(deps, { event: 'token.refused', ...refused })
   return new AppError('invalid_token', 'Could not validate credentials', { reason: refused.reason })
 }
 

@@ -1,4 +1,5 @@
-import type { Unchanged } from '../../db/statements/userChanges.ts'
+import type { Account } from '../../db/audit/accounts.ts'
+import type { Unchanged, UserChange } from '../../db/statements/userChanges.ts'
 import type { User } from '../../db/statements/users.ts'
 import { AppError } from '../../error.ts'
 import { recordRefusal } from '../audit/audited.ts'
@@ -20,6 +21,14 @@ export function changeOf(user: User, by: Actor, fields: readonly string[]) {
     event: { event: 'user.changed', username, by: by.name, fields, roles, is_active } as const,
     about: partyOf(user),
   }
+}
+
+/** Returns the account as the change asks for it. */
+export function accountAfter(
+  former: User,
+  { roles = former.roles, is_active = former.is_active }: UserChange,
+): Account {
+  return { ...former, roles, is_active }
 }
 
 export function isChanged<Result>(

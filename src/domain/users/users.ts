@@ -1,4 +1,3 @@
-import type { Account } from '../../db/audit/accounts.ts'
 import { uniqueViolation } from '../../db/rejection.ts'
 import type { NewUser, UserChange } from '../../db/statements/userChanges.ts'
 import type { ListedUser, User } from '../../db/statements/users.ts'
@@ -7,13 +6,18 @@ import { auditedAccounts } from '../accountStates/auditedAccounts.ts'
 import { audited } from '../audit/audited.ts'
 import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
-import { hashPassword } from '../passwords/hashPassword.ts'
-import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { generateOneTimePassword } from '../passwords/oneTimePassword.ts'
-import { requireAcceptablePassword } from '../passwords/policy.ts'
 import { listSessions } from '../sessions/sessions.ts'
 import type { Actor } from './actor.ts'
-import { changeOf, isChanged, requireChanged, requireMayManageAdministrators, userNotFound } from './changeResult.ts'
+import {
+  accountAfter,
+  changeOf,
+  isChanged,
+  requireChanged,
+  requireMayManageAdministrators,
+  userNotFound,
+} from './changeResult.ts'
+import { hashNewPassword } from './newPassword.ts'
 import { requireValidFields } from './validation.ts'
 
 export interface UserDraft {
@@ -77,11 +81,6 @@ async function insertUser(deps: Deps, by: Actor, draft: NewUser): Promise<User> 
       throw new AppError('conflict', 'This username is taken.')
     throw error
   }
-}
-
-/** Returns what was asked for. */
-function accountAfter(former: User, { roles = former.roles, is_active = former.is_active }: UserChange): Account {
-  return { ...former, roles, is_active }
 }
 
 /** Lists one page of users, ordered by username. `after` is the `next` of the previous page. */
@@ -230,24 +229,6 @@ async function requireUserFor(deps: Deps, by: Actor, id: string): Promise<User> 
   const user = await requireUser(deps, id)
   await requireMayManageAdministrators(deps, by, user.roles)
   return user
-}
-
-async function hashNewPassword(
-  deps: Deps,
-  chosen: string | undefined,
-  name: string,
-  oneTime: string | undefined,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const { passwordMinLength, hashCost } = deps.settings
-  if (chosen !== undefined)
-    await requireAcceptablePassword({ password: chosen, username: name }, passwordMinLength, 'password')
-  const hash = await deps.hashQueue.run(
-    () => hashPassword(chosen ?? oneTime ?? generateOneTimePassword(), hashCost),
-    signal,
-  )
-  requireNotAborted(signal)
-  return hash
 }
 
 function unique(roles: readonly string[]): readonly string[] {

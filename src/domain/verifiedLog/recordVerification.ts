@@ -1,7 +1,7 @@
 import { describeError } from '../../telemetry/log.ts'
 import { checkLogAndAccounts } from '../accountVerification/checkLogAndAccounts.ts'
 import { recordAlone } from '../audit/audited.ts'
-import { record } from '../audit/events.ts'
+import { logEvent } from '../audit/record.ts'
 import type { Finding } from '../auditVerification/findings.ts'
 import type { VerifiedPart } from '../auditVerification/records.ts'
 import type { CheckedLog, Verification } from '../auditVerification/verify.ts'
@@ -72,7 +72,7 @@ export async function recordVerification(
     await recordAlone(deps, { event })
     return undefined
   } catch (error) {
-    record(deps, event)
+    logEvent(deps, event)
     const { error: name, code, message } = describeError(error)
     return String(message ?? code ?? name)
   }

@@ -72,7 +72,7 @@ export function createRegularVerification(deps: RegularDeps): RegularVerificatio
     const verified = await verifiedPart(past)
     const first = await verifyListed(deps, { verified, recordsPerPage, onProgress })
     if (first.verification.findings === 0) return first
-    // What changes meanwhile, such as SECRET_KEY, must not look like tampering.
+    // A change during the verification, such as one of SECRET_KEY, must not look like tampering.
     const listed = first.verification.listed.map(findingText)
     deps.log.warn('audit.verification_repeated', { findings: first.verification.findings, listed: listed.slice(0, 5) })
     return verifyListed(deps, { recordsPerPage, onProgress })

@@ -136,7 +136,7 @@ describe.each(databaseKinds)('verification of new records on %s', (kind) => {
     expect((await verifyOnce(application.deps, 'whole')).found).toEqual([])
   })
 
-  test('begins anew if the verified part was changed, pruned or rolled back', async () => {
+  test('starts over if the verified part was changed, pruned or rolled back', async () => {
     const begins = async () => (await newestPart(application.deps.database, application.deps.audit.keys)) !== undefined
     expect(await begins()).toBe(true)
     await sql(`CREATE TABLE kept AS SELECT * FROM ${table}`)
@@ -153,7 +153,7 @@ describe.each(databaseKinds)('verification of new records on %s', (kind) => {
     expect(await verifyOnce(application.deps, 'new')).toEqual({ scope: 'whole', found: [] })
   })
 
-  test('begins anew after a verification that was tampered with, or has findings', async () => {
+  test('starts over after a verification that was tampered with, or has findings', async () => {
     const begins = async () => (await newestPart(application.deps.database, application.deps.audit.keys)) !== undefined
     await sql(`UPDATE ${table} SET type = 'x' WHERE index = 5`)
     expect(await verifyOnce(application.deps, 'whole')).toMatchObject({ scope: 'whole', found: [expect.anything()] })
