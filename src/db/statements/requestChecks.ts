@@ -26,8 +26,9 @@ export interface BrowserSessionRow {
 }
 
 /**
- * The lookup that every request needs, for many requests at once. Through the driver, whose text
- * stays the same for any number of keys, so that PostgreSQL plans it once.
+ * The lookup that every request needs, for many requests at once. The text stays the same for any
+ * number of keys. PostgreSQL plans it once, because the subquery hides how many there are: for a
+ * small batch, it would make a plan each time, which takes longer than the lookup.
  */
 export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
   return {
@@ -39,7 +40,7 @@ export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
       guarded(async () => {
         const [found] = await client<{ readonly users: readonly FoundUser[] | null }[]>`
           SELECT json_agg(json_build_array(k.position - 1, u.id, u.username, u.full_name, u.roles, u.must_change_password)) AS users
-          FROM unnest(${arrayOf(keys.map(({ id }) => id))}::uuid[]) WITH ORDINALITY AS k (session_id, position)
+          FROM unnest((SELECT ${arrayOf(keys.map(({ id }) => id))}::uuid[])) WITH ORDINALITY AS k (session_id, position)
           CROSS JOIN LATERAL (
             SELECT u.id, u.username, u.full_name, u.roles, u.must_change_password
             FROM audittrail_sessions s JOIN users u ON u.id = s.user_id
@@ -56,7 +57,7 @@ export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
         const [found] = await client<{ readonly sessions: readonly FoundBrowserSession[] | null }[]>`
           SELECT json_agg(json_build_array(k.position - 1, u.id, u.username, u.full_name, u.roles, u.must_change_password,
             u.cookie_generation, u.rotated_at, u.last_used_at)) AS sessions
-          FROM unnest(${arrayOf(keys.map(({ id }) => id))}::uuid[]) WITH ORDINALITY AS k (session_id, position)
+          FROM unnest((SELECT ${arrayOf(keys.map(({ id }) => id))}::uuid[])) WITH ORDINALITY AS k (session_id, position)
           CROSS JOIN LATERAL (
             SELECT u.id, u.username, u.full_name, u.roles, u.must_change_password, s.cookie_generation,
               date_part('epoch', s.cookie_rotated_at) AS rotated_at, date_part('epoch', s.last_used_at) AS last_used_at
@@ -75,7 +76,7 @@ export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
         const rows = await client<ApiKeyRow[]>`
           SELECT d.position::integer - 1 AS position, k.id, k.service_id, s.name, to_json(k.scopes) AS scopes,
                  to_json(k.roles) AS roles, k.created_by, k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.revoked_by
-          FROM unnest(${arrayOf(digests)}::text[]) WITH ORDINALITY AS d (digest, position)
+          FROM unnest((SELECT ${arrayOf(digests)}::text[])) WITH ORDINALITY AS d (digest, position)
           JOIN audittrail_api_keys k ON k.digest = d.digest
           JOIN audittrail_services s ON s.id = k.service_id`
         return rows.map(({ position, created_at, expires_at, last_used_at, revoked_at, ...rest }) => ({

@@ -1,6 +1,8 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import type { SessionKey } from '../../../src/db/statements/requestChecks.ts'
-import { databaseKinds, openTestApplication } from '../../application.ts'
+import { openDatabase } from '../../../src/db/database.ts'
+import { openPool } from '../../../src/db/pool/pool.ts'
+import { requestCheckStatements, type SessionKey } from '../../../src/db/statements/requestChecks.ts'
+import { databaseKinds, openTarget, openTestApplication } from '../../application.ts'
 
 const closing: (() => Promise<unknown>)[] = []
 afterAll(async () => {
@@ -18,6 +20,30 @@ test('session checks compare usernames by the collation of an adopted column', a
   const key = { id: String(row?.id), userId: String(row?.user_id), now: new Date(clock.now) }
   expect(await deps.database.findActiveSession({ ...key, username: 'admin' })).toMatchObject({ username: 'admin' })
   expect(await deps.database.findActiveSession({ ...key, username: 'other' })).toBeUndefined()
+})
+
+test('request checks are planned once, however few keys a batch has', async () => {
+  const { target, release } = await openTarget('PostgreSQL')
+  const pool = openPool(target)
+  closing.push(async () => {
+    await pool.close()
+    await release()
+  })
+  await openDatabase(pool).migrate()
+  const key = { id: crypto.randomUUID(), now: new Date() }
+  const token = { ...key, userId: key.id, username: 'admin' }
+  for (let count = 0; count < 20; count++)
+    await pool.read(async ({ client }) => {
+      const { findActiveSessions, findBrowserSessions, findApiKeys } = requestCheckStatements({ client })
+      await findActiveSessions([token])
+      await findBrowserSessions([key])
+      await findApiKeys(['digest'])
+    })
+  // Reads share a connection. PostgreSQL plans the first five executions of any statement anew.
+  const plans = await pool.read(
+    ({ client }) => client`SELECT custom_plans FROM pg_prepared_statements WHERE statement ~ 'ORDINALIT[Y]'`,
+  )
+  expect([...plans]).toEqual(Array.from({ length: 3 }, () => ({ custom_plans: '5' })))
 })
 
 describe.each(databaseKinds)('session checks on %s', (kind) => {
