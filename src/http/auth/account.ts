@@ -4,6 +4,7 @@ import { maxPasswordLength } from '../../domain/passwords/policy.ts'
 import { endSession, listSessions, logout, requireOwnSession } from '../../domain/sessions/sessions.ts'
 import { changePassword } from '../../domain/signIn/changePassword.ts'
 import type { RequestContexts } from '../edge/requestContext.ts'
+import { prepareHeaders } from '../edge/responseHeaders.ts'
 import { recording } from '../edge/source.ts'
 import { jsonBody, jsonErrors } from '../input/json.ts'
 import { byId } from '../input/pathParameters.ts'
@@ -68,6 +69,8 @@ export const currentSessionExample: typeof CurrentSession.static = {
   expires_at: '2026-01-31T08:30:00.000Z',
 }
 
+const meHeaders = prepareHeaders({ 'content-type': 'application/json;charset=utf-8' })
+
 const tag = 'Sessions'
 
 /** The signed-in user, their sessions and their password. */
@@ -76,7 +79,7 @@ export function accountRoutes({ deps, guards, requestContexts, browserAccess }: 
     .use(guards.anyUser)
     .get(
       '/auth/me',
-      ({ principal: { user } }) => presentMe(user),
+      ({ principal: { user } }) => new Response(JSON.stringify(presentMe(user)), { headers: meHeaders }),
       operation({
         operationId: 'me',
         tag: 'Sign in',

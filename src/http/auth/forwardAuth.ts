@@ -6,6 +6,7 @@ import { AppError } from '../../error.ts'
 import { describeError } from '../../telemetry/log.ts'
 import { isRole, maxRoles } from '../../userFields.ts'
 import { hasDecodableQuery, hasValidHost } from '../edge/requestTarget.ts'
+import { prepareHeaders } from '../edge/responseHeaders.ts'
 import { sourceOf } from '../edge/source.ts'
 import { emptyOperation } from '../operation.ts'
 import { type ProblemContext, problemResponse, statusOf } from '../problem.ts'
@@ -57,7 +58,7 @@ export function createForwardAuth(services: ForwardAuthServices): ForwardAuth {
         ? requireService(credential, request)
         : requireUser(credential, request))
       requireAnyRole(identity, request)
-      return new Response(null, { status: 204, headers: identityHeaders(identity) })
+      return identify(identity)
     } catch (cause) {
       if (cause instanceof AppError && errorStatuses.includes(statusOf(cause.code)))
         return problemResponse(cause, context)
@@ -152,15 +153,17 @@ function forbidden(detail: string): AppError {
   return new AppError('forbidden', detail)
 }
 
+const accepted = { status: 204, headers: prepareHeaders({}) }
+
 /** All values are ASCII: none can end a header or pass for two roles. */
-function identityHeaders({ name, id, roles, sessionId }: Identity): Record<string, string> {
-  return {
-    'x-auth-user': name,
-    'x-auth-user-id': id,
-    'x-auth-roles': roles.map(percentEncode).join(','),
-    ...(sessionId === undefined ? {} : { 'x-auth-session': sessionId }),
-    'cache-control': 'no-store',
-  }
+function identify({ name, id, roles, sessionId }: Identity): Response {
+  const response = new Response(null, accepted)
+  const { headers } = response
+  headers.set('x-auth-user', name)
+  headers.set('x-auth-user-id', id)
+  headers.set('x-auth-roles', roles.map(percentEncode).join(','))
+  if (sessionId !== undefined) headers.set('x-auth-session', sessionId)
+  return response
 }
 
 /** Returns the text with all characters percent-encoded that a username cannot have. */

