@@ -12,6 +12,7 @@ import { databaseLabel } from '../../config/databaseLabel.ts'
 import { createAvailabilityLog } from '../../db/pool/availabilityLog.ts'
 import type { Listener } from '../../http/edge/listener.ts'
 import type { Http } from '../../http/server.ts'
+import { releaseStartupPages } from '../../system/startupPages.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { ProductMetrics } from '../../telemetry/productMetrics.ts'
 import type { Traces } from '../../telemetry/traces.ts'
@@ -104,4 +105,5 @@ export async function startServer({
   showBanner?.(bannerText(config, listener, await app.deps.database.users.listQuarantinedAdministrators(), program))
   // Frees what only startup needed.
   Bun.shrink()
+  releaseStartupPages()
 }
