@@ -2,6 +2,8 @@ import { placeAddon } from './argon2.ts'
 import type { Platform } from './platforms.ts'
 
 const root = `${import.meta.dir}/..`
+/** Written by `recordOrder.ts`. One of an older version still applies, to the functions that are the same. */
+export const bytecodeOrder = `${import.meta.dir}/bytecodeOrder.txt`
 
 export interface Compiled {
   readonly code: number
@@ -38,7 +40,7 @@ export async function compile(
     '--minify',
     // Chunks: `serve` listens before it loads the rest.
     '--splitting',
-    ...(supportsBytecode(platform) ? ['--bytecode'] : []),
+    ...(supportsBytecode(platform) ? ['--bytecode', `--bytecode-order=${bytecodeOrder}`] : []),
     '--format=esm',
     '--no-compile-autoload-bunfig',
     '--no-compile-autoload-dotenv',

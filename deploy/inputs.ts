@@ -2,7 +2,15 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Everything that the executable is made of. */
-const patterns = ['src/**', 'drizzle/**', 'deploy/*.ts', 'package.json', 'bun.lock', 'bunfig.toml', 'tsconfig.json']
+const patterns = [
+  'src/**',
+  'drizzle/**',
+  'deploy/*.{ts,txt}',
+  'package.json',
+  'bun.lock',
+  'bunfig.toml',
+  'tsconfig.json',
+]
 
 /** Returns a digest of the files that the executable under `root` is made of, and of Bun's version. */
 export function digestOfInputs(root: string): string {
