@@ -12,9 +12,11 @@ interface Context {
   readonly keys: AuditKeys
   readonly isKeyChanged: boolean
   readonly verified: VerifiedPart
+  readonly onPage: () => void | Promise<void>
 }
 
-const pageSize = 500
+/** Few, since other work goes on between two pages. */
+const pageSize = 200
 
 /**
  * Adds the numbers of processes that began in the verified part of the log: of those that lack numbers,
@@ -27,7 +29,7 @@ export async function addEarlierNumbers(context: Context, numbers: ProcessNumber
 }
 
 async function addProcess(
-  { audit, keys, isKeyChanged, verified }: Context,
+  { audit, keys, isKeyChanged, verified, onPage }: Context,
   process: string,
   numbers: ProcessNumbers,
   find: Find,
@@ -53,6 +55,7 @@ async function addProcess(
       if (leaf) numbers.add(leaf, event.index)
       else numbers.addUntrusted(process, event.n, event.index)
     }
+    await onPage()
     const last = page.at(-1)
     if (!last || page.length < pageSize) return
     from = last.n + 1

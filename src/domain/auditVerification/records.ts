@@ -63,11 +63,10 @@ export async function recordReader(
     if (!(await growFromNodes(audit, tree, start, checkNode))) roots.explain('a node of the pruned records is missing')
     kept.grown(start, tree.root)
   }
-  const checkTree = async () => {
+  if (verified) {
     kept.grown(expected, tree.root)
     await checkCheckpoints(expected)
   }
-  if (verified) await checkTree()
   const readRecord = async (event: StoredEvent, age?: 'new') => {
     if (event.index > expected) await skipPruned(event.index)
     if (event.index > expected) roots.explain(missingText(expected, event.index - 1))
@@ -83,7 +82,8 @@ export async function recordReader(
     } else numbers.addUntrusted(event.process, event.n, event.index)
     // The hash is compared with the leaf on its own, so one edited leaf does not hide others.
     for (const node of tree.append(event.hash)) if (!roots.isExplained()) await checkNode(node)
-    await checkTree()
+    kept.grown(expected, tree.root)
+    await checkCheckpoints(expected)
   }
 
   return {
@@ -115,16 +115,16 @@ export async function recordReader(
   }
 }
 
-/** Returns a function that checks the checkpoints up to the size that the tree has grown to. */
+/** Returns a function that checks the checkpoints up to the size that the tree has grown to, if there are any. */
 async function checkpointChecker(
   audit: Audit,
   from: number | undefined,
   { roots, witnesses }: { readonly roots: RootCheck; readonly witnesses: Policy | undefined },
   find: Find,
-): Promise<(size: number) => Promise<void>> {
+): Promise<(size: number) => Promise<void> | undefined> {
   const checkpoints = checkpointReader(audit, from)
   let checkpoint = await checkpoints.next()
-  return async (size) => {
+  const check = async (size: number) => {
     while (checkpoint && checkpoint.size <= size) {
       const wrong = witnesses && wrongCosigner(checkpoint.note, witnesses)
       if (wrong !== undefined) find(`the checkpoint at size ${checkpoint.size} has a wrong cosignature of ${wrong}`)
@@ -132,6 +132,7 @@ async function checkpointChecker(
       checkpoint = await checkpoints.next()
     }
   }
+  return (size) => (checkpoint && checkpoint.size <= size ? check(size) : undefined)
 }
 
 /** What the log says was lost, and was accepted. */

@@ -75,7 +75,8 @@ export async function checkLog(
   const { pending, refused } = await checkPending({ audit, keys, numbers, prunings, verified }, find)
   const { size: newSize } = await audit.readHead(edgeWidths)
   await records.readTo(newSize, (checked) => onProgress(checked, newSize), 'new')
-  if (verified) await addEarlierNumbers({ audit, keys, isKeyChanged, verified }, numbers, find)
+  const onPage = () => onProgress(newSize, newSize)
+  if (verified) await addEarlierNumbers({ audit, keys, isKeyChanged, verified, onPage }, numbers, find)
   // Records that were read may be pruned by now, and others of their process before they were read.
   await prunings.read()
   records.finish(newSize)
