@@ -147,7 +147,7 @@ export function observeVerification(
     'gauge',
     'audittrail_audit_verified_timestamp_seconds',
     'When the audit log was last verified, or when it began.',
-    () => secondsOf(state().verifiedAt),
+    () => state().verifiedAt / 1000,
   )
   observable(
     'gauge',
@@ -155,10 +155,6 @@ export function observeVerification(
     'Findings of the last verification of the audit log.',
     () => state().findings,
   )
-}
-
-function secondsOf(milliseconds: number | undefined): number | undefined {
-  return milliseconds === undefined ? undefined : milliseconds / 1000
 }
 
 async function readReadiness(deps: Deps, keyRing: KeyRing): Promise<number> {

@@ -12,8 +12,8 @@ export interface RegularVerification {
 
 export interface VerificationState {
   /** When the log was last verified, or began. Milliseconds since the epoch. */
-  readonly verifiedAt: number | undefined
-  readonly findings: number | undefined
+  readonly verifiedAt: number
+  readonly findings: number
 }
 
 type RegularDeps = Pick<
@@ -40,7 +40,7 @@ const leftToOthers = 4
 export function createRegularVerification(deps: RegularDeps): RegularVerification {
   const { database, audit, clock, monotonicClock } = deps
   const startedAt = monotonicClock()
-  let state: VerificationState = { verifiedAt: undefined, findings: undefined }
+  let state: VerificationState = { verifiedAt: clock(), findings: 0 }
   /** Also if it could not be recorded. */
   let own: number | undefined
 
@@ -55,8 +55,9 @@ export function createRegularVerification(deps: RegularDeps): RegularVerificatio
     if (newest && !isOwnNewer) state = { verifiedAt: newest.time, findings: newest.findings }
     if (newest) return { past, since: newest.time }
     const since = await beginningOf(database.audit, audit.keys)
-    if (own === undefined) state = { verifiedAt: since, findings: undefined }
-    return since === undefined ? undefined : { past, since }
+    if (since === undefined) return undefined
+    if (own === undefined) state = { verifiedAt: since, findings: 0 }
+    return { past, since }
   }
 
   async function verifiedPart(past: readonly PastVerification[]) {
@@ -72,7 +73,7 @@ export function createRegularVerification(deps: RegularDeps): RegularVerificatio
     const verified = await verifiedPart(past)
     const first = await verifyListed(deps, { verified, recordsPerPage, onProgress })
     if (first.verification.findings === 0) return first
-    // A change during the verification, such as one of SECRET_KEY, must not look like tampering.
+    // A change in between, such as of SECRET_KEY, must not look like tampering.
     const listed = first.verification.listed.map(findingText)
     deps.log.warn('audit.verification_repeated', { findings: first.verification.findings, listed: listed.slice(0, 5) })
     return verifyListed(deps, { recordsPerPage, onProgress })

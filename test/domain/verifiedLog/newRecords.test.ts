@@ -68,14 +68,10 @@ describe.each(databaseKinds)('verification of new records on %s', (kind) => {
     expect((await verifyNew()).join('\n')).toContain(finding)
   })
 
-  test('finds an event that was deleted while it was pending, before and after the verification', async () => {
-    const { deps } = application
-    await recordAlone(deps, { event: { event: 'password.rehashed', username: 'admin' } })
-    const replica = openReplica(application)
-    await record(1, replica)
-    await sql(`CREATE TABLE kept AS SELECT * FROM ${pending}`)
+  test('finds an event that was pending at the last one and was deleted since', async () => {
+    await record(1)
     // A row that is refused waits for a minute.
-    await recordAlone(deps, { event: { event: 'password.rehashed', username: 'admin' } })
+    await recordAlone(application.deps, { event: { event: 'password.rehashed', username: 'admin' } })
     await sql(`UPDATE ${pending} SET refused_at = now()`)
     await record(2)
     expect(await verifyNew()).toEqual([])
@@ -136,7 +132,7 @@ describe.each(databaseKinds)('verification of new records on %s', (kind) => {
     expect((await verifyOnce(application.deps, 'whole')).found).toEqual([])
   })
 
-  test('starts over if the verified part was changed, pruned or rolled back', async () => {
+  test('covers the whole log if the verified part was changed, pruned or rolled back', async () => {
     const begins = async () => (await newestPart(application.deps.database, application.deps.audit.keys)) !== undefined
     expect(await begins()).toBe(true)
     await sql(`CREATE TABLE kept AS SELECT * FROM ${table}`)
@@ -153,7 +149,7 @@ describe.each(databaseKinds)('verification of new records on %s', (kind) => {
     expect(await verifyOnce(application.deps, 'new')).toEqual({ scope: 'whole', found: [] })
   })
 
-  test('starts over after a verification that was tampered with, or has findings', async () => {
+  test('covers the whole log after a verification that was tampered with, or has findings', async () => {
     const begins = async () => (await newestPart(application.deps.database, application.deps.audit.keys)) !== undefined
     await sql(`UPDATE ${table} SET type = 'x' WHERE index = 5`)
     expect(await verifyOnce(application.deps, 'whole')).toMatchObject({ scope: 'whole', found: [expect.anything()] })

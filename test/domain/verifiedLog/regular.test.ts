@@ -38,7 +38,7 @@ describe.each(databaseKinds)('regular verification of the audit log on %s', (kin
   test('verifies the whole log after a day, and then the new records each day', async () => {
     const began = application.clock.now
     await run()
-    expect(regular.state()).toEqual({ verifiedAt: began, findings: undefined })
+    expect(regular.state()).toEqual({ verifiedAt: began, findings: 0 })
     application.clock.now += day - 1
     await run()
     expect(await verified()).toEqual([])
