@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { runJson } from '../machine/process.ts'
+import { emptyDirectory, runJson } from '../machine/process.ts'
 import { seconds as roundSeconds, rounds } from '../options.ts'
 import type { ClosedLoop } from './closedLoop.ts'
 import type { OpenLoop } from './openLoop.ts'
@@ -17,8 +17,28 @@ export interface Load {
 
 export type Probe = Pick<Load, 'p50' | 'p99'>
 
-/** Repeats requests for some seconds. Throws if one fails, since errors are faster. */
-export function load(options: Omit<ClosedLoop, 'connections'> & { readonly connections?: number }): Promise<Load> {
+type LoadOptions = Omit<ClosedLoop, 'connections'> & { readonly connections?: number }
+
+/** Takes less CPU time than the program here, and so leaves more of the cores to the servers. */
+export const wrk = Bun.which('wrk')
+
+/**
+ * Repeats requests for some seconds, by `wrk` if it is installed. Throws if one fails, since errors
+ * are faster.
+ */
+export async function load({ connections = 32, ...options }: LoadOptions): Promise<Load> {
+  if (wrk === null) return loadByBun({ connections, ...options })
+  const { port, seconds, requests } = options
+  const file = join(emptyDirectory(), 'requests')
+  await Bun.write(file, requests.join('\0'))
+  const duration = Math.max(1, Math.round(seconds))
+  const script = ['-s', join(import.meta.dir, 'wrk.lua'), `http://127.0.0.1:${port}`, '--', file]
+  const command = [wrk, '-t1', `-c${connections}`, `-d${duration}s`, '--timeout', '30s', ...script]
+  return { ...accepted<Load>(await runJson(command)), refreshTokens: [] }
+}
+
+/** Repeats requests by a program of Bun, which can replace refresh tokens. */
+export function loadByBun(options: LoadOptions): Promise<Load> {
   return generate<Load>('closedLoop.ts', { connections: 32, ...options })
 }
 
@@ -33,7 +53,10 @@ export function probe(options: Omit<OpenLoop, 'rate'>): Promise<Probe> {
 
 async function generate<T>(file: string, options: object): Promise<T> {
   const command = [process.execPath, join(import.meta.dir, file)]
-  const outcome: T & { readonly refused: number } = await runJson(command, {}, JSON.stringify(options))
+  return accepted<T>(await runJson(command, {}, JSON.stringify(options)))
+}
+
+function accepted<T>(outcome: T & { readonly refused: number }): T {
   if (outcome.refused > 0) throw new Error(`${outcome.refused} requests failed.`)
   return outcome
 }

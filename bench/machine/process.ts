@@ -66,7 +66,7 @@ export async function start({
   }
 }
 
-/** Runs a command that prints one line of JSON. */
+/** Runs a command that prints JSON in its last line. */
 export async function runJson<T>(command: string[], environment: Record<string, string> = {}, input = ''): Promise<T> {
   const child = Bun.spawn(command, {
     cwd: root,
@@ -75,5 +75,6 @@ export async function runJson<T>(command: string[], environment: Record<string, 
     stderr: 'inherit',
     env: { PATH: process.env.PATH ?? '', ...environment },
   })
-  return JSON.parse(await new Response(child.stdout).text()) as T
+  const lines = (await new Response(child.stdout).text()).trim().split('\n')
+  return JSON.parse(lines.at(-1) ?? '') as T
 }

@@ -1,5 +1,5 @@
 import { signIn, withService } from '../database/service.ts'
-import { interleave, load, ratesOf } from '../load/client.ts'
+import { interleave, loadByBun, ratesOf } from '../load/client.ts'
 import { get } from '../load/requests.ts'
 import { startReference } from '../reference/reference.ts'
 import { loadRows, type Row, ratio } from '../report/row.ts'
@@ -14,9 +14,9 @@ export async function measureRefresh(): Promise<Row[]> {
     const signIns = Array.from({ length: connections }, (_, index) => signIn(port, `user${index}`, 'offline_access'))
     let refreshTokens: readonly string[] = (await Promise.all(signIns)).map((tokens) => tokens.refresh_token ?? '')
     const runs = await interleave({
-      update: (seconds) => load({ port: update.port, connections, seconds, requests: [get('/', '')] }),
+      update: (seconds) => loadByBun({ port: update.port, connections, seconds, requests: [get('/', '')] }),
       refresh: async (seconds) => {
-        const run = await load({ port, connections, seconds, requests: [], refreshTokens })
+        const run = await loadByBun({ port, connections, seconds, requests: [], refreshTokens })
         refreshTokens = run.refreshTokens
         return run
       },
