@@ -154,11 +154,9 @@ describe.each(databaseKinds)('regular verification of the audit log on %s', (kin
   test('reports its result although it cannot be recorded', async () => {
     application.clock.now += day
     await sql(`UPDATE audittrail_audit_events SET type = 'x' WHERE index = 0`)
-    await sql('ALTER TABLE audittrail_audit_pending RENAME COLUMN about_private TO away')
-    const { audit } = application.deps.database
-    const listPending: typeof audit.listPending = async () => []
-    const database = { ...application.deps.database, audit: { ...audit, listPending } }
-    const failing = createRegularVerification({ ...application.deps, database })
+    await sql(`CREATE FUNCTION reject() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`)
+    await sql('CREATE TRIGGER reject BEFORE INSERT ON audittrail_audit_pending FOR EACH ROW EXECUTE FUNCTION reject()')
+    const failing = createRegularVerification(application.deps)
     application.clock.now += 10 * minute
     await failing.run(() => false)
     await failing.run(() => false)
