@@ -77,7 +77,8 @@ describe('migrate', () => {
     expect(await indexesOf(opened)).toEqual([dropped, 'users_full_name_words'])
     expect(await opened.database.completeIndexes()).toBe(0)
     expect(await indexesOf(opened)).toEqual(created)
-    const [limits] = await opened.client`SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory'`
+    const [limits] = await opened.client`SELECT count(*)::int AS count FROM pg_locks
+      WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
     expect(limits?.count).toBe(0)
   })
 
