@@ -8,14 +8,14 @@ export interface SchemaChange {
 
 /**
  * The statements of a migration that could break the previous version while both run on one schema.
- * New tables may look like anything. Existing tables may only gain optional columns and indexes
+ * New tables may look like anything, and have rows. Existing tables may only gain optional columns and indexes
  * that forbid nothing, lose such indexes, and get storage parameters. Everything else is rejected,
  * harmful or not. `earlier` are the statements of the migrations before.
  */
 export function whatBreaksOlderVersions({ statements }: SchemaChange, earlier: readonly string[] = []): string[] {
   const ownTables = new Set(statements.flatMap((statement) => /^CREATE TABLE "(\w+)"/.exec(statement)?.[1] ?? []))
   const concernsOwnTable = (statement: string) =>
-    ownTables.has(/^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX "\w+" ON) "(\w+)"/.exec(statement)?.[1] ?? '')
+    ownTables.has(/^(?:ALTER TABLE|INSERT INTO|CREATE (?:UNIQUE )?INDEX "\w+" ON) "(\w+)"/.exec(statement)?.[1] ?? '')
   return statements.filter((statement) => {
     if (/^CREATE TABLE "/.test(statement)) return false
     if (concernsOwnTable(statement)) return false

@@ -80,6 +80,7 @@ describe('migrations only add, so that the previous version keeps working:', () 
     'CREATE UNIQUE INDEX "u" ON "users" USING btree ("full_name");',
     'UPDATE "users" SET "full_name" = \'\';',
     'TRUNCATE "audittrail_sessions";',
+    'INSERT INTO "audittrail_instance" ("id") VALUES (1);',
     'DROP INDEX "u";',
     'DROP INDEX "unknown";',
     'DROP INDEX "i" CASCADE;',

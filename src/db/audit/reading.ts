@@ -7,7 +7,7 @@ import { type EventRow, insertEvents } from './pending.ts'
 import { pendingStatements } from './pendingStatements.ts'
 import { pruningStatements } from './pruning.ts'
 import { publishingStatements } from './publishing.ts'
-import { eventSearchStatements } from './search.ts'
+import { eventSearchStatements, eventsOfTypes } from './search.ts'
 import {
   type AcceptedHead,
   clamped,
@@ -51,6 +51,7 @@ export interface EventFilter {
   readonly since?: Date | undefined
   readonly until?: Date | undefined
   readonly type?: string | undefined
+  /** Requires `from` and `before`. */
   readonly types?: readonly string[] | undefined
   readonly by?: string | undefined
   readonly about?: string | undefined
@@ -113,13 +114,13 @@ export function auditStatements({ client }: { readonly client: Client }) {
       guarded(async () => {
         const { before, from, limit, since, until, type, types, by, about, of, outcome } = filter
         const rows = await client<Row[]>`
-          SELECT ${eventColumns(client)} FROM audittrail_audit_events WHERE true
+          SELECT ${eventColumns(client)}
+          FROM ${types ? eventsOfTypes(client, types, filter) : client`audittrail_audit_events`} WHERE true
             ${before === undefined ? client`` : client`AND index < ${before}::bigint`}
             ${from === undefined ? client`` : client`AND index >= ${from}::bigint`}
             ${since ? client`AND time >= ${since.toISOString()}::timestamptz` : client``}
             ${until ? client`AND time < ${until.toISOString()}::timestamptz` : client``}
             ${type === undefined ? client`` : client`AND type = ${type}`}
-            ${types ? client`AND type IN (SELECT json_array_elements_text(${JSON.stringify(types)}::text::json))` : client``}
             ${by === undefined ? client`` : client`AND by_id = ${by}::uuid`}
             ${about === undefined ? client`` : client`AND about_id = ${about}::uuid`}
             ${of === undefined ? client`` : client`AND (by_id = ${of}::uuid OR about_id = ${of}::uuid)`}

@@ -112,3 +112,21 @@ function foundOf(row: Row): FoundEvent {
     at: { index: row.index ?? '', time: row.microseconds ?? null },
   }
 }
+
+/** Reads each type by its index, since records of other types may be many. */
+export function eventsOfTypes(
+  client: Client,
+  types: readonly string[],
+  {
+    from = 0,
+    before = 0,
+    limit,
+  }: { readonly from?: number | undefined; readonly before?: number | undefined; readonly limit: number },
+) {
+  return client`(
+    SELECT event.* FROM json_array_elements_text(${JSON.stringify(types)}::text::json) AS wanted (type)
+    CROSS JOIN LATERAL (
+      SELECT * FROM audittrail_audit_events
+      WHERE (type, index) >= (wanted.type, ${from}::bigint) AND (type, index) < (wanted.type, ${before}::bigint)
+      ORDER BY type, index LIMIT ${limit}) AS event) AS audittrail_audit_events`
+}
