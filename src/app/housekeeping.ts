@@ -13,6 +13,8 @@ type RetentionConfig = Pick<Config, 'auditPersonalDays' | 'auditRetentionDays'>
 
 /** Milliseconds between two rounds of housekeeping. */
 const housekeepingInterval = 60_000
+/** Milliseconds that a shutdown waits for work that is running. */
+const stopLimit = 500
 
 /**
  * Maintains keys, sweeps expired data and reads the costliest hash, now and every minute. Returns a
@@ -21,7 +23,7 @@ const housekeepingInterval = 60_000
 export function startHousekeeping(
   { deps, verification }: Pick<App, 'deps' | 'verification'>,
   config: RetentionConfig,
-): () => void {
+): () => Promise<void> {
   let isStopped = false
   let round = 0
   let areIndexesComplete = false
@@ -63,11 +65,18 @@ export function startHousekeeping(
     await Promise.all(works.map(reporting))
     round++
   }
-  void maintain()
-  const timer = setInterval(maintain, housekeepingInterval)
-  return () => {
+  let current = maintain()
+  const timer = setInterval(() => {
+    current = maintain()
+  }, housekeepingInterval)
+  return async () => {
     isStopped = true
     clearInterval(timer)
+    // An event after that of the stop would stay unsettled.
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const limit = setTimeout(resolve, stopLimit)
+    await Promise.race([current, late])
+    clearTimeout(limit)
   }
 }
 

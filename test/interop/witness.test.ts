@@ -162,9 +162,11 @@ describe('a server with AUDIT_WITNESSES', () => {
   test('reports an older copy of DATA_DIR that was restored while it was stopped', async () => {
     const copy = join(directory, 'copy')
     cpSync(environment.DATA_DIR, copy, { recursive: true })
-    const before = witness.sizeOf(origin)
     const server = await serve({ environment, directory })
-    await untilSent(() => witness.sizeOf(origin) > before)
+    const records = (await command('audit', 'list', '--json')).trim().split('\n')
+    const { index } = JSON.parse(records.at(-1) ?? '{}')
+    // The witness must have a record that the copy does not have: that of the start.
+    await untilSent(() => witness.sizeOf(origin) > index)
     await server.stop()
     rmSync(environment.DATA_DIR, { recursive: true })
     cpSync(copy, environment.DATA_DIR, { recursive: true })

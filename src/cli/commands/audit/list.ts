@@ -95,7 +95,7 @@ function printer({ stdout }: CommandEnvironment, isJson: boolean): Print {
 function rowOf({ index, time, type, outcome, by, about, facts }: PresentedEvent): string[] {
   const details = Object.entries(facts)
     .filter(([name, value]) => value !== null && value !== undefined && !isInAbout(name))
-    .map(([name, value]) => `${name}=${factText(value)}`)
+    .map(([name, value]) => `${name}=${name === 'accounts' && Array.isArray(value) ? value.length : factText(value)}`)
   const seconds = time.slice(0, 19).replace('T', ' ')
   return [
     String(index),
