@@ -39,7 +39,7 @@ test('request checks are planned once, however few keys a batch has', async () =
       await findBrowserSessions([key])
       await findApiKeys(['digest'])
     })
-  // Reads share a connection. PostgreSQL plans the first five executions of any statement anew.
+  // Reads share a connection. PostgreSQL plans each of the first five executions of a statement.
   const plans = await pool.read(
     ({ client }) => client`SELECT custom_plans FROM pg_prepared_statements WHERE statement ~ 'ORDINALIT[Y]'`,
   )

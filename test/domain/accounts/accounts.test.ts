@@ -21,7 +21,7 @@ describe('accounts in the audit log', () => {
   const sql = (query: string) => application.sql(query)
   const problems = () => problemsOf(application)
   const create = async (username: string, roles: readonly string[] = []) => {
-    const draft = { username, full_name: 'Somebody', password: 'a long password of this user', roles }
+    const draft = { username, full_name: 'X', password: 'a long password of this user', roles }
     return (await createUser(application.deps, by, draft)).user
   }
   const login = (username: string) => application.login(username, 'a long password of this user')
@@ -133,7 +133,7 @@ describe('accounts in the audit log', () => {
 
   test('accept: rejects unknown names and IDs', async () => {
     const attempt = (name: string) => acceptAccount(application.deps, 'test', name).catch((error: unknown) => error)
-    expect(await attempt('nobody')).toMatchObject({ code: 'not_found' })
+    expect(await attempt('unknown')).toMatchObject({ code: 'not_found' })
     expect(await attempt('11111111-1111-4111-8111-111111111111')).toMatchObject({ code: 'not_found' })
   })
 
