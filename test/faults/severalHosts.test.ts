@@ -165,6 +165,7 @@ describe('a primary and its standby in DATABASE_URL', () => {
       proxy.be('hang')
       proxy.forget()
       await promote()
+      await writeBoth()
       await third.follow()
       expect(await statusOf(url, token)).toBe(200)
       way.be('pass')
@@ -178,6 +179,16 @@ describe('a primary and its standby in DATABASE_URL', () => {
     },
     120_000,
   )
+
+  /** The old primary as background work may do, the new one more: to the next segment of its log. */
+  async function writeBoth(): Promise<void> {
+    const old = postgres(first.url, { max: 1 })
+    await old`SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))`
+    await old.end()
+    const promoted = postgres(second.url, { max: 1 })
+    await promoted`SELECT pg_switch_wal()`
+    await promoted.end()
+  }
 
   async function grant(role: string): Promise<void> {
     const administration = postgres(first.url, { max: 1 })
