@@ -1,17 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { recordBaseline } from '../../../src/domain/accountVerification/baseline.ts'
-import { recordAlone } from '../../../src/domain/audit/audited.ts'
-import { createSequencer } from '../../../src/domain/audit/sequencer.ts'
 import { importUsers } from '../../../src/domain/import/importUsers.ts'
-import { finishPruning } from '../../../src/domain/retention/finishPruning.ts'
-import { planPruning } from '../../../src/domain/retention/planPruning.ts'
 import { changeUser, createUser, deleteUser, listUsers, resetPassword } from '../../../src/domain/users/users.ts'
 import { AppError } from '../../../src/error.ts'
-import { databaseKinds, openTestApplication, type TestApplication } from '../../application.ts'
+import { databaseKinds, type TestApplication } from '../../application.ts'
 import { notesOf, problemsOf } from '../auditProblems.ts'
+import { type AccountLog, by, openAccountLog, password } from './accountLog.ts'
 
-const by = { name: 'test', canManageAdministrators: true }
-const password = 'a long password of this user'
 /** More for a longer search. */
 const seeds = Number(process.env.ACCOUNT_SEEDS ?? 3)
 
@@ -28,35 +23,30 @@ describe.each(databaseKinds)('random changes of accounts on %s', (kind) => {
   test.each(Array.from({ length: seeds }, (_, index) => index + 1))(
     'have no findings, and each change by SQL has one (seed %i)',
     async (seed) => {
-      const application = await openTestApplication(kind)
+      const log = await openAccountLog(kind)
       const random = randomFrom(seed)
-      const sequencer = createSequencer(application.deps, true)
-      const act = createActions(application, random)
+      const act = createActions(log, random)
       for (let round = 0; round < 6; round++) {
         await Promise.all(Array.from({ length: 8 }, () => act()))
-        if (random() < 0.5) await Promise.all([sequencer.run(), act(), act()])
-        if (round === 1) await recordBaseline(application.deps, () => false)
-        if (random() < 0.4) await prune(application, sequencer.run)
-        const [problems] = await Promise.all([problemsOf(application), act(), act(), sequencer.run()])
+        if (random() < 0.5) await Promise.all([log.sequence(), act(), act()])
+        if (round === 1) await recordBaseline(log.deps, () => false)
+        if (random() < 0.4) await fillAndPrune(log)
+        const [problems] = await Promise.all([problemsOf(log), act(), act(), log.sequence()])
         expect(problems).toEqual([])
       }
-      expect(await notesOf(application)).not.toContain('not covered')
-      await application.sql(`
+      expect(await notesOf(log)).not.toContain('not covered')
+      await log.sql(`
         UPDATE users SET roles = roles || '{intruder}' WHERE id = (SELECT id FROM users ORDER BY md5(id::text) LIMIT 1)`)
-      expect((await problemsOf(application)).join()).toMatch(/had its roles changed outside of this service$/)
-      await application.close()
+      expect((await problemsOf(log)).join()).toMatch(/had its roles changed outside of this service$/)
+      await log.close()
     },
     60_000,
   )
 })
 
-async function prune({ deps }: TestApplication, sequence: () => Promise<void>) {
-  for (let n = 0; n < 300; n++) await recordAlone(deps, { event: { event: 'server.alive' } })
-  await sequence()
-  const { size } = await deps.database.audit.readHead(() => [])
-  await planPruning(deps, 'test', { below: size })
-  await sequence()
-  await finishPruning(deps)
+async function fillAndPrune({ fill, prune }: AccountLog): Promise<void> {
+  await fill()
+  await prune()
 }
 
 /** Returns a function that changes something, as a client of the API would. Refusals are fine. */
