@@ -51,11 +51,10 @@ function createTimeText(): (now: number) => string {
 
 type Line = (time: string, level: LogLevel, event: string, fields: LogFields, context: LogFields | undefined) => string
 
-/** Without a copy of the fields: almost every line is one of a request. */
+/** Without copies of fields and text: almost every line is one of a request. */
 const jsonLine: Line = (time, level, event, fields, context) => {
-  const members = JSON.stringify(context ? { ...fields, ...context } : fields)
-  const rest = members === '{}' ? '}' : `,${members.slice(1)}`
-  return `${printable(`{"time":"${time}","level":"${level}","event":${JSON.stringify(event)}${rest}`)}\n`
+  const members = printable(JSON.stringify(context ? { ...fields, ...context } : fields))
+  return `{"time":"${time}","level":"${level}","event":"${event}"${members === '{}' ? '' : ','}${members.slice(1)}\n`
 }
 
 const prettyLine: Line = (time, level, event, fields, context) => {

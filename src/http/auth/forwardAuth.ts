@@ -42,7 +42,8 @@ export function createForwardAuth(services: ForwardAuthServices): ForwardAuth {
   const { deps, apiKeys, requestContexts, browserAccess } = services
   const requireUser = async (token: string | undefined, request: Request): Promise<Identity> => {
     // Not a 401: a proxy may redirect that to the sign-in page, which does not end a quarantine.
-    const byCookie = browserAccess && !hasBearer(request) ? await browserAccess.find(request, 'verify') : undefined
+    const byCookie =
+      browserAccess && !token && !hasBearer(request) ? await browserAccess.find(request, 'verify') : undefined
     const principal = byCookie ?? (await requirePrincipal(services, request, token))
     const { user, sessionId } = requireUnquarantined(services, request, principal, 'password_change_required')
     return { name: percentEncode(user.username), id: user.id, roles: user.roles, sessionId }

@@ -43,15 +43,19 @@ export interface UserAdministrator {
  */
 export function createGuards(services: GuardServices) {
   const { apiKeys, requestContexts, browserAccess } = services
-  const tokenUser = (request: Request) => {
-    const credential = bearerToken(request)
+  const userOf = (request: Request, credential: string | undefined) => {
     if (looksLikeApiKey(credential)) return apiKeys.reject(credential, sourceOf(requestContexts, request))
     return requirePrincipal(services, request, credential)
   }
+  const tokenUser = (request: Request) => userOf(request, bearerToken(request))
   const cookieUser = async (request: Request, access: CookieSessions) =>
     (await access.find(request, 'api')) ?? tokenUser(request)
-  const anyUser = (request: Request) =>
-    browserAccess && !hasBearer(request) ? cookieUser(request, browserAccess) : tokenUser(request)
+  const anyUser = (request: Request) => {
+    const credential = bearerToken(request)
+    return browserAccess && !credential && !hasBearer(request)
+      ? cookieUser(request, browserAccess)
+      : userOf(request, credential)
+  }
   const unquarantined = async (request: Request, user: Promise<TokenPrincipal>) =>
     requireUnquarantined(services, request, await user, 'invalid_token')
   const signedIn = (request: Request) => unquarantined(request, anyUser(request))
