@@ -20,7 +20,9 @@ describe.each(databaseKinds)('import on %s', (kind) => {
         stderr: '',
       })
       await withServer(async ({ url }) => {
-        for (const at of thirdPartyHashes.keys()) {
+        // Hashes are the same on each database, so all of them are verified on one.
+        const isOnAll = kind === 'PostgreSQL' && state === 'with the server up'
+        for (const at of isOnAll ? thirdPartyHashes.keys() : [0]) {
           // Not for every user: that many failures from one address would be throttled.
           if (at % 4 === 0) expect((await login(url, `u${at}`, `${password}x`)).status).toBe(401)
           expect((await login(url, `u${at}`, password)).status).toBe(200)
