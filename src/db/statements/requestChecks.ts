@@ -28,46 +28,37 @@ export interface BrowserSessionRow {
 /**
  * The lookup that every request needs, for many requests at once. The text stays the same for any
  * number of keys. PostgreSQL plans it once, because the subquery hides how many there are: for a
- * small batch, it would make a plan each time, which takes longer than the lookup.
+ * small batch, it would make a plan each time, which takes longer than the lookup. `ANY` reads a
+ * small table once for all keys, and a large one by its primary key.
  */
 export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
   return {
-    /**
-     * Finds the active users of sessions that have not ended. LIMIT keeps the planner to one lookup
-     * by primary key for each, whatever its statistics say.
-     */
+    /** Finds the active users of sessions that have not ended. */
     findActiveSessions: (keys: readonly SessionKey[]): Promise<Positioned<SessionUser>[]> =>
       guarded(async () => {
         const [found] = await client<{ readonly users: readonly FoundUser[] | null }[]>`
-          SELECT json_agg(json_build_array(k.position - 1, u.id, u.username, u.full_name, u.roles, u.must_change_password)) AS users
-          FROM unnest((SELECT ${arrayOf(keys.map(({ id }) => id))}::uuid[])) WITH ORDINALITY AS k (session_id, position)
-          CROSS JOIN LATERAL (
-            SELECT u.id, u.username, u.full_name, u.roles, u.must_change_password
-            FROM audittrail_sessions s JOIN users u ON u.id = s.user_id
-            WHERE s.id = k.session_id AND s.expires_at > ${latest(keys)}::timestamptz AND u.is_active
-              AND coalesce(s.epoch >= (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
-                s.created_at > coalesce((SELECT epoch_began_at FROM audittrail_instance WHERE id = 1), '-infinity'))
-            LIMIT 1) u`
-        return (found?.users ?? []).map(positionedUser)
+          SELECT json_agg(json_build_array(s.id, u.id, u.username, u.full_name, u.roles, u.must_change_password)) AS users
+          FROM audittrail_sessions s JOIN users u ON u.id = s.user_id
+          WHERE s.id = ANY((SELECT ${arrayOf(keys.map(({ id }) => id))}::uuid[])::uuid[])
+            AND s.expires_at > ${latest(keys)}::timestamptz AND u.is_active
+            AND coalesce(s.epoch >= (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
+              s.created_at > coalesce((SELECT epoch_began_at FROM audittrail_instance WHERE id = 1), '-infinity'))`
+        return positioned(keys, found?.users ?? [], userOf)
       }),
 
     /** Finds browser sessions that have not ended, of active users, in the same way. */
     findBrowserSessions: (keys: readonly BrowserSessionKey[]): Promise<Positioned<BrowserSessionRow>[]> =>
       guarded(async () => {
         const [found] = await client<{ readonly sessions: readonly FoundBrowserSession[] | null }[]>`
-          SELECT json_agg(json_build_array(k.position - 1, u.id, u.username, u.full_name, u.roles, u.must_change_password,
-            u.cookie_generation, u.rotated_at, u.last_used_at)) AS sessions
-          FROM unnest((SELECT ${arrayOf(keys.map(({ id }) => id))}::uuid[])) WITH ORDINALITY AS k (session_id, position)
-          CROSS JOIN LATERAL (
-            SELECT u.id, u.username, u.full_name, u.roles, u.must_change_password, s.cookie_generation,
-              date_part('epoch', s.cookie_rotated_at) AS rotated_at, date_part('epoch', s.last_used_at) AS last_used_at
-            FROM audittrail_sessions s JOIN users u ON u.id = s.user_id
-            WHERE s.id = k.session_id AND s.kind = 'browser' AND s.cookie_generation IS NOT NULL
-              AND s.expires_at > ${latest(keys)}::timestamptz AND u.is_active
-              AND coalesce(s.epoch >= (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
-                s.created_at > coalesce((SELECT epoch_began_at FROM audittrail_instance WHERE id = 1), '-infinity'))
-            LIMIT 1) u`
-        return (found?.sessions ?? []).map(positionedSession)
+          SELECT json_agg(json_build_array(s.id, u.id, u.username, u.full_name, u.roles, u.must_change_password,
+            s.cookie_generation, date_part('epoch', s.cookie_rotated_at), date_part('epoch', s.last_used_at))) AS sessions
+          FROM audittrail_sessions s JOIN users u ON u.id = s.user_id
+          WHERE s.id = ANY((SELECT ${arrayOf(keys.map(({ id }) => id))}::uuid[])::uuid[])
+            AND s.kind = 'browser' AND s.cookie_generation IS NOT NULL
+            AND s.expires_at > ${latest(keys)}::timestamptz AND u.is_active
+            AND coalesce(s.epoch >= (SELECT session_epoch FROM audittrail_instance WHERE id = 1),
+              s.created_at > coalesce((SELECT epoch_began_at FROM audittrail_instance WHERE id = 1), '-infinity'))`
+        return positioned(keys, found?.sessions ?? [], browserSessionOf)
       }),
 
     /** Finds API keys by digest, expired and revoked ones too. */
@@ -107,7 +98,7 @@ function dateOf(time: string | null): Date | null {
 
 /** In the order of `json_build_array`. */
 type FoundUser = readonly [
-  position: number,
+  session: string,
   id: string,
   username: string,
   fullName: string,
@@ -123,16 +114,28 @@ type FoundBrowserSession = readonly [
   lastUsedAt: number,
 ]
 
-function positionedUser(found: FoundUser | FoundBrowserSession): Positioned<SessionUser> {
-  const [position, id, username, full_name, roles, must_change_password] = found
-  return { position, row: { id, username, full_name, is_active: true, roles, must_change_password } }
+/** Returns the rows, each with the position of its session's key. */
+function positioned<Found extends readonly [session: string, ...unknown[]], Row>(
+  keys: readonly BrowserSessionKey[],
+  found: readonly Found[],
+  rowOf: (found: Found) => Row,
+): Positioned<Row>[] {
+  const positions = new Map(keys.map(({ id }, position) => [id, position]))
+  return found.flatMap((one) => {
+    const position = positions.get(one[0])
+    return position === undefined ? [] : [{ position, row: rowOf(one) }]
+  })
 }
 
-function positionedSession(found: FoundBrowserSession): Positioned<BrowserSessionRow> {
-  const { position, row: user } = positionedUser(found)
+function userOf([, id, username, full_name, roles, must_change_password]:
+  | FoundUser
+  | FoundBrowserSession): SessionUser {
+  return { id, username, full_name, is_active: true, roles, must_change_password }
+}
+
+function browserSessionOf(found: FoundBrowserSession): BrowserSessionRow {
   const [generation, rotatedAt, lastUsedAt] = [found[6], found[7], found[8]]
-  const row = { user, generation, rotatedAt: rotatedAt && rotatedAt * 1000, lastUsedAt: lastUsedAt * 1000 }
-  return { position, row }
+  return { user: userOf(found), generation, rotatedAt: rotatedAt && rotatedAt * 1000, lastUsedAt: lastUsedAt * 1000 }
 }
 
 function latest(keys: readonly BrowserSessionKey[]): string {
