@@ -72,7 +72,7 @@ export function startHousekeeping(
   return async () => {
     isStopped = true
     clearInterval(timer)
-    // An event after that of the stop would stay unsettled.
+    // An event that follows `server.stopped` would stay unsettled.
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const limit = setTimeout(resolve, stopLimit)
     await Promise.race([current, late])

@@ -138,7 +138,7 @@ export function observeAudit({ observable }: MetricsRegistry, { state }: Pick<Se
   )
 }
 
-/** Registers the metrics of its verification. */
+/** Registers the metrics of the verification of the audit log. */
 export function observeVerification(
   { observable }: MetricsRegistry,
   { state }: Pick<RegularVerification, 'state'>,

@@ -90,8 +90,8 @@ export const auditCheckpoints = pgTable(
 )
 
 /**
- * What the witnesses have cosigned, by key. A process claims a witness to send it a checkpoint. One more
- * row is claimed to verify the log.
+ * What the witnesses have cosigned, by key. A process claims a witness to send it a checkpoint.
+ * The daily verification claims one more row.
  */
 export const auditWitnesses = pgTable('audittrail_audit_witnesses', {
   name: text().primaryKey(),

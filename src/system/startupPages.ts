@@ -5,8 +5,8 @@ import { openCLibrary } from './cLibrary.ts'
 const doNotNeed = 4
 
 /**
- * Gives back the memory of code that only the start has run. The kernel maps a page again when it is
- * used, from its file cache. Does nothing outside Linux, or without /proc.
+ * Gives back the memory of code that only the start has run. The kernel maps a page again from its
+ * file cache when it is used. Does nothing outside Linux, or without /proc.
  */
 export function releaseStartupPages(): void {
   if (process.platform !== 'linux') return

@@ -20,8 +20,8 @@ export interface VerificationProgress {
 const listedFindings = 20
 
 /**
- * Verifies the audit log, and records the result in it unless `unrecorded` says why not. `onProgress`
- * ends it if it throws.
+ * Verifies the audit log, and records the result in it unless `unrecorded` says why not. Ends if
+ * `onProgress` throws.
  */
 export async function verifyAudit(
   deps: VerifyingDeps,

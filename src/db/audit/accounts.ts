@@ -66,7 +66,7 @@ export function accountStatements(client: Client) {
     listAccounts: (after: string | undefined, last: string | undefined, limit: number): Promise<Account[]> =>
       guarded(() => selectAccounts(client, { after, last }, limit)),
 
-    /** Returns the id of the account that many places after another one. Undefined: there are fewer. */
+    /** Skips `distance` accounts after one, and returns the id of the next. Undefined: there is none. */
     findAccountAfter: (after: string | undefined, distance: number): Promise<string | undefined> =>
       guarded(async () => {
         const [row] = await client`
@@ -75,7 +75,7 @@ export function accountStatements(client: Client) {
         return row?.id
       }),
 
-    /** Keeps an account from changes until the transaction ends. Returns whether there is one. */
+    /** Locks an account until the transaction ends. Returns whether it exists. */
     lockAccount: (id: string): Promise<boolean> =>
       guarded(async () => {
         const rows = await client`SELECT FROM users WHERE id = ${id}::uuid FOR NO KEY UPDATE`
@@ -91,7 +91,7 @@ export function accountStatements(client: Client) {
         return rows.map(({ id }) => id)
       }),
 
-    /** Reads accounts with at most `limit` pending events that may say something of them. Leaves out copies of records. */
+    /** Reads accounts, and up to `limit` pending events that may be about them. Skips copies of records. */
     readAccounts: (ids: readonly string[], limit: number): Promise<AccountSnapshot> =>
       guarded(
         () =>

@@ -130,8 +130,8 @@ export function auditStatements({ client }: { readonly client: Client }) {
       }),
 
     /**
-     * Lists records of a process with an index below `below` by their numbers: lowest first from `from` on,
-     * highest first otherwise.
+     * Lists records of a process with an index below `below` by their numbers: lowest first with
+     * `from`, highest first without.
      */
     listOfProcess: (process: string, { below, from, until, limit }: NumberFilter): Promise<StoredEvent[]> =>
       guarded(async () => {

@@ -54,7 +54,7 @@ export interface ImportedUser extends Account {
   readonly full_name: string
 }
 
-/** Users that an import has added, and the seeded administrator that it has replaced before the first. */
+/** Users that an import has added, and in the first part the seeded administrator that it replaced. */
 export interface ImportedPart {
   readonly isFirst: boolean
   readonly added: readonly ImportedUser[]

@@ -114,8 +114,9 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
       }),
 
     /**
-     * Sets a password and ends the user's sessions. Returns undefined without such a user or if `replacing` is no longer the hash. With `ownSession` that session continues; throws `invalid_token` if it has ended or the
-     * user is disabled.
+     * Sets a password and ends the user's sessions except `ownSession`. Returns undefined if the user
+     * does not exist or `replacing` is no longer the hash. Throws `invalid_token` if `ownSession` has
+     * ended or its user is disabled.
      */
     updatePassword: (
       id: string,
@@ -155,8 +156,8 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
       }),
 
     /**
-     * Replaces a hash with a newer one of the same password, unless it has changed. Returns the user if
-     * it did. Throws `conflict` if the role must not change it.
+     * Replaces a hash with a newer one of the same password. Returns the user, or undefined if the
+     * hash has changed. Throws `conflict` if the role must not change it.
      */
     replaceHash: (id: string, from: string, to: string): Promise<User | undefined> =>
       guardedChange('store', async () => {

@@ -8,8 +8,8 @@ import { stateChange } from './state.ts'
 export type StateOf = (change: { readonly was?: Account | undefined; readonly is?: Account | undefined }) => StateChange
 
 /**
- * Changes accounts as `audited` does. Each change of an account has a record with its states. The later one
- * is what was asked for, and not what the database returns: a trigger may have changed that.
+ * Changes accounts as `audited` does, with the states in the record of each change. The state after
+ * it is what was asked for, not what the database returns: a trigger may have changed that.
  */
 export async function auditedAccounts<T>(
   deps: AuditDeps,

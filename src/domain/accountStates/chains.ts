@@ -1,27 +1,26 @@
 /**
- * What the log says of the state of each account. A change takes one state away and adds another,
- * so that the sum is right in whatever order records are added: two changes of an account may enter
- * the log in the reverse order.
+ * What the log says about the state of each account. A change takes one state away and adds another,
+ * so the sum is the same in any order: two changes of an account may enter the log in reverse order.
  */
 export interface AccountChains {
   /** Adds the state of an account that begins. */
   begin(id: string, state: string): void
-  /** Adds what was found before the log covers an account, unless it does. */
+  /** Adds the state that an account had before the log covered it, unless the log covers it already. */
   cover(id: string, state: string): void
   /** Adds a change, which the record at `index` has. `isCovered`: the log covers every account. */
   change(id: string, change: StateChangeAt, isCovered: boolean): void
-  /** Begins again with what pruned records said of an account: see `carriedOf`. */
+  /** Begins again with what pruned records said about an account: see `carriedOf`. */
   carry(id: string, tokens: readonly string[]): void
-  /** Adds a change of an older version, which has no state. */
+  /** Adds a change that an older version recorded, without states. */
   lose(id: string): void
-  /** Adds a change whose states could not be made, because someone removed the salt. */
+  /** Adds a change whose states could not be computed, because someone removed the salt. */
   tamper(id: string, index: number): void
   /** Begins again with the state that was accepted. Undefined: the account does not exist. */
   accept(id: string, state: string | undefined): void
   /** Returns the state of an account that has one, and nothing unexplained. */
   stateOf(id: string): string | undefined
   chainOf(id: string): Chain
-  /** Returns what is to be carried of an account: its flags and states, with `-` those that are missing. */
+  /** Returns what a pruning carries: flags and states, with `-` before those that are missing. */
   carriedOf(id: string): readonly string[]
   /** Returns the accounts that have anything else than one state. */
   unusual(): readonly string[]
@@ -41,15 +40,15 @@ export interface StateChangeAt {
 export interface Chain {
   /** `lost`: a change had no state. `unknown`: the log has no record of the account. */
   readonly kind: 'states' | 'lost' | 'unknown'
-  /** `unseen`: the log has no beginning of it. `uncovered`: nor had to have one. */
+  /** `unseen`: its beginning is not in the log. `uncovered`: and did not have to be. */
   readonly origin: 'begun' | 'unseen' | 'uncovered'
-  /** States that no later change took away. One, or none if it was deleted, unless someone else changed it. */
+  /** States that no later change took away. More than one only if someone else changed it. */
   readonly current: readonly string[]
   /** States before a change that no record has led to, with the index of the change. */
   readonly missing: readonly { readonly state: string; readonly index: number }[]
 }
 
-/** How often a state was added, less how often it was taken away, and where first. */
+/** How often a state was added minus how often it was taken away, and the first index of either. */
 type Sum = Map<string, { readonly count: number; readonly index: number }>
 
 interface Entry {

@@ -23,7 +23,7 @@ export function baselineRecords(
   return recordsOfEntries(entries, { of, salt: commitmentOfSalt(salt) }, isComplete)
 }
 
-/** Returns the records of entries, the last of which says whether the log covers all accounts from there on. */
+/** Returns the records of entries. The last one says whether the log covers all accounts from then on. */
 export function recordsOfEntries(
   entries: readonly string[],
   facts: Pick<Extract<AuditEvent, { event: 'audit.baseline' }>, 'of' | 'salt' | 'below'>,

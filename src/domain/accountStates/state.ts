@@ -16,8 +16,8 @@ export function stateOf(salt: Buffer, account: Account): string {
 }
 
 /**
- * Returns what the record of a change says. Without a salt, which someone removed, it says that the states
- * are missing: a record of an older version says nothing.
+ * Returns the states for the record of a change. If someone removed the salt, they are marked as
+ * missing, unlike in a record of an older version.
  */
 export function stateChange(
   salt: Buffer | undefined,

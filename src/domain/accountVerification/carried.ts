@@ -5,9 +5,9 @@ import type { AuditRecord } from '../audit/record.ts'
 import { readAccountStates } from './readStates.ts'
 
 /**
- * Returns records of what the records below an index say of accounts, to be written before those are
- * pruned. It is taken from the log and not from the accounts, so that no change by SQL slips into it.
- * Undefined: records were pruned that it had to read.
+ * Returns records of what the log says about accounts below an index, to be written before that
+ * part is pruned. Reads the log and not the accounts, so that no change by SQL slips in. Undefined
+ * if records that it needs were pruned.
  */
 export async function carriedStates(
   audit: Database['audit'],

@@ -15,8 +15,8 @@ export interface AuditDeps {
 }
 
 /**
- * Prepares the rows of events. Forgets those of an earlier attempt, which was rolled back, unless these
- * are `further` events of the same one.
+ * Prepares the rows of events. Forgets those of an earlier attempt, which was rolled back, unless
+ * these are `further` events of the same attempt.
  */
 export type RowsOf = (records: readonly AuditRecord[], part?: 'further') => readonly EventRow[]
 

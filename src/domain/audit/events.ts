@@ -162,8 +162,8 @@ export type AuditEvent =
     }
   /**
    * Records below an index are pruned once this record is in the log. `before`: the pruned ones are
-   * older. `processes`: numbers of their events that later records of the process rely on. `recent`: these
-   * processes are neither servers nor known to go on, but may be commands that run.
+   * older. `processes`: numbers of their events that later records of the process rely on. `recent`:
+   * these processes may be commands that still run.
    */
   | {
       readonly event: 'audit.pruned'
@@ -178,7 +178,7 @@ export type AuditEvent =
       readonly carried: number
     }
   /**
-   * The first `size` records, whose tree has this root, were verified: all, or the new ones since an earlier
+   * The first `size` records, whose tree has this root, were verified: all, or those since an earlier
    * verification. `pending`: the first pending event of each process, unless there are too many.
    */
   | {
@@ -194,9 +194,9 @@ export type AuditEvent =
       readonly listed?: readonly string[]
     }
   /**
-   * States of accounts, as `ID STATE`: those that the database had when this version was installed, those
-   * that an import has created, or what pruned records below `below` said of them. There, `-STATE` is
-   * a former state that no record explains. `salt`: its hash.
+   * States of accounts, as `ID STATE`: those before the log had states, those of imported users, or
+   * what pruned records below `below` said. There, `-STATE` is a former state that no record explains.
+   * `salt`: its hash.
    */
   | {
       readonly event: 'audit.baseline'

@@ -26,8 +26,8 @@ interface Kept {
 }
 
 /**
- * Reads them before the log, which therefore has at least their size. Those of less than `start`
- * records are not compared.
+ * Reads the file before the log, which therefore has at least the size of each checkpoint. Those
+ * below the size `start` are not compared.
  */
 export async function checkKept(readKept: ReadKept, origin: string, start: number, find: Find): Promise<KeptCheck> {
   const bySize = new Map<number, Kept[]>()

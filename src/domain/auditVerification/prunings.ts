@@ -24,7 +24,7 @@ export interface Prunings {
   skipTo(index: number): void
   /** Returns what the database says was pruned, and no record does. */
   problemsOf(head: Pick<StoredHead, 'minimumIndex' | 'prunedBefore'>): readonly string[]
-  /** Returns the pruned processes that may go on: servers, and commands that were pruned after a time. */
+  /** Returns the pruned processes that may go on: servers, and commands pruned after a time. */
   mayGoOn(since: number): { readonly servers: ReadonlySet<string>; readonly commands: ReadonlySet<string> }
   /** Returns whether SECRET_KEY was changed in what was pruned. */
   isKeyChanged(): boolean

@@ -115,7 +115,7 @@ export async function recordReader(
   }
 }
 
-/** Returns a function that checks the checkpoints up to the size that the tree has grown to, if there are any. */
+/** Returns a function that checks the checkpoints up to the size that the tree has grown to. */
 async function checkpointChecker(
   audit: Audit,
   from: number | undefined,

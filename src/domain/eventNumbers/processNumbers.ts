@@ -22,8 +22,8 @@ export interface ProcessNumbers {
   /** Returns the index of an event with the same process and number. */
   indexOf(leaf: Pick<ParsedLeaf, 'p' | 'n'>): number | undefined
   /**
-   * Yields the numbers that a later event says were settled, and that are nowhere and not accepted. Those
-   * of processes without an event from `minimumIndex` on may be pruned.
+   * Yields the numbers that a later event says were settled, and that are nowhere and not accepted.
+   * Skips processes without an event from `minimumIndex` on, whose events may be pruned.
    */
   removed(minimumIndex?: number): Generator<RemovedEvents>
   /** Yields the processes with pending events, and the lowest number of one. */

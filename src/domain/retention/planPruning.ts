@@ -52,7 +52,7 @@ export async function planPruning(deps: PruningDeps, by: string, range: PruningR
   // Events of the last day may still be on their way.
   const before = Math.max(0, Math.min(read.newest + 1, pending.oldest, deps.clock() - day))
   const carried = await carriedStates(audit, keys, read.minimumIndex)
-  // Another replica has pruned since. The next plan begins where it ended.
+  // Another replica has pruned in the meantime. The next plan begins where that ended.
   if (!carried) return undefined
   const pruned = {
     event: 'audit.pruned' as const,
@@ -187,7 +187,7 @@ function tampered(index: number): AppError {
   )
 }
 
-/** Returns the numbers of processes that have later events, or may have; commands that may run apart. */
+/** Returns the numbers of processes that may have later events: those that last, and recent commands. */
 async function processesOf(
   { database: { audit } }: PruningDeps,
   { minimumIndex, servers, recent, restoredSizes }: ReadTiles,

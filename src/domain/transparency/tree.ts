@@ -64,7 +64,7 @@ export function appendLeaves(edge: Edge, hashes: readonly Buffer[]): { readonly 
 export interface GrowingTree {
   /** Returns the nodes that the leaf completes. */
   append(hash: Buffer): readonly Node[]
-  /** Replaces the tree by that of an edge. Without one, full tiles may follow, of which only the nodes are known. */
+  /** Replaces the tree by that of an edge. Without one, `appendTile` may follow. */
   restart(edge?: Edge): void
   /** Appends a full tile by its node. Only after a restart without an edge or other tiles. */
   appendTile(hash: Buffer): readonly Node[]

@@ -101,8 +101,8 @@ export async function requireUser({ database }: Deps, id: string): Promise<User>
 }
 
 /**
- * Changes the given fields. Records those that had another value before. Throws `invalid_fields`, `not_found`, `forbidden`, and `conflict` for
- * the last active administrator.
+ * Changes the given fields. Records those that had another value before. Throws `invalid_fields`,
+ * `not_found`, `forbidden`, and `conflict` for the last active administrator.
  */
 export async function changeUser(deps: Deps, by: Actor, id: string, change: UserChange): Promise<User> {
   requireValidFields(change)

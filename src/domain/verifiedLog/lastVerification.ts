@@ -25,7 +25,7 @@ export interface PastVerification {
 const listed = 64
 const pageSize = 2000
 
-/** Returns the newest verifications in the log, the newest first. Skips records that a known key has not sealed. */
+/** Returns the newest verifications in the log, newest first. Skips records without a known seal. */
 export async function listVerifications(audit: Audit, keys: AuditKeys): Promise<readonly PastVerification[]> {
   const events = await audit.listEvents({ type: 'audit.verified', limit: listed })
   return events.flatMap((event) => {
@@ -49,7 +49,7 @@ export async function newestPending(audit: Audit, keys: AuditKeys): Promise<numb
   }
 }
 
-/** Returns when the log begins; 0 if its first record does not tell. Undefined: it is empty. */
+/** Returns when the log begins; 0 if its first record is not trusted. Undefined: it is empty. */
 export async function beginningOf(audit: Audit, keys: AuditKeys): Promise<number | undefined> {
   const [first] = await audit.listEvents({ from: 0, limit: 1 })
   if (!first) return undefined
@@ -57,7 +57,7 @@ export async function beginningOf(audit: Audit, keys: AuditKeys): Promise<number
   return leaf && sealProblem === undefined ? Date.parse(leaf.time) : 0
 }
 
-/** Returns what a verification found intact, if the log in the database still has it. */
+/** Returns the part that a verification found intact, if the log in the database still has it. */
 export async function partOf(
   audit: Audit,
   { index = 0, findings, size, root, pending }: PastVerification,

@@ -51,7 +51,7 @@ export async function verifyListed(
   return { ...checked, verification: { ...checked.verification, listed }, scope: verified ? 'new' : 'whole' }
 }
 
-/** Records a verification, and logs it. Returns why it could not be recorded. */
+/** Records and logs a verification. Returns the reason if it could not be recorded. */
 export async function recordVerification(
   deps: VerifyingDeps,
   by: string,

@@ -25,29 +25,29 @@ const minute = 60_000
 const day = 24 * 60 * minute
 /** Milliseconds after which all records are verified, not only the new ones. */
 const wholeInterval = 30 * day
-/** Milliseconds that a new process waits, so that no restart begins with it. */
+/** Milliseconds that a new process waits, so that no restart begins with a verification. */
 const firstPause = 10 * minute
-/** The claim of the verification, among those of witnesses, whose names have a plus sign. */
+/** The name of the claim. Claims of witnesses have a plus sign in their names. */
 const claim = 'audit verification'
-/** Seconds after which a verification that failed is repeated. */
+/** Seconds after which another process may take over a verification that was broken off. */
 const claimSeconds = 3600
 const renewal = 10 * minute
 /** Few, so that neither this process nor the embedded database keeps a request waiting. */
 const recordsPerPage = 200
-/** The share of time that it leaves to others, in multiples of the time it takes. */
+/** Pause after each page, in multiples of the time that the page took. */
 const leftToOthers = 4
 
 export function createRegularVerification(deps: RegularDeps): RegularVerification {
   const { database, audit, clock, monotonicClock } = deps
   const startedAt = monotonicClock()
   let state: VerificationState = { verifiedAt: clock(), findings: 0 }
-  /** Also if it could not be recorded. */
+  /** When this process last verified the log, even if that could not be recorded. */
   let own: number | undefined
 
   const endClaim = () => database.audit.setWitness(claim, 0, undefined)
   const isDue = (time: number) => Math.abs(clock() - time) >= day
 
-  /** Returns the newest verification in the log, and when the next one counts from. Undefined: the log is empty. */
+  /** Returns the past verifications, and the time from which the next is due. Undefined: the log is empty. */
   async function follow() {
     const past = await listVerifications(database.audit, audit.keys)
     const [newest] = past
