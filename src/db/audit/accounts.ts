@@ -66,7 +66,7 @@ export function accountStatements(client: Client) {
     listAccounts: (after: string | undefined, last: string | undefined, limit: number): Promise<Account[]> =>
       guarded(() => selectAccounts(client, { after, last }, limit)),
 
-    /** Skips `distance` accounts after one, and returns the id of the next. Undefined: there is none. */
+    /** Skips `distance` accounts after one. Returns the id of the next, or undefined. */
     findAccountAfter: (after: string | undefined, distance: number): Promise<string | undefined> =>
       guarded(async () => {
         const [row] = await client`
@@ -91,7 +91,7 @@ export function accountStatements(client: Client) {
         return rows.map(({ id }) => id)
       }),
 
-    /** Reads accounts, and up to `limit` pending events that may be about them. Skips copies of records. */
+    /** Reads accounts, and up to `limit` pending events that may concern them. Skips copies. */
     readAccounts: (ids: readonly string[], limit: number): Promise<AccountSnapshot> =>
       guarded(
         () =>

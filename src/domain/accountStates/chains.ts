@@ -5,7 +5,7 @@
 export interface AccountChains {
   /** Adds the state of an account that begins. */
   begin(id: string, state: string): void
-  /** Adds the state that an account had before the log covered it, unless the log covers it already. */
+  /** Adds the state that an account had before the log covered it, unless it is covered already. */
   cover(id: string, state: string): void
   /** Adds a change, which the record at `index` has. `isCovered`: the log covers every account. */
   change(id: string, change: StateChangeAt, isCovered: boolean): void

@@ -23,7 +23,7 @@ export function baselineRecords(
   return recordsOfEntries(entries, { of, salt: commitmentOfSalt(salt) }, isComplete)
 }
 
-/** Returns the records of entries. The last one says whether the log covers all accounts from then on. */
+/** Returns the records of entries. The last says whether the log covers all accounts from then on. */
 export function recordsOfEntries(
   entries: readonly string[],
   facts: Pick<Extract<AuditEvent, { event: 'audit.baseline' }>, 'of' | 'salt' | 'below'>,

@@ -72,10 +72,10 @@ async function checkPart({ audit, keys, find, onPage }: CheckDeps, part: Part) {
     }
   for (const { problem, index } of suspects.problems()) find(problem, await recordAt(audit, index))
   if (!states.isCarried && part.last === undefined)
-    find('the states of accounts that the pruned records had are missing, or not in the log yet')
+    find('the account states of the pruned records are missing, or not in the log yet')
   const isMissing = setting.isComplete && !suspects.isComplete() && !states.isPruned
   if (isMissing && part.last === undefined)
-    find('the baseline of accounts is recorded as complete, and the log has none')
+    find('the baseline of accounts is recorded as complete, but the log has none')
   return { counts: suspects.counts() }
 }
 
@@ -126,12 +126,12 @@ function notesOf({ notCovered, madeBySql }: { readonly notCovered: number; reado
       : []),
     ...(madeBySql > 0
       ? [
-          `${counted(madeBySql)} made by SQL, and not covered until this service changes ${madeBySql === 1 ? 'it' : 'them'}`,
+          `${counted(madeBySql, ' made by SQL')} not covered until this service changes ${madeBySql === 1 ? 'it' : 'them'}`,
         ]
       : []),
   ]
 }
 
-function counted(count: number): string {
-  return count === 1 ? '1 account is' : `${count.toLocaleString('en')} accounts are`
+function counted(count: number, which = ''): string {
+  return count === 1 ? `1 account${which} is` : `${count.toLocaleString('en')} accounts${which} are`
 }

@@ -51,7 +51,7 @@ function changeProblems(salt: Buffer, compared: Compared): readonly Problem[] {
     .map(({ state }) => ({
       problem:
         state === withoutState
-          ? `has no states of ${nameOf(compared)}, because someone had removed the table of the salt`
+          ? `has no states of ${nameOf(compared)}, because someone had removed the salt of account states`
           : `shows that ${nameOf(compared)} had been changed outside of this service`,
       index: indexOf(state),
     }))

@@ -187,7 +187,7 @@ function tampered(index: number): AppError {
   )
 }
 
-/** Returns the numbers of processes that may have later events: those that last, and recent commands. */
+/** Returns the numbers of processes that may have later events, with recent commands apart. */
 async function processesOf(
   { database: { audit } }: PruningDeps,
   { minimumIndex, servers, recent, restoredSizes }: ReadTiles,

@@ -80,7 +80,7 @@ describe('accounts in the audit log', () => {
       )
     await insert('alice')
     expect(await problems()).toEqual([])
-    expect(await notesOf(log)).toEqual(['1 account is made by SQL, and not covered until this service changes it'])
+    expect(await notesOf(log)).toEqual(['1 account made by SQL is not covered until this service changes it'])
     const [row] = await log.sql(`SELECT id::text FROM users WHERE username = 'alice'`)
     await changeUser(log.deps, by, String(row?.id), { roles: ['editor'] })
     expect(await problems()).toEqual([])

@@ -27,7 +27,7 @@ describe('changes of accounts by SQL that someone hides', () => {
     await log.sql('INSERT INTO audittrail_audit_accounts SELECT * FROM saved')
     await log.sql(`UPDATE users SET roles = '{admin}' WHERE username = 'mallory'`)
     await reset(id, 'a third long password')
-    expect(await problems()).toContain('because someone had removed the table of the salt')
+    expect(await problems()).toContain('because someone had removed the salt of account states')
   })
 
   test('are found if a deleted administrator is inserted again', async () => {

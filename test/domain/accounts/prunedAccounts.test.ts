@@ -101,7 +101,7 @@ describe('accounts in a pruned log', () => {
     await log.sql(`DELETE FROM audittrail_audit_pending WHERE leaf LIKE '%"audit.baseline"%'`)
     await log.sequence()
     await finishPruning(log.deps)
-    expect((await problemsOf(log)).join()).toContain('states of accounts that the pruned records had are missing')
+    expect((await problemsOf(log)).join()).toContain('account states of the pruned records are missing')
   })
 
   test('are not covered after a change without a state', async () => {
