@@ -7,7 +7,7 @@ export const erase: Command = {
   name: 'audit erase',
   summary: 'Erase the personal data of a user',
   details:
-    'Erases names, addresses and browsers from the records by and about the user, deleted ones too, and from failed sign-ins. The records stay. Logs already shipped and backups keep theirs.',
+    'Erases names, addresses and browsers from the records by and about the user, and from failed sign-ins. The user may be deleted already. The records stay. Logs already shipped and backups keep theirs.',
   arguments: ['NAME|ID'],
   flags: { yes },
   run: async (environment, { arguments: [name = ''], flags }): Promise<ExitCode> => {

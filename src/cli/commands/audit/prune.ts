@@ -14,7 +14,7 @@ export const prune: Command = {
     'Deletes records from the beginning, 256 at a time. The records that remain can still be verified. Without a flag, prunes records older than AUDIT_RETENTION_DAYS.',
   arguments: [],
   flags: {
-    before: { value: 'TIME', doc: 'Prune records from before this time: 2026-11-28, or 365d ago' },
+    before: { value: 'TIME', doc: 'Prune records from before this time: 2026-11-28, or an age such as 365d' },
     below: { value: 'INDEX', doc: 'Prune records below this index' },
     yes,
   },
