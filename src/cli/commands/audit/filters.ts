@@ -10,7 +10,10 @@ export const filterFlags = {
   about: { value: 'NAME|ID', doc: 'Only records of what was done to this user or API key' },
   type: { value: 'TYPE', doc: 'Only records of this type, such as login.failed' },
   outcome: { value: 'OUTCOME', doc: 'Only records with this outcome: done or refused' },
-  since: { value: 'TIME', doc: 'Only records from this time on: 2026-11-28, 2026-11-28T09:30Z, or an age such as 30m, 2h or 7d' },
+  since: {
+    value: 'TIME',
+    doc: 'Only records from this time on: 2026-11-28, 2026-11-28T09:30Z, or an age such as 30m, 2h or 7d',
+  },
   until: { value: 'TIME', doc: 'Only records before this time' },
   limit: { value: 'NUMBER', doc: `How many, 1 to 1000 (default: ${listedByDefault})` },
 } as const satisfies Readonly<Record<string, Flag>>
