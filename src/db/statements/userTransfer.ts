@@ -13,6 +13,8 @@ export interface ExportedUser extends Omit<StagedUser, 'place' | 'id' | 'created
 export type UserTransferStatements = ReturnType<typeof userTransferStatements>
 
 const pageSize = 1000
+/** Imported users from which the planner's statistics of the table are renewed. */
+const leastForAnalysis = 1000
 
 /**
  * Bulk import and export in bounded memory. On a server, each is one transaction on a dedicated
@@ -28,23 +30,29 @@ export function userTransferStatements(
     withStaging: <T>(work: (staging: Staging) => Promise<T>): Promise<T> =>
       withOneSession(async (client) => {
         const table = `audittrail_import_${randomBytes(8).toString('hex')}`
-        if (kind === 'server')
-          return separatingErrors(
-            work,
-            (inner) =>
-              client.begin(async (transaction) => {
-                await disableTimeouts(transaction)
-                await createStaging(transaction, table, 'ON COMMIT DROP')
-                return inner(stagingIn(transaction, table, (insert) => inSavepoint(transaction, insert)))
-              }) as Promise<T>,
-          )
+        let imported = 0
+        const counting = async (insert: Promise<number>) => {
+          imported = await insert
+          return imported
+        }
         try {
-          return await separatingErrors(work, async (inner) => {
-            await createStaging(client, table, '')
-            return inner(stagingIn(client, table, (insert) => client.begin(insert) as Promise<number>))
-          })
+          return kind === 'server'
+            ? await separatingErrors(
+                work,
+                (inner) =>
+                  client.begin(async (transaction) => {
+                    await disableTimeouts(transaction)
+                    await createStaging(transaction, table, 'ON COMMIT DROP')
+                    return inner(stagingIn(transaction, table, (insert) => counting(inSavepoint(transaction, insert))))
+                  }) as Promise<T>,
+              )
+            : await separatingErrors(work, async (inner) => {
+                await createStaging(client, table, '')
+                return inner(stagingIn(client, table, (insert) => counting(client.begin(insert) as Promise<number>)))
+              })
         } finally {
-          await client`DROP TABLE IF EXISTS pg_temp.${client(table)}`.catch(() => {})
+          if (kind === 'embedded') await client`DROP TABLE IF EXISTS pg_temp.${client(table)}`.catch(() => {})
+          if (imported >= leastForAnalysis) await analyzeUsers(client)
         }
       }),
 
@@ -66,6 +74,14 @@ export function userTransferStatements(
         }),
       ),
   }
+}
+
+/**
+ * Without it, PostgreSQL reads the whole table for each request check, as for the small table that it
+ * was, until autovacuum analyzes it a minute later. Only the owner may, so a failure is no error.
+ */
+async function analyzeUsers(client: Client): Promise<void> {
+  await client`ANALYZE users`.catch(() => {})
 }
 
 /** Undoes failed work, so that the transaction can go on. */
