@@ -14,7 +14,7 @@ type RetentionConfig = Pick<Config, 'auditPersonalDays' | 'auditRetentionDays'>
 /** Milliseconds between two rounds of housekeeping. */
 const housekeepingInterval = 60_000
 /** Milliseconds that a shutdown waits for work that is running. */
-const stopLimit = 2000
+const stopLimit = 1000
 
 /**
  * Maintains keys, sweeps expired data and reads the costliest hash, now and every minute. Returns a
