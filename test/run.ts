@@ -14,7 +14,7 @@ import { startServer } from './postgresqlServer.ts'
 const isFast = process.argv[2] === 'fast'
 const fast = /^([^/]+$|(cli|config|contract|db|domain|http|system|telemetry)\/)/
 const alone =
-  /^(attack\/bruteForce|deploy\/(fail2ban|metrics)|failover|faults\/(?!auditKills|clocks|dataDirectory|embedded|idle|names|poolLimits|powerCuts|requestTimeout|rollouts|silent|tls)|strictness)/
+  /^(attack\/bruteForce|binary\/shutdown|deploy\/(fail2ban|metrics)|failover|faults\/(?!auditKills|clocks|dataDirectory|embedded|idle|names|poolLimits|powerCuts|requestTimeout|rollouts|silent|tls)|strictness)/
 
 // Those in `interop` need Go, and are run by `bun run test:interop`.
 const files = [...new Bun.Glob('**/*.test.ts').scanSync(import.meta.dir)]
