@@ -62,7 +62,7 @@ describe.each([
   ['the claims', claimVectors],
   ['the encoding', encodingVectors],
 ] as const)('a token forged in %s', (_where, vectors) => {
-  test.each(vectors)('%s returns the same 401 as any other invalid token', async (what, forge) => {
+  test.each(vectors)('%s returns the same 401 as every other invalid token', async (what, forge) => {
     const answer = await ask(forge(workshop))
     expect(answer.status).toBe(401)
     expect(answer.body).toBe(refusal)

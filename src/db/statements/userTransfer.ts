@@ -13,7 +13,7 @@ export interface ExportedUser extends Omit<StagedUser, 'place' | 'id' | 'created
 export type UserTransferStatements = ReturnType<typeof userTransferStatements>
 
 const pageSize = 1000
-/** Imported users from which the planner's statistics of the table are renewed. */
+/** Imported users that make the planner's statistics too old. */
 const leastForAnalysis = 1000
 
 /**
@@ -77,8 +77,9 @@ export function userTransferStatements(
 }
 
 /**
- * Without it, PostgreSQL reads the whole table for each request check, as for the small table that it
- * was, until autovacuum analyzes it a minute later. Only the owner may, so a failure is no error.
+ * Renews the planner's statistics. With those of a small table, PostgreSQL would read all users for
+ * each batch of request checks until autovacuum renews them. Only the owner of the table may do it,
+ * so a failure is ignored.
  */
 async function analyzeUsers(client: Client): Promise<void> {
   await client`ANALYZE users`.catch(() => {})
