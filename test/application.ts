@@ -12,10 +12,10 @@ import { createRecorder } from '../src/domain/audit/recorder.ts'
 import type { Deps, DomainSettings } from '../src/domain/deps.ts'
 import { createFailureTally } from '../src/domain/failureTally.ts'
 import { ensureSigningKey } from '../src/domain/keys/signingKeys.ts'
-import { createCostliestHash } from '../src/domain/passwords/costliestHash.ts'
 import { hashPassword } from '../src/domain/passwords/hashPassword.ts'
 import { createHashQueue } from '../src/domain/passwords/hashQueue.ts'
 import { createArgon2 } from '../src/domain/passwords/nativeArgon2.ts'
+import { createRejectionWork } from '../src/domain/passwords/rejectionWork.ts'
 import { createUncountedFailures } from '../src/domain/uncountedFailures.ts'
 import { seedAdministrator } from '../src/domain/users/seed.ts'
 import { createHttp, type Http, type HttpSettings } from '../src/http/server.ts'
@@ -123,7 +123,7 @@ export async function openTestApplication(
     audit: createRecorder(createAuditKeys(keys.secretKeys, 'audittrail/test'), clock, clock),
     hashQueue,
     argon2,
-    costliestHash: createCostliestHash(argon2),
+    rejectionWork: createRejectionWork(argon2, settings.hashCost),
     uncountedFailures: createUncountedFailures(),
     failureTally: createFailureTally(),
     settings: { ...settings, keys },

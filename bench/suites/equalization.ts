@@ -1,8 +1,8 @@
-import { bunArgon2 } from '../../src/domain/passwords/argon2.ts'
-import { equalizeCost, type RejectionCost } from '../../src/domain/passwords/decoy.ts'
+import { type Argon2Verifier, bunArgon2 } from '../../src/domain/passwords/argon2.ts'
+import { equalizeWork } from '../../src/domain/passwords/decoy.ts'
 import { hashPassword } from '../../src/domain/passwords/hashPassword.ts'
 import { loadNativeArgon2 } from '../../src/domain/passwords/nativeArgon2.ts'
-import { readHash } from '../../src/domain/passwords/readHash.ts'
+import { createRejectionWork } from '../../src/domain/passwords/rejectionWork.ts'
 import { verifyPassword } from '../../src/domain/passwords/verifyPassword.ts'
 import { rounds } from '../options.ts'
 import { type Row, ratio } from '../report/row.ts'
@@ -10,49 +10,54 @@ import { type Row, ratio } from '../report/row.ts'
 const today = { memoryKib: 65_536, timeCost: 2 }
 
 /**
- * Measures the CPU time of a rejection by stored hash, relative to one of today's cost, with each
- * verifier; and relative to the costliest stored hash, where that costs more. Unlike elapsed time, it
- * hardly depends on what else the machine does.
+ * Measures the CPU time of a rejection by stored hash, relative to one of the costliest hash stored,
+ * with each verifier. Unlike elapsed time, it hardly depends on what else the machine does.
  */
 export async function measureEqualization(): Promise<Row[]> {
   const rows: Row[] = []
   const newHash = await hashPassword('right', today)
+  const bcrypts = await Promise.all([10, 12].map((cost) => Bun.password.hash('right', { algorithm: 'bcrypt', cost })))
   const stored = await storedHashes()
   for (const argon2 of [loadNativeArgon2(), bunArgon2]) {
-    for (const [what, hash] of stored) {
-      const costliest = hash === undefined ? 0 : (readHash(hash, argon2)?.share ?? 0)
-      const title = `${argon2.name} argon2, relative to a new hash`
-      rows.push(...(await compare(title, newHash, [[what, hash]], { cost: today, argon2, costliest })))
-    }
-    for (const cost of [10, 12]) {
-      const bcrypt = await Bun.password.hash('right', { algorithm: 'bcrypt', cost })
-      const costliest = readHash(bcrypt)?.share ?? 0
-      const others = [
+    for (const [what, hash] of stored)
+      rows.push(await compare(`${what}, ${argon2.name} argon2, relative to a new hash`, hash, newHash, argon2, [hash]))
+    for (const bcrypt of bcrypts) {
+      for (const [what, hash] of [
         ['unknown user', undefined],
         ['new hash', newHash],
-      ] as const
-      const title = `${argon2.name} argon2, relative to bcrypt ${cost}`
-      rows.push(...(await compare(title, bcrypt, others, { cost: today, argon2, costliest })))
+        ['bcrypt 10', bcrypts[0]],
+      ] as const) {
+        const title = `${what}, ${argon2.name} argon2, relative to bcrypt ${bcrypt.slice(4, 6)}`
+        rows.push(await compare(title, hash, bcrypt, argon2, bcrypts.slice(0, bcrypts.indexOf(bcrypt) + 1)))
+      }
     }
   }
   return rows
+}
+
+async function compare(
+  title: string,
+  hash: string | undefined,
+  reference: string,
+  argon2: Argon2Verifier,
+  stored: readonly (string | undefined)[],
+): Promise<Row> {
+  const rejectionWork = createRejectionWork(() => argon2, today)
+  for (const other of stored) rejectionWork.notice(other)
+  const reject = async (rejected: string | undefined) => {
+    const verdict = await verifyPassword('wrong', rejected, undefined, argon2)
+    await equalizeWork(rejected, verdict, rejectionWork.all(), argon2)
+  }
+  const spent: number[] = []
+  const expected: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    expected.push(await cpuTimeOf(() => reject(reference)))
+    spent.push(await cpuTimeOf(() => reject(hash)))
+  }
+  return ratio(`CPU time of a rejection, ${title}`, spent, expected)
 }
 
 type Stored = readonly (readonly [string, string | undefined])[]
-
-async function compare(title: string, reference: string, stored: Stored, rejection: RejectionCost): Promise<Row[]> {
-  const rows: Row[] = []
-  for (const [what, hash] of stored) {
-    const spent: number[] = []
-    const expected: number[] = []
-    for (let round = 0; round < rounds; round++) {
-      expected.push(await cpuTimeOf(() => reject(reference, rejection)))
-      spent.push(await cpuTimeOf(() => reject(hash, rejection)))
-    }
-    rows.push(ratio(`CPU time of a rejection, ${what}, ${title}`, spent, expected))
-  }
-  return rows
-}
 
 async function storedHashes(): Promise<Stored> {
   return [
@@ -68,11 +73,6 @@ async function storedHashes(): Promise<Stored> {
     ["Django's scrypt", `scrypt$16384$salt$8$1$${'A'.repeat(86)}==`],
     ["Django's bcrypt over SHA-256", `bcrypt_sha256$$2b$09$${'a'.repeat(53)}`],
   ]
-}
-
-async function reject(hash: string | undefined, rejection: RejectionCost): Promise<void> {
-  const verdict = await verifyPassword('wrong', hash, undefined, rejection.argon2)
-  await equalizeCost('wrong', hash, verdict, rejection)
 }
 
 /** Returns microseconds. */

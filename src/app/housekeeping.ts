@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts'
 import { recordBaseline } from '../domain/accountVerification/baseline.ts'
 import { maintainKeys } from '../domain/keys/signingKeys.ts'
-import { createCostliestHashReader } from '../domain/passwords/costliestHash.ts'
+import { createRejectionWorkReader } from '../domain/passwords/rejectionWork.ts'
 import { createAgedErasure } from '../domain/retention/eraseAged.ts'
 import { createAgedPruning } from '../domain/retention/prune.ts'
 import { sweepExpiredFailures, sweepExpiredSessions } from '../domain/sessions/sweep.ts'
@@ -17,7 +17,7 @@ const housekeepingInterval = 60_000
 const stopLimit = 1000
 
 /**
- * Maintains keys, sweeps expired data and reads the costliest hash, now and every minute. Returns a
+ * Maintains keys, sweeps expired data and reads the users' hashes, now and every minute. Returns a
  * function to stop it.
  */
 export function startHousekeeping(
@@ -35,7 +35,7 @@ export function startHousekeeping(
       if (!isStopped) deps.log.warn('housekeeping.failed', describeError(error))
     }
   }
-  const rereadCostliestHash = createCostliestHashReader({ ...deps, users: deps.database.users }, isEnding)
+  const rereadHashes = createRejectionWorkReader({ ...deps, users: deps.database.users }, isEnding)
   // Each reports its own failure, so that a failing one does not keep the others from running.
   const sweep = async () => {
     const swept = await sweepExpiredSessions(deps, isEnding, round)
@@ -51,7 +51,7 @@ export function startHousekeeping(
     () => maintainKeys(deps),
     sweep,
     async () => void (await sweepExpiredFailures(deps, isEnding)),
-    rereadCostliestHash,
+    rereadHashes,
     completeIndexes,
     () => recordBaseline(deps, isEnding),
     async () => void (await eraseAged()),

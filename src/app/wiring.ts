@@ -4,9 +4,9 @@ import { createAuditKeys } from '../domain/audit/auditKeys.ts'
 import { createRecorder } from '../domain/audit/recorder.ts'
 import type { Deps } from '../domain/deps.ts'
 import { createFailureTally } from '../domain/failureTally.ts'
-import { createCostliestHash } from '../domain/passwords/costliestHash.ts'
 import { createHashQueue, hashQueueLimits } from '../domain/passwords/hashQueue.ts'
 import { createArgon2 } from '../domain/passwords/nativeArgon2.ts'
+import { createRejectionWork } from '../domain/passwords/rejectionWork.ts'
 import { createUncountedFailures } from '../domain/uncountedFailures.ts'
 import type { HttpSettings } from '../http/server.ts'
 import type { ProductMetrics } from '../telemetry/productMetrics.ts'
@@ -40,7 +40,7 @@ export function wireDeps(
     witnesses: readWitnessPolicy(config.auditWitnesses),
     hashQueue: createHashQueue(limits, monotonicClock, metrics),
     argon2,
-    costliestHash: createCostliestHash(argon2, limits.memory),
+    rejectionWork: createRejectionWork(argon2, hashCost, limits.memory),
     uncountedFailures: createUncountedFailures(),
     failureTally: createFailureTally(),
     metrics,

@@ -9,9 +9,9 @@ import type { Recorder } from './audit/recorder.ts'
 import type { ReadKept } from './auditVerification/keptCheckpoints.ts'
 import type { FailureTally } from './failureTally.ts'
 import type { Argon2Verifier } from './passwords/argon2.ts'
-import type { CostliestHash } from './passwords/costliestHash.ts'
 import type { HashCost } from './passwords/hashCost.ts'
 import type { HashQueue } from './passwords/hashQueue.ts'
+import type { RejectionWork } from './passwords/rejectionWork.ts'
 import type { UncountedFailures } from './uncountedFailures.ts'
 import type { Policy } from './witnesses/policy.ts'
 
@@ -35,7 +35,7 @@ export interface Deps {
   readonly hashQueue: HashQueue
   /** The native addon, loaded on first use, or `Bun.password` where it does not load. */
   readonly argon2: () => Argon2Verifier
-  readonly costliestHash: CostliestHash
+  readonly rejectionWork: RejectionWork
   readonly uncountedFailures: UncountedFailures
   readonly failureTally: FailureTally
   readonly settings: DomainSettings

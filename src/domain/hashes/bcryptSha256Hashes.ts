@@ -1,5 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
-import { bcryptShare, type KnownHash, withoutSpareBits } from './encoding.ts'
+import { type KnownHash, withoutSpareBits } from './encoding.ts'
+import { bcryptWork } from './hashWork.ts'
 
 /** Accepted bcrypt costs (log2 of the rounds). */
 const costLimits = { minimum: 4, maximum: 15 }
@@ -10,7 +11,7 @@ export function readBcryptSha256(hash: string): KnownHash | undefined {
   const cost = Number(read?.bcrypt.slice(4, 6))
   if (!read || cost < costLimits.minimum || cost > costLimits.maximum) return undefined
   const bcrypt = withoutSpareBits(read.bcrypt)
-  return { verify: (password) => Bun.password.verify(read.prepared(password), bcrypt), share: bcryptShare(cost) }
+  return { verify: (password) => Bun.password.verify(read.prepared(password), bcrypt), work: bcryptWork(cost) }
 }
 
 interface BcryptSha256 {

@@ -1,16 +1,12 @@
-/** A parsed third-party hash. */
+import type { HashWork } from './hashWork.ts'
+
+/** A parsed hash. */
 export interface KnownHash {
   /** Whether the password matches. Computed in the thread pool. */
   readonly verify: (password: string) => Promise<boolean>
-  /** Computing time relative to argon2id by `Bun.password` with 64 MiB and two passes. */
-  readonly share: number
+  readonly work: HashWork
   /** Bytes needed to verify; undefined if negligible. */
   readonly memory?: number
-}
-
-/** bcrypt's `share`: measured at cost 10, doubling with each step. */
-export function bcryptShare(cost: number): number {
-  return 0.52 * 2 ** (cost - 10)
 }
 
 const bcryptLetters = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'

@@ -1,6 +1,7 @@
 import { pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { bytesOfBase64, bytesOfHex, type KnownHash, phcField } from './encoding.ts'
+import { decoyPassword, type HashWork } from './hashWork.ts'
 
 type Digest = 'sha1' | 'sha256' | 'sha512'
 
@@ -16,7 +17,7 @@ const digestBytes: Readonly<Record<Digest, number>> = { sha1: 20, sha256: 32, sh
 /** HMAC rounds over all blocks of the key, about one second. Django's default in 2026 is 1,200,000. */
 const maximumCost = 10_000_000
 
-/** Measured `share` (see `KnownHash`) of a million rounds. */
+/** Measured `share` (see `HashWork`) of a million rounds. */
 const shareOfMillion: Readonly<Record<Digest, number>> = { sha1: 0.87, sha256: 0.95, sha512: 4.15 }
 
 const derive = promisify(pbkdf2)
@@ -28,7 +29,7 @@ export function readPbkdf2(hash: string): KnownHash | undefined {
   const { digest, iterations, salt, key } = read
   return {
     verify: async (password) => timingSafeEqual(await derive(password, salt, iterations, key.length, digest), key),
-    share: (rounds(read) / 1_000_000) * shareOfMillion[digest],
+    work: workOf(digest, rounds(read)),
   }
 }
 
@@ -82,6 +83,16 @@ function assemble(
 function isWithinLimits(read: Pbkdf2): boolean {
   // A key of a few bytes would match too many passwords.
   return read.iterations > 0 && read.key.length >= 16 && read.key.length <= 64 && rounds(read) <= maximumCost
+}
+
+function workOf(digest: Digest, rounds: number): HashWork {
+  const bytes = digestBytes[digest]
+  return {
+    kind: `PBKDF2 with ${digest}`,
+    amount: rounds,
+    share: (rounds / 1_000_000) * shareOfMillion[digest],
+    spend: (amount) => derive(decoyPassword, Buffer.alloc(bytes), amount, bytes, digest),
+  }
 }
 
 function rounds({ digest, iterations, key }: Pbkdf2): number {

@@ -1,5 +1,6 @@
 import { createCipheriv, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
 import { bytesOfBase64, bytesOfHex, type KnownHash, phcField } from './encoding.ts'
+import { decoyPassword, type HashWork } from './hashWork.ts'
 
 /** The cost parameters N, r and p (RFC 7914 §2). */
 export interface ScryptCost {
@@ -19,7 +20,7 @@ export function readScrypt(hash: string): KnownHash | undefined {
   if (!salt || !key || !isWithinLimits(cost) || key.length < 16 || key.length > 64) return undefined
   return {
     verify: async (password) => timingSafeEqual(await derive(password, salt, key.length, cost), key),
-    share: shareOf(cost),
+    work: workOf(cost),
     memory: memoryOf(cost),
   }
 }
@@ -39,7 +40,7 @@ export function readFirebaseScrypt(hash: string): KnownHash | undefined {
     createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(stream.length))
   return {
     verify: async (password) => timingSafeEqual(encrypted(await derive(password, salt, 32, cost)), stream),
-    share: shareOf(cost),
+    work: workOf(cost),
     memory: memoryOf(cost),
   }
 }
@@ -127,9 +128,14 @@ function memoryOf({ work, blockSize }: ScryptCost): number {
   return 128 * work * blockSize
 }
 
-/** Measured `share` (see `KnownHash`). */
-function shareOf({ work, blockSize, parallelism }: ScryptCost): number {
-  return (2.4 * work * blockSize * parallelism) / 2 ** 20
+function workOf(cost: ScryptCost): HashWork {
+  const { work, blockSize, parallelism } = cost
+  return {
+    kind: `scrypt with N=${work}, r=${blockSize}`,
+    amount: parallelism,
+    share: (2.4 * work * blockSize * parallelism) / 2 ** 20,
+    spend: (amount) => derive(decoyPassword, Buffer.alloc(16), 32, { ...cost, parallelism: amount }),
+  }
 }
 
 function derive(password: string, salt: Buffer, length: number, cost: ScryptCost): Promise<Buffer> {

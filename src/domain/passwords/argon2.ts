@@ -1,16 +1,19 @@
-import { bunCurve, type CostCurve } from './hashCost.ts'
+import { decoyPassword, type HashWork } from '../hashes/hashWork.ts'
+import type { HashCost } from './hashCost.ts'
+import type { Argon2Parameters } from './hashLimits.ts'
 
 /** Verifies argon2 hashes, in the thread pool. */
 export interface Argon2Verifier {
   readonly name: 'native' | 'bun'
-  readonly curve: CostCurve
+  /** Approximate time, relative to `Bun.password`. */
+  readonly relativeTime: number
   /** Throws if the algorithm rejects the hash. */
   verify(password: string, hash: string): Promise<boolean>
 }
 
 export const bunArgon2: Argon2Verifier = {
   name: 'bun',
-  curve: bunCurve,
+  relativeTime: 1,
   verify: (password, hash) => Bun.password.verify(password, hash),
 }
 
@@ -21,4 +24,28 @@ const standardFormat =
 /** Returns the verifier for a hash within our limits: `Bun.password` unless the format is standard. */
 export function verifierFor(hash: string, argon2: Argon2Verifier): Argon2Verifier {
   return standardFormat.test(hash) ? argon2 : bunArgon2
+}
+
+/**
+ * The work of an argon2 hash: proportional to its passes. Each size of memory is a kind of its own, because less of it
+ * fits into caches.
+ */
+export function argon2Work(
+  { type, memoryKib, timeCost, parallelism }: Argon2Parameters,
+  argon2: Argon2Verifier,
+): HashWork {
+  return {
+    kind: `${type} by ${argon2.name} with m=${memoryKib}, p=${parallelism}`,
+    amount: timeCost,
+    share: (argon2.relativeTime * memoryKib * timeCost) / (65_536 * 2),
+    spend: (passes) => {
+      const parameters = `m=${memoryKib},t=${passes},p=${parallelism}`
+      return argon2.verify(decoyPassword, `$${type}$v=19$${parameters}$${'A'.repeat(22)}$${'A'.repeat(43)}`)
+    },
+  }
+}
+
+/** The work of a hash that `hashPassword` makes. */
+export function newHashWork(cost: HashCost, argon2: Argon2Verifier): HashWork {
+  return argon2Work({ ...cost, type: 'argon2id', parallelism: 1 }, argon2)
 }

@@ -1,6 +1,7 @@
 import type { HashCost } from './hashCost.ts'
 
 export interface Argon2Parameters extends HashCost {
+  readonly type: 'argon2id' | 'argon2i' | 'argon2d'
   readonly parallelism: number
 }
 
@@ -15,7 +16,7 @@ const maximum = { memoryKib: 524_288, memoryKibTimesPasses: 524_288 * 8, paralle
 const minimum = { memoryKibPerLane: 8, saltBytes: 8, digestBytes: 16, bcryptCost: 4 }
 
 const argon2Format =
-  /^\$argon2(?:id|i|d)\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
+  /^\$(argon2(?:id|i|d))\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
 const bcryptFormat = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
 
 /** Returns whether `Bun.password` can verify a hash at a cost within the limits above. */
@@ -30,11 +31,12 @@ export function isWithinLimits(hash: string): boolean {
 export function argon2ParametersOf(hash: string): Argon2Parameters | undefined {
   const match = argon2Format.exec(hash)
   if (!match) return undefined
-  const [memoryKib = 0, timeCost = 0, parallelism = 0] = match.slice(1).map(Number)
-  const [salt = '', digest = ''] = match.slice(4)
+  const type = match[1] as Argon2Parameters['type']
+  const [memoryKib = 0, timeCost = 0, parallelism = 0] = match.slice(2, 5).map(Number)
+  const [salt = '', digest = ''] = match.slice(5)
   if (![salt, digest].every(isBase64Length)) return undefined
   if (byteLength(salt) < minimum.saltBytes || byteLength(digest) < minimum.digestBytes) return undefined
-  return { memoryKib, timeCost, parallelism }
+  return { type, memoryKib, timeCost, parallelism }
 }
 
 /**

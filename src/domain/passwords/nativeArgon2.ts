@@ -43,7 +43,7 @@ export function loadNativeArgon2(): Argon2Verifier {
     throw new Error('The addon does not verify a known hash.')
   return {
     name: 'native',
-    curve: { unit: 0.36, memoryExponent: 1.14 },
+    relativeTime: 0.36,
     // An empty password matches nothing, as with `Bun.password`.
     verify: async (password, hash) => password !== '' && verify(hash, password),
   }

@@ -1,7 +1,7 @@
-import { bcryptShare, type KnownHash, withoutSpareBits } from '../hashes/encoding.ts'
+import { type KnownHash, withoutSpareBits } from '../hashes/encoding.ts'
 import { readThirdPartyHash, withoutPrefix } from '../hashes/formats.ts'
-import { type Argon2Verifier, bunArgon2, verifierFor } from './argon2.ts'
-import { relativeCostOf } from './hashCost.ts'
+import { bcryptWork } from '../hashes/hashWork.ts'
+import { type Argon2Verifier, argon2Work, bunArgon2, verifierFor } from './argon2.ts'
 import { argon2ParametersOf, bcryptCostOf, isWithinLimits } from './hashLimits.ts'
 
 /** bcrypt reads only 72 bytes. Bun hashes a longer password first; other programs cut it. */
@@ -16,16 +16,16 @@ export function readHash(hash: string, argon2: Argon2Verifier = bunArgon2): Know
   if (!isWithinLimits(plain)) return readThirdPartyHash(hash)
   const parameters = argon2ParametersOf(plain)
   if (parameters) {
-    const { verify, curve } = verifierFor(plain, argon2)
+    const verifier = verifierFor(plain, argon2)
     return {
-      verify: (password) => verify(password, plain),
-      share: relativeCostOf(parameters, curve),
+      verify: (password) => verifier.verify(password, plain),
+      work: argon2Work(parameters, verifier),
       memory: parameters.memoryKib * 1024,
     }
   }
   return {
     verify: (password) => Bun.password.verify(cutForBcrypt(password), withoutSpareBits(plain)),
-    share: bcryptShare(bcryptCostOf(plain) ?? 0),
+    work: bcryptWork(bcryptCostOf(plain) ?? 0),
   }
 }
 

@@ -9,7 +9,7 @@ export type Verdict = 'right' | 'wrong' | 'unusable'
 
 /**
  * Verifies a password against a stored hash, if that takes at most `memory` bytes. Before rejecting
- * a sign-in, call `equalizeCost` with the verdict.
+ * a sign-in, call `equalizeWork` with the verdict.
  */
 export async function verifyPassword(
   password: string,

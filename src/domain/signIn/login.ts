@@ -6,7 +6,7 @@ import { recordRefusal } from '../audit/audited.ts'
 import type { LoginFailure } from '../audit/events.ts'
 import { type AuditRecord, logEvent, partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
-import { equalizeCost } from '../passwords/decoy.ts'
+import { equalizeWork } from '../passwords/decoy.ts'
 import { hashPassword, isOutdated } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { type Verdict, verifyPassword } from '../passwords/verifyPassword.ts'
@@ -36,7 +36,7 @@ export interface LoginInput extends Client {
 
 /**
  * Signs in, starts a session and returns what `issue` returns for it. Throws `invalid_credentials`
- * for an unknown, wrong-password or inactive user, at the cost of one hash each (OWASP ASVS 6.3.8);
+ * for an unknown, wrong-password or inactive user, after the same work (OWASP ASVS 6.3.8);
  * `too_many_attempts` and `overloaded` at none, for every username alike. If it throws, or the
  * client has disconnected, no session remains. No refresh token while the password must change.
  */
@@ -148,15 +148,14 @@ async function rejectThrottled(deps: Deps, input: LoginInput, history: FailureHi
 }
 
 /**
- * Verifies the password at equal cost. A failure is counted before the slot is released.
+ * Verifies the password, or does as much work. A failure is counted before the slot is released.
  */
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
   const [argon2, hash] = [deps.argon2(), user?.hashed_password]
   const verdict = await verifyPassword(input.password, hash, deps.hashQueue.limits.memory, argon2)
   if (user?.is_active && verdict === 'right') return user
-  deps.costliestHash.notice(hash)
-  const costliest = deps.costliestHash.share()
-  await equalizeCost(input.password, hash, verdict, { cost: deps.settings.hashCost, argon2, costliest })
+  deps.rejectionWork.notice(hash)
+  await equalizeWork(hash, verdict, deps.rejectionWork.all(), argon2)
   // Concurrent failures may have used up the free ones.
   await findUnthrottledHistory(deps, input).catch(unlessThrottled)
   const reason = reasonOf(user, verdict)

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { createCostliestHashReader } from '../../../src/domain/passwords/costliestHash.ts'
 import { readHash } from '../../../src/domain/passwords/readHash.ts'
+import { createRejectionWorkReader } from '../../../src/domain/passwords/rejectionWork.ts'
 import { databaseKinds, openTestApplication } from '../../application.ts'
 import { hashByArgon2Cffi, hashByPwdlib, thirdPartyHashes } from '../../domain/hashes/formats.ts'
 
@@ -26,7 +26,7 @@ describe.each(databaseKinds)('hash samples on %s', (kind) => {
     const all = await deps.database.users.sampleHashes(undefined, 1000)
     expect(all.next).toBeUndefined()
     expect(all.hashes.filter((hash) => hash.startsWith('$2b$05$'))).toHaveLength(1)
-    const shares = (hashes: readonly string[]) => new Set(hashes.map((hash) => readHash(hash)?.share))
+    const shares = (hashes: readonly string[]) => new Set(hashes.map((hash) => readHash(hash)?.work.share))
     expect(shares(all.hashes)).toEqual(shares([...formats, bcrypt('05')]))
 
     const paged: string[] = []
@@ -53,19 +53,20 @@ describe.each(databaseKinds)('hash samples on %s', (kind) => {
     closing.push(close)
     let isEnding = false
     let now = 0
-    const reread = createCostliestHashReader(
+    const reread = createRejectionWorkReader(
       { ...deps, users: deps.database.users, monotonicClock: () => now },
       () => isEnding,
     )
     await reread()
-    const before = deps.costliestHash.share()
+    const rounds = () => deps.rejectionWork.all().find(({ kind }) => kind === 'bcrypt')?.amount
+    expect(rounds()).toBeUndefined()
     await insert(sql, bcrypt('12'), 'imported')
     now++
     await reread()
-    expect(deps.costliestHash.share()).toBe(readHash(bcrypt('12'))?.share ?? 0)
+    expect(rounds()).toBe(4096)
     await sql(`DELETE FROM users WHERE username = 'imported'`)
     await reread()
-    expect(deps.costliestHash.share()).toBe(before)
+    expect(rounds()).toBeUndefined()
     isEnding = true
     await reread()
   })

@@ -1,76 +1,105 @@
 import { describe, expect, spyOn, test } from 'bun:test'
-import { bunArgon2 } from '../../../src/domain/passwords/argon2.ts'
-import { decoyCosts, equalizeCost } from '../../../src/domain/passwords/decoy.ts'
-import { relativeCostOf } from '../../../src/domain/passwords/hashCost.ts'
+import type { HashWork } from '../../../src/domain/hashes/hashWork.ts'
+import { type Argon2Verifier, bunArgon2, newHashWork } from '../../../src/domain/passwords/argon2.ts'
+import { equalizeWork } from '../../../src/domain/passwords/decoy.ts'
 import { loadNativeArgon2 } from '../../../src/domain/passwords/nativeArgon2.ts'
 import { readHash } from '../../../src/domain/passwords/readHash.ts'
+import { createRejectionWork } from '../../../src/domain/passwords/rejectionWork.ts'
 import { verifyPassword } from '../../../src/domain/passwords/verifyPassword.ts'
 
-const today = { memoryKib: 65_536, timeCost: 2 }
-const argon2 = (memoryKib: number, timeCost: number) =>
-  `$argon2id$v=19$m=${memoryKib},t=${timeCost},p=1$${'A'.repeat(43)}$${'A'.repeat(43)}`
-const bcrypt12 = `$2b$12$${'a'.repeat(53)}`
+const today = { memoryKib: 1024, timeCost: 2 }
+const argon2 = (memoryKib: number, timeCost: number, parallelism = 1) =>
+  `$argon2id$v=19$m=${memoryKib},t=${timeCost},p=${parallelism}$${'A'.repeat(22)}$${'A'.repeat(43)}`
+const bcrypt = (cost: string) => `$2b$${cost}$${'a'.repeat(53)}`
+const pbkdf2 = (rounds: number) => `pbkdf2_sha256$${rounds}$salt$${'A'.repeat(43)}=`
+const scrypt = (work: number, parallelism = 1) => `scrypt$${work}$salt$8$${parallelism}$${'A'.repeat(86)}==`
 
-describe('decoyCosts', () => {
-  test.each([
-    ['an unknown user', undefined],
-    ['a malformed hash', 'changeme'],
-    ['a hash over the cost limit', '$argon2id$v=19$m=4194305,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHQ'],
-  ])('is all of the cost of a new hash for %s', async (_what, hash) => {
-    expect(await verifyPassword('wrong', hash)).toBe('unusable')
-    expect(decoyCosts(hash, 'unusable', { cost: today })).toEqual([today])
+const stored = [
+  ['a new hash', argon2(1024, 2)],
+  ['a hash with one pass', argon2(1024, 1)],
+  ['a hash with less memory', argon2(512, 2)],
+  ['a hash with several lanes', argon2(1024, 3, 4)],
+  ['a low-cost bcrypt hash', bcrypt('04')],
+  ['a bcrypt hash', bcrypt('07')],
+  ["Django's bcrypt over SHA-256", `bcrypt_sha256$$2b$06$${'a'.repeat(53)}`],
+  ["Django's PBKDF2", pbkdf2(1000)],
+  ["Django's PBKDF2 of a later version", pbkdf2(1500)],
+  ["Keycloak's PBKDF2", `$pbkdf2-sha512$210$c2FsdA$${'A'.repeat(86)}`],
+  ["Django's scrypt", scrypt(1024)],
+  ['scrypt with several passes', scrypt(1024, 3)],
+] as const
+const notVerified = [
+  ['an unknown user', undefined],
+  ['a malformed hash', 'changeme'],
+  ['a hash over the cost limit', '$argon2id$v=19$m=4194305,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHQ'],
+] as const
+
+describe.each([
+  ['Bun.password', bunArgon2],
+  ['the native verifier', loadNativeArgon2()],
+])('with %s', (_name, verifier) => {
+  test.each([...stored, ...notVerified])('a rejection does the same work for %s', async (_what, hash) => {
+    const { required, done, totals } = recorded(verifier)
+    const verdict = await verifyPassword('wrong', hash, undefined, verifier)
+    const verified = hash === undefined || verdict === 'unusable' ? undefined : readHash(hash, verifier)?.work
+    if (verified) done(verified.kind, verified.amount)
+    await equalizeWork(hash, verdict, required, verifier)
+    expect(totals).toEqual(new Map(required.map(({ kind, amount }) => [kind, amount])))
   })
 
-  test.each([
-    ['a hash with an eighth of the memory', argon2(8192, 2)],
-    ['a hash with 19 MiB', argon2(19_456, 2)],
-    ['a hash with one pass', argon2(65_536, 1)],
-    ['a low-cost bcrypt hash', `$2b$08$${'a'.repeat(53)}`],
-    ["Django's PBKDF2 of 2021", `pbkdf2_sha256$260000$salt$${'A'.repeat(43)}=`],
-    ["Keycloak's PBKDF2", `$pbkdf2-sha512$210000$c2FsdA$${'A'.repeat(86)}`],
-    ["Django's scrypt", `scrypt$16384$salt$8$1$${'A'.repeat(86)}==`],
-    ["Django's bcrypt over SHA-256", `bcrypt_sha256$$2b$09$${'a'.repeat(53)}`],
-  ])('makes up the difference between %s and a new hash', (_what, hash) => {
-    const share = readHash(hash)?.share ?? 0
-    const [decoy] = decoyCosts(hash, 'wrong', { cost: today })
-    expect(share).toBeGreaterThan(0)
-    expect(decoy?.memoryKib).toBeLessThan(today.memoryKib)
-    expect(share + (decoy ? relativeCostOf(decoy) : 0)).toBeCloseTo(relativeCostOf(today), 3)
+  test('a hash of its kind with the highest amount is what each kind takes', () => {
+    const { required } = recorded(verifier)
+    const amounts = Object.fromEntries(required.map(({ kind, amount }) => [kind, amount]))
+    expect(amounts).toEqual({
+      [`argon2id by ${verifier.name} with m=1024, p=1`]: 2,
+      [`argon2id by ${verifier.name} with m=512, p=1`]: 2,
+      [`argon2id by ${verifier.name} with m=1024, p=4`]: 3,
+      bcrypt: 128,
+      'PBKDF2 with sha256': 1500,
+      'PBKDF2 with sha512': 210,
+      'scrypt with N=1024, r=8': 3,
+    })
   })
 
-  test.each([
-    ['a new hash', argon2(65_536, 2)],
-    ['a costlier hash', argon2(131_072, 2)],
-    ['a hash slightly below the cost of a new one', argon2(65_535, 2)],
-  ])('is empty for %s', (_what, hash) => {
-    expect(decoyCosts(hash, 'wrong', { cost: today })).toEqual([])
-  })
-
-  test.each([
-    ['an unknown user', undefined],
-    ['a new hash', argon2(65_536, 2)],
-    ['a low-cost hash', argon2(8192, 2)],
-    ['the costliest hash', bcrypt12],
-  ])('adds up to the costliest stored hash for %s, with either verifier', (_what, hash) => {
-    for (const verifier of [bunArgon2, loadNativeArgon2()]) {
-      const costliest = readHash(bcrypt12)?.share ?? 0
-      const decoys = decoyCosts(hash, 'wrong', { cost: today, argon2: verifier, costliest })
-      const spent = hash === undefined ? 0 : (readHash(hash, verifier)?.share ?? 0)
-      const total = decoys.reduce((sum, decoy) => sum + relativeCostOf(decoy, verifier.curve), spent)
-      expect(total).toBeCloseTo(costliest, 2)
-      expect(Math.max(0, ...decoys.map(({ memoryKib }) => memoryKib))).toBeLessThanOrEqual(today.memoryKib)
+  test('a new hash without other kinds takes one decoy for an unknown user, and none for a known one', async () => {
+    const verified: string[] = []
+    const recording: Argon2Verifier = {
+      ...verifier,
+      verify: async (password, hash) => {
+        verified.push(hash)
+        return verifier.verify(password, hash)
+      },
     }
+    const required = [newHashWork(today, recording)]
+    await equalizeWork(argon2(1024, 2), 'wrong', required, recording)
+    expect(verified).toEqual([])
+    await equalizeWork(undefined, 'unusable', required, recording)
+    expect(verified.map((hash) => hash.split('$').slice(0, 4).join('$'))).toEqual(['$argon2id$v=19$m=1024,t=2,p=1'])
   })
+
+  /** The work of rejections with the `stored` hashes, which also adds up what is computed. */
+  function recorded(argon2: Argon2Verifier) {
+    const rejectionWork = createRejectionWork(() => argon2, today)
+    for (const [, hash] of stored) rejectionWork.notice(hash)
+    const totals = new Map<string, number>()
+    const done = (kind: string, amount: number) => totals.set(kind, (totals.get(kind) ?? 0) + amount)
+    const required = rejectionWork.all().map((work): HashWork => {
+      const spend = async (amount: number) => {
+        await work.spend(amount)
+        done(work.kind, amount)
+      }
+      return { ...work, spend }
+    })
+    return { required, done, totals }
+  }
 })
 
-test('equalizeCost verifies one decoy of the missing cost, and none after a hash of full cost', async () => {
+test('bcrypt rounds that are no power of two are computed by several hashes', async () => {
   const verify = spyOn(Bun.password, 'verify')
   try {
-    await equalizeCost('wrong', undefined, 'unusable', { cost: today })
-    expect(verify).toHaveBeenCalledTimes(1)
-    expect(verify.mock.calls[0]?.[1]).toStartWith('$argon2id$v=19$m=65536,t=2,p=1$')
-    await equalizeCost('wrong', argon2(65_536, 2), 'wrong', { cost: today })
-    expect(verify).toHaveBeenCalledTimes(1)
+    await readHash(bcrypt('07'))?.work.spend(2 ** 7 - 2 ** 4)
+    expect(verify.mock.calls.map(([, hash]) => String(hash).slice(0, 7))).toEqual(['$2b$04$', '$2b$05$', '$2b$06$'])
+    expect(await Promise.all(verify.mock.results.map(({ value }) => value))).toEqual([false, false, false])
   } finally {
     verify.mockRestore()
   }

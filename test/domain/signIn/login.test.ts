@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { Deps } from '../../../src/domain/deps.ts'
 import { createFailureTally } from '../../../src/domain/failureTally.ts'
-import { type HashCost, relativeCostOf } from '../../../src/domain/passwords/hashCost.ts'
+import type { HashCost } from '../../../src/domain/passwords/hashCost.ts'
 import { argon2ParametersOf } from '../../../src/domain/passwords/hashLimits.ts'
 import { hashPassword } from '../../../src/domain/passwords/hashPassword.ts'
+import { createRejectionWork } from '../../../src/domain/passwords/rejectionWork.ts'
 import { login } from '../../../src/domain/signIn/login.ts'
 import { countFailure } from '../../../src/domain/signIn/throttle.ts'
 import { openTestApplication, type TestApplication } from '../../application.ts'
@@ -30,42 +30,45 @@ describe('login', () => {
       VALUES ('${username}', '${hash}', 'User', ${isActive})`)
   }
 
-  /** Signs in, and returns the sum of the costs of all hashes verified for it. */
-  async function costOfFailure(username: string, password: string): Promise<number> {
+  /** Signs in, and returns the number of passes in each size of memory, in KiB, of all hashes verified for it. */
+  async function passesOfFailure(username: string, password: string): Promise<Record<number, number>> {
     const { deps } = application
     const verifier = deps.argon2()
-    let cost = 0
-    const recording: Deps = {
-      ...deps,
-      settings: { ...deps.settings, hashCost: today },
-      argon2: () => ({
-        ...verifier,
-        verify: (normalized, hash) => {
-          const parameters = argon2ParametersOf(hash)
-          if (parameters) cost += relativeCostOf(parameters, verifier.curve)
-          return verifier.verify(normalized, hash)
-        },
-      }),
-    }
+    const passes: Record<number, number> = {}
+    const argon2 = () => ({
+      ...verifier,
+      verify: (normalized: string, hash: string) => {
+        const { memoryKib = 0, timeCost = 0 } = argon2ParametersOf(hash) ?? {}
+        passes[memoryKib] = (passes[memoryKib] ?? 0) + timeCost
+        return verifier.verify(normalized, hash)
+      },
+    })
+    const rejectionWork = createRejectionWork(argon2, today)
+    await rejectionWork.reread(async function* () {
+      yield (await deps.database.users.sampleHashes(undefined, 100)).hashes
+    })
     const throttleSubject = { account: username, network: undefined, device: undefined }
     const client = { address: undefined, userAgent: undefined }
     const input = { username, password, sessionKind: 'token' as const, throttleSubject, ...client }
-    const issued = login(recording, input, async () => 'signed in')
+    const issued = login({ ...deps, argon2, rejectionWork }, input, async () => 'signed in')
     await expect(issued).rejects.toMatchObject({ code: 'invalid_credentials' })
-    return cost
+    return passes
   }
 
   test.each([
     ['an unknown user', 'stranger', 'wrong'],
     ['a wrong password', 'today', 'wrong'],
     ['a wrong password of a low-cost hash', 'cheap', 'wrong'],
+    ['a wrong password of a hash with fewer passes', 'admin', 'wrong'],
     ['a malformed hash', 'malformed', 'wrong'],
     ['a disabled user', 'disabled', 'wrong'],
     ['a disabled user with the right password', 'disabled', good],
-  ])('verifies as much as one hash of the configured cost for %s', async (_what, username, password) => {
-    const whole = relativeCostOf(today, application.deps.argon2().curve)
-    expect((await costOfFailure(username, password)) / whole).toBeCloseTo(1, 3)
-  })
+  ])(
+    'verifies a new hash, and the costliest of each kind among the users, for %s',
+    async (_what, username, password) => {
+      expect(await passesOfFailure(username, password)).toEqual({ 8192: 2, 2048: 2, 1024: 1 })
+    },
+  )
 
   /** Signs in with the right password. `during` runs while the hash is verified. */
   async function signIn(account: string, during: () => Promise<void>, deps = application.deps) {

@@ -1,0 +1,32 @@
+/**
+ * What the verification of a hash computes. Work of one kind takes time in proportion to its amount, on every machine;
+ * how long two kinds take in relation to each other depends on its caches and its memory.
+ */
+export interface HashWork {
+  /** The algorithm, and those of its parameters on which the time does not depend in proportion. */
+  readonly kind: string
+  /** Passes, rounds or iterations. */
+  readonly amount: number
+  /** Approximate computing time, relative to argon2id by `Bun.password` with 64 MiB and two passes. */
+  readonly share: number
+  /** Computes an amount of this kind for a decoy, in the thread pool. */
+  readonly spend: (amount: number) => Promise<unknown>
+}
+
+/** The password of decoys, whose results are dropped: the time does not depend on it. */
+export const decoyPassword = 'decoy'
+
+const smallestBcryptCost = 4
+
+/** The work of a bcrypt hash. `cost` is the base-2 logarithm of the rounds. */
+export function bcryptWork(cost: number): HashWork {
+  return { kind: 'bcrypt', amount: 2 ** cost, share: 0.52 * 2 ** (cost - 10), spend: spendBcryptRounds }
+}
+
+/** Rounds that are not a power of two are computed by several hashes. */
+async function spendBcryptRounds(rounds: number): Promise<void> {
+  for (let cost = smallestBcryptCost; 2 ** cost <= rounds; cost++) {
+    if ((rounds & (2 ** cost)) === 0) continue
+    await Bun.password.verify(decoyPassword, `$2b$${String(cost).padStart(2, '0')}$${'.'.repeat(53)}`)
+  }
+}
