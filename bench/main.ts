@@ -1,4 +1,4 @@
-import { describeMachine, watchOtherLoad } from './machine/readings.ts'
+import { describeMachine, givesMemoryBack, watchOtherLoad } from './machine/readings.ts'
 import { rounds, seconds } from './options.ts'
 import { buildReference } from './reference/reference.ts'
 import { saveResult } from './report/results.ts'
@@ -50,6 +50,10 @@ if (unknown.length > 0)
 
 await buildReference()
 console.log(describeMachine())
+if (givesMemoryBack())
+  console.log(
+    'This virtual machine gives free memory back to its host, which slows sign-ins down: see bench/README.md.',
+  )
 const all: Row[] = []
 for (const [name, measure] of Object.entries(suites)) {
   if (!selected.includes(name)) continue
