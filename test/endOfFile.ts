@@ -31,8 +31,8 @@ export function endFile(): void {
 }
 
 /** Creates an empty directory, which is removed after the tests of the file. */
-export function temporaryDirectory(purpose: string): string {
-  const directory = mkdtempSync(join(tmpdir(), `audittrail-${purpose}-`))
+export function temporaryDirectory(purpose: string, parent = tmpdir()): string {
+  const directory = mkdtempSync(join(parent, `audittrail-${purpose}-`))
   atEndOfFile(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }))
   return directory
 }

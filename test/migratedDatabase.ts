@@ -12,7 +12,7 @@ export function migratedDatabase(): Promise<string> {
 }
 
 async function migrate(): Promise<string> {
-  const address = parseDatabaseUrl(await createDatabase())
+  const address = parseDatabaseUrl(await createDatabase('', undefined, true))
   const database = openDatabase(openPool({ kind: 'server', address, poolSize: 1 }))
   await database.migrate()
   await database.close()
