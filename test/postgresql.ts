@@ -1,7 +1,7 @@
 import { afterAll } from 'bun:test'
 import postgres from 'postgres'
 import { endFile } from './endOfFile.ts'
-import { inMemory, startServer } from './postgresqlServer.ts'
+import { chooseDataParent, startServer } from './postgresqlServer.ts'
 
 /**
  * One real PostgreSQL server for the whole test run: the one in TEST_DATABASE_URL, or that of the
@@ -11,7 +11,7 @@ import { inMemory, startServer } from './postgresqlServer.ts'
 const existingUrl = process.env.TEST_DATABASE_URL
 /** The runner discards its server, databases included. */
 const isDiscarded = existingUrl === undefined || process.env.TEST_SERVER === 'discarded'
-const server = existingUrl ? undefined : await startServer(undefined, inMemory())
+const server = existingUrl ? undefined : await startServer(undefined, chooseDataParent())
 const administrationUrl = existingUrl ?? server?.url ?? ''
 const administration = postgres(administrationUrl, { max: 2, onnotice: () => {} })
 let made: { readonly name: string; readonly isShared: boolean }[] = []

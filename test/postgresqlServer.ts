@@ -34,17 +34,19 @@ interface Installation {
   readonly identity: { readonly uid?: number; readonly gid?: number }
 }
 
-/** The memory that hundreds of databases need. */
-const memoryBytes = 6 * 2 ** 30
+/** More than the databases of three test files at a time need. */
+const memoryBytes = 4 * 2 ** 30
 
 /**
- * Returns a directory in memory if there is room, else the usual one. A database is some 300 files,
- * which take up to ten times as long to create on a disk.
+ * Returns /dev/shm if it and the memory have room, else the temporary directory. A database is about
+ * 300 files, and creating them on a disk takes up to ten times as long.
  */
-export function inMemory(): string {
+export function chooseDataParent(): string {
   try {
     const { bavail, bsize } = statfsSync('/dev/shm')
-    return bavail * bsize >= memoryBytes ? '/dev/shm' : tmpdir()
+    const availableKib = Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1])
+    const hasRoom = bavail * bsize >= memoryBytes && availableKib * 1024 >= 2 * memoryBytes
+    return hasRoom ? '/dev/shm' : tmpdir()
   } catch {
     return tmpdir()
   }

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { makeAssets } from '../deploy/compile.ts'
 import { temporaryDirectory } from './endOfFile.ts'
-import { inMemory, startServer } from './postgresqlServer.ts'
+import { chooseDataParent, startServer } from './postgresqlServer.ts'
 
 // Runs every test on one PostgreSQL server: most files side by side, then one at a time those with
 // limits of time that the product promises, or with a load of their own. With `fast`, runs only the
@@ -85,7 +85,7 @@ const began = performance.now()
 const { code: notMade } = await makeAssets()
 if (notMade) process.exit(notMade)
 // Of hundreds of databases, the launcher would start a worker in one every 100 ms.
-const server = await startServer(['fsync=off', 'autovacuum=off'], inMemory())
+const server = await startServer(['fsync=off', 'autovacuum=off'], chooseDataParent())
 const directory = temporaryDirectory('run')
 const codes: number[] = []
 for (const group of groups) if (group.files.length > 0) codes.push(await run(group, server.url))

@@ -93,8 +93,8 @@ function statOf(id: string): string[] | undefined {
 }
 
 /**
- * Whether the machine is a virtual one that gives freed blocks of 2 MiB back to its host. Using them again is slow, so
- * sign-ins are, and the requests beside them: they free the memory of each hash.
+ * Returns whether this virtual machine gives freed blocks of 2 MiB back to its host. Getting them back is slow, and each
+ * hash frees its memory, so sign-ins and concurrent requests slow down.
  */
 export function givesMemoryBack(file = '/sys/module/page_reporting/parameters/page_reporting_order'): boolean {
   try {

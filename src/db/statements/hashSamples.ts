@@ -28,7 +28,7 @@ export function hashSampleStatements({ client }: Pick<Connection, 'client'>) {
   return {
     /**
      * Returns samples of the hashes of at most `limit` users, by id. Hashes with the same prefix and
-     * length cost the same. Django's scrypt has two of its parameters after the salt.
+     * length take the same work. Django's scrypt has two of its parameters after the salt.
      */
     sampleHashes: (after: string | undefined, limit: number): Promise<HashSamples> =>
       guarded(async () => {

@@ -1,11 +1,11 @@
 /**
- * What the verification of a hash computes. Work of one kind takes time in proportion to its amount, on every machine;
- * how long two kinds take in relation to each other depends on its caches and its memory.
+ * The work of verifying one hash. Works of the same kind take time in proportion to their amounts. The ratio of two kinds
+ * depends on the machine, and on what else it does.
  */
 export interface HashWork {
-  /** The algorithm, and those of its parameters on which the time does not depend in proportion. */
+  /** The algorithm and its other parameters, such as memory: `scrypt with N=16384, r=8, p=1`. */
   readonly kind: string
-  /** Passes, rounds or iterations. */
+  /** Rounds of bcrypt, or iterations of PBKDF2 over all blocks. One for argon2 and scrypt, whose hashes are not divided. */
   readonly amount: number
   /** Approximate computing time, relative to argon2id by `Bun.password` with 64 MiB and two passes. */
   readonly share: number

@@ -4,7 +4,7 @@ import { decoyPassword, type HashWork } from './hashWork.ts'
 
 /** The cost parameters N, r and p (RFC 7914 §2). */
 export interface ScryptCost {
-  readonly work: number
+  readonly costFactor: number
   readonly blockSize: number
   readonly parallelism: number
 }
@@ -34,7 +34,7 @@ export function readFirebaseScrypt(hash: string): KnownHash | undefined {
   const [, exponent, blockSize, saltText = '', streamText = ''] =
     /^\$firebase-scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=1\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(hash) ?? []
   const [salt, stream] = [bytesOfBase64(saltText), bytesOfBase64(streamText)]
-  const cost = { work: 2 ** Number(exponent), blockSize: Number(blockSize), parallelism: 1 }
+  const cost = { costFactor: 2 ** Number(exponent), blockSize: Number(blockSize), parallelism: 1 }
   if (!salt || !stream || stream.length < 16 || stream.length > 64 || !isWithinLimits(cost)) return undefined
   const encrypted = (key: Buffer) =>
     createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(stream.length))
@@ -46,8 +46,8 @@ export function readFirebaseScrypt(hash: string): KnownHash | undefined {
 }
 
 /** Returns passlib's format, in which hashes are stored whose parts come separately (Auth0). */
-export function formatScrypt({ work, blockSize, parallelism }: ScryptCost, salt: Buffer, key: Buffer): string {
-  return `$scrypt$ln=${Math.log2(work)},r=${blockSize},p=${parallelism}$${phcField(salt)}$${phcField(key)}`
+export function formatScrypt({ costFactor, blockSize, parallelism }: ScryptCost, salt: Buffer, key: Buffer): string {
+  return `$scrypt$ln=${Math.log2(costFactor)},r=${blockSize},p=${parallelism}$${phcField(salt)}$${phcField(key)}`
 }
 
 export interface FirebaseParameters {
@@ -78,20 +78,20 @@ interface Scrypt {
 
 /** `scrypt$N$SALT$R$P$BASE64`; the salt is text. */
 function readDjango(hash: string): Scrypt | undefined {
-  const [, work, salt = '', blockSize, parallelism, key] =
+  const [, costFactor, salt = '', blockSize, parallelism, key] =
     /^scrypt\$(\d{1,8})\$([!-#%-~]{1,128})\$(\d{1,2})\$(\d{1,2})\$([A-Za-z0-9+/]+=*)$/.exec(hash) ?? []
   return key === undefined
     ? undefined
-    : { cost: costOf(work, blockSize, parallelism), salt: Buffer.from(salt), key: bytesOfBase64(key) }
+    : { cost: costOf(costFactor, blockSize, parallelism), salt: Buffer.from(salt), key: bytesOfBase64(key) }
 }
 
 /** `scrypt:N:R:P$SALT$HEX`; the salt is text. */
 function readWerkzeug(hash: string): Scrypt | undefined {
-  const [, work, blockSize, parallelism, salt = '', key] =
+  const [, costFactor, blockSize, parallelism, salt = '', key] =
     /^scrypt:(\d{1,8}):(\d{1,2}):(\d{1,2})\$([!-#%-~]{1,128})\$([0-9a-f]+)$/.exec(hash) ?? []
   return key === undefined
     ? undefined
-    : { cost: costOf(work, blockSize, parallelism), salt: Buffer.from(salt), key: bytesOfHex(key) }
+    : { cost: costOf(costFactor, blockSize, parallelism), salt: Buffer.from(salt), key: bytesOfHex(key) }
 }
 
 /** `$scrypt$ln=EXPONENT,r=R,p=P$SALT$KEY`: the PHC string format. */
@@ -107,16 +107,17 @@ function readPasslib(hash: string): Scrypt | undefined {
       }
 }
 
-function costOf(work: unknown, blockSize: unknown, parallelism: unknown): ScryptCost {
-  return { work: Number(work), blockSize: Number(blockSize), parallelism: Number(parallelism) }
+function costOf(costFactor: unknown, blockSize: unknown, parallelism: unknown): ScryptCost {
+  return { costFactor: Number(costFactor), blockSize: Number(blockSize), parallelism: Number(parallelism) }
 }
 
-/** Also whether scrypt accepts the parameters: N must be a power of two above one. */
-function isWithinLimits({ work, blockSize, parallelism }: ScryptCost): boolean {
-  const memory = memoryOf({ work, blockSize, parallelism })
-  const isPower = work > 1 && Number.isInteger(Math.log2(work))
+/** Also whether scrypt accepts the parameters: N must be a power of two above one and below 2^(16r) (RFC 7914 §2). */
+function isWithinLimits({ costFactor, blockSize, parallelism }: ScryptCost): boolean {
+  const memory = memoryOf({ costFactor, blockSize, parallelism })
+  const isPower = costFactor > 1 && Number.isInteger(Math.log2(costFactor))
   return (
     isPower &&
+    costFactor < 2 ** (16 * blockSize) &&
     blockSize > 0 &&
     parallelism > 0 &&
     memory <= maximumCost.memory &&
@@ -124,25 +125,25 @@ function isWithinLimits({ work, blockSize, parallelism }: ScryptCost): boolean {
   )
 }
 
-function memoryOf({ work, blockSize }: ScryptCost): number {
-  return 128 * work * blockSize
+function memoryOf({ costFactor, blockSize }: ScryptCost): number {
+  return 128 * costFactor * blockSize
 }
 
 function workOf(cost: ScryptCost): HashWork {
-  const { work, blockSize, parallelism } = cost
+  const { costFactor, blockSize, parallelism } = cost
   return {
-    kind: `scrypt with N=${work}, r=${blockSize}`,
-    amount: parallelism,
-    share: (2.4 * work * blockSize * parallelism) / 2 ** 20,
-    spend: (amount) => derive(decoyPassword, Buffer.alloc(16), 32, { ...cost, parallelism: amount }),
+    kind: `scrypt with N=${costFactor}, r=${blockSize}, p=${parallelism}`,
+    amount: 1,
+    share: (2.4 * costFactor * blockSize * parallelism) / 2 ** 20,
+    spend: () => derive(decoyPassword, Buffer.alloc(16), 32, cost),
   }
 }
 
 function derive(password: string, salt: Buffer, length: number, cost: ScryptCost): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-  const { work, blockSize, parallelism } = cost
+  const { costFactor, blockSize, parallelism } = cost
   // OpenSSL also counts the blocks of the p passes; the actual limit is `maximumCost`.
-  const options: ScryptOptions = { N: work, r: blockSize, p: parallelism, maxmem: 2 * maximumCost.memory }
+  const options: ScryptOptions = { N: costFactor, r: blockSize, p: parallelism, maxmem: 2 * maximumCost.memory }
   scrypt(password, salt, length, options, (error, key) => (error ? reject(error) : resolve(key)))
   return promise
 }

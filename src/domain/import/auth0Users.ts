@@ -35,7 +35,7 @@ function customHash(user: Fields): string | undefined {
   const number = (name: string, fallback: number) => Number(member(custom, name) ?? fallback)
   // The defaults are those of Node's crypto.scrypt.
   const cost = {
-    work: number('cost', 16384),
+    costFactor: number('cost', 16384),
     blockSize: number('blockSize', 8),
     parallelism: number('parallelization', 1),
   }

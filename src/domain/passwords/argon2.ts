@@ -27,19 +27,19 @@ export function verifierFor(hash: string, argon2: Argon2Verifier): Argon2Verifie
 }
 
 /**
- * The work of an argon2 hash: proportional to its passes. Each size of memory is a kind of its own, because less of it
- * fits into caches.
+ * Returns the work of an argon2 hash. Hashes with different parameters are different kinds: each call also clears its
+ * memory, and less of it fits better into the caches.
  */
 export function argon2Work(
   { type, memoryKib, timeCost, parallelism }: Argon2Parameters,
   argon2: Argon2Verifier,
 ): HashWork {
   return {
-    kind: `${type} by ${argon2.name} with m=${memoryKib}, p=${parallelism}`,
-    amount: timeCost,
+    kind: `${type} by ${argon2.name} with m=${memoryKib}, t=${timeCost}, p=${parallelism}`,
+    amount: 1,
     share: (argon2.relativeTime * memoryKib * timeCost) / (65_536 * 2),
-    spend: (passes) => {
-      const parameters = `m=${memoryKib},t=${passes},p=${parallelism}`
+    spend: () => {
+      const parameters = `m=${memoryKib},t=${timeCost},p=${parallelism}`
       return argon2.verify(decoyPassword, `$${type}$v=19$${parameters}$${'A'.repeat(22)}$${'A'.repeat(43)}`)
     },
   }

@@ -4,7 +4,7 @@ import { readHash } from './readHash.ts'
 import type { Verdict } from './verifyPassword.ts'
 
 /**
- * Makes every rejected sign-in take the same time, so that response time reveals neither unknown nor
+ * Makes every rejected sign-in do the same work, so that response time reveals neither unknown nor
  * disabled users (OWASP ASVS 6.3.8). Computes the part of `required` that the verification did not.
  */
 export async function equalizeWork(
@@ -16,6 +16,7 @@ export async function equalizeWork(
   const done = hash === undefined || verdict === 'unusable' ? undefined : readHash(hash, argon2)?.work
   for (const { kind, amount, spend } of required) {
     const missing = amount - (done?.kind === kind ? done.amount : 0)
-    if (missing > 0) await spend(missing)
+    // A decoy that fails must not keep the failed sign-in from being counted.
+    if (missing > 0) await spend(missing).catch(() => {})
   }
 }

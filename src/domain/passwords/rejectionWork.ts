@@ -6,60 +6,63 @@ import type { HashCost } from './hashCost.ts'
 import { readHash } from './readHash.ts'
 
 /**
- * What every rejected sign-in computes, so that its response time does not reveal whether its user exists: of each kind of
- * work, as much as the costliest hash of that kind among the users, and a new hash.
+ * What every rejected sign-in computes, so that its time reveals nothing about the user: a new hash, and for each kind of
+ * stored hash as much as the costliest of that kind.
  */
 export interface RejectionWork {
   /**
-   * One entry per kind, that of a new hash last: the order in which users with other hashes do it. Before the first reading,
-   * only that of noticed hashes and a new one.
+   * One entry per kind. That of a new hash is last, because a user with another hash computes that first. Before the first
+   * reading, only noticed hashes and a new one.
    */
-  all(): readonly HashWork[]
+  required(): readonly HashWork[]
   /** Counts a hash from now on: another program may have stored it. */
   notice(hash: string | undefined): void
   /** Counts exactly the hashes that `read` returns, and those noticed before it ends. */
   reread(read: () => AsyncIterable<readonly string[]>): Promise<void>
 }
 
-/** Kinds besides that of a new hash. Of more, as many of the costliest: imported users could have thousands. */
+/** Besides a new hash, at most so many kinds, the costliest ones: imported users could have thousands. */
 const maximumKinds = 6
+/** The sum of their `share`: that of the costliest hash that is verified at all. */
+const maximumShare = 42
 
-/** Hashes that need more than `memory` bytes are not verified, and so are no work. */
+/** Ignores hashes that need more than `memory` bytes: they are never verified. */
 export function createRejectionWork(
   argon2: () => Argon2Verifier,
   newHashCost: HashCost,
   memory = Number.POSITIVE_INFINITY,
 ): RejectionWork {
   type Kinds = Map<string, HashWork>
-  let known: Kinds = new Map()
-  let noticed: Kinds = new Map()
+  let current: Kinds = new Map()
+  let next: Kinds = new Map()
   const newHash = () => newHashWork(newHashCost, argon2())
   const othersOf = (kinds: Kinds) => [...kinds.values()].filter(({ kind }) => kind !== newHash().kind)
   const add = (kinds: Kinds, work: HashWork) => {
     if (work.amount <= (kinds.get(work.kind)?.amount ?? 0)) return
     kinds.set(work.kind, work)
-    const byCost = othersOf(kinds).sort((a, b) => b.share - a.share)
-    for (const { kind } of byCost.slice(maximumKinds)) kinds.delete(kind)
+    let sum = 0
+    for (const [index, { kind, share }] of othersOf(kinds)
+      .sort((a, b) => b.share - a.share)
+      .entries()) {
+      sum += share
+      if (index >= maximumKinds || sum > maximumShare) kinds.delete(kind)
+    }
   }
-  const notice = (hash: string) => {
+  const count = (hash: string) => {
     const read = readHash(hash, argon2())
     if (!read || (read.memory ?? 0) > memory) return
-    add(known, read.work)
-    add(noticed, read.work)
+    add(current, read.work)
+    add(next, read.work)
   }
   return {
-    all: () => {
-      const stored = known.get(newHash().kind)
-      const isCostlier = stored !== undefined && stored.amount > newHash().amount
-      return [...othersOf(known), isCostlier ? stored : newHash()]
-    },
+    required: () => [...othersOf(current), newHash()],
     notice: (hash) => {
-      if (hash !== undefined) notice(hash)
+      if (hash !== undefined) count(hash)
     },
     reread: async (read) => {
-      noticed = new Map()
-      for await (const hashes of read()) for (const hash of hashes) notice(hash)
-      known = noticed
+      next = new Map()
+      for await (const hashes of read()) for (const hash of hashes) count(hash)
+      current = next
     },
   }
 }
@@ -78,8 +81,8 @@ interface Reading {
 }
 
 /**
- * Returns a function that reads the hashes of all users, unless it still does, or the last reading
- * took more than its share of the time since. Until `isEnding`.
+ * Returns a function that reads the hashes of all users. It does nothing during a reading, and until
+ * the last one has taken at most its share of the time. Throws once `isEnding`.
  */
 export function createRejectionWorkReader(
   { users, monotonicClock, rejectionWork }: Reading,
@@ -90,7 +93,8 @@ export function createRejectionWorkReader(
   let isReading = false
 
   async function* pages() {
-    for (let after: string | undefined; !isEnding(); ) {
+    for (let after: string | undefined; ; ) {
+      if (isEnding()) throw new Error('The server is stopping.')
       const started = monotonicClock()
       const { hashes, next } = await users.sampleHashes(after, pageSize).finally(() => {
         spent += monotonicClock() - started

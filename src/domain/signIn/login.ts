@@ -36,8 +36,8 @@ export interface LoginInput extends Client {
 
 /**
  * Signs in, starts a session and returns what `issue` returns for it. Throws `invalid_credentials`
- * for an unknown, wrong-password or inactive user, after the same work (OWASP ASVS 6.3.8);
- * `too_many_attempts` and `overloaded` at none, for every username alike. If it throws, or the
+ * for an unknown, wrong-password or inactive user, after the same work (OWASP ASVS 6.3.8).
+ * `too_many_attempts` and `overloaded` do not depend on whether the user exists. If it throws, or the
  * client has disconnected, no session remains. No refresh token while the password must change.
  */
 export async function login<Tokens>(
@@ -148,14 +148,15 @@ async function rejectThrottled(deps: Deps, input: LoginInput, history: FailureHi
 }
 
 /**
- * Verifies the password, or does as much work. A failure is counted before the slot is released.
+ * Verifies the password. A rejection does the rest of the required work, and counts the failure
+ * before the slot is released.
  */
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
   const [argon2, hash] = [deps.argon2(), user?.hashed_password]
   const verdict = await verifyPassword(input.password, hash, deps.hashQueue.limits.memory, argon2)
   if (user?.is_active && verdict === 'right') return user
   deps.rejectionWork.notice(hash)
-  await equalizeWork(hash, verdict, deps.rejectionWork.all(), argon2)
+  await equalizeWork(hash, verdict, deps.rejectionWork.required(), argon2)
   // Concurrent failures may have used up the free ones.
   await findUnthrottledHistory(deps, input).catch(unlessThrottled)
   const reason = reasonOf(user, verdict)

@@ -107,6 +107,11 @@ describe('a malformed hash', () => {
     `scrypt:16384:8:0$salt$${'0'.repeat(128)}`,
     `scrypt:16384:8:1$salt$${'0'.repeat(127)}`,
     `$scrypt$ln=0,r=8,p=1$c2FsdA$${'A'.repeat(43)}`,
+    // N must be below 2^(16r) (RFC 7914 §2).
+    `scrypt$65536$salt$1$1$${'A'.repeat(86)}==`,
+    `scrypt:65536:1:1$salt$${'0'.repeat(128)}`,
+    `$scrypt$ln=16,r=1,p=1$c2FsdA$${'A'.repeat(43)}`,
+    `$firebase-scrypt$ln=16,r=1,p=1$c2FsdA$${'A'.repeat(86)}`,
     `bcrypt_sha256$$2b$03$${'a'.repeat(53)}`,
     `bcrypt_sha256$2b$12$${'a'.repeat(53)}`,
     '$argon2id$v=19$m=8192,t=1,p=1,keyid=Zm9v$c2FsdHNhbHQ$c2FsdHNhbHQ',

@@ -30,16 +30,16 @@ describe('login', () => {
       VALUES ('${username}', '${hash}', 'User', ${isActive})`)
   }
 
-  /** Signs in, and returns the number of passes in each size of memory, in KiB, of all hashes verified for it. */
-  async function passesOfFailure(username: string, password: string): Promise<Record<number, number>> {
+  /** Signs in, and returns how many hashes of each memory in KiB were verified for it. */
+  async function hashesOfFailure(username: string, password: string): Promise<Record<number, number>> {
     const { deps } = application
     const verifier = deps.argon2()
-    const passes: Record<number, number> = {}
+    const hashes: Record<number, number> = {}
     const argon2 = () => ({
       ...verifier,
       verify: (normalized: string, hash: string) => {
-        const { memoryKib = 0, timeCost = 0 } = argon2ParametersOf(hash) ?? {}
-        passes[memoryKib] = (passes[memoryKib] ?? 0) + timeCost
+        const { memoryKib = 0 } = argon2ParametersOf(hash) ?? {}
+        hashes[memoryKib] = (hashes[memoryKib] ?? 0) + 1
         return verifier.verify(normalized, hash)
       },
     })
@@ -52,7 +52,7 @@ describe('login', () => {
     const input = { username, password, sessionKind: 'token' as const, throttleSubject, ...client }
     const issued = login({ ...deps, argon2, rejectionWork }, input, async () => 'signed in')
     await expect(issued).rejects.toMatchObject({ code: 'invalid_credentials' })
-    return passes
+    return hashes
   }
 
   test.each([
@@ -66,9 +66,20 @@ describe('login', () => {
   ])(
     'verifies a new hash, and the costliest of each kind among the users, for %s',
     async (_what, username, password) => {
-      expect(await passesOfFailure(username, password)).toEqual({ 8192: 2, 2048: 2, 1024: 1 })
+      expect(await hashesOfFailure(username, password)).toEqual({ 8192: 1, 2048: 1, 1024: 1 })
     },
   )
+
+  test('counts a failure even if a decoy fails', async () => {
+    const failing = { kind: 'failing', amount: 1, share: 1, spend: async () => Promise.reject(new Error('no memory')) }
+    const rejectionWork = { ...application.deps.rejectionWork, required: () => [failing] }
+    const throttleSubject = { account: 'decoy', network: undefined, device: undefined }
+    const client = { address: undefined, userAgent: undefined }
+    const input = { username: 'decoy', password: 'wrong', sessionKind: 'token' as const, throttleSubject, ...client }
+    const issued = login({ ...application.deps, rejectionWork }, input, async () => 'signed in')
+    await expect(issued).rejects.toMatchObject({ code: 'invalid_credentials' })
+    expect(await application.sql("SELECT FROM audittrail_attempts WHERE key LIKE '%decoy%'")).toHaveLength(2)
+  })
 
   /** Signs in with the right password. `during` runs while the hash is verified. */
   async function signIn(account: string, during: () => Promise<void>, deps = application.deps) {
