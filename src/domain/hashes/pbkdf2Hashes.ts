@@ -91,7 +91,7 @@ function workOf(digest: Digest, rounds: number): HashWork {
     kind: `PBKDF2 with ${digest}`,
     amount: rounds,
     share: (rounds / 1_000_000) * shareOfMillion[digest],
-    spend: (amount) => derive(decoyPassword, Buffer.alloc(bytes), amount, bytes, digest),
+    spend: async (amount) => derive(decoyPassword, Buffer.alloc(bytes), amount, bytes, digest),
   }
 }
 

@@ -135,7 +135,7 @@ function workOf(cost: ScryptCost): HashWork {
     kind: `scrypt with N=${costFactor}, r=${blockSize}, p=${parallelism}`,
     amount: 1,
     share: (2.4 * costFactor * blockSize * parallelism) / 2 ** 20,
-    spend: () => derive(decoyPassword, Buffer.alloc(16), 32, cost),
+    spend: async () => derive(decoyPassword, Buffer.alloc(16), 32, cost),
   }
 }
 
