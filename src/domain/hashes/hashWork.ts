@@ -5,7 +5,7 @@
 export interface HashWork {
   /** The algorithm and its other parameters, such as memory: `scrypt with N=16384, r=8, p=1`. */
   readonly kind: string
-  /** Rounds of bcrypt, or iterations of PBKDF2 over all blocks. One for argon2 and scrypt, whose hashes are not divided. */
+  /** Rounds of bcrypt, or iterations of PBKDF2 over all blocks. Always 1 for argon2 and scrypt, which are computed whole. */
   readonly amount: number
   /** Approximate computing time, relative to argon2id by `Bun.password` with 64 MiB and two passes. */
   readonly share: number

@@ -21,9 +21,9 @@ export interface RejectionWork {
   reread(read: () => AsyncIterable<readonly string[]>): Promise<void>
 }
 
-/** Besides a new hash, at most so many kinds, the costliest ones: imported users could have thousands. */
+/** How many kinds count besides a new hash, the costliest first: imported users could have thousands. */
 const maximumKinds = 6
-/** The sum of their `share`: that of the costliest hash that is verified at all. */
+/** The limit of their `share` together: that of the costliest hash that is verified at all. */
 const maximumShare = 42
 
 /** Ignores hashes that need more than `memory` bytes: they are never verified. */
