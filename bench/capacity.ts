@@ -9,10 +9,9 @@ import { describeMachine } from './machine/readings.ts'
 import { password } from './options.ts'
 
 /**
- * `bun bench/capacity.ts`: the table of docs/operations.md. Throughput, memory and CPU time of one
- * process, by cores (taskset) and hash cost. Client and database share the machine: with one core
- * they use the others, with all cores they compete. On a busy machine, only the CPU time is
- * reliable.
+ * `bun bench/capacity.ts`: the table of docs/operations.md, by cores (taskset) and hash cost. With
+ * one core, client and database use the others; with all cores they compete. On a busy machine,
+ * only the CPU time is reliable.
  */
 const seconds = Number(process.env.SECS ?? 6)
 const rounds = Number(process.env.ROUNDS ?? 3)

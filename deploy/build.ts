@@ -7,8 +7,8 @@ import { fileName, findPlatform, platforms } from './platforms.ts'
 
 /**
  * Builds dist/audittrail for this machine, or dist/audittrail-PLATFORM with `--target=PLATFORM`.
- * `--outfile=FILE` writes to another file. `--if-changed` does nothing if dist/audittrail is made of
- * the present files.
+ * `--outfile=FILE` writes to another file. `--if-changed` does nothing if dist/audittrail is made
+ * of the present files.
  */
 const root = join(import.meta.dir, '..')
 const executable = 'dist/audittrail'

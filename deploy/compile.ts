@@ -2,7 +2,10 @@ import { placeAddon } from './argon2.ts'
 import type { Platform } from './platforms.ts'
 
 const root = `${import.meta.dir}/..`
-/** Written by `recordOrder.ts`. One of an older version still applies, to the functions that are the same. */
+/**
+ * Written by `recordOrder.ts`. One of an older version still applies, to the functions that are the
+ * same.
+ */
 export const bytecodeOrder = `${import.meta.dir}/bytecodeOrder.txt`
 
 export interface Compiled {
@@ -12,8 +15,8 @@ export interface Compiled {
 }
 
 /**
- * Builds the embedded assets: the embedded database, the docs page, the pages, the common passwords, and this
- * machine's argon2 addon, which the tests use too.
+ * Builds the embedded assets: the embedded database, the docs page, the pages, the common
+ * passwords, and this machine's argon2 addon, which the tests use too.
  */
 export async function makeAssets(): Promise<Compiled> {
   placeAddon(undefined)

@@ -1,7 +1,6 @@
-// Build step: bun deploy/embedded.ts
-// Packs PGlite for the binary: the engine, its files, and an empty cluster, so that the first start
-// skips initdb (seconds, and 1 GB of memory). The result depends only on PGlite's version and this
-// file.
+// Packs PGlite for the binary (bun deploy/embedded.ts): the engine, its files, and an empty
+// cluster, so that the first start skips initdb (seconds, and 1 GB of memory). The result depends
+// only on PGlite's version and this file.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'

@@ -12,7 +12,9 @@ const patterns = [
   'tsconfig.json',
 ]
 
-/** Returns a digest of the files that the executable under `root` is made of, and of Bun's version. */
+/**
+ * Returns a digest of the files that the executable under `root` is made of, and of Bun's version.
+ */
 export function digestOfInputs(root: string): string {
   const digest = new Bun.CryptoHasher('sha256').update(Bun.version)
   const files = patterns.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: root, dot: true })]).sort()

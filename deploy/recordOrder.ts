@@ -1,5 +1,6 @@
 // bun deploy/recordOrder.ts: records which functions dist/audittrail uses until it is ready on
-// DATABASE_URL, an empty database, in deploy/bytecodeOrder.txt. The next build lays them out together.
+// DATABASE_URL, an empty database, in deploy/bytecodeOrder.txt. The next build lays them out
+// together.
 import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,6 +1,8 @@
 const timestamp = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/
 
-/** Returns whether a text is a time of RFC 3339 §5.6, seconds optional, that PostgreSQL can store. */
+/**
+ * Returns whether a text is a time of RFC 3339 §5.6, seconds optional, that PostgreSQL can store.
+ */
 export function isTime(text: string): boolean {
   return timestamp.test(text) && isInCalendar(text)
 }

@@ -29,7 +29,10 @@ import { createDatabase } from './postgresql.ts'
 
 export type DatabaseKind = 'PostgreSQL' | 'the embedded database'
 
-/** Tests run on both databases, except in the fast run, which leaves the slower one to `bun run test`. */
+/**
+ * Tests run on both databases, except in the fast run, which leaves the slower one to `bun run
+ * test`.
+ */
 export const databaseKinds: readonly DatabaseKind[] = process.env.TEST_FAST
   ? ['PostgreSQL']
   : ['PostgreSQL', 'the embedded database']
@@ -191,7 +194,10 @@ export async function openTestApplication(
   return application
 }
 
-/** Opens a new database of the given kind. On a server, copies `template` and runs `sql` there before. */
+/**
+ * Opens a new database of the given kind. On a server, copies `template` and runs `sql` there
+ * before.
+ */
 export async function openTarget(kind: DatabaseKind, sql = '', template?: string): Promise<OpenTarget> {
   if (kind === 'the embedded database') return emptyEmbedded()
   const address = parseDatabaseUrl(await createDatabase(sql, template))

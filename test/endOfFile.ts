@@ -17,7 +17,9 @@ export function atEndOfFile(work: () => void): () => void {
   return () => works.delete(work)
 }
 
-/** Runs what is registered, latest first. `bun test` fires no `exit`: `postgresql.ts` calls this. */
+/**
+ * Runs what is registered, latest first. `bun test` fires no `exit`: `postgresql.ts` calls this.
+ */
 export function endFile(): void {
   const due = [...works].reverse()
   works.clear()

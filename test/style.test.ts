@@ -40,6 +40,15 @@ function titlesOf(source: string): string {
     .join('\n')
 }
 
+/** Returns the comments of more than 100 columns or three lines, without lines of delimiters. */
+function longComments(source: string): string[] {
+  const blocks = source.match(/^ *(?:\/\*[\s\S]*?\*\/|\/\/.*(?:\n *\/\/.*)*)/gm) ?? []
+  return blocks.filter((block) => {
+    const lines = block.split('\n').filter((line) => !/^ *(\/\*\*|\*\/)$/.test(line))
+    return lines.length > 3 || lines.some((line) => line.length > 100 && !line.includes('biome-ignore'))
+  })
+}
+
 describe('prose', () => {
   test.each(scan('*.md', '{docs,src,examples,deploy}/**/*.md'))('%s is plain English', (file) => {
     expect(findBanned(withoutCode(readFileSync(join(root, file), 'utf8')))).toEqual([])
@@ -47,6 +56,10 @@ describe('prose', () => {
 
   test.each(scan('{src,deploy,bench}/**/*.{ts,tsx}'))('%s is plain English', (file) => {
     expect(findBanned(readFileSync(join(root, file), 'utf8'))).toEqual([])
+  })
+
+  test.each(scan('{src,deploy,bench,test}/**/*.{ts,tsx}'))('the comments of %s are short', (file) => {
+    expect(longComments(readFileSync(join(root, file), 'utf8'))).toEqual([])
   })
 
   test.each(scan('test/**/*.test.ts'))('the test titles of %s are plain English', (file) => {

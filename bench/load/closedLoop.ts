@@ -10,7 +10,9 @@ export interface ClosedLoop {
   readonly seconds: number
   /** Raw requests, sent in turn. */
   readonly requests: readonly string[]
-  /** Instead: one refresh token per connection, which the next request replaces by its successor. */
+  /**
+   * Instead: one refresh token per connection, which the next request replaces by its successor.
+   */
   readonly refreshTokens?: readonly string[]
 }
 

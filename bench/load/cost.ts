@@ -2,7 +2,9 @@ import { cpuMicroseconds } from '../machine/readings.ts'
 import type { Row } from '../report/row.ts'
 import { type Load, load } from './client.ts'
 
-/** With the CPU time of a request, in microseconds. It hardly depends on what else the machine does. */
+/**
+ * With the CPU time of a request, in microseconds. It hardly depends on what else the machine does.
+ */
 export interface CostedLoad extends Load {
   readonly serverCost: number
   readonly databaseCost: number

@@ -34,8 +34,8 @@ export async function peakDuring(child: ChildProcess, work: Promise<unknown>): P
 }
 
 /**
- * Returns a function that returns how many cores programs outside of this benchmark have used since.
- * Undefined where there is no /proc.
+ * Returns a function that returns how many cores programs outside of this benchmark have used
+ * since. Undefined where there is no /proc.
  */
 export function watchOtherLoad(): () => number | undefined {
   const read = () => ({ others: busyTicks() - ticksOf(process.pid), at: performance.now() })
@@ -93,8 +93,8 @@ function statOf(id: string): string[] | undefined {
 }
 
 /**
- * Returns whether this virtual machine gives freed blocks of 2 MiB back to its host. Getting them back is slow, and each
- * hash frees its memory, so sign-ins and concurrent requests slow down.
+ * Returns whether this virtual machine gives freed blocks of 2 MiB back to its host. Getting them
+ * back is slow, and each hash frees its memory, so sign-ins and concurrent requests slow down.
  */
 export function givesMemoryBack(file = '/sys/module/page_reporting/parameters/page_reporting_order'): boolean {
   try {

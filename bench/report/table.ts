@@ -134,7 +134,10 @@ const lines: readonly Line[] = [
   { work: 'embedded database: memory, idle, MB', measured: 'embedded: memory, idle, MB' },
 ]
 
-/** Returns the table as Markdown: medians, and for ratios their range. Leaves out what was not measured. */
+/**
+ * Returns the table as Markdown: medians, and for ratios their range. Leaves out what was not
+ * measured.
+ */
 export function writeTable(rows: readonly Row[]): string {
   const find = (what: string | undefined) => rows.find((row) => row.what === what)
   const body = lines.flatMap(({ work, measured, limit, limitName, ratio }) => {

@@ -58,8 +58,8 @@ export const targets: Readonly<Record<string, Target>> = {
 }
 
 /**
- * Returns a figure for charts: 1 where the target is just met, above where it is exceeded, whichever
- * direction is better. At most 2.
+ * Returns a figure for charts: 1 where the target is just met, above where it is exceeded,
+ * whichever direction is better. At most 2.
  */
 export function scoreOf(value: number, { must, better }: Target): number {
   const score = better === 'higher' ? value / must : must / Math.max(value, must / 2)

@@ -10,8 +10,8 @@ import { type Row, ratio } from '../report/row.ts'
 const today = { memoryKib: 65_536, timeCost: 2 }
 
 /**
- * Measures the CPU time of a rejection by stored hash, relative to one of the costliest hash stored,
- * with each verifier. Unlike elapsed time, it hardly depends on what else the machine does.
+ * Measures the CPU time of a rejection by stored hash, relative to one of the costliest hash
+ * stored, with each verifier. Unlike elapsed time, it hardly depends on what else the machine does.
  */
 export async function measureEqualization(): Promise<Row[]> {
   const rows: Row[] = []

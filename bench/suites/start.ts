@@ -6,7 +6,9 @@ import { reference, startReference } from '../reference/reference.ts'
 import { type Row, ratio } from '../report/row.ts'
 import { binaryBefore, names } from '../report/targets.ts'
 
-/** The time from exec to the first response, next to a compiled hello-world; and the binary's size. */
+/**
+ * The time from exec to the first response, next to a compiled hello-world; and the binary's size.
+ */
 export async function measureStart(): Promise<Row[]> {
   const hello: number[] = []
   const health: number[] = []

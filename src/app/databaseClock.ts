@@ -15,7 +15,9 @@ export interface DatabaseClock {
   synchronize(readTime: () => Promise<number>): Promise<number>
 }
 
-/** Milliseconds below which a difference is kept: a reading takes time, and time must not jitter. */
+/**
+ * Milliseconds below which a difference is kept: a reading takes time, and time must not jitter.
+ */
 const tolerance = 1000
 
 export function createDatabaseClock(wallClock: Clock, monotonicClock: Clock): DatabaseClock {

@@ -9,8 +9,8 @@ import { findSecretKey } from '../secretKeys.ts'
 import type { App } from './app.ts'
 
 /**
- * Applies pending migrations. Throws `refused` if the schema was changed since, and warns of missing
- * privileges.
+ * Applies pending migrations. Throws `refused` if the schema was changed since, and warns of
+ * missing privileges.
  */
 export async function migrateDatabase({ deps }: Pick<App, 'deps'>): Promise<MigrationReport> {
   const report = await deps.database.migrate()

@@ -82,7 +82,9 @@ export function parseUsername(text: string): string {
   return text
 }
 
-/** Accepts what the password policy rejects: such a password must be changed at the first sign-in. */
+/**
+ * Accepts what the password policy rejects: such a password must be changed at the first sign-in.
+ */
 export function parseAdminPassword(text: string): string {
   if ([...text].length > 1024 || !text.isWellFormed() || /\p{Cc}/u.test(text))
     throw new Error('must be at most 1,024 characters, without line breaks, tabs or other control characters')

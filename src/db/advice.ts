@@ -71,7 +71,9 @@ const unavailability: readonly (readonly [RegExp, string])[] = [
   [/^57P03$/, 'It is starting up, shutting down or recovering.'],
 ]
 
-/** Returns the setting of PgBouncer whose limit rejected a connection. Undefined for other errors. */
+/**
+ * Returns the setting of PgBouncer whose limit rejected a connection. Undefined for other errors.
+ */
 export function fullPoolerSetting({ code, message = '' }: DriverError): string | undefined {
   return code === '08P01' ? /\b(max_client_conn|max_(db|user)_client_connections)\b/.exec(message)?.[0] : undefined
 }

@@ -50,7 +50,9 @@ export const auditEvents = pgTable(
     by_id: uuid(),
     about_id: uuid(),
     outcome: text().notNull(),
-    /** Personal data with a salt, whose hash is in the leaf. NULL: there is none, or it was erased. */
+    /**
+     * Personal data with a salt, whose hash is in the leaf. NULL: there is none, or it was erased.
+     */
     by_private: text(),
     about_private: text(),
   },
@@ -111,7 +113,9 @@ export const auditState = pgTable('audittrail_audit_state', {
   pruned_before: timestamp({ withTimezone: true }),
 })
 
-/** One row: how the states of accounts in the log are made, and how far the baseline of accounts is. */
+/**
+ * One row: how the states of accounts in the log are made, and how far the baseline of accounts is.
+ */
 export const auditAccounts = pgTable('audittrail_audit_accounts', {
   id: integer().primaryKey(),
   /** 32 random bytes. Without them, a state cannot be guessed from the log. */

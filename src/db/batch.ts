@@ -45,7 +45,8 @@ export function createBatch<Key, Row>(
   { identityOf, query }: BatchQuery<Key, Row>,
   now: () => number = () => performance.now(),
 ): Batch<Key, Row> {
-  // A new one for each batch: a Map whose entries come and go keeps what it contained alive for long.
+  // A new one for each batch: a Map whose entries come and go keeps what it contained alive for
+  // long.
   let waiting = new Map<string, Lookup<Key, Row>>()
   let inFlight = 0
   let isScheduled = false

@@ -63,7 +63,9 @@ export interface Database extends Omit<Statements, 'requestChecks'> {
    * calls share a query, which starts after the call.
    */
   findActiveSession(key: SessionKey): Promise<SessionUser | undefined>
-  /** Finds an active browser session. Concurrent calls share a query, which starts after the call. */
+  /**
+   * Finds an active browser session. Concurrent calls share a query, which starts after the call.
+   */
   findBrowserSession(key: BrowserSessionKey): Promise<BrowserSessionRow | undefined>
   /** Finds an API key by digest, expired and revoked ones too. Concurrent calls share a query. */
   findApiKey(digest: string): Promise<StoredApiKey | undefined>

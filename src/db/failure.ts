@@ -121,12 +121,16 @@ export function lostToConcurrency(error: unknown): boolean {
   return concurrency.test(driverError(error)?.code ?? '')
 }
 
-/** Returns whether the server ended a statement by its limit on waiting for a lock, or on its time. */
+/**
+ * Returns whether the server ended a statement by its limit on waiting for a lock, or on its time.
+ */
 export function waitedTooLong(error: unknown): boolean {
   return /^(55P03|57014)$/.test(driverError(error)?.code ?? '')
 }
 
-/** Returns whether the server, the database, the role (53300) or a pooler has no connection left. */
+/**
+ * Returns whether the server, the database, the role (53300) or a pooler has no connection left.
+ */
 export function reachesConnectionLimit(error: AppError): boolean {
   const known = driverError(error)
   return known !== undefined && (known.code === '53300' || fullPoolerSetting(known) !== undefined)

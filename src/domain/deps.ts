@@ -52,7 +52,10 @@ export interface DomainSettings {
   /** The longest lifetime of a session with a refresh token, and how long it may be idle. */
   readonly refreshLifetimeDays: number
   readonly sessionIdleDays: number
-  /** The longest lifetime of a browser session that ends with the browser, and how long it may be idle. */
+  /**
+   * The longest lifetime of a browser session that ends with the browser, and how long it may be
+   * idle.
+   */
   readonly browserSessionHours: number
   readonly browserIdleMinutes: number
   readonly keys: KeySettings
@@ -64,8 +67,8 @@ export interface KeySettings {
   /** Days between key rotations; 0: only on request. */
   readonly rotationDays: number
   /**
-   * Read on use: if SECRET_KEY is not set, DATA_DIR has one. Throws `unavailable` until the database
-   * has told which of two readings of SECRET_KEY it was used with.
+   * Read on use: if SECRET_KEY is not set, DATA_DIR has one. Throws `unavailable` until the
+   * database has told which of two readings of SECRET_KEY it was used with.
    */
   readonly secretKeys: () => SecretKeys
 }

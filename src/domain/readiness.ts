@@ -14,7 +14,8 @@ export interface Unreadiness {
 
 /**
  * Checks everything that a login needs: the database responds to changes and to reads, has every
- * migration of this binary, the columns of a login and its first administrator, and this process can sign tokens.
+ * migration of this binary, the columns of a login and its first administrator, and this process
+ * can sign tokens.
  */
 export async function findUnreadiness(
   { database }: Pick<Deps, 'database'>,

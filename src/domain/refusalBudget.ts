@@ -11,9 +11,8 @@ export type Suppressed<Subject> = Refusal<Subject> & { readonly count: number }
 
 /**
  * Bounds how many refusals are recorded in full: per second, and in the long run of each user, API
- * key or network, and overall.
- * Refusals of strangers and those that concern a known subject have budgets of their own, so that
- * strangers cannot hide the others. Counts what is above.
+ * key or network, and overall. Strangers have a budget of their own, so that they cannot hide
+ * refusals that concern a known subject. Counts what is above.
  */
 export interface RefusalBudget<Subject> {
   /** Returns whether a refusal may be recorded. Counts it otherwise. */

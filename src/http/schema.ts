@@ -43,7 +43,9 @@ interface Node {
   readonly [constraintsKey]?: Constraints
 }
 
-/** Returns a schema as the document shows it: with its constraints, and named ones as references. */
+/**
+ * Returns a schema as the document shows it: with its constraints, and named ones as references.
+ */
 export function documented(schema: TSchema | object): object {
   const { title } = schema as Node
   return title === undefined ? component(schema) : { $ref: `#/components/schemas/${title}` }

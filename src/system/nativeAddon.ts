@@ -2,13 +2,17 @@ import { ptr } from 'bun:ffi'
 import { closeSync, readFileSync, writeSync } from 'node:fs'
 import { openCLibrary } from './cLibrary.ts'
 
-/** memfd_create(2): close on exec, and not executable as a program, which mapping code does not need. */
+/**
+ * memfd_create(2): close on exec, and not executable as a program, which mapping code does not
+ * need.
+ */
 const closeOnExec = 1
 const notExecutable = 8
 
 /**
- * Loads an embedded native addon and returns its exports. Throws if it cannot. On Linux it is loaded
- * from memory: nothing is written, so that a read-only root and a `noexec` /tmp do not matter.
+ * Loads an embedded native addon and returns its exports. Throws if it cannot. On Linux it is
+ * loaded from memory: nothing is written, so that a read-only root and a `noexec` /tmp do not
+ * matter.
  */
 export function loadNativeAddon(file: string): unknown {
   const loaded: { exports: unknown } = { exports: {} }

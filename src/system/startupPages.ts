@@ -25,8 +25,8 @@ interface Range {
 }
 
 /**
- * Returns the parts of a file in memory that cannot be written and have not been: `Anonymous` counts
- * the pages that differ from the file, such as relocated ones.
+ * Returns the parts of a file in memory that cannot be written and have not been: `Anonymous`
+ * counts the pages that differ from the file, such as relocated ones.
  */
 export function unwrittenRanges(smaps: string, file: string): readonly Range[] {
   return smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).flatMap((mapping) => {

@@ -30,7 +30,9 @@ describe('an export of the audit log', () => {
     await server.stop()
   })
 
-  /** Requests an export, and reads nothing of it until `socket.resume()`, then one chunk at first. */
+  /**
+   * Requests an export, and reads nothing of it until `socket.resume()`, then one chunk at first.
+   */
   async function request(bearer = token) {
     const chunks: Buffer[] = []
     const closed = Promise.withResolvers<void>()

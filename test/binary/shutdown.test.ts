@@ -14,8 +14,8 @@ const asPid1 = findPid1Command()
 
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
 /**
- * Without time to finish before the listener stops. The hashes cost little, because they give way to
- * the tests beside this one, and get 503 after seven seconds.
+ * Without time to finish before the listener stops. The hashes cost little, because they give way
+ * to the tests beside this one, and get 503 after seven seconds.
  */
 const inProgress = { SHUTDOWN_GRACE_SECONDS: '0', PASSWORD_TIME_COST: '1' }
 

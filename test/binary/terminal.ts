@@ -10,7 +10,10 @@ export const hasTerminal = hasProgram('script', 'bsdutils')
 /** A prompt, and what is typed once it is on the screen. */
 export type Typed = readonly [prompt: string, text: string]
 
-/** Runs a command on a terminal. Returns the screen, the terminal's settings included, and the exit code. */
+/**
+ * Runs a command on a terminal. Returns the screen, the terminal's settings included, and the exit
+ * code.
+ */
 export async function typeAt(
   args: string,
   typed: readonly Typed[],

@@ -124,7 +124,8 @@ describe.skipIf(!(hasNginx && hasChromium && hasOpenssl))('a protected app in Ch
         const attacker = await browser.newPage()
         await attacker.goto(site[elsewhere])
         await attacker.evaluate(attack(site.origin + path))
-        // Chromium hides the status of some responses from the page, so it comes from the access log.
+        // Chromium hides the status of some responses from the page, so it comes from the access
+        // log.
         await until(() => site.statusesOf(path).length > former)
         // Browsers send the cookie with requests of siblings, and not with these of a foreign site.
         const rejections = elsewhere === 'sibling' ? [403] : [401, 403]

@@ -33,7 +33,10 @@ export interface BrowserSite {
   stop(): Promise<void>
 }
 
-/** Starts real Nginx with TLS and the output of `audittrail nginx`, in front of AuditTrail at `service`. */
+/**
+ * Starts real Nginx with TLS and the output of `audittrail nginx`, in front of AuditTrail at
+ * `service`.
+ */
 export async function startBrowserSite(service: string): Promise<BrowserSite> {
   const directory = temporaryDirectory('site')
   chmodSync(directory, 0o755)

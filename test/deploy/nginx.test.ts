@@ -114,7 +114,8 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
 
   test('only sign-ins are rate-limited per address, whatever form the path has', async () => {
     const spellings = ['/auth/login', '/auth/login/', '/auth//login', '/auth/%6cogin', '/x/../auth/login']
-    // Browsers and our server read a backslash in a path as a slash, and may drop control characters.
+    // Browsers and our server read a backslash in a path as a slash, and may drop control
+    // characters.
     for (const spelling of [
       '/auth\\login',
       '/x\\..\\auth\\login',

@@ -25,10 +25,9 @@ export interface ProtectedSite {
 }
 
 /**
- * Starts real Nginx with the output of `audittrail nginx`, an upstream that records requests, and a
- * stand-in for AuditTrail that admits everyone where no role is required, and the token `staff`.
- * `HOST` in the arguments is the upstream's address. `before` precedes the output. `decide` returns
- * the status of the stand-in.
+ * Starts Nginx with `before` and the output of `audittrail nginx`, an upstream (its address is
+ * `HOST` in the arguments) that records requests, and a stand-in for AuditTrail. It responds as
+ * `decide` says, or admits everyone where no role is required, and the token `staff`.
  */
 export async function startProtectedSite(
   args: readonly string[],

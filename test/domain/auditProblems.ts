@@ -1,7 +1,9 @@
 import { checkLogAndAccounts } from '../../src/domain/accountVerification/checkLogAndAccounts.ts'
 import type { TestApplication } from '../application.ts'
 
-/** Verifies the audit log, and returns each finding, after the index of its record if it has one. */
+/**
+ * Verifies the audit log, and returns each finding, after the index of its record if it has one.
+ */
 export async function problemsOf({ deps: { database, audit } }: TestApplication): Promise<readonly string[]> {
   const found: string[] = []
   const { verification } = await checkLogAndAccounts({ database, keys: audit.keys }, ({ index, problem }) =>

@@ -4,7 +4,9 @@ import { endSessions, type Fact, type Ledger, permits, type Session, type User }
 export interface Workload {
   /** The users of this round. */
   readonly users: readonly User[]
-  /** When each replica last acknowledged a change, and its longest pause so far, in milliseconds. */
+  /**
+   * When each replica last acknowledged a change, and its longest pause so far, in milliseconds.
+   */
   readonly pauses: readonly { last: number; longest: number }[]
   stop(): Promise<void>
 }

@@ -7,10 +7,9 @@ export interface SchemaChange {
 }
 
 /**
- * The statements of a migration that could break the previous version while both run on one schema.
- * New tables may look like anything, and have rows. Existing tables may only gain optional columns and indexes
- * that forbid nothing, lose such indexes, and get storage parameters. Everything else is rejected,
- * harmful or not. `earlier` are the statements of the migrations before.
+ * The statements of a migration that could break the previous version on the same schema. Existing
+ * tables may only gain optional columns and indexes that forbid nothing, lose such indexes, and get
+ * storage parameters. Anything else is rejected. `earlier` are those of the migrations before.
  */
 export function whatBreaksOlderVersions({ statements }: SchemaChange, earlier: readonly string[] = []): string[] {
   const ownTables = new Set(statements.flatMap((statement) => /^CREATE TABLE "(\w+)"/.exec(statement)?.[1] ?? []))

@@ -1,9 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net'
 
 /**
- * pass: forwards. hang: accepts and never responds. silent: the same, for new connections only. close: closes each new connection after its
- * first bytes and cuts the others. cut: breaks a connection mid-response. half: forwards half a
- * response, then nothing. A number: delays each response by so many milliseconds.
+ * pass: forwards. hang: accepts and never responds. silent: the same, for new connections only.
+ * close: closes new connections after their first bytes and cuts the others. cut: breaks one
+ * mid-response. half: forwards half a response, then nothing. A number: milliseconds of delay.
  */
 export type Fault = 'pass' | 'hang' | 'silent' | 'close' | 'cut' | 'half' | number
 

@@ -7,7 +7,9 @@ import { type FaultProxy, startFaultProxy } from './faultProxy.ts'
 import { password } from './load.ts'
 import { startMachineClock } from './machineClock.ts'
 
-/** Milliseconds: until a higher timeline is obeyed, and from its first commit to the first login. */
+/**
+ * Milliseconds: until a higher timeline is obeyed, and from its first commit to the first login.
+ */
 const limits = { fence: 2000, recovery: 1000 }
 const environment = {
   SECRET_KEY: 'k'.repeat(32),
@@ -180,7 +182,9 @@ describe('a primary and its standby in DATABASE_URL', () => {
     120_000,
   )
 
-  /** The old primary as background work may do, the new one more: to the next segment of its log. */
+  /**
+   * The old primary as background work may do, the new one more: to the next segment of its log.
+   */
   async function writeBoth(): Promise<void> {
     const old = postgres(first.url, { max: 1 })
     await old`SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))`

@@ -67,7 +67,9 @@ describe.skipIf(!hasProgram('pgbouncer', 'pgbouncer'))('PgBouncer in front of a 
     await client.end()
   }
 
-  /** Keeps presenting the token. Returns the milliseconds after which it was last sent and accepted. */
+  /**
+   * Keeps presenting the token. Returns the milliseconds after which it was last sent and accepted.
+   */
   async function lastAcceptance(url: string, token: string, milliseconds: number): Promise<number> {
     const clock = startMachineClock()
     const began = clock.now()

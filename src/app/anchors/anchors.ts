@@ -19,7 +19,10 @@ export interface Anchors {
 }
 
 export interface AnchorState {
-  /** The records that the last head in the file covers. Undefined without a file, or before the first. */
+  /**
+   * The records that the last head in the file covers. Undefined without a file, or before the
+   * first.
+   */
   readonly size: number | undefined
   /** Since when the file lacks a head that it should have, on the monotonic clock. */
   readonly lateSince: number | undefined

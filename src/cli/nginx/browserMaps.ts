@@ -48,7 +48,9 @@ function sessionCookie(name: string): ComputedVariable {
   })
 }
 
-/** All other cookies, or none if there are two of this name. The last pattern finds the only one. */
+/**
+ * All other cookies, or none if there are two of this name. The last pattern finds the only one.
+ */
 function withoutCookie(word: string, name: string, source: string): ComputedVariable {
   return variable(word, source, {
     [`~^(?!(?:.*[;,\\s\\"])?${name}\\s*=)`]: source,

@@ -25,10 +25,14 @@ export function problemPage(title: string, text: string, requestId: string): str
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${style}</style></head><body><main><h1>${title}</h1><p>${text}</p><small>Request ID: ${requestId}</small></main></body></html>`
 }
 
-/** The problems that have a page. Others are not about the person, or lead to a page of AuditTrail. */
+/**
+ * The problems that have a page. Others are not about the person, or lead to a page of AuditTrail.
+ */
 export const hasProblemPage = '~^(?:413|429|50[0-9]) 1\\z'
 
-/** Browsers without HTTPS do not say that they navigate, so that only the path and `Accept` show it. */
+/**
+ * Browsers without HTTPS do not say that they navigate, so that only the path and `Accept` show it.
+ */
 export function pageRequestPatterns(base: string): readonly string[] {
   const pages = `${base.replaceAll('.', '\\.')}/(?:sign-in|sign-out|refused|account)`
   return ['~^navigate[|]{3}', `~^[|]{3}${pages}(?:/[^|]*)?[|].*text/html`]

@@ -1,6 +1,8 @@
 const signals = ['SIGINT', 'SIGTERM'] as const
 
-/** The first signal that would end the process, but is left to the command. A second one ends it. */
+/**
+ * The first signal that would end the process, but is left to the command. A second one ends it.
+ */
 export interface Interruption {
   readonly isRequested: () => boolean
   /** Resolves after `milliseconds`, or once the signal arrives. */

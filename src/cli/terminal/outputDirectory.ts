@@ -8,7 +8,10 @@ export interface OutputDirectory {
   close(): void
 }
 
-/** Creates a directory, or uses an empty one. Its files in `isPrivate` are for the owner alone. Throws `refused`. */
+/**
+ * Creates a directory, or uses an empty one. Its files in `isPrivate` are for the owner alone.
+ * Throws `refused`.
+ */
 export function openOutputDirectory(directory: string, isPrivate: (path: string) => boolean): OutputDirectory {
   makeDirectory(directory)
   const names = attempt(directory, () => readdirSync(directory))

@@ -43,8 +43,8 @@ export function accountStatements(client: Client) {
     readAccountSetting: (): Promise<AccountSetting> => guarded(() => readAccountSetting(client)),
 
     /**
-     * Takes the next accounts for the baseline. Returns undefined once it is complete. Run it in the
-     * transaction that records them.
+     * Takes the next accounts for the baseline. Returns undefined once it is complete. Run it in
+     * the transaction that records them.
      */
     takeBaseline: (limit: number): Promise<BaselinePage | undefined> =>
       guarded(async () => {

@@ -36,7 +36,9 @@ export interface AgedPosition {
 /** Types of records that may have the MAC of an entered username. */
 const entered = ['login.failed', 'login.throttled']
 
-/** Statements that erase personal texts. All but the lists run in a transaction with their event. */
+/**
+ * Statements that erase personal texts. All but the lists run in a transaction with their event.
+ */
 export function erasureStatements(client: Client) {
   return {
     /** Keeps sequencers out until the transaction ends. Returns the size of the log. */
@@ -65,8 +67,8 @@ export function erasureStatements(client: Client) {
       }),
 
     /**
-     * Erases the texts by and about a user or API key, and what is known of unknown actors of events
-     * about them. Returns how many records had one.
+     * Erases the texts by and about a user or API key, and what is known of unknown actors of
+     * events about them. Returns how many records had one.
      */
     eraseParty: (id: string): Promise<number> =>
       guarded(async () => {
@@ -79,7 +81,9 @@ export function erasureStatements(client: Client) {
         return count
       }),
 
-    /** Erases the texts of sign-ins with these MACs of an entered username. Returns their indexes. */
+    /**
+     * Erases the texts of sign-ins with these MACs of an entered username. Returns their indexes.
+     */
     eraseEntered: (accounts: readonly string[]): Promise<number[]> =>
       guarded(async () => {
         const rows = await client`

@@ -24,7 +24,9 @@ export async function insertEvents(client: Client | TransactionSql, rows: readon
   }
 }
 
-/** Returns a CTE that inserts an event, to follow others in WITH. `condition` follows its SELECT. */
+/**
+ * Returns a CTE that inserts an event, to follow others in WITH. `condition` follows its SELECT.
+ */
 export function eventCte(client: Client, row: EventRow | undefined, condition = client``) {
   if (!row) return client``
   return client`,
@@ -33,7 +35,10 @@ export function eventCte(client: Client, row: EventRow | undefined, condition = 
       ${selectEvent(client, row)} ${condition} RETURNING 1)`
 }
 
-/** Returns an expression that fails the statement (22012) if a trigger discards the event of the CTE. */
+/**
+ * Returns an expression that fails the statement (22012) if a trigger discards the event of the
+ * CTE.
+ */
 export function eventCheck(client: Client, row: EventRow | undefined) {
   return row ? client`(SELECT 1 / count(*)::integer FROM event)` : client`1`
 }

@@ -17,7 +17,9 @@ export function pruningStatements(client: Client) {
         return { minimumIndex: clamped(row?.minimum ?? 0) }
       }),
 
-    /** Returns whether the log has a record that may be of a pruning after the one up to an index. */
+    /**
+     * Returns whether the log has a record that may be of a pruning after the one up to an index.
+     */
     hasPruningAbove: (index: number): Promise<boolean> =>
       guarded(async () => {
         const rows = await client`
@@ -36,8 +38,8 @@ export function pruningStatements(client: Client) {
       }),
 
     /**
-     * Deletes records below an index, and the checkpoints that no remaining record can prove. Later,
-     * pending events from before a time are refused. Run it in a transaction.
+     * Deletes records below an index, and the checkpoints that no remaining record can prove.
+     * Later, pending events from before a time are refused. Run it in a transaction.
      */
     deleteRecords: (below: number, before: Date): Promise<number> =>
       guarded(async () => {

@@ -1,5 +1,7 @@
 export interface EventCriteria {
-  /** Records at or after this time, and before that one. They are then read in the order of time. */
+  /**
+   * Records at or after this time, and before that one. They are then read in the order of time.
+   */
   readonly since?: Date | undefined
   readonly until?: Date | undefined
   readonly type?: string | undefined
@@ -56,7 +58,9 @@ const maxIndex = '9223372036854775807'
 /** Times outside of these are none that the service wrote. */
 const [beginning, end] = ['0001-01-01T00:00:00Z', '10000-01-01T00:00:00Z']
 
-/** Returns whether matching records are read in the order of time. Otherwise it is that of indexes. */
+/**
+ * Returns whether matching records are read in the order of time. Otherwise it is that of indexes.
+ */
 export function readsByTime({ since, until }: EventCriteria): boolean {
   return since !== undefined || until !== undefined
 }
@@ -97,7 +101,9 @@ export function candidatesOf(read: Read, limit: number): Candidates {
   }
 }
 
-/** Returns all records of an index, `limit` at most, of which those match that come next by time. */
+/**
+ * Returns all records of an index, `limit` at most, of which those match that come next by time.
+ */
 export function collectedOf(read: Read, limit: number): Candidates {
   const { sql, values } = candidatesOf({ ...read, after: undefined }, limit)
   const parameters = createParameters(values)
@@ -125,7 +131,8 @@ type Parameters = ReturnType<typeof createParameters>
 
 /**
  * Matches one value of a column and a range of indexes. An equality would let the planner read
- * another index in its order, and skip most of the log if it errs on how many records have the value.
+ * another index in its order, and skip most of the log if it errs on how many records have the
+ * value.
  */
 function rangeIn(column: string, value: string, low: string, high: string, parameters: Parameters): string {
   return `${column} >= ${value} AND ROW(${column}, index) >= ROW(${value}, ${parameters.add(low, 'bigint')})

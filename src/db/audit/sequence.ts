@@ -166,7 +166,9 @@ export async function signHead(
   await client`UPDATE audittrail_audit_checkpoints SET note = ${note} WHERE size = ${head.size}::bigint`
 }
 
-/** Returns whether the log has not begun. Runs in a transaction, whose lock keeps sequencers out. */
+/**
+ * Returns whether the log has not begun. Runs in a transaction, whose lock keeps sequencers out.
+ */
 export async function isEmptyLog(client: Client | TransactionSql): Promise<boolean> {
   await client`SELECT pg_advisory_xact_lock(${sequencerLock}::bigint)`
   const rows = await client`
@@ -185,8 +187,8 @@ export interface AcceptedHead {
 }
 
 /**
- * Renames the log, with a signature of its head under the new name. Runs in a transaction, whose lock
- * keeps sequencers out.
+ * Renames the log, with a signature of its head under the new name. Runs in a transaction, whose
+ * lock keeps sequencers out.
  */
 export async function continueLog<T extends AcceptedHead>(
   client: Client | TransactionSql,

@@ -71,7 +71,9 @@ export function witnessStatements(client: Client) {
         return row && noteOf(row)
       }),
 
-    /** Replaces a note by what `change` returns, unless that is undefined. Returns whether it did. */
+    /**
+     * Replaces a note by what `change` returns, unless that is undefined. Returns whether it did.
+     */
     cosign: (size: number, at: Date, change: (note: string) => string | undefined): Promise<boolean> =>
       guarded(
         () =>

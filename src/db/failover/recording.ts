@@ -25,13 +25,16 @@ export interface ChangedAccounts {
 }
 
 /**
- * Runs work that makes changes and inserts their events, whose rows it asks for, in one transaction.
+ * Runs work that makes changes and inserts their events, whose rows it asks for, in one
+ * transaction.
  */
 export type RecordRepetition = <T>(
   work: (eventsOf: (changes: RepeatedChanges) => readonly EventRow[]) => Promise<T>,
 ) => Promise<T>
 
-/** Returns a change that inserts its events with it. `change` returns the ids that it has changed. */
+/**
+ * Returns a change that inserts its events with it. `change` returns the ids that it has changed.
+ */
 export type RecordedChange = <Item>(
   kind: Revocation['kind'],
   change: (items: readonly Item[]) => Promise<readonly string[]>,

@@ -23,8 +23,8 @@ export interface RepetitionOptions {
 }
 
 /**
- * Makes every remembered revocation again that is undone, with its event, and no other change. If it
- * fails, the next attempt makes only those that remain.
+ * Makes every remembered revocation again that is undone, with its event, and no other change. If
+ * it fails, the next attempt makes only those that remain.
  */
 export async function repeatRevocations(
   connection: Connection,

@@ -73,7 +73,9 @@ async function repeatEach<Change extends { readonly kind: string; readonly id: s
   }
 }
 
-/** One by one, since an active administrator must remain. Each returns the ids that it has changed. */
+/**
+ * One by one, since an active administrator must remain. Each returns the ids that it has changed.
+ */
 function administratorChanges({ orm }: Connection) {
   const users = { ...userStatements(orm), ...userChangeStatements(orm) }
   const changed = (id: string, result: unknown) => (typeof result === 'object' ? [id] : [])

@@ -1,7 +1,9 @@
 import { type Blocker, listedRows, type Session } from './blocker.ts'
 import type { UsersTable } from './usersTable.ts'
 
-/** Returns the rows that adoption's constraints would reject. Requires the columns of the original. */
+/**
+ * Returns the rows that adoption's constraints would reject. Requires the columns of the original.
+ */
 export async function rowBlockers(session: Session, table: UsersTable): Promise<Blocker[]> {
   return [
     ...(await nullBlockers(session, table)),

@@ -93,7 +93,9 @@ async function startNext(client: Client, builder: Client, migrations: readonly M
   }) as Promise<{ readonly finished: Promise<unknown> } | undefined>
 }
 
-/** Returns whether an index of this database is being built, by any role, or dropped by this one. */
+/**
+ * Returns whether an index of this database is being built, by any role, or dropped by this one.
+ */
 async function isChanging(session: Session): Promise<boolean> {
   // A transaction sees the activity as it first did.
   await session`SELECT pg_stat_clear_snapshot()`
@@ -105,7 +107,9 @@ async function isChanging(session: Session): Promise<boolean> {
   return rows.length > 0
 }
 
-/** Waiting for another transaction here blocks no other. A pooler's session is not ours to change. */
+/**
+ * Waiting for another transaction here blocks no other. A pooler's session is not ours to change.
+ */
 async function liftTimeLimits({ client, facts }: OpenConnection): Promise<void> {
   if (!facts?.isPooled)
     await client`SELECT set_config(name, '0', false) FROM unnest(ARRAY['statement_timeout', 'lock_timeout']) AS name`

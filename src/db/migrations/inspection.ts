@@ -35,8 +35,8 @@ export interface FoundTable {
 const pageSize = 5000
 
 /**
- * Inspects a database in a read-only transaction. Passes every password hash to `take`. Waits for no
- * lock and keeps no writer from working.
+ * Inspects a database in a read-only transaction. Passes every password hash to `take`. Waits for
+ * no lock and keeps no writer from working.
  */
 export async function inspect(client: Client, take: (hashes: readonly string[]) => void): Promise<Inspection> {
   try {

@@ -33,8 +33,8 @@ export interface MigrationStatus {
 const lockKey = 0x6175646974747261n.toString()
 
 /**
- * Milliseconds that a migration waits for a table. Others queue behind it, so it gives up, and tries
- * again after a pause, while a long transaction such as a dump uses the table.
+ * Milliseconds that a migration waits for a table. Others queue behind it, so it gives up, and
+ * tries again after a pause, while a long transaction such as a dump uses the table.
  */
 const lockWait = 1000
 const lockPause = 1000
@@ -77,7 +77,8 @@ export async function completeIndexes(pool: Pool): Promise<number> {
 }
 
 async function applyPending(transaction: TransactionSql, isEmbedded: boolean): Promise<MigrationReport> {
-  // The connection's time limits are for requests, not for the wait for another replica's migration.
+  // The connection's time limits are for requests, not for the wait for another replica's
+  // migration.
   await transaction`
     SELECT set_config(name, '0', true) FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'transaction_timeout']) AS name
     WHERE current_setting(name, true) IS NOT NULL`

@@ -11,9 +11,9 @@ import { otherProtocol } from './protocol.ts'
 const tlsRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 
 /**
- * Opens a stream to the server, with TLS or without, before the protocol starts. The driver's own
- * dialing hangs or loops on a server that closes early. Rejects with the system's error, with
- * `refused` if an operator must act, and once `signal` aborts. Calls `onResponse` at the first byte.
+ * Opens a stream to the server, with or without TLS. The driver's own dialing hangs or loops on a
+ * server that closes early. Rejects with the system's error, with `refused` if an operator must
+ * act, and once `signal` aborts. Calls `onResponse` at the first byte.
  */
 export async function dial(
   address: DatabaseAddress,

@@ -32,7 +32,9 @@ const plainAuthentication = [3, 5]
 
 /** What the server says first. */
 export interface FirstResponse {
-  /** Rejects if the server is not PostgreSQL, or asks for a ticket: the driver would wait for more. */
+  /**
+   * Rejects if the server is not PostgreSQL, or asks for a ticket: the driver would wait for more.
+   */
   readonly unsupported: Promise<never>
   /** An error before it asked for any authentication. */
   isRejection: boolean

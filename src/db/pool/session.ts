@@ -38,7 +38,9 @@ export const embeddedParameters: Record<string, string> = { ...required, DateSty
 /** Where the server is in the history of the database. Every promotion starts a new timeline. */
 export interface Timeline {
   readonly number: number
-  /** The WAL position up to which it replayed before its promotion, unless it has restarted since. */
+  /**
+   * The WAL position up to which it replayed before its promotion, unless it has restarted since.
+   */
   readonly forkedAt: string | null
 }
 
@@ -62,8 +64,8 @@ export interface SessionFacts {
  * sessions are stale) or `isProbe`, and `refused` if a pooler ignores the parameters.
  */
 export async function checkSession(client: postgres.Sql, isPooled: boolean, isProbe = false): Promise<SessionFacts> {
-  // transaction_timeout would end an import, idle_session_timeout every idle connection. `ISO` keeps
-  // the order of day and month, which triggers may rely on.
+  // transaction_timeout would end an import, idle_session_timeout every idle connection. `ISO`
+  // keeps the order of day and month, which triggers may rely on.
   const checking = client`
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only,
            CASE WHEN ${isPooled} THEN current_setting('DateStyle') ELSE set_config('DateStyle', 'ISO', false) END AS date_style,

@@ -192,7 +192,9 @@ export function discard({ slots }: Connections, pooled: PooledConnection): void 
   pooled.connection.discard(pooled.load > 0)
 }
 
-/** Discards connections to another run of the server: it has restarted, or there is a new primary. */
+/**
+ * Discards connections to another run of the server: it has restarted, or there is a new primary.
+ */
 function discardOtherRuns(connections: Connections, { facts }: OpenConnection): void {
   for (const { pooled } of connections.slots)
     if (pooled && pooled.connection.facts?.instance !== facts?.instance) discard(connections, pooled)

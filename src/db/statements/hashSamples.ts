@@ -27,8 +27,8 @@ const upToCost = `^(?:\\{[^}]*\\})?(?:argon2|bcrypt\\$|bcrypt_sha256\\$)?(?:${[
 export function hashSampleStatements({ client }: Pick<Connection, 'client'>) {
   return {
     /**
-     * Returns samples of the hashes of at most `limit` users, by id. Hashes with the same prefix and
-     * length take the same work. Django's scrypt has two of its parameters after the salt.
+     * Returns samples of the hashes of at most `limit` users, by id. Hashes with the same prefix
+     * and length take the same work. Django's scrypt has two of its parameters after the salt.
      */
     sampleHashes: (after: string | undefined, limit: number): Promise<HashSamples> =>
       guarded(async () => {

@@ -54,7 +54,9 @@ export interface ImportedUser extends Account {
   readonly full_name: string
 }
 
-/** Users that an import has added, and in the first part the seeded administrator that it replaced. */
+/**
+ * Users that an import has added, and in the first part the seeded administrator that it replaced.
+ */
 export interface ImportedPart {
   readonly isFirst: boolean
   readonly added: readonly ImportedUser[]

@@ -56,7 +56,9 @@ export function instanceStatements(orm: Orm) {
     /** Returns whether the first administrator has been decided. */
     isSeeded: (): Promise<boolean> => guarded(async () => (await orm.select().from(instance).limit(1)).length === 1),
 
-    /** Reads every column of the tables that a login needs, but no rows. Throws if one is missing. */
+    /**
+     * Reads every column of the tables that a login needs, but no rows. Throws if one is missing.
+     */
     readLoginColumns: (): Promise<void> =>
       guarded(async () => {
         const parts = loginTables.map((table, index) => {
@@ -74,8 +76,8 @@ export function instanceStatements(orm: Orm) {
 
     /**
      * Creates the first administrator unless it was decided before. One statement decides, so that
-     * exactly one of several concurrent starts returns the user: the others wait for the primary key of
-     * the instance row.
+     * exactly one of several concurrent starts returns the user: the others wait for the primary
+     * key of the instance row.
      */
     insertFirstAdministrator: (administrator: FirstAdministrator): Promise<User | undefined> =>
       guardedChange('store', () =>

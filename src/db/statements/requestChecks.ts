@@ -26,10 +26,9 @@ export interface BrowserSessionRow {
 }
 
 /**
- * The lookup that every request needs, for many requests at once. The text stays the same for any
- * number of keys. PostgreSQL plans it once, because the subquery hides how many there are. Otherwise
- * it would plan each small batch again, which takes longer than the lookup. `ANY` reads a small table
- * once for all keys, and a large one by its primary key.
+ * The lookup that every request needs, for many requests at once. The subquery hides the number of
+ * keys, or PostgreSQL would plan each small batch again, which takes longer than the lookup. `ANY`
+ * reads a small table once for all keys, and a large one by its primary key.
  */
 export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
   return {

@@ -16,13 +16,17 @@ export interface NewSession {
   readonly unlessChanged?: ReadFailures | undefined
   readonly now: Date
   readonly expiresAt: Date
-  /** When it ends at the latest, however often it is refreshed. Without it, sweeping takes longer. */
+  /**
+   * When it ends at the latest, however often it is refreshed. Without it, sweeping takes longer.
+   */
   readonly sweepAt?: Date
   /** 0 with a refresh token, null without. */
   readonly refreshGeneration: 0 | null
   readonly address: string | undefined
   readonly userAgent: string | undefined
-  /** Of a browser session, whether its cookie outlives the browser. Undefined for a token session. */
+  /**
+   * Of a browser session, whether its cookie outlives the browser. Undefined for a token session.
+   */
   readonly cookie?: { readonly isPersistent: boolean } | undefined
 }
 
@@ -88,7 +92,9 @@ export function signInStatements(
   }
 
   return {
-    /** Finds a user by name, compared without case, and the unexpired failures of up to three keys. */
+    /**
+     * Finds a user by name, compared without case, and the unexpired failures of up to three keys.
+     */
     findSignIn: (username: string, keys: readonly string[], now: Date): Promise<FoundSignIn> =>
       guarded(async () => {
         const [row] = await client`
@@ -105,10 +111,9 @@ export function signInStatements(
       }),
 
     /**
-     * Starts a session unless the user was disabled, deleted or given another password since the
-     * hash was read, or the failures have changed. Locking the user orders it against concurrent
-     * changes; a role that cannot lock users cannot make those changes either. Inserts the event
-     * with it. Records the sign-in too, if that neither fails nor waits.
+     * Starts a session, and inserts its event, unless the user's account, password or failures have
+     * changed since the hash was read. The lock on the user orders it against such changes, which a
+     * role that cannot lock cannot make. Records the sign-in if that neither fails nor waits.
      */
     insertSession: (session: NewSession, event?: EventRow): Promise<StartedSession | undefined> =>
       guarded(async () => {
@@ -135,7 +140,9 @@ export function signInStatements(
   }
 }
 
-/** Returns CTEs that record when the user of the started session signed in. A locked row is skipped. */
+/**
+ * Returns CTEs that record when the user of the started session signed in. A locked row is skipped.
+ */
 function recording(client: Client, userId: string, now: string) {
   return client`,
     known AS (

@@ -131,9 +131,9 @@ export function signingKeyStatements(orm: Orm) {
       guarded(() => orm.delete(signingKeys).where(lte(signingKeys.verifies_until, now)).returning()),
 
     /**
-     * Replaces every key by `first`, ends every session and records the SECRET_KEY, at once. Returns
-     * the number of sessions, or null if there are too many to count. Takes the same time for any
-     * number.
+     * Replaces every key by `first`, ends every session and records the SECRET_KEY, at once.
+     * Returns the number of sessions, or null if there are too many to count. Takes the same time
+     * for any number.
      */
     resetKeys: ({ algorithm, kid, publicKey, privateKey, fingerprint, now }: FirstSigningKey): Promise<number | null> =>
       guarded(() =>

@@ -33,7 +33,10 @@ export interface ClientFailure {
   readonly network: NewFailure | undefined
 }
 
-/** The rows of some keys as a statement read them, for a later one that tells whether they have changed. */
+/**
+ * The rows of some keys as a statement read them, for a later one that tells whether they have
+ * changed.
+ */
 export interface ReadFailures {
   readonly keys: readonly string[]
   readonly now: Date

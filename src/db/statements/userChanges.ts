@@ -52,7 +52,7 @@ export interface PasswordChange {
 
 export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobserved) {
   return {
-    /** Adds a user. The reason of the error is `uniqueViolation` if perhaps the username is taken. */
+    /** Adds a user. The error's reason is `uniqueViolation` if perhaps the username is taken. */
     insertUser: (user: NewUser): Promise<User> =>
       guardedChange('store', async () => {
         const created = await orm.transaction(async (transaction) => {
@@ -114,9 +114,9 @@ export function userChangeStatements(orm: Orm, changes: ChangeObserver = unobser
       }),
 
     /**
-     * Sets a password and ends the user's sessions except `ownSession`. Returns undefined if the user
-     * does not exist or `replacing` is no longer the hash. Throws `invalid_token` if `ownSession` has
-     * ended or its user is disabled.
+     * Sets a password and ends the user's sessions except `ownSession`. Returns undefined if the
+     * user does not exist or `replacing` is no longer the hash. Throws `invalid_token` if
+     * `ownSession` has ended or its user is disabled.
      */
     updatePassword: (
       id: string,

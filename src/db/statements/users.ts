@@ -51,7 +51,10 @@ export function userStatements(orm: Orm) {
     findUserByUsername: (username: string): Promise<User | undefined> =>
       guarded(async () => (await byUsername.execute({ username }))[0]),
 
-    /** Returns whether a new user of this name would be a duplicate, in any case or by its collation. */
+    /**
+     * Returns whether a new user of this name would be a duplicate, in any case or by its
+     * collation.
+     */
     isUsernameTaken: (username: string): Promise<boolean> =>
       guarded(async () => {
         const isSame = or(eq(lowered, sql`lower(${username} COLLATE "C")`), eq(users.username, username))
@@ -103,7 +106,9 @@ function selectPage(orm: Orm, { after, limit }: UserPage, condition?: SQL): Prom
     .limit(limit)
 }
 
-/** Returns the sort key of the user so far from the start of the page. Undefined: there are fewer. */
+/**
+ * Returns the sort key of the user so far from the start of the page. Undefined: there are fewer.
+ */
 async function findSortKey(orm: Orm, { after }: UserPage, distance: number): Promise<string | undefined> {
   const [row] = await orm
     .select({ sort_key: lowered })

@@ -1,6 +1,7 @@
 /**
- * What the log says about the state of each account. A change takes one state away and adds another,
- * so the sum is the same in any order: two changes of an account may enter the log in reverse order.
+ * What the log says about the state of each account. A change takes one state away and adds
+ * another, so the sum is the same in any order: two changes of an account may enter the log in
+ * reverse order.
  */
 export interface AccountChains {
   /** Adds the state of an account that begins. */
@@ -107,7 +108,8 @@ export function createChains(): AccountChains {
       if (!entry || entry.isLost) fix(id, state)
     },
     change: (id, { was, is, index }, isCovered) => {
-      // A change from before the state that was covered or accepted, and that entered the log after it.
+      // A change from before the state that was covered or accepted, and that entered the log after
+      // it.
       if (fixed.has(id) && single.get(id) === is) return
       const entry = entryOf(id)
       if (entry?.isLost) return set(id, begunWith(is === undefined ? [] : [[is, 1]]))

@@ -8,7 +8,9 @@ import { commitmentOfSalt, isState, stateOf } from './state.ts'
 const idLength = 36
 /** Accounts in one record of the baseline. */
 export const accountsPerRecord = 50
-/** Characters of the entries in one record, so that it fits into a leaf with long lists of numbers. */
+/**
+ * Characters of the entries in one record, so that it fits into a leaf with long lists of numbers.
+ */
 const maxLength = 4600
 
 /** Returns the records of accounts that have no event of their own. */
@@ -23,7 +25,9 @@ export function baselineRecords(
   return recordsOfEntries(entries, { of, salt: commitmentOfSalt(salt) }, isComplete)
 }
 
-/** Returns the records of entries. The last says whether the log covers all accounts from then on. */
+/**
+ * Returns the records of entries. The last says whether the log covers all accounts from then on.
+ */
 export function recordsOfEntries(
   entries: readonly string[],
   facts: Pick<Extract<AuditEvent, { event: 'audit.baseline' }>, 'of' | 'salt' | 'below'>,

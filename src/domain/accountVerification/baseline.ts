@@ -2,8 +2,8 @@ import { accountsPerRecord, baselineRecords } from '../accountStates/entries.ts'
 import { type AuditDeps, audited } from '../audit/audited.ts'
 
 /**
- * Records the states of the accounts that were there before the log covered them, until `isEnding`. It
- * happens once, after the migration.
+ * Records the states of the accounts that were there before the log covered them, until `isEnding`.
+ * It happens once, after the migration.
  */
 export async function recordBaseline(deps: AuditDeps, isEnding: () => boolean): Promise<void> {
   const take = () =>

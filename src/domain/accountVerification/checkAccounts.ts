@@ -14,8 +14,8 @@ const pageSize = 500
 const partSize = 100_000
 
 /**
- * Compares each account with the states in the log, so that a role granted or a password set by plain
- * SQL is found. Returns notes.
+ * Compares each account with the states in the log, so that a role granted or a password set by
+ * plain SQL is found. Returns notes.
  */
 export async function checkAccounts(
   { database: { audit }, keys }: Pick<VerifyDeps, 'database' | 'keys'>,

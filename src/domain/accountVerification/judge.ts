@@ -23,8 +23,8 @@ export interface Compared {
 }
 
 /**
- * Compares an account with what the log says of it. An account without roles that SQL has made is no
- * problem: other programs may add users.
+ * Compares an account with what the log says of it. An account without roles that SQL has made is
+ * no problem: other programs may add users.
  */
 export function judge(salt: Buffer, compared: Compared): Judgement {
   const { account, chain, isComplete } = compared

@@ -37,8 +37,8 @@ export interface ReadOptions {
 }
 
 /**
- * Reads the states up to a size. Records that are missing or wrong are for the verification of the log
- * to find.
+ * Reads the states up to a size. Records that are missing or wrong are for the verification of the
+ * log to find.
  */
 export async function readAccountStates(
   audit: Database['audit'],

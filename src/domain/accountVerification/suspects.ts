@@ -35,7 +35,9 @@ export function createSuspects(
   let isComplete = false
   let waiting: string[] = []
 
-  /** Accounts, log and pending events of one moment agree, unless someone else changed an account. */
+  /**
+   * Accounts, log and pending events of one moment agree, unless someone else changed an account.
+   */
   const judgeWaiting = async () => {
     const ids = waiting
     waiting = []

@@ -129,8 +129,8 @@ export type AuditEvent =
   /** Refusals of one user, key or network, or of many, that were only counted. */
   | { readonly event: 'audit.suppressed'; readonly type: string; readonly count: number }
   /**
-   * A failover had undone changes of this process, which made them again. `ids` are of sessions or API
-   * keys; each user has an event.
+   * A failover had undone changes of this process, which made them again. `ids` are of sessions or
+   * API keys; each user has an event.
    */
   | {
       readonly event: 'changes.repeated'
@@ -145,8 +145,9 @@ export type AuditEvent =
   /** A pending row that this service did not write was deleted on request. */
   | { readonly event: 'audit.rejected'; readonly by: string; readonly pending: string; readonly hash: string }
   /**
-   * Personal texts were erased: those of the user or API key in `about` in records below `below` and in
-   * `pending` events, those at `indexes`, or those below `below` of records older than `older_than`.
+   * Personal texts were erased: those of the user or API key in `about` in records below `below`
+   * and in `pending` events, those at `indexes`, or those below `below` of records older than
+   * `older_than`.
    */
   | {
       readonly event: 'audit.erased'
@@ -162,8 +163,8 @@ export type AuditEvent =
     }
   /**
    * Records below an index are pruned once this record is in the log. `before`: the pruned ones are
-   * older. `processes`: numbers of their events that later records of the process rely on. `recent`:
-   * these processes may be commands that still run.
+   * older. `processes`: numbers of their events that later records of the process rely on.
+   * `recent`: these processes may be commands that still run.
    */
   | {
       readonly event: 'audit.pruned'
@@ -178,8 +179,9 @@ export type AuditEvent =
       readonly carried: number
     }
   /**
-   * The first `size` records, whose tree has this root, were verified: all, or those since an earlier
-   * verification. `pending`: the first pending event of each process, unless there are too many.
+   * The first `size` records, whose tree has this root, were verified: all, or those since an
+   * earlier verification. `pending`: the first pending event of each process, unless there are too
+   * many.
    */
   | {
       readonly event: 'audit.verified'
@@ -195,8 +197,8 @@ export type AuditEvent =
     }
   /**
    * States of accounts, as `ID STATE`: those before the log had states, those of imported users, or
-   * what pruned records below `below` said. There, `-STATE` is a former state that no record explains.
-   * `salt`: its hash.
+   * what pruned records below `below` said. There, `-STATE` is a former state that no record
+   * explains. `salt`: its hash.
    */
   | {
       readonly event: 'audit.baseline'

@@ -7,8 +7,8 @@ import { isSuccessor } from './restored.ts'
 import { checkHead, type Inconsistency, type PlannedBatch } from './sequencing.ts'
 
 /**
- * The newest signed head that this process has seen. The log in the database must continue it, or be
- * a successor that `audit restored` has accepted.
+ * The newest signed head that this process has seen. The log in the database must continue it, or
+ * be a successor that `audit restored` has accepted.
  */
 export interface Head {
   /** Follows the log to its newest checkpoint. Returns why it does not continue the head. */

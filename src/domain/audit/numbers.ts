@@ -70,7 +70,9 @@ function including(ranges: readonly Range[], n: number): readonly Range[] {
   return ranges.toSpliced(joinsBefore ? at - 1 : at, Number(joinsBefore) + Number(joinsAfter), joined)
 }
 
-/** Returns the ranges without numbers that others have. A range may have grown since it was listed. */
+/**
+ * Returns the ranges without numbers that others have. A range may have grown since it was listed.
+ */
 function without(ranges: readonly Range[], removed: readonly Range[]): readonly Range[] {
   return removed.reduce<readonly Range[]>(
     (rest, [from, to]) =>

@@ -30,7 +30,9 @@ export interface Recorder {
   readonly refusals: Omit<RefusalBudget<Party>, 'admit'>
   /** Called after events are committed. */
   onCommitted: () => void
-  /** Why this process cannot continue the log, as its sequencer found. Nothing is published then. */
+  /**
+   * Why this process cannot continue the log, as its sequencer found. Nothing is published then.
+   */
   inconsistency: Inconsistency | undefined
   /** Returns committed events that should be in the log by now. */
   overdue(now: number): readonly CommittedEvent[]

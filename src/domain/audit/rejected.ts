@@ -10,8 +10,8 @@ import { isFromBefore, parseGenuine } from './sequencing.ts'
 const pageSize = 2000
 
 /**
- * Deletes a pending row that was refused, and records its hash. Throws `not_found` if there is none,
- * and `conflict` for an event of this service, which another replica may have refused.
+ * Deletes a pending row that was refused, and records its hash. Throws `not_found` if there is
+ * none, and `conflict` for an event of this service, which another replica may have refused.
  */
 export async function rejectPending(deps: AuditDeps, by: string, id: string): Promise<void> {
   await audited(

@@ -13,8 +13,8 @@ export interface Sequencer {
   /** Takes what is pending, unless another process is doing so, and follows the head. */
   run(): Promise<void>
   /**
-   * Takes what is pending if all of it is from this process. Rows of a server may be pending because
-   * the server, which remembers the log, does not continue it.
+   * Takes what is pending if all of it is from this process. Rows of a server may be pending
+   * because the server, which remembers the log, does not continue it.
    */
   runOwn(): Promise<void>
   /** Runs every few seconds, and within a second of an event. Returns a function that stops it. */

@@ -40,7 +40,10 @@ export function signAgain(keys: AuditKeys, head: StoredHead): string | undefined
   return writeCheckpoint(checkpoint, keys.signersFor(origin))
 }
 
-/** Returns whether SECRET_KEY itself, and none of the previous ones, has signed the newest checkpoint. */
+/**
+ * Returns whether SECRET_KEY itself, and none of the previous ones, has signed the newest
+ * checkpoint.
+ */
 export function isSignedByCurrentKey(keys: AuditKeys, { note, origin }: StoredHead): boolean {
   return note !== undefined && readCheckpoint(note, origin, keys.signersFor(origin).slice(0, 1)) !== undefined
 }
@@ -85,7 +88,9 @@ export function isFromBefore(time: Date | undefined, leaf: Pick<ParsedLeaf, 'tim
   return time !== undefined && Date.parse(leaf.time) < time.getTime()
 }
 
-/** Returns the leaf of a row that this service wrote as it is, or whose texts this service erased. */
+/**
+ * Returns the leaf of a row that this service wrote as it is, or whose texts this service erased.
+ */
 export function parseGenuine(keys: AuditKeys, row: PendingEvent): ParsedLeaf | undefined {
   const parsed = parseLeaf(row.leaf)
   if (!parsed || !keys.isMac(macTextOf(parsed, row), row.mac)) return undefined
@@ -100,8 +105,8 @@ export function parseGenuine(keys: AuditKeys, row: PendingEvent): ParsedLeaf | u
 type PendingTexts = Pick<PendingEvent, 'leaf' | 'byPrivate' | 'aboutPrivate'>
 
 /**
- * Returns what the MAC of a pending event is made of: the leaf, and which of its personal texts were
- * erased. So no one else can remove one.
+ * Returns what the MAC of a pending event is made of: the leaf, and which of its personal texts
+ * were erased. So no one else can remove one.
  */
 export function macTextOf(parsed: ParsedLeaf | undefined, { leaf, byPrivate, aboutPrivate }: PendingTexts): string {
   const erased = [

@@ -19,8 +19,8 @@ interface Context {
 const pageSize = 200
 
 /**
- * Adds the numbers of processes that began in the verified part of the log: of those that lack numbers,
- * and of those that had pending events.
+ * Adds the numbers of processes that began in the verified part of the log: of those that lack
+ * numbers, and of those that had pending events.
  */
 export async function addEarlierNumbers(context: Context, numbers: ProcessNumbers, find: Find): Promise<void> {
   const lacking = new Set(Array.from(numbers.removed(), ({ process }) => process))

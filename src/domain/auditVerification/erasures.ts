@@ -86,7 +86,10 @@ export function createErasureCheck(
   let count = 0
   let missing: MissingText[] = []
 
-  /** Reads what is new. An event leaves the pending ones for the log, so they are read in this order. */
+  /**
+   * Reads what is new. An event leaves the pending ones for the log, so they are read in this
+   * order.
+   */
   const read = async () => {
     for (let after: string | undefined; ; ) {
       const page = await audit.listPending(after, pageSize)

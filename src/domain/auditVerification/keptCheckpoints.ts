@@ -7,7 +7,9 @@ import type { Find } from './findings.ts'
 /** Reads the checkpoints of AUDIT_CHECKPOINT_FILE. Undefined: it is not set. */
 export type ReadKept = (() => AsyncIterable<KeptCheckpoint>) | undefined
 
-/** Compares the tree that the records make with checkpoints that were kept outside of the database. */
+/**
+ * Compares the tree that the records make with checkpoints that were kept outside of the database.
+ */
 export interface KeptCheck {
   /** The tree has this size now. */
   grown(size: number, root: () => Buffer): void

@@ -6,7 +6,9 @@ import { checkLog } from './verify.ts'
 /** Ranges that one record lists. */
 const maxListed = 200
 
-/** Returns the records that accept what is missing from the log: the numbers that each process lost. */
+/**
+ * Returns the records that accept what is missing from the log: the numbers that each process lost.
+ */
 export async function recordsOfLost({ database, audit }: AuditDeps): Promise<readonly AuditRecord[]> {
   const { removed } = await checkLog({ database, keys: audit.keys }, () => {})
   const processes = Map.groupBy(removed, ({ process }) => process)

@@ -16,9 +16,14 @@ export interface Prunings {
   carriedAt(minimumIndex: number): number
   /** Returns the minimum index of the pruning that is being carried out, given how far it is. */
   plannedFrom(index: number): number
-  /** Returns the index at which the tile of a record, or what is left of the log before it, begins. */
+  /**
+   * Returns the index at which the tile of a record, or what is left of the log before it, begins.
+   */
   startBefore(index: number): Promise<number>
-  /** Returns whether a record is older than those that a record before it has pruned. Takes them in order. */
+  /**
+   * Returns whether a record is older than those that a record before it has pruned. Takes them in
+   * order.
+   */
   isOlder(leaf: ParsedLeaf): boolean
   /** Begins with the records from an index on, as if those before had been taken. */
   skipTo(index: number): void
@@ -28,7 +33,10 @@ export interface Prunings {
   mayGoOn(since: number): { readonly servers: ReadonlySet<string>; readonly commands: ReadonlySet<string> }
   /** Returns whether SECRET_KEY was changed in what was pruned. */
   isKeyChanged(): boolean
-  /** Returns the time before which pending events may be copies of pruned records. Undefined: there is none. */
+  /**
+   * Returns the time before which pending events may be copies of pruned records. Undefined: there
+   * is none.
+   */
   before(): Date | undefined
 }
 

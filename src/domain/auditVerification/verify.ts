@@ -144,7 +144,10 @@ export function isLostBy(restoredSizes: readonly number[], { after = -1, before 
   return restoredSizes.some((size) => after < size && (before === undefined || before >= size))
 }
 
-/** Separates the events that were removed from those lost by a restore or failover that was accepted. */
+/**
+ * Separates the events that were removed from those lost by a restore or failover that was
+ * accepted.
+ */
 export function separateLost(numbers: ProcessNumbers, restoredSizes: readonly number[], minimumIndex = 0) {
   const removed: RemovedEvents[] = []
   let lost = numbers.accepted()

@@ -3,7 +3,8 @@ const maxLine = 1_000_000
 
 /** Yields the lines of a file, without their line breaks. */
 export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  // Bytes that are no UTF-8 become characters that neither a key has signed nor a record commits to.
+  // Bytes that are no UTF-8 become characters that neither a key has signed nor a record commits
+  // to.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   let rest = ''
   for await (const chunk of chunks) {

@@ -20,7 +20,10 @@ function isTime(text: string): boolean {
   return time !== undefined && !Number.isNaN(time.getTime()) && time.toISOString() === text
 }
 
-/** Facts in another form were not written by this service, and verifiers could read them differently. */
+/**
+ * Facts in another form were not written by this service, and verifiers could read them
+ * differently.
+ */
 export function isErasure({ type, facts: { older_than, indexes, pending } }: ParsedLeaf): boolean {
   return (
     type === 'audit.erased' &&

@@ -5,7 +5,10 @@ import { bcryptWork } from './hashWork.ts'
 /** Accepted bcrypt costs (log2 of the rounds). */
 const costLimits = { minimum: 4, maximum: 15 }
 
-/** Reads bcrypt over a SHA-256 of the password, which lifts bcrypt's limit of 72 bytes; undefined for any other hash. */
+/**
+ * Reads bcrypt over a SHA-256 of the password, which lifts bcrypt's limit of 72 bytes; undefined
+ * for any other hash.
+ */
 export function readBcryptSha256(hash: string): KnownHash | undefined {
   const read = readDjango(hash) ?? readPasslib(hash) ?? readPasslibVersion1(hash)
   const cost = Number(read?.bcrypt.slice(4, 6))
@@ -28,7 +31,10 @@ function readDjango(hash: string): BcryptSha256 | undefined {
     : { bcrypt, prepared: (password) => createHash('sha256').update(password).digest('hex') }
 }
 
-/** passlib's version 2, `$bcrypt-sha256$v=2,t=2b,r=12$SALT$DIGEST`: over the base64 of an HMAC keyed with the encoded salt. */
+/**
+ * passlib's version 2, `$bcrypt-sha256$v=2,t=2b,r=12$SALT$DIGEST`: over the base64 of an HMAC keyed
+ * with the encoded salt.
+ */
 function readPasslib(hash: string): BcryptSha256 | undefined {
   const [, type, rounds = '', salt = '', digest] =
     /^\$bcrypt-sha256\$v=2,t=(2[by]),r=(\d{1,2})\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})$/.exec(hash) ?? []
@@ -39,7 +45,10 @@ function readPasslib(hash: string): BcryptSha256 | undefined {
   }
 }
 
-/** passlib's version 1 (before 1.7.3), `$bcrypt-sha256$2b,12$SALT$DIGEST`: over the base64 of the digest. */
+/**
+ * passlib's version 1 (before 1.7.3), `$bcrypt-sha256$2b,12$SALT$DIGEST`: over the base64 of the
+ * digest.
+ */
 function readPasslibVersion1(hash: string): BcryptSha256 | undefined {
   const [, type, rounds = '', salt, digest] =
     /^\$bcrypt-sha256\$(2[aby]),(\d{1,2})\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})$/.exec(hash) ?? []

@@ -12,15 +12,18 @@ export interface KnownHash {
 const bcryptLetters = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
 /**
- * Clears the unused bits of a bcrypt hash: 22 letters hold four bits more than the salt, 31 two more than the digest.
- * Other programs ignore these bits, but Bun rejects a hash with one set.
+ * Clears the unused bits of a bcrypt hash: 22 letters hold four bits more than the salt, 31 two
+ * more than the digest. Other programs ignore these bits, but Bun rejects a hash with one set.
  */
 export function withoutSpareBits(bcrypt: string): string {
   const cleared = (at: number, kept: number) => bcryptLetters[bcryptLetters.indexOf(bcrypt[at] ?? '.') & kept]
   return `${bcrypt.slice(0, 28)}${cleared(28, 0b110000)}${bcrypt.slice(29, 59)}${cleared(59, 0b111100)}`
 }
 
-/** Decodes base64 with or without padding, with `.` (passlib) or `-` for `+`, and with `_` for `/`; undefined if invalid. */
+/**
+ * Decodes base64 with or without padding, with `.` (passlib) or `-` for `+`, and with `_` for `/`;
+ * undefined if invalid.
+ */
 export function bytesOfBase64(text: string): Buffer | undefined {
   if (!/^[A-Za-z0-9+/._-]*={0,2}$/.test(text)) return undefined
   return Buffer.from(text.replaceAll('.', '+'), 'base64')

@@ -4,9 +4,9 @@ import { readPbkdf2 } from './pbkdf2Hashes.ts'
 import { readFirebaseScrypt, readScrypt } from './scryptHashes.ts'
 
 /**
- * Reads a hash that `Bun.password` does not support: PBKDF2, scrypt, and bcrypt over SHA-256, in the formats of Django,
- * Werkzeug, passlib, Keycloak, Firebase and Auth0. Undefined for any other hash, and for one above our cost limits:
- * write access to a hash must not be enough to stop the service.
+ * Reads a hash of PBKDF2, scrypt, or bcrypt over SHA-256, in the formats of Django, Werkzeug,
+ * passlib, Keycloak, Firebase and Auth0. Undefined for any other hash, and for one above our cost
+ * limits: write access to a hash must not be enough to stop the service.
  */
 export function readThirdPartyHash(hash: string): KnownHash | undefined {
   return readPbkdf2(hash) ?? readScrypt(hash) ?? readFirebaseScrypt(hash) ?? readBcryptSha256(hash)

@@ -1,13 +1,18 @@
 /**
- * The work of verifying one hash. Works of the same kind take time in proportion to their amounts. The ratio of two kinds
- * depends on the machine, and on what else it does.
+ * The work of verifying one hash. Works of the same kind take time in proportion to their amounts.
+ * The ratio of two kinds depends on the machine, and on what else it does.
  */
 export interface HashWork {
   /** The algorithm and its other parameters, such as memory: `scrypt with N=16384, r=8, p=1`. */
   readonly kind: string
-  /** Rounds of bcrypt, or iterations of PBKDF2 over all blocks. Always 1 for argon2 and scrypt, which are computed whole. */
+  /**
+   * Rounds of bcrypt, or iterations of PBKDF2 over all blocks. Always 1 for argon2 and scrypt,
+   * which are computed whole.
+   */
   readonly amount: number
-  /** Approximate computing time, relative to argon2id by `Bun.password` with 64 MiB and two passes. */
+  /**
+   * Approximate computing time, relative to argon2id by `Bun.password` with 64 MiB and two passes.
+   */
   readonly share: number
   /** Computes an amount of this kind for a decoy, in the thread pool. */
   readonly spend: (amount: number) => Promise<unknown>

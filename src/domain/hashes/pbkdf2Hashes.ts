@@ -14,7 +14,9 @@ interface Pbkdf2 {
 
 const digestBytes: Readonly<Record<Digest, number>> = { sha1: 20, sha256: 32, sha512: 64 }
 
-/** HMAC rounds over all blocks of the key, about one second. Django's default in 2026 is 1,200,000. */
+/**
+ * HMAC rounds over all blocks of the key, about one second. Django's default in 2026 is 1,200,000.
+ */
 const maximumCost = 10_000_000
 
 /** Measured `share` (see `HashWork`) of a million rounds. */
@@ -22,7 +24,9 @@ const shareOfMillion: Readonly<Record<Digest, number>> = { sha1: 0.87, sha256: 0
 
 const derive = promisify(pbkdf2)
 
-/** Reads a PBKDF2 hash (RFC 8018 §5.2) in one of the formats below; undefined for any other hash. */
+/**
+ * Reads a PBKDF2 hash (RFC 8018 §5.2) in one of the formats below; undefined for any other hash.
+ */
 export function readPbkdf2(hash: string): KnownHash | undefined {
   const read = readDjango(hash) ?? readWerkzeug(hash) ?? readPasslib(hash) ?? readPhc(hash)
   if (!read || !isWithinLimits(read)) return undefined
@@ -53,7 +57,10 @@ function readWerkzeug(hash: string): Pbkdf2 | undefined {
   return assemble(digest, iterations, salt && Buffer.from(salt), key && bytesOfHex(key))
 }
 
-/** `$pbkdf2-sha256$ITERATIONS$SALT$KEY`, `$pbkdf2$…` for SHA-1, and the LDAP form `{PBKDF2-SHA256}…`. */
+/**
+ * `$pbkdf2-sha256$ITERATIONS$SALT$KEY`, `$pbkdf2$…` for SHA-1, and the LDAP form
+ * `{PBKDF2-SHA256}…`.
+ */
 function readPasslib(hash: string): Pbkdf2 | undefined {
   const [, digest = 'sha1', iterations, salt, key] =
     /^\$pbkdf2(?:-(sha1|sha256|sha512))?\$(\d{1,8})\$([A-Za-z0-9./+]*)\$([A-Za-z0-9./+]+)$/.exec(

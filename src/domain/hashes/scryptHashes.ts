@@ -9,7 +9,10 @@ export interface ScryptCost {
   readonly parallelism: number
 }
 
-/** Bytes that one computation may allocate, and bytes that all its p passes may process. Werkzeug's default takes 32 MiB. */
+/**
+ * Bytes that one computation may allocate, and bytes that all its p passes may process. Werkzeug's
+ * default takes 32 MiB.
+ */
 const maximumCost = { memory: 256 * 2 ** 20, total: 2 ** 30 }
 
 /** Reads an scrypt hash in one of the formats below; undefined for any other hash. */
@@ -26,9 +29,9 @@ export function readScrypt(hash: string): KnownHash | undefined {
 }
 
 /**
- * Reads `$firebase-scrypt$ln=14,r=8,p=1$SALT$STREAM`. Firebase's hash is the project's signer key, encrypted by AES-256-CTR
- * under a key derived from the password; the salt is the user's salt followed by the project's separator. We store the key
- * stream (the hash XOR the signer key): it verifies a password without keeping the signer key.
+ * Reads `$firebase-scrypt$ln=14,r=8,p=1$SALT$STREAM`. Firebase encrypts the project's signer key by
+ * AES-256-CTR under a key derived from the password; the salt includes the project's separator. The
+ * key stream (hash XOR signer key) verifies a password without keeping the signer key.
  */
 export function readFirebaseScrypt(hash: string): KnownHash | undefined {
   const [, exponent, blockSize, saltText = '', streamText = ''] =
@@ -57,7 +60,9 @@ export interface FirebaseParameters {
   readonly memoryCost: number
 }
 
-/** Returns the format of `readFirebaseScrypt`; undefined if hash and signer key differ in length. */
+/**
+ * Returns the format of `readFirebaseScrypt`; undefined if hash and signer key differ in length.
+ */
 export function formatFirebaseScrypt(
   parameters: FirebaseParameters,
   userSalt: Buffer,
@@ -111,7 +116,10 @@ function costOf(costFactor: unknown, blockSize: unknown, parallelism: unknown): 
   return { costFactor: Number(costFactor), blockSize: Number(blockSize), parallelism: Number(parallelism) }
 }
 
-/** Also whether scrypt accepts the parameters: N must be a power of two above one and below 2^(16r) (RFC 7914 §2). */
+/**
+ * Also whether scrypt accepts the parameters: N must be a power of two above one and below 2^(16r)
+ * (RFC 7914 §2).
+ */
 function isWithinLimits({ costFactor, blockSize, parallelism }: ScryptCost): boolean {
   const memory = memoryOf({ costFactor, blockSize, parallelism })
   const isPower = costFactor > 1 && Number.isInteger(Math.log2(costFactor))

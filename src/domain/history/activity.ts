@@ -2,7 +2,9 @@ import type { PresentedEvent, PresentedParty } from '../audit/presentEvent.ts'
 import type { Deps } from '../deps.ts'
 import { type ScanPosition, searchEvents } from './search.ts'
 
-/** A record as the user it concerns may see it. Its index would tell how much the service is used. */
+/**
+ * A record as the user it concerns may see it. Its index would tell how much the service is used.
+ */
 export type Activity = Omit<PresentedEvent, 'index'>
 
 export interface ActivityPage {

@@ -31,8 +31,8 @@ type SearchDeps = Pick<Deps, 'database' | 'monotonicClock'>
 const patience = 2000
 
 /**
- * Lists one page of the audit log. `after` is the `next` of the previous page. A page may have fewer
- * records than `limit`, even none, and still have a next one.
+ * Lists one page of the audit log. `after` is the `next` of the previous page. A page may have
+ * fewer records than `limit`, even none, and still have a next one.
  */
 export async function searchEvents(
   deps: SearchDeps,

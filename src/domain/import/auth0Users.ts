@@ -3,7 +3,10 @@ import { formatScrypt } from '../hashes/scryptHashes.ts'
 import { list, member, object, present, text } from './fields.ts'
 import type { Fields } from './importedUser.ts'
 
-/** Reads a user of Auth0's password hash export (`passwordHash`), or of its bulk import format (`password_hash`, `custom_password_hash`). */
+/**
+ * Reads a user of Auth0's password hash export (`passwordHash`), or of its bulk import format
+ * (`password_hash`, `custom_password_hash`).
+ */
 export function auth0User(user: Fields): Fields {
   return present({
     username:

@@ -2,7 +2,10 @@ import { parse } from 'csv-parse/sync'
 import { AppError } from '../../error.ts'
 import { type Fields, nativeFields } from './importedUser.ts'
 
-/** Returns the columns named by the first line. Throws `refused` for an unknown or a repeated column. */
+/**
+ * Returns the columns named by the first line. Throws `refused` for an unknown or a repeated
+ * column.
+ */
 export function csvHeader(text: string): readonly string[] {
   const separator = otherSeparator(text.split('\n')[0] ?? '')
   if (separator !== undefined) throw wrongSeparator('first line of the CSV file names the columns and', separator)
@@ -42,7 +45,10 @@ function otherSeparator(line: string): string | undefined {
   return name
 }
 
-/** Throws `refused` if another character separates the fields of a row. Else every row would be an error. */
+/**
+ * Throws `refused` if another character separates the fields of a row. Else every row would be an
+ * error.
+ */
 export function refuseOtherSeparator(
   text: string,
   row: readonly string[] | undefined,
@@ -84,8 +90,9 @@ export function csvRecord(
 }
 
 /**
- * Parses records (RFC 4180 §2), each given without its line break; undefined for one with misplaced quotation marks.
- * csv-parse takes much longer for many small calls than for one, so records are parsed one by one only after an error.
+ * Parses records (RFC 4180 §2), each given without its line break; undefined for one with misplaced
+ * quotation marks. csv-parse takes much longer for many small calls than for one, so records are
+ * parsed one by one only after an error.
  */
 export function csvRows(records: readonly string[]): readonly (readonly string[] | undefined)[] {
   const rows = parsed(records)

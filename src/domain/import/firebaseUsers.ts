@@ -4,7 +4,10 @@ import { type FirebaseParameters, formatFirebaseScrypt } from '../hashes/scryptH
 import { member, present, text, timeOfMilliseconds } from './fields.ts'
 import type { Fields } from './importedUser.ts'
 
-/** Reads a user of `firebase auth:export`. The username is the email address, else the phone number, else the Firebase ID. */
+/**
+ * Reads a user of `firebase auth:export`. The username is the email address, else the phone number,
+ * else the Firebase ID.
+ */
 export function firebaseUser(user: Fields, parameters: FirebaseParameters | undefined): Fields {
   return present({
     username: text(user, 'email') ?? text(user, 'phoneNumber') ?? text(user, 'localId'),
@@ -29,7 +32,9 @@ function hashOf(user: Fields, parameters: FirebaseParameters | undefined): strin
   return (hashBytes && saltBytes && formatFirebaseScrypt(parameters, saltBytes, hashBytes)) ?? '$firebase-scrypt$'
 }
 
-/** Reads the "Password hash parameters" of the Firebase console. Throws `refused` if one is missing. */
+/**
+ * Reads the "Password hash parameters" of the Firebase console. Throws `refused` if one is missing.
+ */
 export function readFirebaseParameters(config: string): FirebaseParameters {
   const value = (name: string) => new RegExp(`\\b${name}"?\\s*[:=]\\s*"?([A-Za-z0-9+/_=-]+)`).exec(config)?.[1] ?? ''
   const signerKey = bytesOfBase64(value('base64_signer_key'))

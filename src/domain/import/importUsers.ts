@@ -31,7 +31,10 @@ export interface Finding {
 
 /** The members are those of `import --json`. */
 export interface ImportReport {
-  /** Valid users. They were imported unless this was a dry run, or some were bad and were not to be skipped. */
+  /**
+   * Valid users. They were imported unless this was a dry run, or some were bad and were not to be
+   * skipped.
+   */
   readonly good: number
   readonly bad: number
   /** Records that are not users, such as service accounts. */
@@ -50,8 +53,9 @@ export interface ImportReport {
 const batchSize = 500
 
 /**
- * Imports the users of a file: all, or none if one is bad and `skipsBad` is false. Calls `report` for each finding,
- * in file order. Memory does not grow with the file. Throws `refused` if the file cannot be read to its end.
+ * Imports the users of a file: all, or none if one is bad and `skipsBad` is false. Calls `report`
+ * for each finding, in file order. Memory does not grow with the file. Throws `refused` if the file
+ * cannot be read to its end.
  */
 export async function importUsers(
   deps: Deps,

@@ -79,7 +79,10 @@ function unknownFieldError(name: string): string {
   return `has an unknown field ${JSON.stringify(name.slice(0, 50))}`
 }
 
-/** Returns what to store; undefined if the record has no such field. Null or empty means a user without a password. */
+/**
+ * Returns what to store; undefined if the record has no such field. Null or empty means a user
+ * without a password.
+ */
 function hashOf(fields: Fields, errors: string[]): string | undefined {
   const names = ['hashed_password', 'password_hash'].filter((name) => Object.hasOwn(fields, name))
   if (names.length === 0) return undefined
@@ -127,7 +130,10 @@ function rolesOf(value: unknown): readonly string[] | undefined {
 /** PostgreSQL accepts UTC offsets below 16 hours. */
 const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(Z|[+-](?:0\d|1[0-5])(?::?\d\d)?)?)?$/
 
-/** Accepts a space instead of the T, as databases write it; without an offset it is UTC. Returns the form PostgreSQL takes. */
+/**
+ * Accepts a space instead of the T, as databases write it; without an offset it is UTC. Returns the
+ * form PostgreSQL takes.
+ */
 function timeOf(value: unknown): string | null | undefined {
   if (value === undefined || value === null) return null
   const [, day, time = '00:00', zone = 'Z'] = (typeof value === 'string' && iso.exec(value)) || []

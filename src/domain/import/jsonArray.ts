@@ -7,7 +7,10 @@ import { AppError } from '../../error.ts'
 type Step = 'inside' | 'outside' | 'end' | 'discard'
 
 export interface Scanner {
-  /** `size` is the number of bytes of the current record so far. Throws `refused` if the file must have ended before. */
+  /**
+   * `size` is the number of bytes of the current record so far. Throws `refused` if the file must
+   * have ended before.
+   */
   step(byte: number, size: number): Step
   /** Throws `refused` if the file must not end here. */
   end(): void

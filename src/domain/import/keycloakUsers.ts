@@ -4,8 +4,8 @@ import { joined, list, member, object, present, text, timeOfMilliseconds } from 
 import type { Fields } from './importedUser.ts'
 
 /**
- * Reads a user of a realm export (`kc.sh export`); undefined for a service account and a realm. Keeps the ID and the realm roles,
- * except those that Keycloak gives to every user.
+ * Reads a user of a realm export (`kc.sh export`); undefined for a service account and a realm.
+ * Keeps the ID and the realm roles, except those that Keycloak gives to every user.
  */
 export function keycloakUser(user: Fields): Fields | undefined {
   if (text(user, 'serviceAccountClientId') !== undefined || isRealm(user)) return undefined
@@ -30,7 +30,9 @@ function isDefaultRole(role: unknown): boolean {
   return typeof role === 'string' && /^(default-roles-.*|offline_access|uma_authorization)$/.test(role)
 }
 
-/** Returns null for a user without a password, such as one from LDAP or another identity provider. */
+/**
+ * Returns null for a user without a password, such as one from LDAP or another identity provider.
+ */
 function passwordOf(user: Fields): string | null {
   const credentials = list(user, 'credentials').map((entry) => object(entry) ?? {})
   const credential = credentials.find((entry) => text(entry, 'type') === 'password')
@@ -54,7 +56,10 @@ const digests = new Map<string, 'sha1' | 'sha256' | 'sha512'>([
   ['pbkdf2-sha512', 'sha512'],
 ])
 
-/** A hash without a supported format is returned as its algorithm's name, by which the import reports it. */
+/**
+ * A hash without a supported format is returned as its algorithm's name, by which the import
+ * reports it.
+ */
 function formatCredential(parameters: Fields, secret: Fields): string {
   const algorithm = text(parameters, 'algorithm') ?? ''
   const iterations = Number(member(parameters, 'hashIterations'))

@@ -3,7 +3,10 @@ import { arrayElements, type Scanner } from './jsonArray.ts'
 export const importFormats = ['ndjson', 'csv', 'json'] as const
 export type ImportFormat = (typeof importFormats)[number]
 
-/** The bytes of one record; undefined if it exceeds the size limit. `place` is its line, in a JSON document its number. */
+/**
+ * The bytes of one record; undefined if it exceeds the size limit. `place` is its line, in a JSON
+ * document its number.
+ */
 export interface Slice {
   readonly place: number
   readonly bytes: Buffer | undefined
@@ -69,9 +72,9 @@ function lines(): Scanner {
 }
 
 /**
- * A line break within quotation marks belongs to the record, up to the size limit. A mark opens only at the start of
- * a field or right after a closing one, so that a misplaced mark costs its own record alone: csv-parse cannot resume
- * after an invalid quotation mark or an oversized record without losing the records that follow.
+ * A line break within quotation marks belongs to the record, up to the size limit. A mark opens
+ * only at the start of a field or right after a closing one, so that a misplaced mark costs its own
+ * record alone: csv-parse would lose the records after it, as after an oversized one.
  */
 function csvLines(): Scanner {
   let isQuoted = false

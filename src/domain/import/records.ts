@@ -11,9 +11,9 @@ export type ImportRecord =
   | { readonly place: number; readonly error: string }
 
 /**
- * Reads the records of a file: one JSON object per line (`ndjson`), an array of objects (`json`: the document, or
- * its member `users`, with `isOfRealms` also that of each element), or lines under a header (`csv`, RFC 4180). Blank lines are skipped. Memory is bounded by the
- * longest record, not by the file. Throws `refused` if the file cannot be read to its end.
+ * Reads records: one JSON object per line (`ndjson`), an array of objects (`json`: the document, or
+ * its member `users`, with `isOfRealms` also that of each element), or lines under a header (`csv`,
+ * RFC 4180). Memory is bounded by the longest record. Throws `refused` if reading fails.
  */
 export async function* readRecords(
   source: AsyncIterable<Uint8Array>,

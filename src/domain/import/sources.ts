@@ -9,7 +9,10 @@ import { keycloakUser } from './keycloakUsers.ts'
 export const importSources = ['django', 'keycloak', 'firebase', 'auth0'] as const
 export type ImportSource = (typeof importSources)[number]
 
-/** Converts another program's record to our fields; undefined for one that is not a user (a service account, a row of another table). */
+/**
+ * Converts another program's record to our fields; undefined for one that is not a user (a service
+ * account, a row of another table).
+ */
 export type Translate = (fields: Fields) => Fields | undefined
 
 /** Members that only records of one program have. */

@@ -41,9 +41,9 @@ export async function reconcileSecretKey(deps: Deps): Promise<void> {
 }
 
 /**
- * Records the fingerprint of SECRET_KEY in a database without one. If the audit log is empty, events
- * that commands have written until then, with whatever key they had, become events of this key.
- * Throws `refused` if the log was signed by another key.
+ * Records the fingerprint of SECRET_KEY in a database without one. If the audit log is empty,
+ * events that commands have written until then, with whatever key they had, become events of this
+ * key. Throws `refused` if the log was signed by another key.
  */
 export async function bindFirstKey(deps: Deps): Promise<void> {
   const { keys } = deps.audit

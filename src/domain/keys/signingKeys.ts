@@ -90,9 +90,8 @@ export async function maintainKeys(deps: Deps): Promise<void> {
 
 /**
  * Recovers from a lost or leaked SECRET_KEY: ends every session, records SECRET_KEY, and replaces
- * every key by one of the newest one's algorithm that signs at once. Deletes pending events that no
- * known key has written, and records their hashes. Returns the number of sessions ended, or null if
- * there were too many to count.
+ * all keys by one of the newest one's algorithm that signs at once. Deletes pending events of
+ * unknown keys, and records their hashes. Returns the sessions ended, null if too many to count.
  */
 export async function resetKeys(deps: Deps, by: string): Promise<number | null> {
   const { signingKeys: keys } = deps.database

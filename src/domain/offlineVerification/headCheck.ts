@@ -26,13 +26,17 @@ interface HeadCheckDeps {
   readonly onUnreadable: (index: number) => void
 }
 
-/** Compares the trees with the checkpoints, and decides which of them is wrong where they differ. */
+/**
+ * Compares the trees with the checkpoints, and decides which of them is wrong where they differ.
+ */
 export function createHeadCheck(trees: TwoTrees, deps: HeadCheckDeps) {
   const { heads, find } = deps
   let next: Head | undefined
   let hasBegun = false
   let suspects: Suspect[] = []
-  /** The sizes of the last checkpoints that the records fit: of any, and of those that were given. */
+  /**
+   * The sizes of the last checkpoints that the records fit: of any, and of those that were given.
+   */
   let [agreed, agreedGiven] = [0, 0]
   let isExplained = false
   let isSigned = false

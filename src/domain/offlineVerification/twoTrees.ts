@@ -8,7 +8,9 @@ export interface TwoTrees {
   /** Adds 256 leaves by the root of their tile. */
   appendTile(root: Buffer): void
   hasRoot(root: Buffer): boolean
-  /** Returns which of them has the root. It continues alone; without any, that of the records does. */
+  /**
+   * Returns which of them has the root. It continues alone; without any, that of the records does.
+   */
   settle(root: Buffer): 'records' | 'tiles' | 'neither'
   tileRoots(): readonly Buffer[]
 }

@@ -41,7 +41,10 @@ export function createUndecided(given: readonly GivenCheckpoint[], served: Serve
     },
   }
 
-  /** Reports the first checkpoint of a file that does not fit, and the largest that is beyond the end. */
+  /**
+   * Reports the first checkpoint of a file that does not fit, and the largest that is beyond the
+   * end.
+   */
   function reportGiven(
     checkpoints: readonly GivenCheckpoint[],
     { compared, restores, find }: { compared: readonly UndecidedHead[]; restores: Restores; find: Find },

@@ -4,8 +4,8 @@ import { tilePath, tilesOf } from '../transparency/tiles.ts'
 import { perfectRoot, tileWidth } from '../transparency/tree.ts'
 
 /**
- * Compares the tiles above level 0 with the roots of those at level 0, the first of which are known.
- * `isSigned`: a checkpoint signs these.
+ * Compares the tiles above level 0 with the roots of those at level 0, the first of which are
+ * known. `isSigned`: a checkpoint signs these.
  */
 export function checkUpperTiles(
   tiles: TileFiles,

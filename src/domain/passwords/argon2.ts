@@ -17,18 +17,22 @@ export const bunArgon2: Argon2Verifier = {
   verify: (password, hash) => Bun.password.verify(password, hash),
 }
 
-/** Without leading zeros, which the addon rejects, and with a salt and a digest of 8 to 64 bytes. */
+/**
+ * Without leading zeros, which the addon rejects, and with a salt and a digest of 8 to 64 bytes.
+ */
 const standardFormat =
   /^\$argon2(?:id|i|d)\$v=19\$m=[1-9]\d*,t=[1-9]\d*,p=[1-9]\d*\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{11,86}$/
 
-/** Returns the verifier for a hash within our limits: `Bun.password` unless the format is standard. */
+/**
+ * Returns the verifier for a hash within our limits: `Bun.password` unless the format is standard.
+ */
 export function verifierFor(hash: string, argon2: Argon2Verifier): Argon2Verifier {
   return standardFormat.test(hash) ? argon2 : bunArgon2
 }
 
 /**
- * Returns the work of an argon2 hash. Hashes with different parameters are different kinds: each call also clears its
- * memory, and less of it fits better into the caches.
+ * Returns the work of an argon2 hash. Hashes with different parameters are different kinds: each
+ * call also clears its memory, and less of it fits better into the caches.
  */
 export function argon2Work(
   { type, memoryKib, timeCost, parallelism }: Argon2Parameters,

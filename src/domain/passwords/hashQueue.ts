@@ -60,7 +60,8 @@ export function hashQueueLimits(
   const available = Math.max(0, memoryLimit - processBytes[database])
   const fitting = Math.floor(available / hashBytes)
   const slots = configured === 'auto' ? Math.max(1, Math.min(cores, fitting)) : configured
-  // A third-party hash may need more memory than ours, and every rejected sign-in computes one like it.
+  // A third-party hash may need more memory than ours, and every rejected sign-in computes one like
+  // it.
   return { slots, queue: slots * queuedPerSlot, memory: Math.max(hashBytes, available / slots) }
 }
 

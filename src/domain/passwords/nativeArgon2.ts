@@ -4,8 +4,8 @@ import type { Log } from '../../telemetry/log.ts'
 import { type Argon2Verifier, bunArgon2 } from './argon2.ts'
 
 /**
- * Returns a function that loads the native verifier on its first call. Where that fails or is off, it
- * warns once and returns `Bun.password`.
+ * Returns a function that loads the native verifier on its first call. Where that fails or is off,
+ * it warns once and returns `Bun.password`.
  */
 export function createArgon2(log: Log, isOn = true, loadNative = loadNativeArgon2): () => Argon2Verifier {
   let loaded: Argon2Verifier | undefined
@@ -36,7 +36,9 @@ interface Addon {
 /** argon2id of `password` with the smallest parameters, and so in microseconds. */
 const sample = '$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$ePHX6tepXWusf6b6MH9TJ+SVGted3R/FtCkxq/X5UVo'
 
-/** Loads the verifier of `@node-rs/argon2`. Throws if it cannot be loaded or computes wrong results. */
+/**
+ * Loads the verifier of `@node-rs/argon2`. Throws if it cannot be loaded or computes wrong results.
+ */
 export function loadNativeArgon2(): Argon2Verifier {
   const { verify, verifySync } = loadNativeAddon(addonFile) as Addon
   if (!verifySync(sample, 'password') || verifySync(sample, 'Password'))

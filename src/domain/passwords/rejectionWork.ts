@@ -6,13 +6,13 @@ import type { HashCost } from './hashCost.ts'
 import { readHash } from './readHash.ts'
 
 /**
- * What every rejected sign-in computes, so that its time reveals nothing about the user: a new hash, and for each kind of
- * stored hash as much as the costliest of that kind.
+ * What every rejected sign-in computes, so that its time reveals nothing about the user: a new
+ * hash, and for each kind of stored hash as much as the costliest of that kind.
  */
 export interface RejectionWork {
   /**
-   * One entry per kind. That of a new hash is last, because a user with another hash computes that first. Before the first
-   * reading, only noticed hashes and a new one.
+   * One entry per kind. That of a new hash is last, because a user with another hash computes that
+   * first. Before the first reading, only noticed hashes and a new one.
    */
   required(): readonly HashWork[]
   /** Counts a hash from now on: another program may have stored it. */
@@ -21,7 +21,10 @@ export interface RejectionWork {
   reread(read: () => AsyncIterable<readonly string[]>): Promise<void>
 }
 
-/** How many kinds count besides a new hash, the costliest first: imported users could have thousands. */
+/**
+ * How many kinds count besides a new hash, the costliest first: imported users could have
+ * thousands.
+ */
 const maximumKinds = 6
 /** The limit of their `share` together: that of the costliest hash that is verified at all. */
 const maximumShare = 42
@@ -71,7 +74,9 @@ export function createRejectionWork(
 const pageSize = 1000
 /** Milliseconds between two queries. */
 const pause = 20
-/** The share of the time that the database may spend on it: with many users it is read less often. */
+/**
+ * The share of the time that the database may spend on it: with many users it is read less often.
+ */
 const shareOfTime = 0.01
 
 interface Reading {
@@ -81,8 +86,8 @@ interface Reading {
 }
 
 /**
- * Returns a function that reads the hashes of all users. It does nothing during a reading, and until
- * the last one has taken at most its share of the time. Throws once `isEnding`.
+ * Returns a function that reads the hashes of all users. It does nothing during a reading, and
+ * until the last one has taken at most its share of the time. Throws once `isEnding`.
  */
 export function createRejectionWorkReader(
   { users, monotonicClock, rejectionWork }: Reading,

@@ -17,8 +17,8 @@ export interface ProvenEvent {
 }
 
 /**
- * Throws `not_found` if the published log has no such record, and `refused` if the record is not the
- * one that the checkpoint signs.
+ * Throws `not_found` if the published log has no such record, and `refused` if the record is not
+ * the one that the checkpoint signs.
  */
 export async function proveEvent(deps: PublishingDeps, index: number): Promise<ProvenEvent> {
   const { size, root, note } = await publishedHead(deps)

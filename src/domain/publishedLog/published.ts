@@ -24,8 +24,8 @@ export interface PublishedHead {
 }
 
 /**
- * Returns the newest checkpoint that the witnesses allow. Throws `unavailable` if this service has not
- * signed the log as it is, and `not_found` if too few witnesses have cosigned it.
+ * Returns the newest checkpoint that the witnesses allow. Throws `unavailable` if this service has
+ * not signed the log as it is, and `not_found` if too few witnesses have cosigned it.
  */
 export async function publishedHead({ database, audit, witnesses }: PublishingDeps): Promise<PublishedHead> {
   if (audit.inconsistency !== undefined) throw inconsistent()

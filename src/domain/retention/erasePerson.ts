@@ -28,8 +28,8 @@ const pageSize = 2000
 
 /**
  * Erases the names, addresses and browsers in all records by and about a person, and in sign-ins
- * with their username, and records that. Throws `not_found` if the log does not know the person, and
- * `conflict` if several have had the username.
+ * with their username, and records that. Throws `not_found` if the log does not know the person,
+ * and `conflict` if several have had the username.
  */
 export async function erasePerson(deps: ErasureDeps, by: string, nameOrId: string): Promise<Erasure> {
   const person = await findPerson(deps, nameOrId)

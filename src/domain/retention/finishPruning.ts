@@ -17,8 +17,8 @@ export interface Pruned {
 
 /**
  * Deletes the records that a pruning in the log says are pruned, in batches until `isEnding`. One
- * that is still pending, or that too few witnesses have cosigned, waits: no one can call a log pruned
- * that was cut off.
+ * that is still pending, or that too few witnesses have cosigned, waits: no one can call a log
+ * pruned that was cut off.
  */
 export async function finishPruning(deps: PruningDeps, isEnding: () => boolean = () => false): Promise<Pruned> {
   const { database, witnesses } = deps

@@ -26,8 +26,9 @@ const longestCommand = 7 * day
 const maxListed = 5000
 
 /**
- * Records that the beginning of the log is to be pruned, in whole tiles. Returns the index from which
- * records remain. Undefined: there is nothing to prune. Throws `refused` if a record was tampered with.
+ * Records that the beginning of the log is to be pruned, in whole tiles. Returns the index from
+ * which records remain. Undefined: there is nothing to prune. Throws `refused` if a record was
+ * tampered with.
  */
 export async function planPruning(deps: PruningDeps, by: string, range: PruningRange): Promise<number | undefined> {
   const { audit } = deps.database
@@ -170,7 +171,10 @@ async function readTiles(
   }
 }
 
-/** Throws `refused` if the records are not those of the tree: pruning them would delete the evidence. */
+/**
+ * Throws `refused` if the records are not those of the tree: pruning them would delete the
+ * evidence.
+ */
 async function requireIntact({ database }: PruningDeps, tile: readonly StoredEvent[], start: number): Promise<void> {
   const [stored] = await database.audit.listNodes(1, start / tileWidth, 1)
   const hashes = tile.map(({ hash }) => hash)

@@ -15,7 +15,9 @@ const patience = 15_000
 const pause = 100
 const hour = 3_600_000
 
-/** Deletes what was planned, once the record of it is in the log. Waits for that, but not for long. */
+/**
+ * Deletes what was planned, once the record of it is in the log. Waits for that, but not for long.
+ */
 export async function awaitPruning(deps: Deps, planned: number): Promise<PruneResult> {
   const end = deps.monotonicClock() + patience
   for (let deleted = 0; ; ) {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 
 /**
- * Returns a UUIDv7 (RFC 9562) for a session that starts now. Sessions of a time are neighbors in the
- * index. 74 bits are random.
+ * Returns a UUIDv7 (RFC 9562) for a session that starts now. Sessions of a time are neighbors in
+ * the index. 74 bits are random.
  */
 export function createSessionId(now: number): string {
   const bytes = randomBytes(16)

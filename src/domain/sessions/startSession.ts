@@ -67,7 +67,8 @@ export async function startSession(
     (row) => database.signIns.insertSession(started, row),
     (inserted) => inserted !== undefined,
   )
-  // If the connection was lost, it may have started. After a timeout PostgreSQL cancels the statement.
+  // If the connection was lost, it may have started. After a timeout PostgreSQL cancels the
+  // statement.
   starting.catch((error: unknown) => {
     if (error instanceof AppError && endsConnection(error)) void abandonSession(deps, session.id)
   })

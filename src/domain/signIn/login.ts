@@ -35,10 +35,9 @@ export interface LoginInput extends Client {
 }
 
 /**
- * Signs in, starts a session and returns what `issue` returns for it. Throws `invalid_credentials`
- * for an unknown, wrong-password or inactive user, after the same work (OWASP ASVS 6.3.8).
- * `too_many_attempts` and `overloaded` do not depend on whether the user exists. If it throws, or the
- * client has disconnected, no session remains. No refresh token while the password must change.
+ * Signs in, starts a session and returns what `issue` returns for it; none remains if it throws or
+ * the client has disconnected. `invalid_credentials` follows the same work for unknown, inactive
+ * and other users (OWASP ASVS 6.3.8). No refresh token while the password must change.
  */
 export async function login<Tokens>(
   deps: Deps,
@@ -111,7 +110,9 @@ async function startUnthrottledSession(
   return startSession(deps, { ...signIn, failures: undefined })
 }
 
-/** Does what should follow a sign-in. None of it can fail the sign-in, whose session has started. */
+/**
+ * Does what should follow a sign-in. None of it can fail the sign-in, whose session has started.
+ */
 async function followUp(
   deps: Deps,
   { throttleSubject: attempt, password }: LoginInput,

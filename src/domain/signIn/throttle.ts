@@ -39,7 +39,9 @@ export function delayAfter(failures: number, allowed: number): number {
   return failures <= allowed ? 0 : Math.min(firstDelay * 2 ** Math.min(failures - allowed - 1, 30), failureLifetime)
 }
 
-/** Milliseconds. A later failure was counted by a wrong clock, so the end of its lockout is unknown. */
+/**
+ * Milliseconds. A later failure was counted by a wrong clock, so the end of its lockout is unknown.
+ */
 const acceptedClockSkew = 5000
 
 /**

@@ -8,13 +8,17 @@ export interface Subtree {
 
 export type ReadSubtree = (subtree: Subtree) => Promise<Buffer>
 
-/** Returns the proof that a leaf is in a tree (RFC 6962 §2.1.1), from the sibling of the leaf up. */
+/**
+ * Returns the proof that a leaf is in a tree (RFC 6962 §2.1.1), from the sibling of the leaf up.
+ */
 export async function proveInclusion(index: number, size: number, read: ReadSubtree): Promise<readonly Buffer[]> {
   if (index < 0 || index >= size) throw new RangeError('The leaf is not in the tree.')
   return hashesOf(inclusionRanges(index, 0, size), read)
 }
 
-/** Returns the proof that a tree extends a smaller one (RFC 6962 §2.1.2). Empty for the empty tree. */
+/**
+ * Returns the proof that a tree extends a smaller one (RFC 6962 §2.1.2). Empty for the empty tree.
+ */
 export async function proveConsistency(from: number, size: number, read: ReadSubtree): Promise<readonly Buffer[]> {
   if (from < 0 || from > size) throw new RangeError('The former tree is larger.')
   return from === 0 ? [] : hashesOf(consistencyRanges(from, 0, size, true), read)

@@ -38,7 +38,10 @@ function verifierOf(name: string, key: Buffer, type = ed25519): NoteVerifier {
   return { name, id, publicKey, vkey: `${name}+${id.toString('hex')}+${typed.toString('base64')}` }
 }
 
-/** Parses a verifier key. Returns undefined if it is malformed or not Ed25519 of this signature type. */
+/**
+ * Parses a verifier key. Returns undefined if it is malformed or not Ed25519 of this signature
+ * type.
+ */
 export function parseVerifierKey(vkey: string, type = ed25519): NoteVerifier | undefined {
   const [, name = '', id, encoded = ''] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(vkey) ?? []
   const typed = fromBase64(encoded)

@@ -39,7 +39,9 @@ export function parseTilePath(path: string): Tile | undefined {
   return isInRange && isLevel && tilePath(tile) === path ? tile : undefined
 }
 
-/** Returns how many hashes or leaves a tree of this size has in a tile; 0 if it has no such tile. */
+/**
+ * Returns how many hashes or leaves a tree of this size has in a tile; 0 if it has no such tile.
+ */
 export function widthAt({ level, index }: Pick<Tile, 'level' | 'index'>, size: number): number {
   const count = Math.floor(size / tileWidth ** (level === 'entries' ? 0 : level))
   return Math.max(0, Math.min(tileWidth, count - index * tileWidth))

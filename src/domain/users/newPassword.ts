@@ -5,8 +5,8 @@ import { generateOneTimePassword } from '../passwords/oneTimePassword.ts'
 import { requireAcceptablePassword } from '../passwords/policy.ts'
 
 /**
- * Returns the hash of the chosen password, or of the one-time password. Throws `invalid_fields` if the
- * policy rejects the chosen one.
+ * Returns the hash of the chosen password, or of the one-time password. Throws `invalid_fields` if
+ * the policy rejects the chosen one.
  */
 export async function hashNewPassword(
   deps: Deps,

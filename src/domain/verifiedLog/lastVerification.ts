@@ -25,7 +25,9 @@ export interface PastVerification {
 const listed = 64
 const pageSize = 2000
 
-/** Returns the newest verifications in the log, newest first. Skips records without a known seal. */
+/**
+ * Returns the newest verifications in the log, newest first. Skips records without a known seal.
+ */
 export async function listVerifications(audit: Audit, keys: AuditKeys): Promise<readonly PastVerification[]> {
   const events = await audit.listEvents({ type: 'audit.verified', limit: listed })
   return events.flatMap((event) => {

@@ -47,7 +47,9 @@ export function createRegularVerification(deps: RegularDeps): RegularVerificatio
   const endClaim = () => database.audit.setWitness(claim, 0, undefined)
   const isDue = (time: number) => Math.abs(clock() - time) >= day
 
-  /** Returns past verifications, and when the wait for the next began. Undefined: the log is empty. */
+  /**
+   * Returns past verifications, and when the wait for the next began. Undefined: the log is empty.
+   */
   async function follow() {
     const past = await listVerifications(database.audit, audit.keys)
     const [newest] = past

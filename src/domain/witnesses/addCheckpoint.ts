@@ -27,8 +27,8 @@ export interface CosignatureLine {
 }
 
 /**
- * `forked`: the witness has seen a log that this one does not continue. `unknown_log`, `unknown_key`:
- * its operator must register the log or its key.
+ * `forked`: the witness has seen a log that this one does not continue. `unknown_log`,
+ * `unknown_key`: its operator must register the log or its key.
  */
 export type WitnessFailure =
   | 'forked'

@@ -17,8 +17,8 @@ export function parseWitnessKey(vkey: string): NoteVerifier | undefined {
 }
 
 /**
- * Returns when the witness signed the text of a checkpoint, in seconds since the epoch. Undefined if
- * the signature is of another key or wrong.
+ * Returns when the witness signed the text of a checkpoint, in seconds since the epoch. Undefined
+ * if the signature is of another key or wrong.
  */
 export function cosignedAt(key: NoteVerifier, text: string, line: NoteSignature): number | undefined {
   if (!isOfKey(line, key) || line.signature.length < timeLength) return undefined

@@ -12,7 +12,9 @@ import { submitCheckpoint } from './submission.ts'
 import { findTarget, type Target } from './target.ts'
 import { createWitnessBook, nameOf, type WitnessState } from './witnessBook.ts'
 
-/** Sends checkpoints to the witnesses of a policy, and keeps their cosignatures. One per process. */
+/**
+ * Sends checkpoints to the witnesses of a policy, and keeps their cosignatures. One per process.
+ */
 export interface Witnessing {
   /** Sends the checkpoint of this minute to each witness that lacks it. */
   run(): Promise<void>

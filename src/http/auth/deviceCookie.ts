@@ -8,7 +8,10 @@ import type { RequestContexts } from '../edge/requestContext.ts'
 /** Identifies sign-in attempts for the throttle, and recognizes known devices. */
 export interface DeviceCookies {
   subjectOf(request: Request, username: string): DeviceSubject
-  /** Returns the Set-Cookie header after a login at a route: it makes the device known to the account. */
+  /**
+   * Returns the Set-Cookie header after a login at a route: it makes the device known to the
+   * account.
+   */
   setCookie(request: Request, subject: DeviceSubject, route: string): string
 }
 

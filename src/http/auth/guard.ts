@@ -38,8 +38,8 @@ export interface UserAdministrator {
 
 /**
  * Each guard adds the `principal` to the context of its routes, or throws `not_authenticated`,
- * `invalid_token`, `password_change_required` or `forbidden`. Only `anyUser` and `signedIn` accept a
- * cookie, unless there is a bearer token. Create them once: Elysia identifies plugins by name.
+ * `invalid_token`, `password_change_required` or `forbidden`. Only `anyUser` and `signedIn` accept
+ * a cookie, unless there is a bearer token. Create them once: Elysia identifies plugins by name.
  */
 export function createGuards(services: GuardServices) {
   const { apiKeys, requestContexts, browserAccess } = services

@@ -15,8 +15,8 @@ export interface TokenPrincipal extends Principal {
 /** The sessions whose credential is a cookie. */
 export interface CookieSessions {
   /**
-   * Returns the user and session of the cookie, if it is honored. Throws `forbidden` if the request, or
-   * the one that a proxy asks about, comes from another origin.
+   * Returns the user and session of the cookie, if it is honored. Throws `forbidden` if the
+   * request, or the one that a proxy asks about, comes from another origin.
    */
   find(request: Request, use: 'api' | 'verify'): Promise<TokenPrincipal | undefined>
   /** Replaces the cookie after a change of the password. */

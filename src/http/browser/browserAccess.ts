@@ -20,7 +20,10 @@ import { createUnencryptedSignInLog } from './unencryptedSignIn.ts'
 
 /** The cookie sessions of browsers, for the pages and the API. */
 export interface BrowserAccess extends CookieSessions {
-  /** Returns whether a request comes from a page of its own origin, or from the user. Logs it if not. */
+  /**
+   * Returns whether a request comes from a page of its own origin, or from the user. Logs it if
+   * not.
+   */
   isSameOrigin(request: Request): boolean
   /** Returns the user and session of the cookie of a page, if it is honored. */
   findPrincipal(request: Request): Promise<Principal | undefined>

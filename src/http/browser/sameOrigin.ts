@@ -12,9 +12,9 @@ export interface RequestFacts {
 }
 
 /**
- * Returns whether a request comes from a page of its own origin or from the user, so that its cookie
- * shows the user's will. Links from other sites pass too with `acceptsLinks`, but not frames.
- * Siblings are other sites: `SameSite=Lax` does not keep them out.
+ * Returns whether a request comes from a page of its own origin or from the user, so that its
+ * cookie shows the user's will. Links from other sites pass too with `acceptsLinks`, but not
+ * frames. Siblings are other sites: `SameSite=Lax` does not keep them out.
  */
 export function isSameOrigin(
   { method, isUpgrade, site, mode, dest, origin }: RequestFacts,

@@ -16,7 +16,9 @@ export interface SessionCookies {
 /** Cached results, because a browser sends the same cookie with each request. */
 const maxCached = 4096
 
-/** Browsers accept the prefix `__Host-` only over https, from this host and for all of its paths. */
+/**
+ * Browsers accept the prefix `__Host-` only over https, from this host and for all of its paths.
+ */
 export function cookieName(isSecure: boolean): string {
   return isSecure ? '__Host-audittrail' : 'audittrail'
 }

@@ -30,7 +30,9 @@ export function invalidFields(code: 'invalid_request' | 'invalid_fields', errors
 
 const patternRules: Readonly<Record<string, string>> = { [limitPattern]: 'must be a whole number from 1 to 100' }
 
-/** An entry of a list counts as the list. Names of fields are those of the schema, not of the input. */
+/**
+ * An entry of a list counts as the list. Names of fields are those of the schema, not of the input.
+ */
 function fieldOf({ path = '' }: SchemaError): string {
   return path
     .slice(1)

@@ -29,8 +29,8 @@ async function readObject(request: Request, names: readonly string[]): Promise<u
 }
 
 /**
- * Empties nested objects, which no schema accepts. Elysia turns invalid values into text, and throws
- * if one has a member `toString`.
+ * Empties nested objects, which no schema accepts. Elysia turns invalid values into text, and
+ * throws if one has a member `toString`.
  */
 function withoutMembers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutMembers)

@@ -15,8 +15,8 @@ export interface Returns {
 
 /**
  * Counts how often a signed-in user is sent to the same target. A page that always sends people to
- * sign in, such as behind a proxy that drops the cookie, would send them around for ever. The cookie
- * holds a count and a digest: another value makes no difference but to the explanation.
+ * sign in, such as behind a proxy that drops the cookie, would send them around for ever. The
+ * cookie holds a count and a digest: another value makes no difference but to the explanation.
  */
 export function countReturn({ headers }: Request, target: string, isSecure: boolean): Returns {
   const digest = createHash('sha256').update(target).digest('base64url').slice(0, 22)

@@ -22,9 +22,9 @@ const length = idBytes + generationBytes + macBytes
 export const sessionTokenLength = Math.ceil((length * 4) / 3)
 
 /**
- * A token is a session id and a generation with an HMAC-SHA-256, under a key derived from SECRET_KEY
- * by the label. The database can neither store nor forge one, and a retried rotation gets the same
- * successor. Tokens of a previous SECRET_KEY are accepted too.
+ * A token is a session id and a generation with an HMAC-SHA-256, under a key derived from
+ * SECRET_KEY by the label. The database can neither store nor forge one, and a retried rotation
+ * gets the same successor. Tokens of a previous SECRET_KEY are accepted too.
  */
 export function createSessionTokens(
   secretKeys: () => SecretKeys,

@@ -7,9 +7,9 @@ import { freePort } from '../../postgresqlServer.ts'
 const observer = { count() {}, abandon: ({ drop }: { drop(): void }) => drop() }
 
 /**
- * Opens connections to the first of two hosts, the second of which is down, until it grants no more.
- * Returns the failure, and the address that is then taken for the primary. `closing` receives the
- * functions that close them.
+ * Opens connections to the first of two hosts, the second of which is down, until it grants no
+ * more. Returns the failure, and the address that is then taken for the primary. `closing` receives
+ * the functions that close them.
  */
 export async function fillPrimary(address: DatabaseAddress, isPooled: boolean, closing: (() => unknown)[]) {
   const open = (at = address) => openConnection({ kind: 'server', address: at, poolSize: 4 }, isPooled, observer)

@@ -10,7 +10,9 @@ const hasPsql = hasProgram('psql', 'postgresql-client')
 /** Debian's `psql` is a wrapper that sets a host. */
 const [psql = 'psql'] = [...new Bun.Glob('/usr/lib/postgresql/*/bin/psql').scanSync('/')]
 
-/** P: the port of the primary, S: of its standby, N: where nothing listens, D: a socket directory. */
+/**
+ * P: the port of the primary, S: of its standby, N: where nothing listens, D: a socket directory.
+ */
 const spellings = [
   'postgresql://postgres@127.0.0.1:S,127.0.0.1:P/postgres',
   'postgres://postgres@127.0.0.1:P,127.0.0.1:S/postgres',

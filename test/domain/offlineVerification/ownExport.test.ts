@@ -95,7 +95,10 @@ describe('an export of a log of this service', () => {
     ])
   })
 
-  /** Edits a record, and replaces its hash, its seal and all checkpoints with the keys of the service. */
+  /**
+   * Edits a record, and replaces its hash, its seal and all checkpoints with the keys of the
+   * service.
+   */
   async function rewrite(index: number): Promise<void> {
     const { audit } = application.deps.database
     const { keys } = application.deps.audit

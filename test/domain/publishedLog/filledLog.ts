@@ -4,7 +4,10 @@ import type { TestApplication } from '../../application.ts'
 
 const session = '3f0b2f6e-51f6-4a34-9d3a-2b7f4f3c9c11'
 
-/** Brings the log of an application to a size, with records of sign-ins. `step` records get a checkpoint. */
+/**
+ * Brings the log of an application to a size, with records of sign-ins. `step` records get a
+ * checkpoint.
+ */
 export async function growLog(application: TestApplication, size: number, step = size): Promise<void> {
   const { deps } = application
   const sequencer = createSequencer(deps, true)

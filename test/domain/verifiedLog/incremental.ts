@@ -10,7 +10,9 @@ export async function newestPart({ audit }: Deps['database'], keys: AuditKeys) {
   return newest && partOf(audit, newest)
 }
 
-/** Verifies the new records, or the whole log, and records it. Returns the findings and the scope. */
+/**
+ * Verifies the new records, or the whole log, and records it. Returns the findings and the scope.
+ */
 export async function verifyOnce(deps: Deps, choice: 'new' | 'whole', onProgress = async () => {}) {
   const verified = choice === 'new' ? await newestPart(deps.database, deps.audit.keys) : undefined
   const finished = await verifyListed(deps, { verified, recordsPerPage: 7, onProgress })

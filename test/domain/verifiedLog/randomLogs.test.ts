@@ -27,7 +27,9 @@ function randomOf(seed: number) {
 
 const rehashed = { event: { event: 'password.rehashed', username: 'admin' } } as const
 
-/** Processes that record events, in and out of order, some of which are lost, on a log that changes. */
+/**
+ * Processes that record events, in and out of order, some of which are lost, on a log that changes.
+ */
 function createLife(application: TestApplication, seed: number) {
   const random = randomOf(seed)
   let secretKeys: SecretKeys = { current: application.secretKey, previous: [] }

@@ -57,7 +57,9 @@ async function follow(environment: CommandEnvironment, query: AuditQuery, print:
   }
 }
 
-/** Prints pages until interrupted. Waits for a database that is unavailable, but for the first page. */
+/**
+ * Prints pages until interrupted. Waits for a database that is unavailable, but for the first page.
+ */
 async function followWith(
   { stderr }: CommandEnvironment,
   first: AuditQuery,
