@@ -4,12 +4,12 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { makeAssets } from '../deploy/compile.ts'
 import { temporaryDirectory } from './endOfFile.ts'
+import { collectFailures, type Failure } from './failures.ts'
 import { chooseDataParent, startServer } from './postgresqlServer.ts'
 
 // Runs every test on one PostgreSQL server: most files side by side, then one at a time those with
-// limits of time that the product promises, or with a load of their own. With `fast`, runs only the
-// tests that need no binary, and suites for both databases only on PostgreSQL. Ends with the sums in
-// the form of `bun test`.
+// limits of time that the product promises, or with a load of their own. With `fast`, only those
+// without the binary, and not on the embedded database. Ends with the sums of `bun test`.
 
 const isFast = process.argv[2] === 'fast'
 const fast = /^([^/]+$|(cli|config|contract|db|domain|http|system|telemetry)\/)/
@@ -37,16 +37,56 @@ const longest = [
 ].map((name) => `${name}.test.ts`)
 
 const parts = ['pass', 'skip', 'todo', 'fail'] as const
-const sums = { pass: 0, skip: 0, todo: 0, fail: 0 }
 
-/** Returns the exit code of `bun test`, and adds its results to the sums. */
-async function run({ isParallel, files }: (typeof groups)[number], databaseUrl: string): Promise<number> {
-  // One more than cores, since many tests wait. Each loads a module once.
+/** So many files may fail beside others and pass alone. */
+const maxRepeated = 2
+
+interface Group {
+  readonly isParallel: boolean
+  readonly files: readonly string[]
+}
+
+interface Outcome {
+  /** The exit code of `bun test`. */
+  readonly code: number
+  readonly sums: Record<(typeof parts)[number], number>
+  readonly failures: readonly Failure[]
+  /** Failures of tests that then passed. */
+  readonly repeated: readonly Failure[]
+}
+
+/**
+ * Runs `files`, and those that failed beside others again alone: a limit of time may be
+ * exceeded because of its neighbors. The failure is still reported.
+ */
+async function runGroup(group: Group, databaseUrl: string): Promise<Outcome> {
+  const outcome = await run(group, databaseUrl)
+  const { failures, sums } = outcome
+  const failed = [...new Set(failures.map(({ file }) => file.replace(/^test\//, '')))]
+  const areAllOfTests = failures.length === sums.fail && !failures.some(({ isOutside }) => isOutside)
+  if (!group.isParallel || failed.length === 0 || failed.length > maxRepeated || !areAllOfTests) return outcome
+  console.log(`\nAgain, alone: ${failed.join(', ')}`)
+  const again = await run({ isParallel: false, files: failed }, databaseUrl)
+  const { fail } = again.sums
+  return {
+    code: again.code,
+    sums: { ...sums, fail, pass: sums.pass + sums.fail - fail },
+    failures: again.failures,
+    repeated: fail === 0 ? failures : [],
+  }
+}
+
+/** Runs the tests of `files`, and prints what they print. */
+async function run({ isParallel, files }: Group, databaseUrl: string): Promise<Outcome> {
+  // One more than cores, since many tests wait. Each loads a module once. The lowest priority is
+  // that of hashing threads, which would otherwise starve beside the tests of other files.
+  const command = isParallel ? ['nice', '-n', '19', process.execPath] : [process.execPath]
   const workers = isParallel
     ? [`--parallel=${availableParallelism() + 1}`, '--no-isolate', `--timings=${await timingsOf(files)}`]
     : []
   const paths = files.map((file) => `./test/${file}`)
-  const tests = spawn(process.execPath, ['test', ...workers, '--timeout', '120000', ...paths], {
+  const [program = '', ...words] = [...command, 'test', ...workers, '--timeout', '120000', ...paths]
+  const tests = spawn(program, words, {
     env: {
       ...process.env,
       TEST_DATABASE_URL: databaseUrl,
@@ -56,16 +96,19 @@ async function run({ isParallel, files }: (typeof groups)[number], databaseUrl: 
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  const collected = collectFailures()
   let text = ''
   const closed = once(tests, 'close')
-  for (const stream of [tests.stdout, tests.stderr])
-    stream.on('data', (chunk: Buffer) => {
-      process.stdout.write(chunk)
-      text = `${text}${chunk}`.slice(-2000)
-    })
+  tests.stdout.on('data', (chunk: Buffer) => process.stdout.write(chunk))
+  tests.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    process.stdout.write(chunk)
+    collected.add(chunk)
+    text = `${text}${chunk}`.slice(-2000)
+  })
   const [code] = await closed
-  for (const part of parts) sums[part] += Number(new RegExp(`^ *(\\d+) ${part}$`, 'm').exec(text)?.[1] ?? 0)
-  return code ?? 1
+  const sum = (part: string) => Number(new RegExp(`^ *(\\d+) ${part}$`, 'm').exec(text)?.[1] ?? 0)
+  const sums = { pass: sum('pass'), skip: sum('skip'), todo: sum('todo'), fail: sum('fail') }
+  return { code: code ?? 1, sums, failures: collected.failures(), repeated: [] }
 }
 
 /**
@@ -87,9 +130,20 @@ if (notMade) process.exit(notMade)
 // Of hundreds of databases, the launcher would start a worker in one every 100 ms.
 const server = await startServer(['fsync=off', 'autovacuum=off'], chooseDataParent())
 const directory = temporaryDirectory('run')
-const codes: number[] = []
-for (const group of groups) if (group.files.length > 0) codes.push(await run(group, server.url))
+const outcomes: Outcome[] = []
+for (const group of groups) if (group.files.length > 0) outcomes.push(await runGroup(group, server.url))
 await server.stop()
-console.log(`\n${parts.map((part) => ` ${sums[part]} ${part}\n`).join('')}`)
+const all = (kind: 'failures' | 'repeated') => outcomes.flatMap((outcome) => outcome[kind])
+report('Failed beside other files, and passed alone:', all('repeated'))
+report('Failed:', all('failures'))
+const sums = parts.map((part) => ` ${outcomes.reduce((sum, outcome) => sum + outcome.sums[part], 0)} ${part}\n`)
+console.log(`\n${sums.join('')}`)
 console.log(`${chosen.length} files in ${Math.round((performance.now() - began) / 1000)} s`)
-process.exit(codes.find((code) => code !== 0) ?? 0)
+process.exit(outcomes.find(({ code }) => code !== 0)?.code ?? 0)
+
+/** Prints errors once more at the end, where they are found without the rest of the output. */
+function report(title: string, failures: readonly Failure[]): void {
+  if (failures.length === 0) return
+  console.log(`\n${title}`)
+  for (const { file, text } of failures) console.log(`\n${file}:\n${text}`)
+}

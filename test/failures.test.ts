@@ -1,0 +1,44 @@
+import { describe, expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { temporaryDirectory } from './endOfFile.ts'
+import { collectFailures } from './failures.ts'
+
+const files = {
+  passing: `test('passes', () => console.error('prints (fail) itself'))`,
+  failing: `test('passes', () => {}); test('fails', () => expect([1, 2]).toEqual([1, 3]))`,
+  hook: `describe('a group', () => { beforeAll(() => { throw new Error('in a hook') }); test('never runs', () => {}) })`,
+  loading: `throw new Error('while loading')`,
+}
+
+describe('collectFailures', () => {
+  const directory = temporaryDirectory('failures')
+  for (const [name, code] of Object.entries(files))
+    writeFileSync(
+      join(directory, `${name}.test.ts`),
+      `import { beforeAll, describe, expect, test } from 'bun:test'\n${code}\n`,
+    )
+  const failuresOf = (flags: readonly string[], chunk: number) => {
+    const { stderr } = spawnSync(process.execPath, ['test', ...flags], { cwd: directory, encoding: 'utf8' })
+    const collected = collectFailures()
+    for (let at = 0; at < stderr.length; at += chunk) collected.add(stderr.slice(at, at + chunk))
+    return collected.failures().toSorted((one, other) => one.file.localeCompare(other.file))
+  }
+
+  test.each([
+    ['files side by side', ['--parallel=2', '--no-isolate'], 7],
+    ['one file at a time', [], 10_000],
+  ])('names the file and the error of each failure, for %s', (_, flags, chunk) => {
+    const [failing, hook, loading, ...others] = failuresOf(flags, chunk)
+    expect(others).toEqual([])
+    expect(failing).toMatchObject({ file: 'failing.test.ts', isOutside: false })
+    expect(failing?.text).toContain('error: expect(received).toEqual(expected)')
+    expect(failing?.text).toMatch(/^\(fail\) fails( \[.*\])?$/m)
+    expect(failing?.text).not.toContain('(pass)')
+    expect(hook).toMatchObject({ file: 'hook.test.ts', isOutside: false })
+    expect(hook?.text).toContain('error: in a hook')
+    expect(loading).toMatchObject({ isOutside: true })
+    expect(loading?.text).toContain('error: while loading')
+  })
+})
