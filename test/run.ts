@@ -7,26 +7,31 @@ import { temporaryDirectory } from './endOfFile.ts'
 import { collectFailures, type Failure } from './failures.ts'
 import { chooseDataParent, startServer } from './postgresqlServer.ts'
 
-// Runs every test on one PostgreSQL server: most files side by side, then one at a time those with
-// limits of time that the product promises, or with a load of their own. With `fast`, only those
-// without the binary, and not on the embedded database. Ends with the sums of `bun test`.
+// Runs every test on one PostgreSQL server: most files side by side, then those with limits of time,
+// then one at a time those with a load of their own. With `fast`, only those without the binary, and
+// not on the embedded database. Ends with the sums of `bun test`.
 
 const isFast = process.argv[2] === 'fast'
 const fast = /^([^/]+$|(cli|config|contract|db|domain|http|system|telemetry)\/)/
-const alone =
-  /^(attack\/bruteForce|binary\/shutdown|deploy\/(fail2ban|metrics)|failover|faults\/(?!auditKills|clocks|dataDirectory|embedded|idle|names|poolLimits|powerCuts|requestTimeout|rollouts|silent|tls)|strictness)/
+/** Files with limits of time that the product promises: no more of them at a time than cores. */
+const timed =
+  /^(deploy\/(fail2ban|metrics)|faults\/(?!auditKills|clocks|dataDirectory|embedded|idle|names|poolLimits|powerCuts|requestTimeout|rollouts|silent|tls))/
+/** Files with a load of their own. */
+const alone = /^(attack\/bruteForce|binary\/shutdown|failover|strictness)/
 
 // Those in `interop` need Go, and are run by `bun run test:interop`.
 const files = [...new Bun.Glob('**/*.test.ts').scanSync(import.meta.dir)]
   .filter((file) => !file.startsWith('interop/'))
   .sort()
 const chosen = isFast ? files.filter((file) => fast.test(file)) : files
-const groups = [
-  { isParallel: true, files: chosen.filter((file) => !alone.test(file)) },
-  { isParallel: false, files: chosen.filter((file) => alone.test(file)) },
+const cores = availableParallelism()
+const groups: readonly Group[] = [
+  { workers: cores + 1, files: chosen.filter((file) => !timed.test(file) && !alone.test(file)) },
+  { workers: cores, files: chosen.filter((file) => timed.test(file)) },
+  { workers: 1, files: chosen.filter((file) => alone.test(file)) },
 ]
 
-/** Files that take about a minute or more start first, so that none runs at the end on its own. */
+/** The longest files of their groups start first, so that none runs at the end on its own. */
 const longest = [
   'faults/embeddedKills',
   'browser/hostileReturns',
@@ -34,6 +39,10 @@ const longest = [
   'deploy/container',
   'binary/accounts',
   'faults/powerCuts',
+  'faults/database',
+  'faults/restarts',
+  'faults/severalHosts',
+  'faults/frozenPrimary',
 ].map((name) => `${name}.test.ts`)
 
 const parts = ['pass', 'skip', 'todo', 'fail'] as const
@@ -42,7 +51,8 @@ const parts = ['pass', 'skip', 'todo', 'fail'] as const
 const maxRepeated = 2
 
 interface Group {
-  readonly isParallel: boolean
+  /** Files at a time. */
+  readonly workers: number
   readonly files: readonly string[]
 }
 
@@ -64,9 +74,9 @@ async function runGroup(group: Group, databaseUrl: string): Promise<Outcome> {
   const { failures, sums } = outcome
   const failed = [...new Set(failures.map(({ file }) => file.replace(/^test\//, '')))]
   const areAllOfTests = failures.length === sums.fail && !failures.some(({ isOutside }) => isOutside)
-  if (!group.isParallel || failed.length === 0 || failed.length > maxRepeated || !areAllOfTests) return outcome
+  if (group.workers === 1 || failed.length === 0 || failed.length > maxRepeated || !areAllOfTests) return outcome
   console.log(`\nAgain, alone: ${failed.join(', ')}`)
-  const again = await run({ isParallel: false, files: failed }, databaseUrl)
+  const again = await run({ workers: 1, files: failed }, databaseUrl)
   const { fail } = again.sums
   return {
     code: again.code,
@@ -77,16 +87,15 @@ async function runGroup(group: Group, databaseUrl: string): Promise<Outcome> {
 }
 
 /** Runs the tests of `files`, and prints what they print. */
-async function run({ isParallel, files }: Group, databaseUrl: string): Promise<Outcome> {
-  // One more than cores, since many tests wait. Each loads a module once. The lowest priority is
-  // that of hashing threads, which would otherwise starve beside the tests of other files.
-  const command = isParallel ? ['nice', '-n', '19', process.execPath] : [process.execPath]
-  const workers = isParallel
-    ? [`--parallel=${availableParallelism() + 1}`, '--no-isolate', `--timings=${await timingsOf(files)}`]
-    : []
+async function run({ workers, files }: Group, databaseUrl: string): Promise<Outcome> {
+  // More of them than cores, since many tests wait. They have the lowest priority, as hashing threads
+  // do, which would otherwise starve beside the tests of other files.
+  const priority = workers > cores ? ['nice', '-n', '19'] : []
+  // Each worker loads a module once.
+  const parallel = workers > 1 ? [`--parallel=${workers}`, '--no-isolate', `--timings=${await timingsOf(files)}`] : []
   const paths = files.map((file) => `./test/${file}`)
-  const [program = '', ...words] = [...command, 'test', ...workers, '--timeout', '120000', ...paths]
-  const tests = spawn(program, words, {
+  const words = [...priority, process.execPath, 'test', ...parallel, '--timeout', '120000', ...paths]
+  const tests = spawn(words[0] ?? '', words.slice(1), {
     env: {
       ...process.env,
       TEST_DATABASE_URL: databaseUrl,
