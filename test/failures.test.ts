@@ -6,7 +6,7 @@ import { temporaryDirectory } from './endOfFile.ts'
 import { collectFailures } from './failures.ts'
 
 const files = {
-  passing: `test('passes', () => console.error('prints (fail) itself'))`,
+  passing: `test.each(Array.from({ length: 30 }))('passes', () => console.error('prints (fail) itself'))`,
   failing: `test('passes', () => {}); test('fails', () => expect([1, 2]).toEqual([1, 3]))`,
   hook: `describe('a group', () => { beforeAll(() => { throw new Error('in a hook') }); test('never runs', () => {}) })`,
   loading: `throw new Error('while loading')`,

@@ -20,13 +20,18 @@ export function collectFailures(): { add: (text: string) => void; failures: () =
   const lines: string[] = []
   let file = ''
   let rest = ''
+  let isSummary = false
   return {
     add(text) {
       const complete = `${rest}${text}`.split('\n')
       rest = complete.pop() ?? ''
       for (const line of complete) {
-        file = /^(\S+\.test\.ts):$/.exec(line)?.[1] ?? file
-        if (line.startsWith('(pass) ')) continue
+        // After many tests, it lists the failures again.
+        isSummary ||= /^\d+ tests? failed:$/.test(line)
+        if (isSummary) continue
+        const named = /^(\S+\.test\.ts):$/.exec(line)?.[1]
+        file = named ?? file
+        if (named || line === '' || line.startsWith('(pass) ')) continue
         const isOutside = line === '# Unhandled error between tests'
         if (isOutside || line.startsWith('(fail) ')) found.push({ file, isOutside, at: lines.length })
         lines.push(line)

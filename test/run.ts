@@ -7,9 +7,9 @@ import { temporaryDirectory } from './endOfFile.ts'
 import { collectFailures, type Failure } from './failures.ts'
 import { chooseDataParent, startServer } from './postgresqlServer.ts'
 
-// Runs every test on one PostgreSQL server: most files side by side, then those with limits of time,
-// then one at a time those with a load of their own. With `fast`, only those without the binary, and
-// not on the embedded database. Ends with the sums of `bun test`.
+// Runs every test on one PostgreSQL server: most files side by side, then those with limits of
+// time, then one at a time those with a load of their own. With `fast`, only those without the
+// binary, and not on the embedded database. Ends with the sums of `bun test`.
 
 const isFast = process.argv[2] === 'fast'
 const fast = /^([^/]+$|(cli|config|contract|db|domain|http|system|telemetry)\/)/
@@ -88,8 +88,8 @@ async function runGroup(group: Group, databaseUrl: string): Promise<Outcome> {
 
 /** Runs the tests of `files`, and prints what they print. */
 async function run({ workers, files }: Group, databaseUrl: string): Promise<Outcome> {
-  // More of them than cores, since many tests wait. They have the lowest priority, as hashing threads
-  // do, which would otherwise starve beside the tests of other files.
+  // More of them than cores, since many tests wait. They have the lowest priority, as hashing
+  // threads do, which would otherwise starve beside the tests of other files.
   const priority = workers > cores ? ['nice', '-n', '19'] : []
   // Each worker loads a module once.
   const parallel = workers > 1 ? [`--parallel=${workers}`, '--no-isolate', `--timings=${await timingsOf(files)}`] : []
