@@ -132,7 +132,7 @@ export async function openTestApplication(
     settings: { ...settings, keys },
     metrics,
   }
-  await database.migrate()
+  if (!isCopy) await database.migrate()
   await seedAdministrator(deps, { username: 'admin', fullName: 'Default Admin', password: undefined })
   await ensureSigningKey(deps)
   const docs = isDocumented ? { version: '0.0.0' } : undefined

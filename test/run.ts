@@ -13,6 +13,9 @@ import { chooseDataParent, startServer } from './postgresqlServer.ts'
 
 const isFast = process.argv[2] === 'fast'
 const fast = /^([^/]+$|(cli|config|contract|db|domain|http|system|telemetry)\/)/
+/** Of those, files that wait for real, or are about large amounts or the embedded database. */
+const slow =
+  /\/(embedded|fewConnections|indexes|largestRepetition|random(Changes|Logs)|spareConnection|witnessResponses)\b/
 /** Files with limits of time that the product promises: no more of them at a time than cores. */
 const timed =
   /^(deploy\/(fail2ban|metrics)|faults\/(?!auditKills|clocks|dataDirectory|embedded|idle|names|poolLimits|powerCuts|requestTimeout|rollouts|silent|tls))/
@@ -23,7 +26,7 @@ const alone = /^(attack\/bruteForce|binary\/shutdown|failover|strictness)/
 const files = [...new Bun.Glob('**/*.test.ts').scanSync(import.meta.dir)]
   .filter((file) => !file.startsWith('interop/'))
   .sort()
-const chosen = isFast ? files.filter((file) => fast.test(file)) : files
+const chosen = isFast ? files.filter((file) => fast.test(file) && !slow.test(file)) : files
 const cores = availableParallelism()
 const groups: readonly Group[] = [
   { workers: cores + 1, files: chosen.filter((file) => !timed.test(file) && !alone.test(file)) },
@@ -101,7 +104,8 @@ async function run({ workers, files }: Group, databaseUrl: string): Promise<Outc
       TEST_DATABASE_URL: databaseUrl,
       TEST_SERVER: 'discarded',
       TEST_DIRECTORY: directory,
-      ...(isFast ? { TEST_FAST: '1' } : {}),
+      // Most code runs too seldom to be worth the last tier of compilation.
+      ...(isFast ? { TEST_FAST: '1', BUN_JSC_useFTLJIT: '0' } : {}),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -17,8 +17,8 @@ export interface Sequencer {
    * because the server, which remembers the log, does not continue it.
    */
   runOwn(): Promise<void>
-  /** Runs every few seconds, and within a second of an event. Returns a function that stops it. */
-  start(): () => Promise<void>
+  /** Runs at an interval, and within a second of an event. Returns a function that stops it. */
+  start(milliseconds?: number): () => Promise<void>
   state(): SequencerState
   /** Returns the newest head that this process has followed. Undefined while there is none. */
   signedHead(): SignedHead | undefined
@@ -115,7 +115,7 @@ export function createSequencer(deps: SequencerDeps, polls: boolean): Sequencer 
       await sequence('own')
       reportInconsistency()
     },
-    start: () => startRunning({ run, audit, monotonicClock, log, polls }),
+    start: (interval = pollInterval) => startRunning({ run, audit, monotonicClock, log, polls, interval }),
     state: () => ({
       size: head.signed()?.size ?? 0,
       inconsistency: audit.inconsistency,
@@ -150,16 +150,18 @@ interface Running {
   readonly log: Log
   /** Whether other processes write events too. */
   readonly polls: boolean
+  /** Milliseconds. */
+  readonly interval: number
 }
 
-function startRunning({ run, audit, monotonicClock, log, polls }: Running): () => Promise<void> {
+function startRunning({ run, audit, monotonicClock, log, polls, interval }: Running): () => Promise<void> {
   let current: Promise<void> = Promise.resolve()
   let timer: Timer | undefined
   let isStopped = false
   const attempt = () =>
     run().catch((error: unknown) => {
       log.warn('audit.sequencing_failed', describeError(error))
-      if (!isStopped) schedule(pollInterval)
+      if (!isStopped) schedule(interval)
     })
   const schedule = (pause: number) => {
     timer ??= setTimeout(() => {
@@ -173,7 +175,7 @@ function startRunning({ run, audit, monotonicClock, log, polls }: Running): () =
   // A database that only this process writes to is not asked without a reason.
   const poll = setInterval(() => {
     if (polls || audit.isTailIdle(monotonicClock()) || audit.refusals.isDue()) schedule(0)
-  }, pollInterval)
+  }, interval)
   schedule(0)
   return async () => {
     isStopped = true

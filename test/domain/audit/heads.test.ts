@@ -98,22 +98,22 @@ describe.each(databaseKinds)('the newest head that a server has seen, on %s', (k
   test('is compared by an idle process that only polls, also if a new one has continued an older copy', async () => {
     const idle = openOther()
     const active = openOther()
-    const stop = idle.sequencer.start()
+    const stop = idle.sequencer.start(20)
     try {
       await save('old')
       await fail(2)
       await sequencer.run()
       await until(() => idle.sequencer.state().size === sequencer.state().size)
       await restore('old')
-      await until(() => idle.sequencer.state().inconsistency !== undefined)
-      expect(idle.sequencer.state().inconsistency).toBe('rolled_back')
+      // Copying one table after the other takes several polls, which may find something else.
+      await until(() => idle.sequencer.state().inconsistency === 'rolled_back')
       await fail(4)
       await active.sequencer.run()
       await until(() => idle.sequencer.state().inconsistency === 'rewritten')
     } finally {
       await stop()
     }
-  }, 60_000)
+  })
 
   test('that no process has seen is not missed, and verification says so', async () => {
     await save('old')
