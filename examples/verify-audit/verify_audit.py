@@ -128,22 +128,22 @@ class Verification:
         erased = 0 if personal is None else self.check_personal(personal, tiles, erasures, unreadable)
         if is_pruned:
             self.notes.append(f"records 0 to {prunings.minimum_index - 1} were pruned")
-        self.count(lost, "events were lost by a restore or failover that was accepted")
-        self.count(in_flight, "events were in flight when their process ended")
-        self.count(unsure, "events were in flight when their connection was lost")
-        self.count(erased, "personal texts were erased")
+        self.count("events lost by a restore or failover that was accepted", lost)
+        self.count("events in flight when their process ended", in_flight)
+        self.count("events in flight when their connection was lost", unsure)
+        self.count("erased personal texts", erased)
         if personal is None:
             self.notes.append("names and addresses were not checked: the export has none")
         if kept is None:
             self.notes.append("the export has no kept checkpoints")
-        self.count(check.uncompared, "checkpoints could not be compared: the records up to them are not there")
+        self.count("checkpoints not compared, because the records up to them are not there", check.uncompared)
         self.notes += head_notes
         if not self.given and not self.witnesses:
             self.notes.append(UNANCHORED)
 
-    def count(self, count: int, what: str) -> None:
+    def count(self, what: str, count: int) -> None:
         if count > 0:
-            self.notes.append(f"{count} {what}")
+            self.notes.append(f"{what}: {count}")
 
     def read_served(self):
         """Returns the newest checkpoint if one of the keys signed it."""

@@ -184,16 +184,19 @@ interface Counted {
 function notesOf(numbers: ProcessNumbers, { lost, refused, formerSeals, erased, minimumIndex }: Counted): string[] {
   const [inFlight, unsure] = [numbers.inFlight(), numbers.unsure()]
   return [
-    ...(lost > 0 ? [`${lost} events were lost by a restore or failover that was accepted`] : []),
-    ...(inFlight > 0 ? [`${inFlight} events were in flight when their process ended`] : []),
-    ...(unsure > 0 ? [`${unsure} events were in flight when their connection was lost`] : []),
-    ...(refused > 0
-      ? [`${refused} pending events were refused by a server without their SECRET_KEY or by the database`]
-      : []),
-    ...(formerSeals > 0
-      ? [`${formerSeals} records have the seal of a former SECRET_KEY, so only the checkpoints after them cover them`]
-      : []),
+    ...counted('events lost by a restore or failover that was accepted', lost),
+    ...counted('events in flight when their process ended', inFlight),
+    ...counted('events in flight when their connection was lost', unsure),
+    ...counted('pending events refused by a server without their SECRET_KEY or by the database', refused),
+    ...counted(
+      'records with the seal of a former SECRET_KEY, which only the checkpoints after them cover',
+      formerSeals,
+    ),
     ...(minimumIndex > 0 ? [`the records below ${minimumIndex} were pruned, and the pruning is recorded`] : []),
-    ...(erased > 0 ? [`${erased} names or addresses were erased, and each erasure is recorded`] : []),
+    ...counted('erased names and addresses, whose erasure is recorded', erased),
   ]
+}
+
+function counted(what: string, count: number): string[] {
+  return count > 0 ? [`${what}: ${count}`] : []
 }

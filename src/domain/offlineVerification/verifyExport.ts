@@ -58,13 +58,13 @@ export async function verifyExport(
   const erased = personal ? await checkPersonal(personal, { ...records, size, tiles, find, findRecord, erasures }) : 0
   const notes = [
     ...(pruned ? [`records 0 to ${prunings.minimumIndex() - 1} were pruned`] : []),
-    ...counted(lost, 'events were lost by a restore or failover that was accepted'),
-    ...counted(inFlight, 'events were in flight when their process ended'),
-    ...counted(unsure, 'events were in flight when their connection was lost'),
-    ...counted(erased, 'personal texts were erased'),
+    ...counted('events lost by a restore or failover that was accepted', lost),
+    ...counted('events in flight when their process ended', inFlight),
+    ...counted('events in flight when their connection was lost', unsure),
+    ...counted('erased personal texts', erased),
     ...(personal ? [] : ['names and addresses were not checked: the export has none']),
     ...(kept ? [] : ['the export has no kept checkpoints']),
-    ...counted(records.uncompared, 'checkpoints could not be compared: the records up to them are not there'),
+    ...counted('checkpoints not compared, because the records up to them are not there', records.uncompared),
     ...headNotes,
     ...(isAnchored(given, trust) ? [] : [unanchored]),
   ]
@@ -78,8 +78,8 @@ function isAnchored(given: readonly GivenCheckpoint[], { policy }: Trust): boole
   return given.length > 0 || (policy !== undefined && policy.witnesses.length > 0)
 }
 
-function counted(count: number, what: string): string[] {
-  return count > 0 ? [`${count} ${what}`] : []
+function counted(what: string, count: number): string[] {
+  return count > 0 ? [`${what}: ${count}`] : []
 }
 
 /** Returns the newest checkpoint if one of the keys signed it. */

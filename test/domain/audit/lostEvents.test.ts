@@ -37,7 +37,7 @@ describe.each(databaseKinds)('pending events that a failover lost, on %s', (kind
     await sequencer.run()
     const { found, notes } = await verify()
     expect(found).toEqual([])
-    expect(notes).toContain('3 events were lost by a restore or failover that was accepted')
+    expect(notes).toContain('events lost by a restore or failover that was accepted: 3')
     const lost = await application.deps.database.audit.listEvents({ type: 'audit.lost', limit: 10 })
     expect(lost.map(({ leaf }) => JSON.parse(leaf).facts)).toEqual([
       { process: expect.stringMatching(/^[0-9a-f]{16}$/), numbers: expect.stringMatching(/^\d+-\d+$/) },

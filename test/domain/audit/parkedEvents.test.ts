@@ -48,7 +48,7 @@ describe.each(databaseKinds)('a pending event of this service, on %s', (kind) =>
     await refusedAt("now() - interval '5 seconds'")
     const { problems, notes } = await verify()
     expect(problems).toEqual([])
-    expect(notes).toContain('1 pending events were refused by a server without their SECRET_KEY')
+    expect(notes).toContain('pending events refused by a server without their SECRET_KEY or by the database: 1')
   })
 })
 

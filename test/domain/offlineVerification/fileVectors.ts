@@ -114,7 +114,7 @@ export const fileVectors: readonly Vector[] = [
     name: 'a tile and its bundle that are missing',
     files: changed(removed(tile), removed(bundle)),
     findings: [`${tile} is missing`, `${bundle} is missing`],
-    notes: ['4 checkpoints could not be compared: the records up to them are not there'],
+    notes: ['checkpoints not compared, because the records up to them are not there: 4'],
   },
   {
     name: 'a kept checkpoint with a wrong signature',

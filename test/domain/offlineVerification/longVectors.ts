@@ -52,7 +52,7 @@ export const longVectors: readonly Vector[] = [
     name: 'a full tile that is missing with its bundle',
     files: changedExport(copy(), removed('tile/0/000'), removed('tile/entries/000')),
     findings: ['tile/0/000 is missing', 'tile/entries/000 is missing'],
-    notes: ['1 checkpoints could not be compared: the records up to them are not there'],
+    notes: ['checkpoints not compared, because the records up to them are not there: 1'],
   },
   {
     name: 'records that were edited in several tiles',
@@ -81,7 +81,7 @@ export const longVectors: readonly Vector[] = [
     findings: [],
     notes: [
       'records 0 to 511 were pruned',
-      '2 checkpoints could not be compared: the records up to them are not there',
+      'checkpoints not compared, because the records up to them are not there: 2',
     ],
   },
   {
@@ -93,7 +93,7 @@ export const longVectors: readonly Vector[] = [
       'tile/0/001 is missing',
       'tile/entries/001 is missing',
     ],
-    notes: ['2 checkpoints could not be compared: the records up to them are not there'],
+    notes: ['checkpoints not compared, because the records up to them are not there: 2'],
   },
   {
     name: 'a log of which more was removed than it says was pruned',
@@ -101,7 +101,7 @@ export const longVectors: readonly Vector[] = [
     findings: ['tile/0/001 is missing', 'tile/entries/001 is missing'],
     notes: [
       'records 0 to 255 were pruned',
-      '2 checkpoints could not be compared: the records up to them are not there',
+      'checkpoints not compared, because the records up to them are not there: 2',
     ],
   },
   {
@@ -115,7 +115,7 @@ export const longVectors: readonly Vector[] = [
     findings: ['kept checkpoint 2 (size 256) does not fit the records: the change is in records 0 to 255'],
     notes: [
       'records 0 to 511 were pruned',
-      '2 checkpoints could not be compared: the records up to them are not there',
+      'checkpoints not compared, because the records up to them are not there: 2',
     ],
   },
   {

@@ -39,22 +39,19 @@ export const recordVectors: readonly Vector[] = [
     name: 'events that were lost, unsure or in flight',
     files: withEvents(sampleRecord(12, { done: 10, lost: '7-8', unsure: '9-10' })),
     findings: [],
-    notes: [
-      '1 events were in flight when their process ended',
-      '2 events were in flight when their connection was lost',
-    ],
+    notes: ['events in flight when their process ended: 1', 'events in flight when their connection was lost: 2'],
   },
   {
     name: 'an event that was accepted as lost',
     files: withEvents(sampleRecord(9), systemRecord(10, 'audit.lost', { process: processId, numbers: '7-8' })),
     findings: [],
-    notes: ['2 events were lost by a restore or failover that was accepted'],
+    notes: ['events lost by a restore or failover that was accepted: 2'],
   },
   {
     name: 'events that a restore lost',
     files: withEvents(systemRecord(9, 'audit.restored', { from: 'auth.example.com/former', size: 6, root: '' })),
     findings: [],
-    notes: ['2 events were lost by a restore or failover that was accepted'],
+    notes: ['events lost by a restore or failover that was accepted: 2'],
   },
   {
     name: 'a copy of a record',
@@ -120,7 +117,7 @@ export const recordVectors: readonly Vector[] = [
     name: 'the erased texts of a person',
     files: sampleExport([...erasedBefore(6), erasedOf(alice)]),
     findings: [],
-    notes: ['5 personal texts were erased'],
+    notes: ['erased personal texts: 5'],
   },
   {
     name: 'erased texts of another person',
@@ -131,25 +128,25 @@ export const recordVectors: readonly Vector[] = [
     name: 'texts that were erased by age',
     files: sampleExport([...erasedBefore(3), erasedByAge('2026-11-28T12:00:04.000Z')]),
     findings: [],
-    notes: ['2 personal texts were erased'],
+    notes: ['erased personal texts: 2'],
   },
   {
     name: 'a text that was removed after an erasure by age',
     files: sampleExport([...erasedBefore(4), erasedByAge('2026-11-28T12:00:04.000Z')]),
     findings: [`${named(3)} had its by_private removed`],
-    notes: ['2 personal texts were erased'],
+    notes: ['erased personal texts: 2'],
   },
   {
     name: 'a text that was removed after its person was erased',
     files: sampleExport([...erasedBefore(6), erasedOf(alice), without(sampleRecord(8))]),
     findings: [`${named(7, sampleRecord(8))} had its by_private removed`],
-    notes: ['5 personal texts were erased'],
+    notes: ['erased personal texts: 5'],
   },
   {
     name: 'names entered by strangers that were erased',
     files: sampleExport([...entered, erasedBy({ erased: 2, below: 6, indexes: '1,3-4' })]),
     findings: [`${named(2, entered[2])} had its by_private removed`],
-    notes: ['3 personal texts were erased'],
+    notes: ['erased personal texts: 3'],
   },
   {
     name: 'a pending event whose text was erased',
@@ -160,7 +157,7 @@ export const recordVectors: readonly Vector[] = [
       without(sampleRecord(9)),
     ]),
     findings: [`${named(8, sampleRecord(9))} had its by_private removed`],
-    notes: ['6 personal texts were erased'],
+    notes: ['erased personal texts: 6'],
   },
   ...['2026-11-28T12:00:60.000Z', '2026-11-29'].map((time) => ({
     name: `an erasure by age that has the time ${time}`,
