@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { makeAssets } from '../deploy/compile.ts'
 import { temporaryDirectory } from './endOfFile.ts'
-import { collectFailures, type Failure } from './failures.ts'
 import { chooseDataParent, startServer } from './postgresqlServer.ts'
+import { collectResults, type Failure } from './results.ts'
 
 // Runs every test on one PostgreSQL server: most files side by side, then those with limits of
 // time, then one at a time those with a load of their own. With `fast`, only those without the
@@ -64,6 +64,7 @@ interface Outcome {
   readonly code: number
   readonly sums: Record<(typeof parts)[number], number>
   readonly failures: readonly Failure[]
+  readonly hasPassed: (title: string) => boolean
   /** Failures of tests that then passed. */
   readonly repeated: readonly Failure[]
 }
@@ -80,12 +81,13 @@ async function runGroup(group: Group, databaseUrl: string): Promise<Outcome> {
   if (group.workers === 1 || failed.length === 0 || failed.length > maxRepeated || !areAllOfTests) return outcome
   console.log(`\nAgain, alone: ${failed.join(', ')}`)
   const again = await run({ workers: 1, files: failed }, databaseUrl)
-  const { fail } = again.sums
+  if (again.code !== 0 || !failures.every(({ title }) => again.hasPassed(title))) return outcome
   return {
-    code: again.code,
-    sums: { ...sums, fail, pass: sums.pass + sums.fail - fail },
-    failures: again.failures,
-    repeated: fail === 0 ? failures : [],
+    ...outcome,
+    code: 0,
+    sums: { ...sums, fail: 0, pass: sums.pass + sums.fail },
+    failures: [],
+    repeated: failures,
   }
 }
 
@@ -109,19 +111,19 @@ async function run({ workers, files }: Group, databaseUrl: string): Promise<Outc
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const collected = collectFailures()
+  const results = collectResults()
   let text = ''
   const closed = once(tests, 'close')
   tests.stdout.on('data', (chunk: Buffer) => process.stdout.write(chunk))
   tests.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     process.stdout.write(chunk)
-    collected.add(chunk)
+    results.add(chunk)
     text = `${text}${chunk}`.slice(-2000)
   })
   const [code] = await closed
   const sum = (part: string) => Number(new RegExp(`^ *(\\d+) ${part}$`, 'm').exec(text)?.[1] ?? 0)
   const sums = { pass: sum('pass'), skip: sum('skip'), todo: sum('todo'), fail: sum('fail') }
-  return { code: code ?? 1, sums, failures: collected.failures(), repeated: [] }
+  return { code: code ?? 1, sums, failures: results.failures(), hasPassed: results.hasPassed, repeated: [] }
 }
 
 /**
