@@ -29,10 +29,7 @@ import { createDatabase } from './postgresql.ts'
 
 export type DatabaseKind = 'PostgreSQL' | 'the embedded database'
 
-/**
- * Tests run on both databases, except in the fast run, which leaves the slower one to `bun run
- * test`.
- */
+/** Tests run on both databases, except in the fast run, which leaves out the slower one. */
 export const databaseKinds: readonly DatabaseKind[] = process.env.TEST_FAST
   ? ['PostgreSQL']
   : ['PostgreSQL', 'the embedded database']

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryDirectory } from './endOfFile.ts'
-import { collectResults } from './results.ts'
+import { allResults, collectResults } from './results.ts'
 
 const files = {
   passing: `test.each(Array.from({ length: 30 }))('passes', () => console.error('prints (fail) itself'))
@@ -21,7 +21,11 @@ describe('collectResults', () => {
       `import { beforeAll, describe, expect, test } from 'bun:test'\n${code}\n`,
     )
   const resultsOf = (flags: readonly string[], chunk: number) => {
-    const { stderr } = spawnSync(process.execPath, ['test', ...flags], { cwd: directory, encoding: 'utf8' })
+    const { stderr } = spawnSync(process.execPath, ['test', ...flags], {
+      cwd: directory,
+      env: { ...process.env, ...allResults },
+      encoding: 'utf8',
+    })
     const collected = collectResults()
     for (let at = 0; at < stderr.length; at += chunk) collected.add(stderr.slice(at, at + chunk))
     return collected

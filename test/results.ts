@@ -5,9 +5,12 @@ export interface Failure {
   readonly title: string
   /** What `bun test` printed before and after the line with its title, without passed tests. */
   readonly text: string
-  /** Whether it is an error outside of all tests, perhaps of an earlier file. */
+  /** Whether it is no test: an error outside of all tests, or a worker that crashed. */
   readonly isOutside: boolean
 }
+
+/** The environment of `bun test`, which otherwise leaves out passed tests for some callers. */
+export const allResults = { CLAUDECODE: undefined, AGENT: undefined, REPL_ID: undefined }
 
 export interface Results {
   add(text: string): void
@@ -19,6 +22,8 @@ export interface Results {
 /** How many lines are kept before and after a failure. */
 const linesAround = 40
 const unnamed = '(unnamed)'
+/** A worker that crashed, and tests whose results are lost. */
+const crashed = /^✗ .+ \(.+\)$/
 
 /**
  * Collects the results of tests from what `bun test` prints to stderr. With `--parallel`, it names
@@ -44,7 +49,7 @@ export function collectResults(): Results {
         const [, verdict, title = ''] = /^\((pass|fail)\) (.*?)(?: \[[\d.]+ms\])?$/.exec(line) ?? []
         if (verdict === 'pass') passed.add(title)
         if (named || line === '' || verdict === 'pass') continue
-        const isOutside = line === '# Unhandled error between tests'
+        const isOutside = line === '# Unhandled error between tests' || crashed.test(line)
         if (isOutside || verdict === 'fail') found.push({ file, title, isOutside, at: lines.length })
         lines.push(line)
       }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { makeAssets } from '../deploy/compile.ts'
 import { temporaryDirectory } from './endOfFile.ts'
 import { chooseDataParent, startServer } from './postgresqlServer.ts'
-import { collectResults, type Failure } from './results.ts'
+import { allResults, collectResults, type Failure } from './results.ts'
 
 // Runs every test on one PostgreSQL server: most files side by side, then those with limits of
 // time, then one at a time those with a load of their own. With `fast`, only those without the
@@ -50,7 +50,7 @@ const longest = [
 
 const parts = ['pass', 'skip', 'todo', 'fail'] as const
 
-/** So many files may fail beside others and pass alone. */
+/** At most this many files of a group are repeated. */
 const maxRepeated = 2
 
 interface Group {
@@ -78,7 +78,8 @@ async function runGroup(group: Group, databaseUrl: string): Promise<Outcome> {
   const { failures, sums } = outcome
   const failed = [...new Set(failures.map(({ file }) => file.replace(/^test\//, '')))]
   const areAllOfTests = failures.length === sums.fail && !failures.some(({ isOutside }) => isOutside)
-  if (group.workers === 1 || failed.length === 0 || failed.length > maxRepeated || !areAllOfTests) return outcome
+  const isRepeatable = outcome.code === 1 && areAllOfTests && failed.length <= maxRepeated
+  if (group.workers === 1 || failed.length === 0 || !isRepeatable) return outcome
   console.log(`\nAgain, alone: ${failed.join(', ')}`)
   const again = await run({ workers: 1, files: failed }, databaseUrl)
   if (again.code !== 0 || !failures.every(({ title }) => again.hasPassed(title))) return outcome
@@ -93,8 +94,8 @@ async function runGroup(group: Group, databaseUrl: string): Promise<Outcome> {
 
 /** Runs the tests of `files`, and prints what they print. */
 async function run({ workers, files }: Group, databaseUrl: string): Promise<Outcome> {
-  // More of them than cores, since many tests wait. They have the lowest priority, as hashing
-  // threads do, which would otherwise starve beside the tests of other files.
+  // One worker more than cores, since many tests wait. These get the lowest priority, as hashing
+  // threads have, which would otherwise starve beside the tests of other files.
   const priority = workers > cores ? ['nice', '-n', '19'] : []
   // Each worker loads a module once.
   const parallel = workers > 1 ? [`--parallel=${workers}`, '--no-isolate', `--timings=${await timingsOf(files)}`] : []
@@ -103,6 +104,7 @@ async function run({ workers, files }: Group, databaseUrl: string): Promise<Outc
   const tests = spawn(words[0] ?? '', words.slice(1), {
     env: {
       ...process.env,
+      ...allResults,
       TEST_DATABASE_URL: databaseUrl,
       TEST_SERVER: 'discarded',
       TEST_DIRECTORY: directory,
@@ -123,7 +125,16 @@ async function run({ workers, files }: Group, databaseUrl: string): Promise<Outc
   const [code] = await closed
   const sum = (part: string) => Number(new RegExp(`^ *(\\d+) ${part}$`, 'm').exec(text)?.[1] ?? 0)
   const sums = { pass: sum('pass'), skip: sum('skip'), todo: sum('todo'), fail: sum('fail') }
-  return { code: code ?? 1, sums, failures: results.failures(), hasPassed: results.hasPassed, repeated: [] }
+  // A test that ends the process leaves no sums, or fewer files.
+  const ran = Number(/^Ran \d+ tests? across (\d+) files?\./m.exec(text)?.[1] ?? 0)
+  const isComplete = ran === files.length
+  return {
+    code: isComplete ? (code ?? 2) : code || 2,
+    sums,
+    failures: results.failures(),
+    hasPassed: results.hasPassed,
+    repeated: [],
+  }
 }
 
 /**
@@ -153,6 +164,7 @@ report('Failed beside other files, and passed alone:', all('repeated'))
 report('Failed:', all('failures'))
 const sums = parts.map((part) => ` ${outcomes.reduce((sum, outcome) => sum + outcome.sums[part], 0)} ${part}\n`)
 console.log(`\n${sums.join('')}`)
+if (all('repeated').length > 0) console.log(` ${all('repeated').length} passed only alone`)
 console.log(`${chosen.length} files in ${Math.round((performance.now() - began) / 1000)} s`)
 process.exit(outcomes.find(({ code }) => code !== 0)?.code ?? 0)
 

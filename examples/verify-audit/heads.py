@@ -188,4 +188,4 @@ class Undecided:
         lost = [loss for loss in losses if loss]
         if not lost:
             return []
-        return [f"{len(lost)} given checkpoints are of records that the restore at record {lost[0].index} lost"]
+        return [f"given checkpoints of records that the restore at record {lost[0].index} lost: {len(lost)}"]

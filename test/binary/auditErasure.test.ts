@@ -42,7 +42,7 @@ describe.each(databaseKinds)('audit erase and prune on %s', (kind) => {
       expect(JSON.stringify(records)).not.toMatch(/carol|Shaw/i)
       const { code, stdout } = await command('audit verify')
       expect(code).toBe(0)
-      expect(stdout).toContain('Note: erased names and addresses, whose erasure is recorded: 3.')
+      expect(stdout).toContain('Note: erased names and addresses, each erasure recorded: 3.')
       expect((await command('audit erase carol --yes')).stderr).toBe(
         'audittrail: The audit log has no personal data of "carol". For a user whose records have no name, pass the id.\n',
       )

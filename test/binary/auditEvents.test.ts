@@ -145,6 +145,6 @@ describe('commands that record events, on PostgreSQL', () => {
     await (await serve({ environment: alone })).stop()
     const verified = await run(['audit', 'verify'], { environment: alone })
     expect(verified).toMatchObject({ code: 0 })
-    expect(verified.stdout).toContain('records with the seal of a former SECRET_KEY')
+    expect(verified.stdout).toContain('records sealed with a former SECRET_KEY')
   })
 })

@@ -7,9 +7,9 @@ export interface SchemaChange {
 }
 
 /**
- * The statements of a migration that could break the previous version on the same schema. Existing
- * tables may only gain optional columns and indexes that forbid nothing, lose such indexes, and get
- * storage parameters. Anything else is rejected. `earlier` are those of the migrations before.
+ * Returns the statements of a migration that could break the previous version on the same schema.
+ * New tables are unrestricted. Existing ones may only gain optional columns and ordinary indexes,
+ * lose such indexes, and get storage parameters. `earlier`: statements of earlier migrations.
  */
 export function whatBreaksOlderVersions({ statements }: SchemaChange, earlier: readonly string[] = []): string[] {
   const ownTables = new Set(statements.flatMap((statement) => /^CREATE TABLE "(\w+)"/.exec(statement)?.[1] ?? []))

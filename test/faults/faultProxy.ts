@@ -2,8 +2,8 @@ import { connect, createServer, type Socket } from 'node:net'
 
 /**
  * pass: forwards. hang: accepts and never responds. silent: the same, for new connections only.
- * close: closes new connections after their first bytes and cuts the others. cut: breaks one
- * mid-response. half: forwards half a response, then nothing. A number: milliseconds of delay.
+ * close: closes new connections after their first bytes, and open ones now. cut: closes after half
+ * a response. half: forwards half a response, then nothing. A number: milliseconds of delay.
  */
 export type Fault = 'pass' | 'hang' | 'silent' | 'close' | 'cut' | 'half' | number
 

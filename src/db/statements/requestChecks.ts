@@ -27,8 +27,8 @@ export interface BrowserSessionRow {
 
 /**
  * The lookup that every request needs, for many requests at once. The subquery hides the number of
- * keys, or PostgreSQL would plan each small batch again, which takes longer than the lookup. `ANY`
- * reads a small table once for all keys, and a large one by its primary key.
+ * keys; otherwise PostgreSQL would plan each small batch again, which takes longer than the lookup.
+ * `ANY` reads a small table once for all keys, and a large one by its primary key.
  */
 export function requestCheckStatements({ client }: Pick<Connection, 'client'>) {
   return {

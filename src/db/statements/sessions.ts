@@ -103,9 +103,9 @@ export function sessionStatements({ orm }: Pick<Connection, 'orm'>, changes: Cha
       ),
 
     /**
-     * Rotates a refresh token in one statement; the row lock orders concurrent ones. Its direct
-     * parent, presented soon enough, gets the same successor. Anything older is a replay, after
-     * which the caller ends the session. Returns undefined if none matches.
+     * Rotates the current refresh token in one statement; the row lock orders concurrent rotations.
+     * The token's direct parent, presented soon enough, gets the same successor. Anything older is
+     * a replay, after which the caller ends the session. Returns undefined if none matches.
      */
     rotate: (rotation: Rotation): Promise<RotatedSession | undefined> =>
       guarded(async () => {

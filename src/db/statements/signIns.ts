@@ -111,9 +111,9 @@ export function signInStatements(
       }),
 
     /**
-     * Starts a session, and inserts its event, unless the user's account, password or failures have
-     * changed since the hash was read. The lock on the user orders it against such changes, which a
-     * role that cannot lock cannot make. Records the sign-in if that neither fails nor waits.
+     * Starts a session and inserts its event, unless the user was disabled or deleted, or the hash
+     * or failures changed since they were read. Locks the user if allowed: a role that cannot lock
+     * users cannot change them either. Records the sign-in if that neither fails nor waits.
      */
     insertSession: (session: NewSession, event?: EventRow): Promise<StartedSession | undefined> =>
       guarded(async () => {

@@ -17,7 +17,7 @@ export interface Sequencer {
    * because the server, which remembers the log, does not continue it.
    */
   runOwn(): Promise<void>
-  /** Runs at an interval, and within a second of an event. Returns a function that stops it. */
+  /** Runs every 5 s by default, and within 1 s of an event. Returns a function that stops it. */
   start(milliseconds?: number): () => Promise<void>
   state(): SequencerState
   /** Returns the newest head that this process has followed. Undefined while there is none. */

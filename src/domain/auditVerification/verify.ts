@@ -188,12 +188,9 @@ function notesOf(numbers: ProcessNumbers, { lost, refused, formerSeals, erased, 
     ...counted('events in flight when their process ended', inFlight),
     ...counted('events in flight when their connection was lost', unsure),
     ...counted('pending events refused by a server without their SECRET_KEY or by the database', refused),
-    ...counted(
-      'records with the seal of a former SECRET_KEY, which only the checkpoints after them cover',
-      formerSeals,
-    ),
+    ...counted('records sealed with a former SECRET_KEY, covered only by the checkpoints after them', formerSeals),
     ...(minimumIndex > 0 ? [`the records below ${minimumIndex} were pruned, and the pruning is recorded`] : []),
-    ...counted('erased names and addresses, whose erasure is recorded', erased),
+    ...counted('erased names and addresses, each erasure recorded', erased),
   ]
 }
 

@@ -29,9 +29,9 @@ export function readScrypt(hash: string): KnownHash | undefined {
 }
 
 /**
- * Reads `$firebase-scrypt$ln=14,r=8,p=1$SALT$STREAM`. Firebase encrypts the project's signer key by
- * AES-256-CTR under a key derived from the password; the salt includes the project's separator. The
- * key stream (hash XOR signer key) verifies a password without keeping the signer key.
+ * Reads `$firebase-scrypt$ln=14,r=8,p=1$SALT$STREAM`. Firebase's hash is the project's signer key,
+ * encrypted by AES-256-CTR under a key derived from the password. SALT ends with the project's
+ * separator. STREAM is the hash XOR the signer key, so the signer key is not stored.
  */
 export function readFirebaseScrypt(hash: string): KnownHash | undefined {
   const [, exponent, blockSize, saltText = '', streamText = ''] =

@@ -13,7 +13,7 @@ export type ImportRecord =
 /**
  * Reads records: one JSON object per line (`ndjson`), an array of objects (`json`: the document, or
  * its member `users`, with `isOfRealms` also that of each element), or lines under a header (`csv`,
- * RFC 4180). Memory is bounded by the longest record. Throws `refused` if reading fails.
+ * RFC 4180). Skips blank lines. Memory: the longest record. Throws `refused` if reading fails.
  */
 export async function* readRecords(
   source: AsyncIterable<Uint8Array>,

@@ -90,8 +90,8 @@ export async function maintainKeys(deps: Deps): Promise<void> {
 
 /**
  * Recovers from a lost or leaked SECRET_KEY: ends every session, records SECRET_KEY, and replaces
- * all keys by one of the newest one's algorithm that signs at once. Deletes pending events of
- * unknown keys, and records their hashes. Returns the sessions ended, null if too many to count.
+ * all keys by one that signs at once, with the newest key's algorithm. Deletes pending events of
+ * unknown keys, and records their hashes. Returns how many sessions ended; null if too many.
  */
 export async function resetKeys(deps: Deps, by: string): Promise<number | null> {
   const { signingKeys: keys } = deps.database

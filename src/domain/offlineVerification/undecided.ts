@@ -60,7 +60,7 @@ export function createUndecided(given: readonly GivenCheckpoint[], served: Serve
     const [first] = lost
     const restore = first && restores.lossOf(first.origin, first.size)
     return restore
-      ? [`${lost.length} given checkpoints are of records that the restore at record ${restore.index} lost`]
+      ? [`given checkpoints of records that the restore at record ${restore.index} lost: ${lost.length}`]
       : []
   }
 }

@@ -35,9 +35,9 @@ export interface LoginInput extends Client {
 }
 
 /**
- * Signs in, starts a session and returns what `issue` returns for it; none remains if it throws or
- * the client has disconnected. `invalid_credentials` follows the same work for unknown, inactive
- * and other users (OWASP ASVS 6.3.8). No refresh token while the password must change.
+ * Starts a session and returns what `issue` returns; ends it on an error or disconnect. Throws
+ * `invalid_credentials` after equal work, and `too_many_attempts` or `overloaded`, whether or not
+ * the user exists (OWASP ASVS 6.3.8). No refresh token while the password must change.
  */
 export async function login<Tokens>(
   deps: Deps,

@@ -93,7 +93,7 @@ export const headVectors: readonly Vector[] = [
     vkeys: restoredKeys,
     checkpoints: [3, 6].map((size) => checkpointAt(six, size)),
     findings: [],
-    notes: ['1 given checkpoints are of records that the restore at record 4 lost'],
+    notes: ['given checkpoints of records that the restore at record 4 lost: 1'],
   },
   {
     name: 'a restored log with another record below the restored size',

@@ -160,7 +160,7 @@ describe('an export of a log of this service', () => {
       findings: [],
       notes: [
         expect.stringMatching(/^events lost by a restore.*: \d+$/),
-        expect.stringMatching(/^1 given checkpoints are of records that the restore at record \d+ lost$/),
+        expect.stringMatching(/^given checkpoints of records that the restore at record \d+ lost: 1$/),
       ],
     })
   })
