@@ -45,7 +45,7 @@ function longComments(source: string): string[] {
   const blocks = source.match(/^ *(?:\/\*[\s\S]*?\*\/|\/\/.*(?:\n *\/\/.*)*)/gm) ?? []
   return blocks.filter((block) => {
     const lines = block.split('\n').filter((line) => !/^ *(\/\*\*|\*\/)$/.test(line))
-    return lines.length > 3 || lines.some((line) => line.length > 100 && !line.includes('biome-ignore'))
+    return lines.length > 3 || lines.some((line) => line.length > 100)
   })
 }
 
