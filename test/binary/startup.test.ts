@@ -72,6 +72,23 @@ describe('startup', () => {
     }
   })
 
+  test.each(['PostgreSQL', 'the embedded database'])('a first sign-in waits for the seed on %s', async (database) => {
+    const { freePort } = await import('../postgresqlServer.ts')
+    const port = await freePort()
+    const server = database === 'PostgreSQL' ? { DATABASE_URL: await createDatabase(), ...secretKey } : {}
+    const running = start({ environment: { ...server, HOST: '127.0.0.1', PORT: String(port) } })
+    const url = `http://127.0.0.1:${port}/api`
+    const isListening = () =>
+      fetch(`${url}/health`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    while (!(await isListening())) await Bun.sleep(2)
+    expect((await login(url)).status).toBe(200)
+    running.process.kill('SIGTERM')
+    await running.finished
+  })
+
   test('serves 503 while the database is unreachable, and recovers on its own', async () => {
     const { freePort } = await import('../postgresqlServer.ts')
     const real = new URL(await createDatabase())

@@ -40,8 +40,11 @@ export interface Start {
   readonly showBanner: ((text: string) => void) | undefined
 }
 
-/** Milliseconds that requests wait for the database before they get 503. */
-const longestWaitForSecretKey = 2000
+/**
+ * Milliseconds that requests wait for the database to be prepared, before they get 503 from one
+ * that is unreachable. The embedded one is never that, but slow to create on some disks.
+ */
+const longestWait = { server: 2000, embedded: 20_000 }
 
 /** Starts everything but the listener. Resolves when the server is ready or must stop. */
 export async function startServer({
@@ -83,11 +86,12 @@ export async function startServer({
   if (app.witnessing) observeWitnesses(metrics.registry, app.witnessing, app.deps.clock)
   steps.http = () => stopHttp(listener, http)
   const preparing = Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
-  // No token can be checked before the database has told which reading of SECRET_KEY is its own.
-  if (config.formerSecretKey !== undefined) await Promise.race([preparing, Bun.sleep(longestWaitForSecretKey)])
-  loading.resolve(http)
   const url = listener.url + config.basePath
   log.info('server.listening', { url, version, database: databaseLabel(config) })
+  // Until then, the first administrator may not exist, and a token cannot be checked if SECRET_KEY
+  // has two readings: the database tells which one is its own.
+  await Promise.race([preparing, Bun.sleep(config.databaseUrl ? longestWait.server : longestWait.embedded)])
+  loading.resolve(http)
   if (!(await preparing)) return
   // Keys that cannot be read now are read on first use.
   await http.keyRing.refresh().catch(() => {})
