@@ -160,13 +160,17 @@ describe('a server with AUDIT_WITNESSES', () => {
   }, 240_000)
 
   test('reports an older copy of DATA_DIR that was restored while it was stopped', async () => {
+    const starts = async () => {
+      const lines = await command('audit', 'list', '--type', 'server.started', '--json')
+      return lines.split('\n').map((line): { index: number } => JSON.parse(line))
+    }
+    const before = (await starts()).length
     const copy = join(directory, 'copy')
     cpSync(environment.DATA_DIR, copy, { recursive: true })
     const server = await serve({ environment, directory })
-    const records = (await command('audit', 'list', '--json')).trim().split('\n')
-    const { index } = JSON.parse(records.at(-1) ?? '{}')
     // The witness must have a record that the copy does not have: that of the start.
-    await untilSent(() => witness.sizeOf(origin) > index)
+    const latest = async () => (await starts())[before]?.index ?? Number.POSITIVE_INFINITY
+    await untilSent(async () => witness.sizeOf(origin) > (await latest()))
     await server.stop()
     rmSync(environment.DATA_DIR, { recursive: true })
     cpSync(copy, environment.DATA_DIR, { recursive: true })
