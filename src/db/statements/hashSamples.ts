@@ -39,7 +39,7 @@ export function hashSampleStatements({ client }: Pick<Connection, 'client'>) {
           SELECT min(hash) AS hash,
                  (SELECT id::text FROM page ORDER BY id OFFSET ${limit}::integer - 1 LIMIT 1) AS next
           FROM page
-          GROUP BY CASE WHEN hash LIKE '$argon2%' THEN split_part(hash, '$', 2) || split_part(hash, '$', 4)
+          GROUP BY CASE WHEN hash LIKE '$argon2%' THEN split_part(hash, '$', 2) || split_part(hash, '$', 3) || split_part(hash, '$', 4)
                         WHEN hash LIKE '$2_$%' THEN left(hash, 7)
                         WHEN hash LIKE 'pbkdf2!_%' ESCAPE '!' THEN split_part(hash, '$', 1) || split_part(hash, '$', 2)
                         ELSE substring(hash FROM ${upToCost}::text) END, length(hash),

@@ -1,5 +1,5 @@
 import type { HashWork } from '../hashes/hashWork.ts'
-import { type Argon2Verifier, bunArgon2 } from './argon2.ts'
+import type { Argon2Verifier } from './argon2.ts'
 import { readHash } from './readHash.ts'
 import type { Verdict } from './verifyPassword.ts'
 
@@ -11,12 +11,13 @@ export async function equalizeWork(
   hash: string | undefined,
   verdict: Verdict,
   required: readonly HashWork[],
-  argon2: Argon2Verifier = bunArgon2,
+  argon2: Argon2Verifier,
+  reportFailure: (error: unknown) => void,
 ): Promise<void> {
   const done = hash === undefined || verdict === 'unusable' ? undefined : readHash(hash, argon2)?.work
   for (const { kind, amount, spend } of required) {
     const missing = amount - (done?.kind === kind ? done.amount : 0)
     // A decoy that fails must not keep the failed sign-in from being counted.
-    if (missing > 0) await spend(missing).catch(() => {})
+    if (missing > 0) await spend(missing).catch(reportFailure)
   }
 }

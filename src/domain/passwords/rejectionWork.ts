@@ -44,11 +44,13 @@ export function createRejectionWork(
     if (work.amount <= (kinds.get(work.kind)?.amount ?? 0)) return
     kinds.set(work.kind, work)
     let sum = 0
-    for (const [index, { kind, share }] of othersOf(kinds)
-      .sort((a, b) => b.share - a.share)
-      .entries()) {
-      sum += share
-      if (index >= maximumKinds || sum > maximumShare) kinds.delete(kind)
+    let kept = 0
+    for (const { kind, share } of othersOf(kinds).sort((a, b) => b.share - a.share)) {
+      if (kept >= maximumKinds || sum + share > maximumShare) kinds.delete(kind)
+      else {
+        sum += share
+        kept++
+      }
     }
   }
   const count = (hash: string) => {
@@ -78,6 +80,21 @@ const pause = 20
  * The share of the time that the database may spend on it: with many users it is read less often.
  */
 const shareOfTime = 0.01
+
+/**
+ * Notices the hashes of the first thousand users, which are often all: a server does it before it
+ * serves.
+ */
+export async function noticeFirstHashes({
+  database,
+  rejectionWork,
+}: {
+  readonly database: { readonly users: Pick<Database['users'], 'sampleHashes'> }
+  readonly rejectionWork: RejectionWork
+}): Promise<void> {
+  const { hashes } = await database.users.sampleHashes(undefined, pageSize)
+  for (const hash of hashes) rejectionWork.notice(hash)
+}
 
 interface Reading {
   readonly users: Pick<Database['users'], 'sampleHashes'>

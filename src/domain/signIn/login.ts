@@ -1,5 +1,6 @@
 import type { SignInUser as User } from '../../db/statements/signIns.ts'
 import { AppError, type ErrorCode } from '../../error.ts'
+import { describeError } from '../../telemetry/log.ts'
 import { type LoginOutcome, loginOutcomes } from '../../telemetry/productMetrics.ts'
 import { auditedAccounts } from '../accountStates/auditedAccounts.ts'
 import { recordRefusal } from '../audit/audited.ts'
@@ -157,7 +158,8 @@ async function authenticate(deps: Deps, input: LoginInput, user: User | undefine
   const verdict = await verifyPassword(input.password, hash, deps.hashQueue.limits.memory, argon2)
   if (user?.is_active && verdict === 'right') return user
   deps.rejectionWork.notice(hash)
-  await equalizeWork(hash, verdict, deps.rejectionWork.required(), argon2)
+  const reportFailure = (error: unknown) => deps.log.warn('hash.decoy_failed', describeError(error))
+  await equalizeWork(hash, verdict, deps.rejectionWork.required(), argon2, reportFailure)
   // Concurrent failures may have used up the free ones.
   await findUnthrottledHistory(deps, input).catch(unlessThrottled)
   const reason = reasonOf(user, verdict)

@@ -39,6 +39,15 @@ describe.each(databaseKinds)('hash samples on %s', (kind) => {
     expect(works(paged)).toEqual(works(all.hashes))
   })
 
+  test('have a supported argon2 hash beside one of another version', async () => {
+    const { deps, sql, close } = await openTestApplication(kind)
+    closing.push(close)
+    await sql('DELETE FROM users')
+    const argon2 = (version: number) => `$argon2id$v=${version}$m=2048,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+    for (const version of [16, 19]) await insert(sql, argon2(version), `version${version}`)
+    expect((await deps.database.users.sampleHashes(undefined, 5)).hashes).toContain(argon2(19))
+  })
+
   test('are empty without users, and do not end at a page of hashes without a known format', async () => {
     const { deps, sql, close } = await openTestApplication(kind)
     closing.push(close)

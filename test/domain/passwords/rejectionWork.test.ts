@@ -65,12 +65,19 @@ describe('the work of a rejection', () => {
   })
 
   test('is at most as much as the costliest hash that is verified, and a new hash', async () => {
-    const costliest = [argon2(524_288, 8), argon2(524_280, 8), argon2(131_072, 4), bcrypt('15')]
+    const costliest = [argon2(524_288, 8), argon2(524_280, 8), bcrypt('15')]
     const work = workOf()
     await work.reread(pages(costliest))
     expect(amountsOf(work)).toEqual([['argon2id by bun with m=524288, t=8, p=1', 1], newHash])
     await work.reread(pages([`$pbkdf2-sha512$10000000$c2FsdA$${'A'.repeat(86)}`]))
     expect(amountsOf(work)).toEqual([['PBKDF2 with sha512', 10_000_000], newHash])
+  })
+
+  test('leaves out a kind that exceeds the limit, and none that costs less', async () => {
+    const work = workOf()
+    await work.reread(pages([argon2(524_288, 8), bcrypt('10')]))
+    work.notice(argon2(524_280, 8))
+    expect(amountsOf(work)).toEqual([['argon2id by bun with m=524288, t=8, p=1', 1], ['bcrypt', 1024], newHash])
   })
 })
 

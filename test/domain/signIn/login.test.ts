@@ -70,7 +70,7 @@ describe('login', () => {
     },
   )
 
-  test('counts a failure even if a decoy fails', async () => {
+  test('counts a failure even if a decoy fails, and logs a warning', async () => {
     const failing = { kind: 'failing', amount: 1, share: 1, spend: async () => Promise.reject(new Error('no memory')) }
     const rejectionWork = { ...application.deps.rejectionWork, required: () => [failing] }
     const throttleSubject = { account: 'decoy', network: undefined, device: undefined }
@@ -78,6 +78,7 @@ describe('login', () => {
     const input = { username: 'decoy', password: 'wrong', sessionKind: 'token' as const, throttleSubject, ...client }
     const issued = login({ ...application.deps, rejectionWork }, input, async () => 'signed in')
     await expect(issued).rejects.toMatchObject({ code: 'invalid_credentials' })
+    expect(application.lines).toContainEqual(expect.objectContaining({ level: 'warn', event: 'hash.decoy_failed' }))
     expect(await application.sql("SELECT FROM audittrail_attempts WHERE key LIKE '%decoy%'")).toHaveLength(2)
   })
 
