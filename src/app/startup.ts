@@ -3,6 +3,7 @@ import { recordAlone } from '../domain/audit/audited.ts'
 import type { Deps } from '../domain/deps.ts'
 import { bindFirstKey, requireSecretKey } from '../domain/keys/secretKeyChange.ts'
 import { ensureSigningKey } from '../domain/keys/signingKeys.ts'
+import { noticeFirstHashes } from '../domain/passwords/rejectionWork.ts'
 import { seedAdministrator, warnOfSeededPasswords } from '../domain/users/seed.ts'
 import { AppError } from '../error.ts'
 import { findSecretKey } from '../secretKeys.ts'
@@ -123,19 +124,25 @@ const retryDelay = { first: 0.25, longest: 2 }
 
 /**
  * Migrates, seeds, prepares the keys and logs warnings about seeded passwords. Retries while the
- * database is unavailable. Returns false if `isEnding` becomes true first. Throws what a retry
- * cannot fix.
+ * database is unavailable, and calls `onUnavailable` each time. Returns false if `isEnding` becomes
+ * true first. Throws what a retry cannot fix.
  */
-export async function prepareDatabaseWithRetries(app: App, isEnding: () => boolean): Promise<boolean> {
+export async function prepareDatabaseWithRetries(
+  app: App,
+  isEnding: () => boolean,
+  onUnavailable: () => void,
+): Promise<boolean> {
   for (let delay = retryDelay.first; !isEnding(); delay = Math.min(delay * 2, retryDelay.longest)) {
     try {
       const isSeeded = await prepareDatabase(app)
       await ensureSigningKey(app.deps)
+      await noticeFirstHashes(app.deps)
       app.keepFiles()
       await warnOfSeededPasswords(app.deps, app.administrator, isSeeded)
       return true
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'unavailable') throw error
+      onUnavailable()
       // Another replica with this DATA_DIR may use the key by now.
       app.keepFiles()
       await Bun.sleep(delay * 1000)

@@ -41,8 +41,8 @@ export interface Start {
 }
 
 /**
- * Milliseconds that requests wait for the database to be prepared, before they get 503 from one
- * that is unreachable. The embedded one is never that, but slow to create on some disks.
+ * Milliseconds that requests wait for the database to be prepared, unless it is unavailable. Some
+ * disks take longer to create the embedded one.
  */
 const longestWait = { server: 2000, embedded: 20_000 }
 
@@ -85,12 +85,17 @@ export async function startServer({
     observeAnchors(metrics.registry, app.anchors, performance.now.bind(performance))
   if (app.witnessing) observeWitnesses(metrics.registry, app.witnessing, app.deps.clock)
   steps.http = () => stopHttp(listener, http)
-  const preparing = Promise.race([prepareDatabaseWithRetries(app, isEnding), stop.requested.then(() => false)])
+  const { promise: unavailable, resolve: onUnavailable } = Promise.withResolvers<void>()
+  const preparing = Promise.race([
+    prepareDatabaseWithRetries(app, isEnding, onUnavailable),
+    stop.requested.then(() => false),
+  ])
   const url = listener.url + config.basePath
   log.info('server.listening', { url, version, database: databaseLabel(config) })
   // Until then, the first administrator may not exist, and a token cannot be checked if SECRET_KEY
   // has two readings: the database tells which one is its own.
-  await Promise.race([preparing, Bun.sleep(config.databaseUrl ? longestWait.server : longestWait.embedded)])
+  const late = Bun.sleep(config.databaseUrl ? longestWait.server : longestWait.embedded)
+  await Promise.race([preparing, unavailable, late])
   loading.resolve(http)
   if (!(await preparing)) return
   // Keys that cannot be read now are read on first use.

@@ -1,5 +1,6 @@
 import { AppError } from '../../error.ts'
 import { findListeningSocket, type ListeningSocket } from '../../system/listeningSocket.ts'
+import { problemResponse } from '../problem.ts'
 import { createIsHttps } from './clientAddress.ts'
 import { createCors } from './cors.ts'
 import { requestIdOf } from './requestContext.ts'
@@ -86,13 +87,13 @@ export interface StartupSettings {
 
 /**
  * Returns a handler for the time before Elysia is loaded. `/health` responds at once, exactly like
- * its route; all other requests wait until `loading` resolves.
+ * its route; all other requests wait for `loading`, and get 503 if it rejects.
  */
 export function createStartupHandler(
   settings: StartupSettings,
   loading: Promise<{ readonly handle: Handler }>,
 ): Handler {
-  const respondToHealth = createHealthResponder(settings)
+  const { respondToHealth, refuse } = createStartupResponders(settings)
   let loaded: { readonly handle: Handler } | undefined
   loading.then(
     (http) => {
@@ -103,19 +104,36 @@ export function createStartupHandler(
   return (request, peer) =>
     loaded?.handle(request, peer) ??
     respondToHealth(request, peer) ??
-    loading.then((http) => http.handle(request, peer))
+    loading.then(
+      (http) => http.handle(request, peer),
+      () => refuse(request, peer),
+    )
 }
 
-/** Returns the response of the route `/health`, and undefined for any other request. */
-function createHealthResponder({ basePath, trustedProxies, corsOrigins, isEnding }: StartupSettings) {
+function createStartupResponders({ basePath, trustedProxies, corsOrigins, isEnding }: StartupSettings) {
   const withHeaders = createResponseHeaders(createCors(corsOrigins), isEnding)
   const isHttps = createIsHttps(trustedProxies)
-  return (request: Request, peer?: string): Response | undefined => {
-    const isGetOrHead = request.method === 'GET' || request.method === 'HEAD'
-    const path = `${basePath}/health`
-    if (!isGetOrHead || pathOf(request.url) !== path || request.url.includes('?')) return undefined
-    const response = new Response('{"status":"ok"}', { headers: { 'content-type': 'application/json;charset=utf-8' } })
-    return withHeaders(response, request, { requestId: requestIdOf(request), isSecure: isHttps(request, peer) })
+  const contextOf = (request: Request, peer?: string) => ({
+    requestId: requestIdOf(request),
+    isSecure: isHttps(request, peer),
+  })
+  return {
+    /** Returns the response of the route `/health`, and undefined for any other request. */
+    respondToHealth(request: Request, peer?: string): Response | undefined {
+      const isGetOrHead = request.method === 'GET' || request.method === 'HEAD'
+      const path = `${basePath}/health`
+      if (!isGetOrHead || pathOf(request.url) !== path || request.url.includes('?')) return undefined
+      const response = new Response('{"status":"ok"}', {
+        headers: { 'content-type': 'application/json;charset=utf-8' },
+      })
+      return withHeaders(response, request, contextOf(request, peer))
+    },
+    /** Returns the response to a request that waited for a start which then failed. */
+    refuse(request: Request, peer?: string): Response {
+      const context = contextOf(request, peer)
+      const error = new AppError('unavailable', 'The server is stopping.')
+      return withHeaders(problemResponse(error, { ...context, isOauth: false }), request, context)
+    },
   }
 }
 
