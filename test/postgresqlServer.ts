@@ -182,7 +182,7 @@ export function freePort(): Promise<number> {
 }
 
 async function waitUntilReady(url: string): Promise<void> {
-  for (let attempt = 0; attempt < 300; attempt++) {
+  for (let attempt = 0; attempt < 1200; attempt++) {
     const client = postgres(url, { max: 1, connect_timeout: 1, onnotice: () => {} })
     try {
       await client`SELECT 1`
@@ -193,7 +193,7 @@ async function waitUntilReady(url: string): Promise<void> {
       await client.end({ timeout: 1 })
     }
   }
-  throw new Error('the PostgreSQL of the tests did not start within 15 s')
+  throw new Error('the PostgreSQL of the tests did not start within a minute')
 }
 
 async function ended(child: ChildProcess, signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {

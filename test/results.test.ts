@@ -6,7 +6,7 @@ import { temporaryDirectory } from './endOfFile.ts'
 import { allResults, collectResults } from './results.ts'
 
 const files = {
-  passing: `test.each(Array.from({ length: 30 }))('passes', () => console.error('prints (fail) itself'))
+  passing: `test.each(Array.from({ length: 5 }))('passes', () => console.error('prints (fail) itself'))
     describe('another group', () => { test('passes', () => {}) })`,
   failing: `test('passes', () => {}); test('fails', () => expect([1, 2]).toEqual([1, 3]))`,
   hook: `describe('a group', () => { beforeAll(() => { throw new Error('in a hook') }); test('never runs', () => {}) })`,

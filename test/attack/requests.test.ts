@@ -158,6 +158,8 @@ async function endWhile(stalling: string): Promise<{ code: number | null; text: 
   const other = await serve({ environment: { DATABASE_URL: await createDatabase(), SECRET_KEY: 'k'.repeat(32) } })
   const stalled = sendRaw(Number(new URL(other.url).port), stalling, { untilClosed: 100_000 })
   await Bun.sleep(200)
+  // Connections are accepted in their order.
+  await fetch(`${other.url}/health`)
   const { code } = await other.stop()
   return { code, text: (await stalled).text }
 }

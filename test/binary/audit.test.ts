@@ -23,6 +23,7 @@ describe.each(databaseKinds)('audit commands on %s', (kind) => {
     }
 
     beforeAll(async () => {
+      if (state === 'with the server up') await untilRecorded('audit.baseline')
       await command('user add carol')
       await command('user set carol --role admin --role billing')
       await command('apikey create billing --scope introspect')

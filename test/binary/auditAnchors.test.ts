@@ -21,6 +21,7 @@ describe('AUDIT_CHECKPOINT_FILE', () => {
     cpSync(data, join(directory, 'copy'), { recursive: true })
     const second = await serve({ environment, directory })
     await signIn(second.url)
+    await until(() => second.output.stdout.includes('"audit.checkpoint"'))
     const { stdout } = await second.stop()
     const notes = readFileSync(file, 'utf8')
     const logged = stdout.split('\n').flatMap((line) => (line.includes('"audit.checkpoint"') ? [JSON.parse(line)] : []))

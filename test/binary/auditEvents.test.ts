@@ -120,14 +120,15 @@ describe('commands that record events, on PostgreSQL', () => {
   ])('%s with another SECRET_KEY changes nothing and names the setting', async (_, args) => {
     const environment = { ...settings, DATABASE_URL: await createDatabase() }
     await (await serve({ environment })).stop()
+    const listed = () => run(['audit', 'list', '--json', '--limit', '1000'], { environment })
+    const before = await listed()
     const directory = emptyDirectory()
     writeFileSync(join(directory, 'users.ndjson'), `${JSON.stringify({ username: 'ada', full_name: 'Ada' })}\n`)
     const other = { ...environment, SECRET_KEY: 'o'.repeat(32) }
     const failed = await run(args, { environment: other, directory, input: `${password}\n` })
     expect(failed.code).toBe(1)
     expect(failed.stderr).toContain('This database was used with a different SECRET_KEY.')
-    const { stdout } = await run(['audit', 'list', '--json'], { environment })
-    expect(stdout.trim().split('\n').at(-1)).toContain('server.stopped')
+    expect(await listed()).toEqual(before)
     expect(await run(['audit', 'verify'], { environment: other })).toMatchObject({ code: 3 })
     expect(await run(['audit', 'verify'], { environment })).toMatchObject({ code: 0 })
   })

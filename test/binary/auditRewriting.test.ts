@@ -23,6 +23,7 @@ async function openStopped() {
     const server = await serve({ environment, directory })
     for (let count = 0; count < 3; count++)
       expect((await login(server.url, 'admin', secrets.ADMIN_PASSWORD)).status).toBe(200)
+    await until(() => server.output.stdout.includes('"audit.checkpoint"'))
     await server.stop()
   }
   await use()

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { SQL } from 'bun'
 import { createDatabase } from '../postgresql.ts'
 import { emptyDirectory, run, type Server, serve } from './binary.ts'
 
@@ -33,6 +34,8 @@ export function installForSuite(kind: DatabaseKind, state: (typeof serverStates)
     server = await serve(installation)
     if (state === 'with the server down') {
       await server.stop()
+      // One that stops takes pending events for half a second at most.
+      while (await hasPending(installation)) await (await serve(installation)).stop()
       server = undefined
     }
   })
@@ -48,6 +51,14 @@ export function installForSuite(kind: DatabaseKind, state: (typeof serverStates)
       if (!server) await running.stop()
     },
   }
+}
+
+async function hasPending({ environment: { DATABASE_URL: url } }: Installation): Promise<boolean> {
+  if (url === undefined) return false
+  const sql = new SQL(url, { max: 1 })
+  const [row] = await sql`SELECT count(*)::int AS count FROM audittrail_audit_pending`
+  await sql.close()
+  return row.count > 0
 }
 
 export function linesOf(users: readonly object[]): string {

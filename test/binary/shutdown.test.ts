@@ -50,7 +50,7 @@ describe('shutdown', () => {
     async () => {
       const server = await serve({
         command: ['sh', '-c', 'ulimit -n 600; exec "$0" "$@"'],
-        environment: { ...inProgress, PASSWORD_MEMORY_KIB: '131072' },
+        environment: { ...inProgress, PASSWORD_MEMORY_KIB: '131072', PASSWORD_TIME_COST: '4' },
       })
       const { hostname, port } = new URL(server.origin)
       // Opens a connection that the request below reuses.
@@ -65,7 +65,7 @@ describe('shutdown', () => {
       for (let count = 0; count < 700; count++) held.push(await hold())
       await until(() => readdirSync(`/proc/${server.process.pid}/fd`).length === 600)
       const response = login(server.url)
-      await Bun.sleep(30)
+      await Bun.sleep(200)
       const finished = server.stop()
       expect((await response).status).toBe(200)
       expect(await finished).toMatchObject({ code: 0, stderr: '' })

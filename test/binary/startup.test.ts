@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { migratedDatabase } from '../migratedDatabase.ts'
 import { createDatabase } from '../postgresql.ts'
 import { emptyDirectory, login, run, serve, start } from './binary.ts'
 
+const lowCost = { PASSWORD_MEMORY_KIB: '8192', PASSWORD_TIME_COST: '1' }
 const secretKey = { SECRET_KEY: 'k'.repeat(32) }
 
 describe('startup', () => {
@@ -75,8 +77,11 @@ describe('startup', () => {
   test.each(['PostgreSQL', 'the embedded database'])('a first sign-in waits for the seed on %s', async (database) => {
     const { freePort } = await import('../postgresqlServer.ts')
     const port = await freePort()
-    const server = database === 'PostgreSQL' ? { DATABASE_URL: await createDatabase(), ...secretKey } : {}
-    const running = start({ environment: { ...server, HOST: '127.0.0.1', PORT: String(port) } })
+    const settings =
+      database === 'PostgreSQL'
+        ? { DATABASE_URL: await createDatabase('', await migratedDatabase()), ...secretKey }
+        : {}
+    const running = start({ environment: { ...settings, ...lowCost, HOST: '127.0.0.1', PORT: String(port) } })
     const url = `http://127.0.0.1:${port}/api`
     const isListening = () =>
       fetch(`${url}/health`).then(

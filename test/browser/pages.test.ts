@@ -51,6 +51,7 @@ describe.skipIf(!hasChromium)('the pages in Chromium', () => {
     await page.getByLabel('Username').fill('admin')
     await page.getByLabel('Password', { exact: true }).fill('open sesame')
     await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.waitForLoadState()
     expect(await page.title()).toBe('Error: Sign in to Northwind')
     expect(await page.getByRole('alert').textContent()).toContain('Incorrect username or password.')
     expect(await page.getByLabel('Username').inputValue()).toBe('admin')
@@ -114,6 +115,7 @@ describe.skipIf(!hasChromium)('the pages in Chromium', () => {
   test('the keyboard alone is enough', async () => {
     const page = await openPage(browser)
     await page.goto(`${server.url}/sign-in`)
+    await page.locator('input:focus').waitFor()
     await page.keyboard.type('admin')
     await page.keyboard.press('Tab')
     await page.keyboard.type(password)

@@ -26,7 +26,7 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile in a Do
       `--file=${repository}/deploy/Dockerfile`,
       repository,
     )
-  }, 180_000)
+  }, 600_000)
   afterAll(async () => {
     await engine.stop()
   }, 60_000)
@@ -51,6 +51,7 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile in a Do
     if (engine.docker('info', '--format={{.MemoryLimit}}') !== 'true')
       console.log('this machine has no memory control group: nothing here is held to 256 MB')
     const container = await run({ DATABASE_URL: await createDatabase(), SECRET_KEY: secretKey }, '256m')
+    await untilReady(container.url)
     holdsTheContract(container)
     expect(statusOf(container.pid, 'Uid')).toStartWith('65532 ')
     expect(statusOf(container.pid, 'NSpid')).toEndWith(' 1')

@@ -129,6 +129,7 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
       expect(answer).toContain('"title":"Not Found","status":404')
     }
     const statuses: number[] = []
+    const started = performance.now()
     for (let count = 0; count < 50; count++) {
       const args = ['-i', '--path-as-is', '-d', 'username=admin', '--interface', '127.0.0.10']
       const answer = await curl(`${nginx.url}${spellings[count % spellings.length]}`, ...args)
@@ -137,8 +138,10 @@ describe.skipIf(!(hasNginx && hasCurl)).each(variants)('behind Nginx with $file'
       expect(headersOf(answer, 'retry-after')).toEqual(['2'])
       expect(answer).toContain('"title":"Too Many Requests","status":429')
     }
+    // Twenty at once, and two per second.
+    const admitted = 22 + Math.ceil((2 * (performance.now() - started)) / 1000)
     expect(statuses.slice(0, 20)).not.toContain(429)
-    expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(20)
+    expect(statuses.filter((status) => status !== 429).length).toBeLessThanOrEqual(admitted)
     for (const path of ['/sign-in', '/auth/session', '/account/password', '/sign-in/']) {
       const limited = (...args: string[]) => curl(`${nginx.url}${path}`, '-i', '--interface', '127.0.0.10', ...args)
       // Every half second lets one more through.

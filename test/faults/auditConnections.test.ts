@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { accessToken, run, serve } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 import { type PostgresqlServer, startServer } from '../postgresqlServer.ts'
 import { hasProgram } from '../requirements.ts'
 import { recordedChanges, startChanges, witnessChanges, witnessedChanges } from './auditLoad.ts'
@@ -42,6 +43,8 @@ async function expectOneEventEach(
   const load = startChanges(30, () => replica.url, token)
   await disturb()
   await load.stop()
+  // A server that stops takes pending events for half a second at most.
+  await until(async () => (await sql`SELECT FROM audittrail_audit_pending`).length === 0)
   expect((await replica.stop()).code).toBe(0)
   const verified = await run(['audit', 'verify'], { environment })
   expect(verified).toMatchObject({ code: 0, stderr: '' })

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import type postgres from 'postgres'
 import { accessToken, run, type Server, serve } from '../binary/binary.ts'
+import { until } from '../condition.ts'
 import { openAuditDatabase, recordedChanges, startChanges, witnessChanges, witnessedChanges } from './auditLoad.ts'
 import { password } from './load.ts'
 
@@ -30,6 +31,8 @@ test('200 parallel changes over two replicas killed at random moments leave one 
     replicas[kill % 2] = await serve({ environment })
   }
   await load.stop()
+  // A server that stops takes pending events for half a second at most.
+  await until(async () => (await sql`SELECT FROM audittrail_audit_pending`).length === 0)
   for (const replica of replicas) expect((await replica.stop()).code).toBe(0)
   expect(await sql`SELECT FROM audittrail_audit_pending`).toHaveLength(0)
 

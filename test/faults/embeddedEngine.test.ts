@@ -32,7 +32,7 @@ describe('embedded engine', () => {
     await sql.end()
     await again.close()
     expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
-  }, 30_000)
+  })
 
   test('postgres.js replaces a session whose lifetime is over', async () => {
     const database = await openEmbedded(join(root, 'lifetime'), { onFailure: failUnexpectedly })
@@ -41,7 +41,7 @@ describe('embedded engine', () => {
     for (let i = 0; Date.now() < end; i++) expect([...(await sql`SELECT ${i}::int AS i`)]).toEqual([{ i }])
     await sql.end()
     await database.close()
-  }, 30_000)
+  })
 
   test('is ended by the watchdog when it does not respond', async () => {
     const { promise, resolve } = Promise.withResolvers<string>()
@@ -50,5 +50,5 @@ describe('embedded engine', () => {
     const outcome = errorCode(sql`SELECT pg_sleep(600)`)
     expect(await promise).toContain('did not respond')
     expect(await outcome).toBe('CONNECTION_CLOSED')
-  }, 30_000)
+  })
 })

@@ -23,6 +23,6 @@ describe('kill -9 on the embedded database, fifty times under sign-ins, refreshe
       await workload.verify(server.url)
       expect((await server.stop()).code).toBe(0)
     },
-    300_000,
+    900_000,
   )
 })

@@ -123,9 +123,10 @@ describe('a failover to an asynchronous standby that is behind', () => {
 
     const clock = startMachineClock()
     const reachedAt: number[] = []
+    const isReached = () => replicas.every((_, index) => reachedAt[index] !== undefined)
     const accepted: number[] = []
     const probe = async (replica: Server, index: number) => {
-      while (Math.max(...reachedAt, 0) === 0 || clock.now() < Math.max(...reachedAt) + grace + 500) {
+      while (!isReached() || clock.now() < Math.max(...reachedAt) + grace + 500) {
         const sentAt = clock.now()
         const statuses = await Promise.all(ended.map(async (token) => (await me(replica.url, token)).status))
         if (statuses.includes(200)) accepted.push(sentAt)

@@ -14,6 +14,7 @@ const isHere = hasProgram('pgbouncer', 'pgbouncer')
 const environment = {
   SECRET_KEY: 'k'.repeat(32),
   ADMIN_PASSWORD: password,
+  PASSWORD_CONCURRENCY: '2',
   PASSWORD_MEMORY_KIB: '8192',
   PASSWORD_TIME_COST: '1',
 }

@@ -46,7 +46,7 @@ export async function startPooler(serverPort: number, others: readonly string[] 
 }
 
 async function untilItListens(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
+  for (let attempt = 0; attempt < 600; attempt++) {
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const probe = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
     const isThere = await promise
@@ -54,5 +54,5 @@ async function untilItListens(port: number): Promise<void> {
     if (isThere) return
     await Bun.sleep(50)
   }
-  throw new Error('PgBouncer did not start within 5 s')
+  throw new Error('PgBouncer did not start within 30 s')
 }

@@ -3,7 +3,7 @@ import { openTestApplication } from '../application.ts'
 
 describe('request timeout', () => {
   test('returns 503 with Retry-After in the format of the endpoint', async () => {
-    const application = await openTestApplication('PostgreSQL', { timeout: 1000 })
+    const application = await openTestApplication('PostgreSQL', { timeout: 1500 })
     const token = await application.accessToken()
     const release = await application.hold('LOCK TABLE users IN ACCESS EXCLUSIVE MODE')
     const [me, login] = await Promise.all([application.me(token), application.login()])
@@ -19,7 +19,7 @@ describe('request timeout', () => {
   })
 
   test('leaves no later effect: no session, user or password changes', async () => {
-    const application = await openTestApplication('PostgreSQL', { timeout: 1000 })
+    const application = await openTestApplication('PostgreSQL', { timeout: 3000 })
     const { hashQueue } = application.deps
     const token = await application.accessToken()
     const next = 'a long enough pass phrase'

@@ -65,6 +65,7 @@ describe('after SIGTERM', () => {
     halfBody.write(loginHead(60))
     halfBody.write('username=admin&pass')
     await Bun.sleep(300)
+    await idle.get('/api/health')
     const [{ code }, milliseconds] = await timed(server.stop())
     // Before the seven seconds after which all requests are given up.
     expect(milliseconds).toBeLessThan(5000)
@@ -84,6 +85,7 @@ describe('after SIGTERM', () => {
     connection.write(loginHead(body.length))
     connection.write(body.slice(0, 10))
     await Bun.sleep(300)
+    await fetch(`${server.url}/health`)
     const finished = server.stop()
     await untilItSays(server, 'server.stopping')
     await Bun.sleep(100)

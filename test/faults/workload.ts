@@ -155,11 +155,13 @@ export function newWorkload(refreshers: number, signers = 0): Workload {
   async function goOn(url: string): Promise<void> {
     for (const [index, token] of refreshTokens.entries()) {
       if (token === undefined) continue
-      // A lost response may be retried for ten seconds, which a slow machine may have needed to
-      // start.
-      const mayBeLate = Date.now() - (askedAt[index] ?? 0) > 9000
       const next = obtain(url, { grant_type: 'refresh_token', refresh_token: token })
-      refreshTokens[index] = await (mayBeLate ? next.catch(() => undefined) : next)
+      refreshTokens[index] = await next.catch((error) => {
+        // A lost response may be retried for ten seconds, which a slow machine may have needed to
+        // start.
+        if (Date.now() - (askedAt[index] ?? 0) > 9000) return undefined
+        throw error
+      })
     }
   }
 

@@ -36,7 +36,7 @@ function run(program: string, args: readonly string[], environment: Record<strin
     cwd: import.meta.dir,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 120_000,
+    timeout: 400_000,
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr])

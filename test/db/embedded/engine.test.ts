@@ -46,23 +46,19 @@ describe('data directory', () => {
     ],
     ['a damaged database', (path) => fill(path, { PG_VERSION: '18\n', 'global/x': '' }), /may be damaged/],
   ]
-  test.each(refused)(
-    '%s is rejected with one line and left alone',
-    async (name, make, message) => {
-      const path = join(root, name.replaceAll(' ', '-'))
-      make(path)
-      const before = statSync(path).isDirectory() ? readdirSync(path) : readFileSync(path, 'utf8')
-      const error = await openEmbedded(path, { onFailure: () => {} }).then(
-        () => undefined,
-        (reason: Error) => reason,
-      )
-      expect(error?.message).toMatch(message)
-      expect(error?.message).toContain(path)
-      expect(error?.message).not.toContain('\n')
-      expect(statSync(path).isDirectory() ? readdirSync(path) : readFileSync(path, 'utf8')).toEqual(before)
-    },
-    20_000,
-  )
+  test.each(refused)('%s is rejected with one line and left alone', async (name, make, message) => {
+    const path = join(root, name.replaceAll(' ', '-'))
+    make(path)
+    const before = statSync(path).isDirectory() ? readdirSync(path) : readFileSync(path, 'utf8')
+    const error = await openEmbedded(path, { onFailure: () => {} }).then(
+      () => undefined,
+      (reason: Error) => reason,
+    )
+    expect(error?.message).toMatch(message)
+    expect(error?.message).toContain(path)
+    expect(error?.message).not.toContain('\n')
+    expect(statSync(path).isDirectory() ? readdirSync(path) : readFileSync(path, 'utf8')).toEqual(before)
+  })
 })
 
 describe('embedded engine', () => {
@@ -87,7 +83,7 @@ describe('embedded engine', () => {
     // The state in pg_control: 1 is a clean shutdown.
     expect(readFileSync(join(path, 'global/pg_control')).readUInt32LE(16)).toBe(1)
     expect(await errorCode(sql`SELECT 1`)).toBe('CONNECTION_CLOSED')
-  }, 20_000)
+  })
 
   test('reports its failure once and fails the operations in progress', async () => {
     const reasons: string[] = []
@@ -101,5 +97,5 @@ describe('embedded engine', () => {
     expect(await errorCode(sql`SELECT 1`)).toBe('CONNECTION_CLOSED')
     await doomed.close()
     expect(reasons).toHaveLength(1)
-  }, 20_000)
+  })
 })

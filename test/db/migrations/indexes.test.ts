@@ -161,7 +161,8 @@ describe('indexes of a large table', () => {
         await client`SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'`
       isWaiting = rows.length > 0
     }
-    await client`SET statement_timeout = 2000`
+    // A blocked one would wait for the end of the transaction.
+    await client`SET statement_timeout = 20000`
     expect(
       (
         await client`UPDATE audittrail_sessions SET last_used_at = now() WHERE id <> (SELECT id FROM audittrail_sessions LIMIT 1) RETURNING id`

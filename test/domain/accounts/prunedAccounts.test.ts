@@ -66,7 +66,7 @@ describe('accounts in a pruned log', () => {
     expect(await problemsOf(log)).toEqual([])
     await finishPruning(deps)
     expect(await problemsOf(log)).toEqual([])
-  }, 60_000)
+  })
 
   test('are named although SQL has undone what the database knows of the pruning', async () => {
     await log.create('alice', ['editor'])

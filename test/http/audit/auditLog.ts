@@ -23,7 +23,7 @@ export async function fill(
   const [last] = await application.sql(
     'SELECT coalesce(max(index) + 1, 0)::integer AS next FROM audittrail_audit_events',
   )
-  const part = 10_000
+  const part = 2500
   // In parts, since no statement may take more than a few seconds.
   for (let done = 0; done < count; done += part)
     await application.sql(`

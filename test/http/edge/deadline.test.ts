@@ -82,7 +82,7 @@ describe('request body', () => {
   test('that trickles in is rejected with request_timeout', async () => {
     const trickle = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
-        await nextTurn()
+        await Bun.sleep(1)
         controller.enqueue(Buffer.from('x'))
       },
     })
