@@ -32,15 +32,16 @@ async function runServer(environment: CommandEnvironment): Promise<ExitCode> {
   logStrayErrors(log)
 
   const claim = await claimDataDirectory(config)
-  const loading = Promise.withResolvers<Http>()
+  const startup = { loading: Promise.withResolvers<Http>(), preparing: Promise.withResolvers<void>() }
   const steps: ShutdownSteps = { dataDirectory: claim.release }
   try {
     const { isEnding } = stop
-    const listener = listen(config, createStartupHandler({ ...config, isEnding }, loading.promise))
+    const { loading, preparing } = startup
+    const listener = listen(config, createStartupHandler({ ...config, isEnding }, loading.promise, preparing.promise))
     steps.http = listener.stop
     steps.metrics = serveMetrics(config, metrics.registry, log)
     const showBanner = format === 'pretty' ? write : undefined
-    const start = { config, claim, log, metrics, traces, listener, loading, stop, steps, program, showBanner }
+    const start = { config, claim, log, metrics, traces, listener, startup, stop, steps, program, showBanner }
     // Lets the event loop respond to a first health check before the rest is loaded.
     await Bun.sleep(1)
     const { startServer } = await import('./startServer.ts')
@@ -52,7 +53,7 @@ async function runServer(environment: CommandEnvironment): Promise<ExitCode> {
     if (isFailure) stderr(`audittrail: ${reason}\n`)
     return isFailure ? 1 : 0
   } finally {
-    loading.reject(new Error('stopped'))
+    for (const { reject } of Object.values(startup)) reject(new Error('stopped'))
     await shutDown(steps, log)
     log.info('server.stopped')
     await end()

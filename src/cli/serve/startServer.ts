@@ -30,8 +30,8 @@ export interface Start {
   readonly metrics: ProductMetrics
   readonly traces: Traces
   readonly listener: Listener
-  /** Resolved with the routes, which the listener waits for. */
-  readonly loading: PromiseWithResolvers<Http>
+  /** What the listener waits for: resolved with the routes, and when requests are served. */
+  readonly startup: { readonly loading: PromiseWithResolvers<Http>; readonly preparing: PromiseWithResolvers<void> }
   readonly stop: StopRequest
   /** Completed with each part that has started. */
   readonly steps: ShutdownSteps
@@ -54,7 +54,7 @@ export async function startServer({
   metrics,
   traces,
   listener,
-  loading,
+  startup,
   stop,
   steps,
   program,
@@ -85,6 +85,7 @@ export async function startServer({
     observeAnchors(metrics.registry, app.anchors, performance.now.bind(performance))
   if (app.witnessing) observeWitnesses(metrics.registry, app.witnessing, app.deps.clock)
   steps.http = () => stopHttp(listener, http)
+  startup.loading.resolve(http)
   const { promise: unavailable, resolve: onUnavailable } = Promise.withResolvers<void>()
   const preparing = Promise.race([
     prepareDatabaseWithRetries(app, isEnding, onUnavailable),
@@ -96,7 +97,7 @@ export async function startServer({
   // has two readings: the database tells which one is its own.
   const late = Bun.sleep(config.databaseUrl ? longestWait.server : longestWait.embedded)
   await Promise.race([preparing, unavailable, late])
-  loading.resolve(http)
+  startup.preparing.resolve()
   if (!(await preparing)) return
   // Keys that cannot be read now are read on first use.
   await http.keyRing.refresh().catch(() => {})

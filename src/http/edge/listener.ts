@@ -86,25 +86,30 @@ export interface StartupSettings {
 }
 
 /**
- * Returns a handler for the time before Elysia is loaded. `/health` responds at once, exactly like
- * its route; all other requests wait for `loading`, and get 503 if it rejects.
+ * Returns a handler for the startup. `/health` responds at once, exactly like its route. `/ready`
+ * waits until the routes are loaded, all other requests also until the database is prepared. They
+ * get 503 if either fails.
  */
 export function createStartupHandler(
   settings: StartupSettings,
   loading: Promise<{ readonly handle: Handler }>,
+  preparing: Promise<void>,
 ): Handler {
   const { respondToHealth, refuse } = createStartupResponders(settings)
-  let loaded: { readonly handle: Handler } | undefined
-  loading.then(
+  const prepared = preparing.then(() => loading)
+  let routes: { readonly handle: Handler } | undefined
+  prepared.then(
     (http) => {
-      loaded = http
+      routes = http
     },
     () => {},
   )
+  // If `preparing` fails, nothing else handles this one.
+  loading.catch(() => {})
   return (request, peer) =>
-    loaded?.handle(request, peer) ??
+    routes?.handle(request, peer) ??
     respondToHealth(request, peer) ??
-    loading.then(
+    (pathOf(request.url) === `${settings.basePath}/ready` ? loading : prepared).then(
       (http) => http.handle(request, peer),
       () => refuse(request, peer),
     )
