@@ -7,6 +7,7 @@ import { noticeFirstHashes } from '../domain/passwords/rejectionWork.ts'
 import { seedAdministrator, warnOfSeededPasswords } from '../domain/users/seed.ts'
 import { AppError } from '../error.ts'
 import { findSecretKey } from '../secretKeys.ts'
+import { describeError } from '../telemetry/log.ts'
 import type { App } from './app.ts'
 
 /**
@@ -119,6 +120,11 @@ export async function prepareDatabase(app: App): Promise<boolean> {
   return seedAdministrator(deps, administrator)
 }
 
+/** Does not keep a server from starting: housekeeping reads the hashes again. */
+function noticeHashes(deps: Deps): Promise<void> {
+  return noticeFirstHashes(deps).catch((error) => deps.log.warn('housekeeping.failed', describeError(error)))
+}
+
 /** Seconds between attempts to reach the database: the first pause, doubled up to the longest. */
 const retryDelay = { first: 0.25, longest: 2 }
 
@@ -136,7 +142,7 @@ export async function prepareDatabaseWithRetries(
     try {
       const isSeeded = await prepareDatabase(app)
       await ensureSigningKey(app.deps)
-      await noticeFirstHashes(app.deps)
+      await noticeHashes(app.deps)
       app.keepFiles()
       await warnOfSeededPasswords(app.deps, app.administrator, isSeeded)
       return true

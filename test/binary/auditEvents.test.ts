@@ -122,6 +122,7 @@ describe('commands that record events, on PostgreSQL', () => {
     await (await serve({ environment })).stop()
     const listed = () => run(['audit', 'list', '--json', '--limit', '1000'], { environment })
     const before = await listed()
+    expect(before).toMatchObject({ code: 0, stdout: expect.stringContaining('server.started') })
     const directory = emptyDirectory()
     writeFileSync(join(directory, 'users.ndjson'), `${JSON.stringify({ username: 'ada', full_name: 'Ada' })}\n`)
     const other = { ...environment, SECRET_KEY: 'o'.repeat(32) }

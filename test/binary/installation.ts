@@ -34,7 +34,7 @@ export function installForSuite(kind: DatabaseKind, state: (typeof serverStates)
     server = await serve(installation)
     if (state === 'with the server down') {
       await server.stop()
-      // One that stops takes pending events for half a second at most.
+      // A stopping server takes pending events for at most half a second.
       while (await hasPending(installation)) await (await serve(installation)).stop()
       server = undefined
     }

@@ -50,7 +50,7 @@ describe('shutdown', () => {
     async () => {
       const server = await serve({
         command: ['sh', '-c', 'ulimit -n 600; exec "$0" "$@"'],
-        environment: { ...inProgress, PASSWORD_MEMORY_KIB: '131072', PASSWORD_TIME_COST: '4' },
+        environment: { ...inProgress, PASSWORD_MEMORY_KIB: '131072', PASSWORD_TIME_COST: '8' },
       })
       const { hostname, port } = new URL(server.origin)
       // Opens a connection that the request below reuses.
@@ -66,6 +66,7 @@ describe('shutdown', () => {
       await until(() => readdirSync(`/proc/${server.process.pid}/fd`).length === 600)
       const response = login(server.url)
       await Bun.sleep(200)
+      expect(Bun.peek.status(response)).toBe('pending')
       const finished = server.stop()
       expect((await response).status).toBe(200)
       expect(await finished).toMatchObject({ code: 0, stderr: '' })

@@ -43,7 +43,7 @@ async function expectOneEventEach(
   const load = startChanges(30, () => replica.url, token)
   await disturb()
   await load.stop()
-  // A server that stops takes pending events for half a second at most.
+  // A stopping server takes pending events for at most half a second.
   await until(async () => (await sql`SELECT FROM audittrail_audit_pending`).length === 0)
   expect((await replica.stop()).code).toBe(0)
   const verified = await run(['audit', 'verify'], { environment })

@@ -31,7 +31,7 @@ test('200 parallel changes over two replicas killed at random moments leave one 
     replicas[kill % 2] = await serve({ environment })
   }
   await load.stop()
-  // A server that stops takes pending events for half a second at most.
+  // A stopping server takes pending events for at most half a second.
   await until(async () => (await sql`SELECT FROM audittrail_audit_pending`).length === 0)
   for (const replica of replicas) expect((await replica.stop()).code).toBe(0)
   expect(await sql`SELECT FROM audittrail_audit_pending`).toHaveLength(0)

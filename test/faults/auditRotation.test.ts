@@ -46,7 +46,7 @@ test('SECRET_KEY is rotated in three steps under load without a lost event, and 
   const changed = await step({ SECRET_KEY: next, SECRET_KEY_PREVIOUS: former })
   await step({ SECRET_KEY: next })
   await load.stop()
-  // A server that stops takes pending events for half a second at most.
+  // A stopping server takes pending events for at most half a second.
   await until(async () => (await sql`SELECT FROM audittrail_audit_pending`).length === 0)
   for (const replica of replicas) expect((await replica.stop()).code).toBe(0)
 

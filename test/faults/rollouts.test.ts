@@ -121,7 +121,7 @@ describe('an older version next to this one', () => {
     for (let failure = 1; failure <= 3; failure++) expect((await login(server.url, 'admin', 'wrong')).status).toBe(401)
     const [row] = await client`SELECT key, account, network FROM audittrail_attempts WHERE kind = 'client'`
     const { key, account, network } = row ?? {}
-    // Ahead, since the lockout ends a second later, and the machine may be slow.
+    // In the future: the lockout lasts only a second, and the machine may be slow.
     const [at, until] = [3000, 900_000].map((ahead) => new Date(Date.now() + ahead).toISOString())
     const values = [
       ...[key, account, 'admin', network, at, until, at],

@@ -159,7 +159,7 @@ export function newWorkload(refreshers: number, signers = 0): Workload {
       refreshTokens[index] = await next.catch((error) => {
         // A lost response may be retried for ten seconds, which a slow machine may have needed to
         // start.
-        if (Date.now() - (askedAt[index] ?? 0) > 9000) return undefined
+        if (Date.now() - (askedAt[index] ?? 0) > 9000 && String(error).includes('invalid_grant')) return undefined
         throw error
       })
     }

@@ -30,7 +30,10 @@ export interface Start {
   readonly metrics: ProductMetrics
   readonly traces: Traces
   readonly listener: Listener
-  /** What the listener waits for: resolved with the routes, and when requests are served. */
+  /**
+   * The listener waits for both. `loading` resolves with the routes, `preparing` once requests may
+   * be served.
+   */
   readonly startup: { readonly loading: PromiseWithResolvers<Http>; readonly preparing: PromiseWithResolvers<void> }
   readonly stop: StopRequest
   /** Completed with each part that has started. */
@@ -41,10 +44,10 @@ export interface Start {
 }
 
 /**
- * Milliseconds that requests wait for the database to be prepared, unless it is unavailable. Some
- * disks take longer to create the embedded one.
+ * Milliseconds that requests wait for the database to be prepared, unless it is unavailable.
+ * Creating the embedded database takes longer on some disks.
  */
-const longestWait = { server: 2000, embedded: 20_000 }
+const longestWait = { server: 2000, embedded: 12_000 }
 
 /** Starts everything but the listener. Resolves when the server is ready or must stop. */
 export async function startServer({
@@ -93,8 +96,8 @@ export async function startServer({
   ])
   const url = listener.url + config.basePath
   log.info('server.listening', { url, version, database: databaseLabel(config) })
-  // Until then, the first administrator may not exist, and a token cannot be checked if SECRET_KEY
-  // has two readings: the database tells which one is its own.
+  // Before the database is prepared, the first administrator may not exist, and no token can be
+  // checked if SECRET_KEY has two readings: only the database shows which one it uses.
   const late = Bun.sleep(config.databaseUrl ? longestWait.server : longestWait.embedded)
   await Promise.race([preparing, unavailable, late])
   startup.preparing.resolve()

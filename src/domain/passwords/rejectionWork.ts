@@ -82,8 +82,8 @@ const pause = 20
 const shareOfTime = 0.01
 
 /**
- * Notices the hashes of the first thousand users, which are often all: a server does it before it
- * serves.
+ * Notices the hashes of the first thousand users by id, which are often all users. A server calls
+ * it before it is ready.
  */
 export async function noticeFirstHashes({
   database,

@@ -86,9 +86,9 @@ export interface StartupSettings {
 }
 
 /**
- * Returns a handler for the startup. `/health` responds at once, exactly like its route. `/ready`
- * waits until the routes are loaded, all other requests also until the database is prepared. They
- * get 503 if either fails.
+ * Returns the handler used during startup. `/health` responds at once, exactly like its route.
+ * `/ready` waits for `loading`, other requests also for `preparing`. A request gets 503 if what it
+ * waits for fails.
  */
 export function createStartupHandler(
   settings: StartupSettings,
@@ -109,10 +109,16 @@ export function createStartupHandler(
   return (request, peer) =>
     routes?.handle(request, peer) ??
     respondToHealth(request, peer) ??
-    (pathOf(request.url) === `${settings.basePath}/ready` ? loading : prepared).then(
+    (isProbe(request, settings.basePath) ? loading : prepared).then(
       (http) => http.handle(request, peer),
       () => refuse(request, peer),
     )
+}
+
+/** Also without a Host header, which Bun's URL then lacks, and with a query. */
+function isProbe({ url }: Request, basePath: string): boolean {
+  const path = pathOf(url.startsWith('/') ? `http://localhost${url}` : url)
+  return path === `${basePath}/health` || path === `${basePath}/ready`
 }
 
 function createStartupResponders({ basePath, trustedProxies, corsOrigins, isEnding }: StartupSettings) {
@@ -133,7 +139,7 @@ function createStartupResponders({ basePath, trustedProxies, corsOrigins, isEndi
       })
       return withHeaders(response, request, contextOf(request, peer))
     },
-    /** Returns the response to a request that waited for a start which then failed. */
+    /** Returns the 503 for a request that was waiting when startup failed. */
     refuse(request: Request, peer?: string): Response {
       const context = contextOf(request, peer)
       const error = new AppError('unavailable', 'The server is stopping.')

@@ -161,7 +161,7 @@ describe('indexes of a large table', () => {
         await client`SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'`
       isWaiting = rows.length > 0
     }
-    // A blocked one would wait for the end of the transaction.
+    // A blocked update would wait until the transaction ends.
     await client`SET statement_timeout = 20000`
     expect(
       (

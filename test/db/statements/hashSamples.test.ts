@@ -39,7 +39,7 @@ describe.each(databaseKinds)('hash samples on %s', (kind) => {
     expect(works(paged)).toEqual(works(all.hashes))
   })
 
-  test('have a supported argon2 hash beside one of another version', async () => {
+  test('include a supported argon2 hash next to one of another version', async () => {
     const { deps, sql, close } = await openTestApplication(kind)
     closing.push(close)
     await sql('DELETE FROM users')

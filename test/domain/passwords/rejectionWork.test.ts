@@ -73,7 +73,7 @@ describe('the work of a rejection', () => {
     expect(amountsOf(work)).toEqual([['PBKDF2 with sha512', 10_000_000], newHash])
   })
 
-  test('leaves out a kind that exceeds the limit, and none that costs less', async () => {
+  test('omits a kind that exceeds the limit, and keeps those that cost less', async () => {
     const work = workOf()
     await work.reread(pages([argon2(524_288, 8), bcrypt('10')]))
     work.notice(argon2(524_280, 8))

@@ -12,8 +12,8 @@ const start = () => {
   return { loading, preparing, handle: createStartupHandler(settings, loading.promise, preparing.promise) }
 }
 
-describe('while a server starts', () => {
-  test('/health gets a response, /ready once the routes are loaded, and others once all is prepared', async () => {
+describe('while a server starts, the listener', () => {
+  test('responds to /health at once, to /ready after loading, and to other requests after preparation', async () => {
     const { loading, preparing, handle } = start()
     expect((await handle(health)).status).toBe(200)
     const order: string[] = []
@@ -26,7 +26,18 @@ describe('while a server starts', () => {
     expect(order).toEqual([ready.url, login.url])
   })
 
-  test.each(['loading', 'preparing'] as const)('a request gets 503 if %s fails', async (part) => {
+  test.each(['/api/health?x=1', '/api/ready?x=1', '/api/ready'])('responds to %s after loading', async (target) => {
+    const { loading, handle } = start()
+    // Bun's URL of a request without a Host header.
+    const withoutHost = new Proxy(ready, {
+      get: (request, name) => (name === 'url' ? target : Reflect.get(request, name)),
+    })
+    loading.resolve({ handle: () => new Response('loaded') })
+    expect(await (await handle(withoutHost)).text()).toBe('loaded')
+    expect(await (await handle(new Request(`http://localhost${target}`))).text()).toBe('loaded')
+  })
+
+  test.each(['loading', 'preparing'] as const)('returns 503 if %s fails', async (part) => {
     const started = start()
     const response = started.handle(login)
     if (part === 'preparing') started.loading.resolve({ handle: () => new Response() })
