@@ -9,7 +9,7 @@ import { type Row, ratio } from '../report/row.ts'
 
 const today = { memoryKib: 65_536, timeCost: 2 }
 
-const fail = (error: unknown) => {
+const reportFailure = (error: unknown) => {
   throw error
 }
 
@@ -52,7 +52,7 @@ async function compare(
     // `Bun.password` keeps its memory for 0.1 s, and the next hash would find it.
     await Bun.sleep(200)
     const verdict = await verifyPassword('wrong', rejected, undefined, argon2)
-    await equalizeWork(rejected, verdict, rejectionWork.required(), argon2, fail)
+    await equalizeWork(rejected, verdict, rejectionWork.required(), argon2, { free: () => {}, reportFailure })
   }
   const spent: number[] = []
   const expected: number[] = []

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { SQL } from 'bun'
 import { accessToken, binary, login, me } from '../binary/binary.ts'
 import { hasCurl, holdsTheContract } from '../binary/seedContract.ts'
 import { createDatabase } from '../postgresql.ts'
@@ -101,6 +102,33 @@ describe.skipIf(!(hasEngine && hasCurl))('the image of deploy/Dockerfile in a Do
     }
     expect(stateOf(id)).toMatchObject({ OOMKilled: false, Status: 'running' })
     expect(engine.docker('logs', id)).not.toContain('hash.addon_unavailable')
+  })
+
+  test.each([
+    ['argon2 of 100 MiB, without the native addon', 'off', 2, ['$argon2id$v=19$m=102400,t=2,p=1$']],
+    ['scrypt of 64 and 32 MiB', 'on', 5, ['$scrypt$ln=16,r=8,p=1$', '$scrypt$ln=15,r=8,p=1$']],
+  ])('survives rejected sign-ins in 300 MB beside adopted %s', async (_what, NATIVE_ARGON2, rounds, prefixes) => {
+    const DATABASE_URL = await createDatabase()
+    const settings = { DATABASE_URL, SECRET_KEY: secretKey, TRUSTED_PROXIES: '127.0.0.1', NATIVE_ARGON2 }
+    const { id, url } = await run(settings, '300m', ['--memory-swap=300m'])
+    await untilReady(url)
+    const sql = new SQL(DATABASE_URL, { max: 1 })
+    for (const [at, prefix] of prefixes.entries())
+      await sql`INSERT INTO users (username, hashed_password, full_name)
+        VALUES (${`adopted${at}`}, ${`${prefix}${'A'.repeat(22)}$${'A'.repeat(43)}`}, 'Adopted')`
+    await sql.close()
+    const reject = async (username: string, address: number) => {
+      const headers = { 'x-forwarded-for': `198.51.100.${address}` }
+      const body = new URLSearchParams({ username, password: 'wrong' })
+      return (await fetch(`${url}/auth/login`, { method: 'POST', headers, body })).status
+    }
+    // These meet the hashes, and all later ones compute some like them.
+    for (const at of prefixes.keys()) expect(await reject(`adopted${at}`, at)).toBe(401)
+    for (let round = 0; round < rounds; round++) {
+      const unknown = Array.from({ length: 16 }, (_, at) => reject(`user${round}-${at}`, 16 * round + at))
+      expect(new Set(await Promise.all(unknown))).toEqual(new Set([401]))
+    }
+    expect(stateOf(id)).toMatchObject({ OOMKilled: false, Status: 'running' })
   })
 
   test('is unhealthy when it does not respond', async () => {

@@ -5,8 +5,6 @@ export interface KnownHash {
   /** Whether the password matches. Computed in the thread pool. */
   readonly verify: (password: string) => Promise<boolean>
   readonly work: HashWork
-  /** Bytes needed to verify; undefined if negligible. */
-  readonly memory?: number
 }
 
 const bcryptLetters = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'

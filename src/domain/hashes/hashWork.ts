@@ -14,6 +14,10 @@ export interface HashWork {
    * Approximate computing time, relative to argon2id by `Bun.password` with 64 MiB and two passes.
    */
   readonly share: number
+  /** Bytes needed; 0 if negligible. */
+  readonly memory: number
+  /** Whether the process keeps that memory for 0.1 s, as Bun does for what it computes itself. */
+  readonly isKept: boolean
   /** Computes an amount of this kind for a decoy, in the thread pool. */
   readonly spend: (amount: number) => Promise<unknown>
 }
@@ -21,11 +25,19 @@ export interface HashWork {
 /** The password of decoys, whose results are dropped: the time does not depend on it. */
 export const decoyPassword = 'decoy'
 
+export const withoutMemory = { memory: 0, isKept: false }
+
 const smallestBcryptCost = 4
 
 /** The work of a bcrypt hash. `cost` is the base-2 logarithm of the rounds. */
 export function bcryptWork(cost: number): HashWork {
-  return { kind: 'bcrypt', amount: 2 ** cost, share: 0.52 * 2 ** (cost - 10), spend: spendBcryptRounds }
+  return {
+    kind: 'bcrypt',
+    amount: 2 ** cost,
+    share: 0.52 * 2 ** (cost - 10),
+    ...withoutMemory,
+    spend: spendBcryptRounds,
+  }
 }
 
 /** Rounds that are not a power of two are computed by several hashes. */

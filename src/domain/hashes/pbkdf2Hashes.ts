@@ -1,7 +1,7 @@
 import { pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { bytesOfBase64, bytesOfHex, type KnownHash, phcField } from './encoding.ts'
-import { decoyPassword, type HashWork } from './hashWork.ts'
+import { decoyPassword, type HashWork, withoutMemory } from './hashWork.ts'
 
 type Digest = 'sha1' | 'sha256' | 'sha512'
 
@@ -98,6 +98,7 @@ function workOf(digest: Digest, rounds: number): HashWork {
     kind: `PBKDF2 with ${digest}`,
     amount: rounds,
     share: (rounds / 1_000_000) * shareOfMillion[digest],
+    ...withoutMemory,
     spend: async (amount) => derive(decoyPassword, Buffer.alloc(bytes), amount, bytes, digest),
   }
 }

@@ -24,7 +24,6 @@ export function readScrypt(hash: string): KnownHash | undefined {
   return {
     verify: async (password) => timingSafeEqual(await derive(password, salt, key.length, cost), key),
     work: workOf(cost),
-    memory: memoryOf(cost),
   }
 }
 
@@ -44,7 +43,6 @@ export function readFirebaseScrypt(hash: string): KnownHash | undefined {
   return {
     verify: async (password) => timingSafeEqual(encrypted(await derive(password, salt, 32, cost)), stream),
     work: workOf(cost),
-    memory: memoryOf(cost),
   }
 }
 
@@ -143,6 +141,8 @@ function workOf(cost: ScryptCost): HashWork {
     kind: `scrypt with N=${costFactor}, r=${blockSize}, p=${parallelism}`,
     amount: 1,
     share: (2.4 * costFactor * blockSize * parallelism) / 2 ** 20,
+    memory: memoryOf(cost),
+    isKept: true,
     spend: async () => derive(decoyPassword, Buffer.alloc(16), 32, cost),
   }
 }

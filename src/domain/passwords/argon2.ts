@@ -42,6 +42,8 @@ export function argon2Work(
     kind: `${type} by ${argon2.name} with m=${memoryKib}, t=${timeCost}, p=${parallelism}`,
     amount: 1,
     share: (argon2.relativeTime * memoryKib * timeCost) / (65_536 * 2),
+    memory: memoryKib * 1024,
+    isKept: argon2.name === 'bun',
     spend: async () => {
       const parameters = `m=${memoryKib},t=${timeCost},p=${parallelism}`
       return argon2.verify(decoyPassword, `$${type}$v=19$${parameters}$${'A'.repeat(22)}$${'A'.repeat(43)}`)

@@ -3,6 +3,12 @@ import type { Argon2Verifier } from './argon2.ts'
 import { readHash } from './readHash.ts'
 import type { Verdict } from './verifyPassword.ts'
 
+export interface Decoys {
+  /** Called after each. */
+  free(computed: HashWork): void
+  reportFailure(error: unknown): void
+}
+
 /**
  * Makes every rejected sign-in do the same work, so that response time reveals neither unknown nor
  * disabled users (OWASP ASVS 6.3.8). Computes the part of `required` that the verification did not.
@@ -12,12 +18,14 @@ export async function equalizeWork(
   verdict: Verdict,
   required: readonly HashWork[],
   argon2: Argon2Verifier,
-  reportFailure: (error: unknown) => void,
+  { free, reportFailure }: Decoys,
 ): Promise<void> {
   const done = hash === undefined || verdict === 'unusable' ? undefined : readHash(hash, argon2)?.work
-  for (const { kind, amount, spend } of required) {
-    const missing = amount - (done?.kind === kind ? done.amount : 0)
+  for (const work of required) {
+    const missing = work.amount - (done?.kind === work.kind ? done.amount : 0)
+    if (missing <= 0) continue
     // A decoy that fails must not keep the failed sign-in from being counted.
-    if (missing > 0) await spend(missing).catch(reportFailure)
+    await work.spend(missing).catch(reportFailure)
+    free(work)
   }
 }

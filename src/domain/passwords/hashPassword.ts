@@ -1,11 +1,34 @@
 import { withoutPrefix } from '../hashes/formats.ts'
 import type { HashCost } from './hashCost.ts'
+import type { HashQueue } from './hashQueue.ts'
 import { normalizePassword } from './normalize.ts'
 import { bcryptBytes } from './readHash.ts'
+import type { RejectionWork } from './rejectionWork.ts'
+
+interface Hashing {
+  readonly hashQueue: HashQueue
+  readonly rejectionWork: RejectionWork
+  readonly settings: { readonly hashCost: HashCost }
+}
 
 /** Returns an argon2id hash in PHC string format. */
 export function hashPassword(password: string, { memoryKib, timeCost }: HashCost): Promise<string> {
   return Bun.password.hash(normalizePassword(password), { algorithm: 'argon2id', memoryCost: memoryKib, timeCost })
+}
+
+/**
+ * Hashes a password in a slot of the queue, and then frees its memory. Throws `overloaded` if there
+ * is no slot in time.
+ */
+export function hashInSlot(
+  { hashQueue, rejectionWork, settings }: Hashing,
+  password: string,
+  signal?: AbortSignal,
+): Promise<string> {
+  return hashQueue.run(
+    () => hashPassword(password, settings.hashCost).finally(() => rejectionWork.free({ isKept: true })),
+    signal,
+  )
 }
 
 /**

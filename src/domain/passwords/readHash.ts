@@ -20,7 +20,6 @@ export function readHash(hash: string, argon2: Argon2Verifier = bunArgon2): Know
     return {
       verify: (password) => verifier.verify(password, plain),
       work: argon2Work(parameters, verifier),
-      memory: parameters.memoryKib * 1024,
     }
   }
   return {

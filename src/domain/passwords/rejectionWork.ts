@@ -15,6 +15,11 @@ export interface RejectionWork {
    * first. Before the first reading, only noticed hashes and a new one.
    */
   required(): readonly HashWork[]
+  /**
+   * Frees what was computed, which takes the main thread about 12 ms: if the works of a rejection
+   * need more memory than a slot has, and if `Bun.password` would find memory of another kind.
+   */
+  free(computed: Pick<HashWork, 'isKept'>): void
   /** Counts a hash from now on: another program may have stored it. */
   notice(hash: string | undefined): void
   /** Counts exactly the hashes that `read` returns, and those noticed before it ends. */
@@ -55,12 +60,22 @@ export function createRejectionWork(
   }
   const count = (hash: string) => {
     const read = readHash(hash, argon2())
-    if (!read || (read.memory ?? 0) > memory) return
+    if (!read || read.work.memory > memory) return
     add(current, read.work)
     add(next, read.work)
   }
+  const required = () => [...othersOf(current), newHash()]
+  const mustFree = () => {
+    const works = required()
+    if (argon2().name === 'bun' && works.length > 1) return true
+    const kept = works.reduce((sum, work) => sum + (work.isKept ? work.memory : 0), 0)
+    return kept + Math.max(...works.map((work) => work.memory)) > memory
+  }
   return {
-    required: () => [...othersOf(current), newHash()],
+    required,
+    free: ({ isKept }) => {
+      if (isKept && mustFree()) Bun.gc(true)
+    },
     notice: (hash) => {
       if (hash !== undefined) count(hash)
     },

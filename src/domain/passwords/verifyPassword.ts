@@ -1,3 +1,4 @@
+import type { HashWork } from '../hashes/hashWork.ts'
 import { type Argon2Verifier, bunArgon2 } from './argon2.ts'
 import { normalizePassword } from './normalize.ts'
 import { readHash } from './readHash.ts'
@@ -8,21 +9,24 @@ import { readHash } from './readHash.ts'
 export type Verdict = 'right' | 'wrong' | 'unusable'
 
 /**
- * Verifies a password against a stored hash, if that takes at most `memory` bytes. Before rejecting
- * a sign-in, call `equalizeWork` with the verdict.
+ * Verifies a password against a stored hash, if that takes at most `memory` bytes, and then frees
+ * it. Before rejecting a sign-in, call `equalizeWork` with the verdict.
  */
 export async function verifyPassword(
   password: string,
   hash: string | undefined,
   memory = Number.POSITIVE_INFINITY,
   argon2: Argon2Verifier = bunArgon2,
+  free: (computed: HashWork) => void = () => {},
 ): Promise<Verdict> {
   const known = hash === undefined ? undefined : readHash(hash, argon2)
-  if (!known || (known.memory ?? 0) > memory) return 'unusable'
+  if (!known || known.work.memory > memory) return 'unusable'
   try {
     return (await known.verify(normalizePassword(password))) ? 'right' : 'wrong'
   } catch {
     // The text has the format of a hash, but the algorithm rejects it.
     return 'unusable'
+  } finally {
+    free(known.work)
   }
 }

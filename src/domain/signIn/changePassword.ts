@@ -4,7 +4,7 @@ import { auditedAccounts } from '../accountStates/auditedAccounts.ts'
 import { recordRefusal } from '../audit/audited.ts'
 import { partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
-import { hashPassword } from '../passwords/hashPassword.ts'
+import { hashInSlot } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { normalizePassword } from '../passwords/normalize.ts'
 import { requireAcceptablePassword } from '../passwords/policy.ts'
@@ -48,7 +48,7 @@ export async function changePassword(deps: Deps, principal: Principal, change: P
     'new_password',
   )
 
-  const hash = await deps.hashQueue.run(() => hashPassword(change.next, settings.hashCost), change.signal)
+  const hash = await hashInSlot(deps, change.next, change.signal)
   requireNotAborted(change.signal)
   const password = { hash, mustChange: false, replacing: stored.hashed_password }
   const own = { by: partyOf(user, principal.sessionId), about: partyOf(user, principal.sessionId) }
@@ -95,8 +95,9 @@ async function findUnthrottledHistory(
 async function verifyCurrent(deps: Deps, principal: Principal, { current, address }: PasswordChange): Promise<User> {
   const { user } = principal
   const stored = await deps.database.users.findUser(user.id)
-  const { hashQueue, argon2 } = deps
-  const verdict = await verifyPassword(current, stored?.hashed_password, hashQueue.limits.memory, argon2())
+  const { hashQueue, argon2, rejectionWork } = deps
+  const { memory } = hashQueue.limits
+  const verdict = await verifyPassword(current, stored?.hashed_password, memory, argon2(), rejectionWork.free)
   if (stored && verdict === 'right') return stored
   const event = { event: 'password.change_failed', username: user.username, address } as const
   await countSessionFailure(deps, user, {

@@ -8,7 +8,7 @@ import type { LoginFailure } from '../audit/events.ts'
 import { type AuditRecord, logEvent, partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { equalizeWork } from '../passwords/decoy.ts'
-import { hashPassword, isOutdated } from '../passwords/hashPassword.ts'
+import { hashInSlot, isOutdated } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { type Verdict, verifyPassword } from '../passwords/verifyPassword.ts'
 import type { SessionKind } from '../sessions/sessionLimits.ts'
@@ -155,11 +155,12 @@ async function rejectThrottled(deps: Deps, input: LoginInput, history: FailureHi
  */
 async function authenticate(deps: Deps, input: LoginInput, user: User | undefined): Promise<User> {
   const [argon2, hash] = [deps.argon2(), user?.hashed_password]
-  const verdict = await verifyPassword(input.password, hash, deps.hashQueue.limits.memory, argon2)
+  const { required, free } = deps.rejectionWork
+  const verdict = await verifyPassword(input.password, hash, deps.hashQueue.limits.memory, argon2, free)
   if (user?.is_active && verdict === 'right') return user
   deps.rejectionWork.notice(hash)
   const reportFailure = (error: unknown) => deps.log.warn('hash.decoy_failed', describeError(error))
-  await equalizeWork(hash, verdict, deps.rejectionWork.required(), argon2, reportFailure)
+  await equalizeWork(hash, verdict, required(), argon2, { free, reportFailure })
   // Concurrent failures may have used up the free ones.
   await findUnthrottledHistory(deps, input).catch(unlessThrottled)
   const reason = reasonOf(user, verdict)
@@ -185,7 +186,7 @@ function reasonOf(user: User | undefined, verdict: Verdict): LoginFailure {
 async function rehashIfOutdated(deps: Deps, user: User, password: string): Promise<void> {
   const { hashCost } = deps.settings
   if (!isOutdated(user.hashed_password, password, hashCost) || deps.hashQueue.waiting > 0) return
-  const hash = await deps.hashQueue.run(() => hashPassword(password, hashCost))
+  const hash = await hashInSlot(deps, password)
   await auditedAccounts(
     deps,
     ({ users }) => users.replaceHash(user.id, user.hashed_password, hash),

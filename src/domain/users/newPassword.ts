@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts'
-import { hashPassword } from '../passwords/hashPassword.ts'
+import { hashInSlot } from '../passwords/hashPassword.ts'
 import { requireNotAborted } from '../passwords/hashQueue.ts'
 import { generateOneTimePassword } from '../passwords/oneTimePassword.ts'
 import { requireAcceptablePassword } from '../passwords/policy.ts'
@@ -15,13 +15,10 @@ export async function hashNewPassword(
   oneTime: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const { passwordMinLength, hashCost } = deps.settings
+  const { passwordMinLength } = deps.settings
   if (chosen !== undefined)
     await requireAcceptablePassword({ password: chosen, username: name }, passwordMinLength, 'password')
-  const hash = await deps.hashQueue.run(
-    () => hashPassword(chosen ?? oneTime ?? generateOneTimePassword(), hashCost),
-    signal,
-  )
+  const hash = await hashInSlot(deps, chosen ?? oneTime ?? generateOneTimePassword(), signal)
   requireNotAborted(signal)
   return hash
 }

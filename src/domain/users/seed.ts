@@ -2,7 +2,7 @@ import type { User } from '../../db/statements/users.ts'
 import { auditedAccounts } from '../accountStates/auditedAccounts.ts'
 import { type AuditRecord, partyOf } from '../audit/record.ts'
 import type { Deps } from '../deps.ts'
-import { hashPassword } from '../passwords/hashPassword.ts'
+import { hashInSlot } from '../passwords/hashPassword.ts'
 import { findPolicyViolation } from '../passwords/policy.ts'
 
 export interface Administrator {
@@ -34,7 +34,7 @@ export async function seedAdministrator(deps: Deps, administrator: Administrator
   const first = {
     username,
     full_name,
-    hashed_password: await deps.hashQueue.run(() => hashPassword(password, deps.settings.hashCost)),
+    hashed_password: await hashInSlot(deps, password),
     must_change_password: violation !== undefined || password === defaultPassword,
   }
   const seeded = await auditedAccounts(

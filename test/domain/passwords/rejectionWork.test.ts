@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import { bunArgon2 } from '../../../src/domain/passwords/argon2.ts'
 import {
   createRejectionWork,
@@ -78,6 +78,33 @@ describe('the work of a rejection', () => {
     await work.reread(pages([argon2(524_288, 8), bcrypt('10')]))
     work.notice(argon2(524_280, 8))
     expect(amountsOf(work)).toEqual([['argon2id by bun with m=524288, t=8, p=1', 1], ['bcrypt', 1024], newHash])
+  })
+})
+
+describe('memory is freed', () => {
+  const native = { ...bunArgon2, name: 'native' as const }
+  const newHashCost = { memoryKib: 1024, timeCost: 2 }
+  const scrypt = (exponent: number) => `$scrypt$ln=${exponent},r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+  const slot = 4 * 1024 * 1024
+
+  test.each([
+    ['by Bun.password beside other kinds', bunArgon2, undefined, [bcrypt('10')], true, 1],
+    ['not by Bun.password without other kinds', bunArgon2, undefined, [argon2(1024)], true, 0],
+    ['not if all of a rejection fits into a slot', native, slot, [scrypt(11), argon2(2000)], true, 0],
+    ['if it does not fit', native, slot, [scrypt(11), scrypt(10), argon2(2000)], true, 1],
+    ['not if the process keeps none of what does not fit', native, slot, [argon2(3000), argon2(3001)], true, 0],
+    ['not if the process does not keep it', native, slot, [scrypt(11), scrypt(10), argon2(2000)], false, 0],
+    ['not without a limit', native, undefined, [scrypt(16), scrypt(15)], true, 0],
+  ] as const)('%s', (_what, verifier, memory, stored, isKept, times) => {
+    const work = createRejectionWork(() => verifier, newHashCost, memory)
+    for (const hash of stored) work.notice(hash)
+    const collect = spyOn(Bun, 'gc').mockImplementation(() => {})
+    try {
+      work.free({ isKept })
+      expect(collect).toHaveBeenCalledTimes(times)
+    } finally {
+      collect.mockRestore()
+    }
   })
 })
 

@@ -71,7 +71,8 @@ describe('login', () => {
   )
 
   test('counts a failure even if a decoy fails, and logs a warning', async () => {
-    const failing = { kind: 'failing', amount: 1, share: 1, spend: async () => Promise.reject(new Error('no memory')) }
+    const spend = async () => Promise.reject(new Error('no memory'))
+    const failing = { kind: 'failing', amount: 1, share: 1, memory: 0, isKept: false, spend }
     const rejectionWork = { ...application.deps.rejectionWork, required: () => [failing] }
     const throttleSubject = { account: 'decoy', network: undefined, device: undefined }
     const client = { address: undefined, userAgent: undefined }
