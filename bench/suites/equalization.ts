@@ -49,10 +49,9 @@ async function compare(
   const rejectionWork = createRejectionWork(() => argon2, today)
   for (const other of stored) rejectionWork.notice(other)
   const reject = async (rejected: string | undefined) => {
-    // `Bun.password` keeps its memory for 0.1 s, and the next hash would find it.
-    await Bun.sleep(200)
-    const verdict = await verifyPassword('wrong', rejected, undefined, argon2)
-    await equalizeWork(rejected, verdict, rejectionWork.required(), argon2, { free: () => {}, reportFailure })
+    const { required, free } = rejectionWork
+    const verdict = await verifyPassword('wrong', rejected, undefined, argon2, free)
+    await equalizeWork(rejected, verdict, required(), argon2, { free, reportFailure })
   }
   const spent: number[] = []
   const expected: number[] = []

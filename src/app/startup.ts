@@ -120,7 +120,7 @@ export async function prepareDatabase(app: App): Promise<boolean> {
   return seedAdministrator(deps, administrator)
 }
 
-/** Does not keep a server from starting: housekeeping reads the hashes again. */
+/** Logs a failure instead of throwing: housekeeping reads the hashes again. */
 function noticeHashes(deps: Deps): Promise<void> {
   return noticeFirstHashes(deps).catch((error) => deps.log.warn('housekeeping.failed', describeError(error)))
 }

@@ -50,7 +50,7 @@ describe('shutdown', () => {
     async () => {
       const server = await serve({
         command: ['sh', '-c', 'ulimit -n 600; exec "$0" "$@"'],
-        environment: { ...inProgress, PASSWORD_MEMORY_KIB: '131072', PASSWORD_TIME_COST: '8' },
+        environment: { ...inProgress, PASSWORD_MEMORY_KIB: '131072', PASSWORD_TIME_COST: '8', NATIVE_ARGON2: 'off' },
       })
       const { hostname, port } = new URL(server.origin)
       // Opens a connection that the request below reuses.

@@ -4,7 +4,7 @@ import { readHash } from './readHash.ts'
 import type { Verdict } from './verifyPassword.ts'
 
 export interface Decoys {
-  /** Called after each. */
+  /** Called after each decoy. */
   free(computed: HashWork): void
   reportFailure(error: unknown): void
 }

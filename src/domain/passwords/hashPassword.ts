@@ -1,4 +1,5 @@
 import { withoutPrefix } from '../hashes/formats.ts'
+import { bunArgon2, newHashWork } from './argon2.ts'
 import type { HashCost } from './hashCost.ts'
 import type { HashQueue } from './hashQueue.ts'
 import { normalizePassword } from './normalize.ts'
@@ -17,18 +18,16 @@ export function hashPassword(password: string, { memoryKib, timeCost }: HashCost
 }
 
 /**
- * Hashes a password in a slot of the queue, and then frees its memory. Throws `overloaded` if there
- * is no slot in time.
+ * Hashes a password in a slot of the queue, and then frees its memory if necessary. Throws
+ * `overloaded` if there is no slot in time.
  */
 export function hashInSlot(
   { hashQueue, rejectionWork, settings }: Hashing,
   password: string,
   signal?: AbortSignal,
 ): Promise<string> {
-  return hashQueue.run(
-    () => hashPassword(password, settings.hashCost).finally(() => rejectionWork.free({ isKept: true })),
-    signal,
-  )
+  const made = newHashWork(settings.hashCost, bunArgon2)
+  return hashQueue.run(() => hashPassword(password, settings.hashCost).finally(() => rejectionWork.free(made)), signal)
 }
 
 /**

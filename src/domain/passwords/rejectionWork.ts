@@ -16,10 +16,10 @@ export interface RejectionWork {
    */
   required(): readonly HashWork[]
   /**
-   * Frees what was computed, which takes the main thread about 12 ms: if the works of a rejection
-   * need more memory than a slot has, and if `Bun.password` would find memory of another kind.
+   * Frees the memory that a hash keeps, if rejections also compute other kinds, or if theirs does
+   * not fit into a slot beside it. Blocks the main thread for about 12 ms.
    */
-  free(computed: Pick<HashWork, 'isKept'>): void
+  free(computed: HashWork): void
   /** Counts a hash from now on: another program may have stored it. */
   notice(hash: string | undefined): void
   /** Counts exactly the hashes that `read` returns, and those noticed before it ends. */
@@ -65,16 +65,18 @@ export function createRejectionWork(
     add(next, read.work)
   }
   const required = () => [...othersOf(current), newHash()]
-  const mustFree = () => {
-    const works = required()
-    if (argon2().name === 'bun' && works.length > 1) return true
-    const kept = works.reduce((sum, work) => sum + (work.isKept ? work.memory : 0), 0)
-    return kept + Math.max(...works.map((work) => work.memory)) > memory
+  const mustFree = (computed: HashWork) => {
+    const others = required().filter(({ kind }) => kind !== computed.kind)
+    const isRequired = others.length < required().length
+    // The next one of this kind would find the memory, unless others are computed before it.
+    if (isRequired) return others.length > 0
+    const kept = [...others, computed].reduce((sum, work) => sum + (work.isKept ? work.memory : 0), 0)
+    return kept + Math.max(0, ...others.map((work) => (work.isKept ? 0 : work.memory))) > memory
   }
   return {
     required,
-    free: ({ isKept }) => {
-      if (isKept && mustFree()) Bun.gc(true)
+    free: (computed) => {
+      if (computed.isKept && mustFree(computed)) Bun.gc(true)
     },
     notice: (hash) => {
       if (hash !== undefined) count(hash)

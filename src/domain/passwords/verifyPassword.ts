@@ -9,8 +9,8 @@ import { readHash } from './readHash.ts'
 export type Verdict = 'right' | 'wrong' | 'unusable'
 
 /**
- * Verifies a password against a stored hash, if that takes at most `memory` bytes, and then frees
- * it. Before rejecting a sign-in, call `equalizeWork` with the verdict.
+ * Verifies a password against a stored hash, if that takes at most `memory` bytes, and then calls
+ * `free`. Before rejecting a sign-in, call `equalizeWork` with the verdict.
  */
 export async function verifyPassword(
   password: string,
@@ -22,11 +22,11 @@ export async function verifyPassword(
   const known = hash === undefined ? undefined : readHash(hash, argon2)
   if (!known || known.work.memory > memory) return 'unusable'
   try {
-    return (await known.verify(normalizePassword(password))) ? 'right' : 'wrong'
+    const isRight = await known.verify(normalizePassword(password))
+    free(known.work)
+    return isRight ? 'right' : 'wrong'
   } catch {
     // The text has the format of a hash, but the algorithm rejects it.
     return 'unusable'
-  } finally {
-    free(known.work)
   }
 }

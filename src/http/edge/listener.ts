@@ -115,7 +115,7 @@ export function createStartupHandler(
     )
 }
 
-/** Also without a Host header, which Bun's URL then lacks, and with a query. */
+/** Ignores the query. Without a Host header, Bun's `request.url` is only the path and query. */
 function isProbe({ url }: Request, basePath: string): boolean {
   const path = pathOf(url.startsWith('/') ? `http://localhost${url}` : url)
   return path === `${basePath}/health` || path === `${basePath}/ready`

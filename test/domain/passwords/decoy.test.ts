@@ -35,6 +35,7 @@ const decoys = {
 const notVerified = [
   ['an unknown user', undefined],
   ['a malformed hash', 'changeme'],
+  ['a hash that argon2 rejects', '$argon2id$v=19$m=8,t=1,p=4$c2FsdHNhbHQ$c2FsdHNhbHQ'],
   ['a hash over the cost limit', '$argon2id$v=19$m=4194305,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHQ'],
 ] as const
 
@@ -44,10 +45,14 @@ describe.each([
 ])('with %s', (_name, verifier) => {
   test.each([...stored, ...notVerified])('a rejection does the same work for %s', async (_what, hash) => {
     const { required, done, totals } = recorded(verifier)
-    const verdict = await verifyPassword('wrong', hash, undefined, verifier)
+    const freed: HashWork[] = []
+    const free = (work: HashWork) => void freed.push(work)
+    const verdict = await verifyPassword('wrong', hash, undefined, verifier, free)
     const verified = hash === undefined || verdict === 'unusable' ? undefined : readHash(hash, verifier)?.work
     if (verified) done(verified.kind, verified.amount)
-    await equalizeWork(hash, verdict, required, verifier, decoys)
+    await equalizeWork(hash, verdict, required, verifier, { ...decoys, free })
+    const kept = (works: readonly HashWork[]) => works.flatMap(({ kind, isKept }) => (isKept ? [kind] : [])).toSorted()
+    expect(kept(freed)).toEqual(kept(required))
     expect(totals).toEqual(new Map(required.map(({ kind, amount }) => [kind, amount])))
   })
 

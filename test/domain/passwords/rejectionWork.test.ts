@@ -1,5 +1,9 @@
 import { describe, expect, spyOn, test } from 'bun:test'
-import { bunArgon2 } from '../../../src/domain/passwords/argon2.ts'
+import type { HashWork } from '../../../src/domain/hashes/hashWork.ts'
+import { type Argon2Verifier, bunArgon2, newHashWork } from '../../../src/domain/passwords/argon2.ts'
+import { hashInSlot } from '../../../src/domain/passwords/hashPassword.ts'
+import { createHashQueue } from '../../../src/domain/passwords/hashQueue.ts'
+import { readHash } from '../../../src/domain/passwords/readHash.ts'
 import {
   createRejectionWork,
   createRejectionWorkReader,
@@ -81,30 +85,40 @@ describe('the work of a rejection', () => {
   })
 })
 
-describe('memory is freed', () => {
+describe('freeing the memory of hashes', () => {
   const native = { ...bunArgon2, name: 'native' as const }
-  const newHashCost = { memoryKib: 1024, timeCost: 2 }
+  const cost = { memoryKib: 1024, timeCost: 2 }
+  const slot = 1.2 * 2 ** 20
   const scrypt = (exponent: number) => `$scrypt$ln=${exponent},r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
-  const slot = 4 * 1024 * 1024
+  const workOfHash = (hash: string, argon2: Argon2Verifier) => readHash(hash, argon2)?.work as HashWork
+  const [newByBun, scryptWork] = [newHashWork(cost, bunArgon2), workOfHash(scrypt(9), native)]
 
   test.each([
-    ['by Bun.password beside other kinds', bunArgon2, undefined, [bcrypt('10')], true, 1],
-    ['not by Bun.password without other kinds', bunArgon2, undefined, [argon2(1024)], true, 0],
-    ['not if all of a rejection fits into a slot', native, slot, [scrypt(11), argon2(2000)], true, 0],
-    ['if it does not fit', native, slot, [scrypt(11), scrypt(10), argon2(2000)], true, 1],
-    ['not if the process keeps none of what does not fit', native, slot, [argon2(3000), argon2(3001)], true, 0],
-    ['not if the process does not keep it', native, slot, [scrypt(11), scrypt(10), argon2(2000)], false, 0],
-    ['not without a limit', native, undefined, [scrypt(16), scrypt(15)], true, 0],
-  ] as const)('%s', (_what, verifier, memory, stored, isKept, times) => {
-    const work = createRejectionWork(() => verifier, newHashCost, memory)
-    for (const hash of stored) work.notice(hash)
+    ['collects garbage after Bun.password beside other kinds', bunArgon2, slot, bcrypt('10'), newByBun, 1],
+    ['does nothing after Bun.password without other kinds', bunArgon2, slot, argon2(1024), newByBun, 0],
+    ['collects garbage after scrypt, which is never the only kind', native, undefined, scrypt(9), scryptWork, 1],
+    ['does nothing after the addon', native, slot, bcrypt('10'), newHashWork(cost, native), 0],
+    ['collects garbage after a new hash if those of a rejection do not fit', native, slot, bcrypt('10'), newByBun, 1],
+    ['does nothing after a new hash if they fit', native, 2 * slot, bcrypt('10'), newByBun, 0],
+    ['does nothing after a new hash without a memory limit', native, undefined, scrypt(9), newByBun, 0],
+  ] as const)('%s', (_what, verifier, memory, stored, computed, times) => {
+    const work = createRejectionWork(() => verifier, cost, memory)
+    work.notice(stored)
     const collect = spyOn(Bun, 'gc').mockImplementation(() => {})
     try {
-      work.free({ isKept })
+      work.free(computed)
       expect(collect).toHaveBeenCalledTimes(times)
     } finally {
       collect.mockRestore()
     }
+  })
+
+  test('follows a hash that is made in a slot', async () => {
+    const freed: string[] = []
+    const rejectionWork = { ...workOf(), free: ({ kind }: HashWork) => void freed.push(kind) }
+    const hashQueue = createHashQueue({ slots: 1, queue: 1 }, performance.now.bind(performance))
+    await hashInSlot({ hashQueue, rejectionWork, settings: { hashCost: cost } }, 'password')
+    expect(freed).toEqual([newByBun.kind])
   })
 })
 

@@ -18,7 +18,7 @@ describe('a locked table of API keys', () => {
     await until(async () => (await count(waiting)) > 0)
     expect(await count(waiting)).toBe(1)
     await release()
-    // The first one was under way: if it has waited too long, the next use is recorded.
+    // The first recording was waiting for the lock. If it timed out, a later use is recorded.
     await until(async () => (await count('audittrail_api_keys WHERE last_used_at IS NULL')) <= 1)
     await until(async () => {
       await Promise.all(keys.map(verify))
