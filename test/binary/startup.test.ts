@@ -62,12 +62,7 @@ describe('startup', () => {
       const port = await freePort()
       const running = start({ environment: { ...environment, PORT: String(port) } })
       const url = `http://127.0.0.1:${port}/api`
-      const isReady = () =>
-        fetch(`${url}/ready`).then(
-          ({ ok }) => ok,
-          () => false,
-        )
-      while (!(await isReady())) await Bun.sleep(2)
+      await untilOk(`${url}/ready`)
       expect((await login(url)).status).toBe(200)
       running.process.kill('SIGTERM')
       await running.finished
@@ -83,12 +78,7 @@ describe('startup', () => {
         : {}
     const running = start({ environment: { ...settings, ...lowCost, HOST: '127.0.0.1', PORT: String(port) } })
     const url = `http://127.0.0.1:${port}/api`
-    const isListening = () =>
-      fetch(`${url}/health`).then(
-        ({ ok }) => ok,
-        () => false,
-      )
-    while (!(await isListening())) await Bun.sleep(2)
+    await untilOk(`${url}/health`)
     expect((await login(url)).status).toBe(200)
     running.process.kill('SIGTERM')
     await running.finished
@@ -121,6 +111,15 @@ describe('startup', () => {
     bridge.stop(true)
   })
 })
+
+async function untilOk(url: string): Promise<void> {
+  const isOk = () =>
+    fetch(url).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  while (!(await isOk())) await Bun.sleep(2)
+}
 
 async function lineWith(output: { stdout: string }, event: string): Promise<string> {
   for (let attempt = 0; attempt < 2400; attempt++) {
