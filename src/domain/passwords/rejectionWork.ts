@@ -16,8 +16,8 @@ export interface RejectionWork {
    */
   required(): readonly HashWork[]
   /**
-   * Frees the memory that a hash keeps, if rejections also compute other kinds, or if theirs does
-   * not fit into a slot beside it. Blocks the main thread for about 12 ms.
+   * Frees the memory that a hash keeps, if rejections compute other kinds too, or if a slot has too
+   * little for a rejection beside it. Blocks the main thread for about 12 ms.
    */
   free(computed: HashWork): void
   /** Counts a hash from now on: another program may have stored it. */
@@ -66,10 +66,10 @@ export function createRejectionWork(
   }
   const required = () => [...othersOf(current), newHash()]
   const mustFree = (computed: HashWork) => {
-    const others = required().filter(({ kind }) => kind !== computed.kind)
-    const isRequired = others.length < required().length
-    // The next one of this kind would find the memory, unless others are computed before it.
-    if (isRequired) return others.length > 0
+    const works = required()
+    const others = works.filter(({ kind }) => kind !== computed.kind)
+    // A hash that reuses memory is faster. Beside other kinds, only some rejections would have one.
+    if (others.length < works.length) return others.length > 0
     const kept = [...others, computed].reduce((sum, work) => sum + (work.isKept ? work.memory : 0), 0)
     return kept + Math.max(0, ...others.map((work) => (work.isKept ? 0 : work.memory))) > memory
   }
